@@ -1,0 +1,220 @@
+//! Activities: what hours are booked on.
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{Descricao, NomeProjeto, Patch, ProjetoId, ProjetoRef, Usuario, Violation, texto};
+
+/// The id of an atividade that was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AtividadeId(pub Uuid);
+
+impl AtividadeId {
+    /// A new id for something created at `now`: UUID version 7 (RFC 9562), so that ids made later sort later.
+    #[must_use]
+    pub fn new(now: OffsetDateTime) -> Self {
+        Self(crate::ports::new_uuid(now))
+    }
+}
+
+/// The name people give an atividade: 1..=255 characters, no NUL, no surrounding white space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NomeAtividade(String);
+
+impl NomeAtividade {
+    /// Trims `text` and answers it as a name.
+    ///
+    /// # Errors
+    /// [`Violation::TooShort`] when nothing is left, [`Violation::TooLong`], [`Violation::ContainsNul`].
+    pub fn parse(text: &str) -> Result<Self, Violation> {
+        texto::parse_nome(text).map(Self)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text, without a copy.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+/// An atividade as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Atividade {
+    /// Its id.
+    pub id: AtividadeId,
+    /// Its name.
+    pub nome: NomeAtividade,
+    /// More about it.
+    pub descricao: Option<Descricao>,
+    /// Whether hours can be booked on it.
+    pub ativo: bool,
+    /// The projeto it belongs to.
+    pub id_projeto: ProjetoId,
+    /// The name of that projeto.
+    pub nome_projeto: NomeProjeto,
+    /// Who created it: an e-mail or, without one, an id. Rows older than this rule have none.
+    pub criado_por: Option<String>,
+    /// When it was created, UTC, to the microsecond.
+    pub criado_em: OffsetDateTime,
+    /// When it last changed, UTC, to the microsecond.
+    pub atualizado_em: OffsetDateTime,
+}
+
+/// What a caller says about an atividade that is to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NovaAtividade {
+    /// Its name.
+    pub nome: NomeAtividade,
+    /// More about it.
+    pub descricao: Option<Descricao>,
+    /// Whether hours can be booked on it.
+    pub ativo: bool,
+    /// The projeto it is to belong to.
+    pub projeto: ProjetoRef,
+}
+
+/// An atividade ready to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtividadeRecord {
+    /// Its id.
+    pub id: AtividadeId,
+    /// Its name.
+    pub nome: NomeAtividade,
+    /// More about it.
+    pub descricao: Option<Descricao>,
+    /// Whether hours can be booked on it.
+    pub ativo: bool,
+    /// The projeto it is to belong to.
+    pub projeto: ProjetoRef,
+    /// Who creates it.
+    pub criado_por: String,
+    /// Now: it becomes `criado_em` and `atualizado_em`.
+    pub criado_em: OffsetDateTime,
+}
+
+impl AtividadeRecord {
+    /// The record of `nova`, created by `autor` at `now`.
+    #[must_use]
+    pub fn new(nova: NovaAtividade, autor: &Usuario, now: OffsetDateTime) -> Self {
+        let NovaAtividade { nome, descricao, ativo, projeto } = nova;
+        let criado_por = autor.autor().to_owned();
+        Self { id: AtividadeId::new(now), nome, descricao, ativo, projeto, criado_por, criado_em: now }
+    }
+}
+
+/// A partial update of an atividade: what is absent stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AtividadePatch {
+    /// A new name.
+    pub nome: Option<NomeAtividade>,
+    /// A new description, or none any more.
+    pub descricao: Patch<Descricao>,
+    /// Whether hours can be booked on it.
+    pub ativo: Option<bool>,
+    /// Another projeto.
+    pub projeto: Option<ProjetoRef>,
+}
+
+/// Which atividades to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AtividadeQuery {
+    /// How many matches to pass over.
+    pub skip: Skip,
+    /// How many to answer at most.
+    pub limit: Limit,
+    /// Only the active ones, or only the others.
+    pub ativo: Option<bool>,
+    /// Only those of one projeto; a projeto that does not exist has none.
+    pub projeto: Option<ProjetoRef>,
+}
+
+/// How many matches a listing passes over: 0 or more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Skip(i64);
+
+impl Skip {
+    /// The smallest value.
+    pub const MIN: i64 = 0;
+
+    /// Answers `n` when it is not negative.
+    ///
+    /// # Errors
+    /// [`Violation::LessThan`].
+    pub fn parse(n: i64) -> Result<Self, Violation> {
+        if n < Self::MIN { Err(Violation::LessThan { min: Self::MIN }) } else { Ok(Self(n)) }
+    }
+
+    /// The number, never negative.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+/// How many entries a page has at most: 1..=1000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(i64);
+
+impl Limit {
+    /// The smallest value.
+    pub const MIN: i64 = 1;
+    /// The largest value.
+    pub const MAX: i64 = 1000;
+    /// What holds when nobody asks.
+    pub const DEFAULT: i64 = 100;
+
+    /// Answers `n` when it is within the bounds.
+    ///
+    /// # Errors
+    /// [`Violation::LessThan`], [`Violation::GreaterThan`].
+    pub fn parse(n: i64) -> Result<Self, Violation> {
+        match n {
+            n if n < Self::MIN => Err(Violation::LessThan { min: Self::MIN }),
+            n if Self::MAX < n => Err(Violation::GreaterThan { max: Self::MAX }),
+            n => Ok(Self(n)),
+        }
+    }
+
+    /// The number, 1..=1000.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(Self::DEFAULT)
+    }
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pagina<T> {
+    /// The entries of this page.
+    pub items: Vec<T>,
+    /// How many match in all, on every page together.
+    pub total: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skip_and_limit_keep_their_bounds() {
+        assert_eq!(Skip::parse(-1), Err(Violation::LessThan { min: 0 }));
+        assert_eq!(Skip::parse(i64::MAX).map(Skip::get), Ok(i64::MAX));
+        assert_eq!(Limit::parse(0), Err(Violation::LessThan { min: 1 }));
+        assert_eq!(Limit::parse(1).map(Limit::get), Ok(1));
+        assert_eq!(Limit::parse(1000).map(Limit::get), Ok(1000));
+        assert_eq!(Limit::parse(1001), Err(Violation::GreaterThan { max: 1000 }));
+        assert_eq!(Limit::default().get(), 100);
+    }
+}

@@ -1,0 +1,39 @@
+//! What API Aponta does, without how: entities, values that cannot be invalid, errors, ports and use cases.
+//!
+//! Nothing here knows HTTP, SQL or Azure DevOps' JSON. A use case is tested with mocked ports in milliseconds
+//! (feature `mocks`, module [`testing`]).
+
+mod atividade;
+mod error;
+mod patch;
+mod ports;
+mod projeto;
+mod texto;
+mod use_cases;
+mod usuario;
+mod violation;
+
+#[cfg(any(test, feature = "mocks"))]
+pub mod testing;
+
+pub use atividade::{
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, Limit, NomeAtividade, NovaAtividade,
+    Pagina, Skip,
+};
+pub use error::{Cause, Conflict, Error, Resource, Service};
+pub use patch::Patch;
+pub use ports::{AtividadeRepository, Clock, IdentityProvider, ProjectDirectory, ProjetoRepository, Readiness};
+pub use projeto::{
+    AzureProjectId, NomeProjeto, NovoProjeto, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord, ProjetoRef,
+    RemoteProjeto, SyncSummary,
+};
+pub use texto::Descricao;
+pub use use_cases::{Atividades, Projetos};
+pub use usuario::{Credential, Usuario};
+pub use violation::{InvalidField, Violation};
+
+#[cfg(any(test, feature = "mocks"))]
+pub use ports::{
+    MockAtividadeRepository, MockClock, MockIdentityProvider, MockProjectDirectory, MockProjetoRepository,
+    MockReadiness,
+};

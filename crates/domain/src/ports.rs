@@ -1,0 +1,165 @@
+//! What the domain asks of the world. Each promise here has a test against the real thing.
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+use uuid::{NoContext, Timestamp, Uuid};
+
+use crate::{
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AzureProjectId, Credential, Error, Pagina,
+    Projeto, ProjetoId, ProjetoPatch, ProjetoRecord, RemoteProjeto, SyncSummary, Usuario,
+};
+
+/// Where atividades are kept. Each method is one transaction: it happens wholly or not at all.
+///
+/// Every method fails with `Unavailable` when the database cannot be reached or does not answer in time.
+#[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
+#[async_trait]
+pub trait AtividadeRepository: Send + Sync {
+    /// Stores `record` and answers it as stored, with the name of its projeto.
+    ///
+    /// # Errors
+    /// `Invalid` with `UnknownProjeto` on `id_projeto` when no projeto has that id.
+    async fn insert(&self, record: AtividadeRecord) -> Result<Atividade, Error>;
+
+    /// The atividade with that id, if there is one.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn find(&self, id: AtividadeId) -> Result<Option<Atividade>, Error>;
+
+    /// One page of the matches, newest first: `criado_em` descending, then `id` descending, so that pages never
+    /// overlap. `total` counts every match, not the page; a page beyond the end is empty and still has the total.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error>;
+
+    /// Changes the fields that are present and answers the atividade as it is then, or nothing when there is none.
+    ///
+    /// `atualizado_em` becomes `now`, or one microsecond after its last value if the clock is behind it. When no
+    /// value differs from what is stored, nothing is written and `atualizado_em` stays.
+    ///
+    /// # Errors
+    /// `Invalid` with `UnknownProjeto` on `id_projeto` when the atividade exists and no projeto has that id.
+    async fn update(
+        &self,
+        id: AtividadeId,
+        patch: AtividadePatch,
+        now: OffsetDateTime,
+    ) -> Result<Option<Atividade>, Error>;
+
+    /// Deletes it for good and answers whether it was there.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn delete(&self, id: AtividadeId) -> Result<bool, Error>;
+}
+
+/// Where projetos are kept. Each method is one transaction: it happens wholly or not at all.
+///
+/// Every method fails with `Unavailable` when the database cannot be reached or does not answer in time.
+#[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
+#[async_trait]
+pub trait ProjetoRepository: Send + Sync {
+    /// Stores a projeto that exists only here and answers it as stored.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn insert(&self, record: ProjetoRecord) -> Result<Projeto, Error>;
+
+    /// The projeto with that id, if there is one.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn find(&self, id: ProjetoId) -> Result<Option<Projeto>, Error>;
+
+    /// All projetos, in any order.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn list(&self) -> Result<Vec<Projeto>, Error>;
+
+    /// Changes the fields that are present and answers the projeto as it is then, or nothing when there is none.
+    /// `atualizado_em` follows the rule of [`AtividadeRepository::update`].
+    ///
+    /// # Errors
+    /// `Conflict` with `ProjetoDoAzure` when Azure DevOps owns it, whatever the patch says.
+    async fn update(&self, id: ProjetoId, patch: ProjetoPatch, now: OffsetDateTime) -> Result<Option<Projeto>, Error>;
+
+    /// Deletes it for good and answers whether it was there.
+    ///
+    /// # Errors
+    /// `Conflict` with `ProjetoDoAzure` when Azure DevOps owns it, with `ProjetoComAtividades` when an atividade
+    /// belongs to it.
+    async fn delete(&self, id: ProjetoId) -> Result<bool, Error>;
+
+    /// Takes over everything that Azure DevOps lists, at once.
+    ///
+    /// New projects are created under Azure's GUID; name, description, address and state of the others follow Azure.
+    /// What is kept as Azure's and not listed gets the state [`RemoteProjeto::DELETED`] and keeps its atividades; it
+    /// comes back when Azure lists it again. Projetos that exist only here stay as they are. A row that does not
+    /// differ is not written, so its `sincronizado_em` and `atualizado_em` stay; one that does gets `now` in both.
+    /// An id that comes twice counts once, and its last occurrence holds. Calls that run side by side take turns.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn synchronize(&self, remote: Vec<RemoteProjeto>, now: OffsetDateTime) -> Result<SyncSummary, Error>;
+
+    /// Takes over one project of Azure DevOps and answers it as stored; the others stay as they are.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn store_remote(&self, remote: RemoteProjeto, now: OffsetDateTime) -> Result<Projeto, Error>;
+}
+
+/// Whether the place where things are kept can answer.
+#[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
+#[async_trait]
+pub trait Readiness: Send + Sync {
+    /// Asks the database for an answer, within a bounded time.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is none.
+    async fn check(&self) -> Result<(), Error>;
+}
+
+/// Who tells whose a credential is.
+#[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
+#[async_trait]
+pub trait IdentityProvider: Send + Sync {
+    /// The person or service behind `credential`; none is what a request without one shows.
+    ///
+    /// # Errors
+    /// `CredentialMissing`, `CredentialRejected`; `Unavailable`, `TimedOut` or `BadUpstream` when nobody can tell.
+    async fn authenticate(&self, credential: Option<Credential>) -> Result<Usuario, Error>;
+}
+
+/// The organisation's projects, as Azure DevOps shows them to one caller.
+#[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
+#[async_trait]
+pub trait ProjectDirectory: Send + Sync {
+    /// Every project that the caller may see, each once.
+    ///
+    /// # Errors
+    /// `Forbidden` when the caller may not ask; `Unavailable`, `TimedOut` or `BadUpstream` when Azure DevOps is ill.
+    async fn list(&self, credential: Credential) -> Result<Vec<RemoteProjeto>, Error>;
+
+    /// The project with that GUID, if the caller may see one.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    async fn find(&self, credential: Credential, id: AzureProjectId) -> Result<Option<RemoteProjeto>, Error>;
+}
+
+/// What time it is.
+#[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
+pub trait Clock: Send + Sync {
+    /// Now, UTC, cut to the microsecond, because that is what both databases keep.
+    fn now(&self) -> OffsetDateTime;
+}
+
+/// A new UUID version 7 for something created at `now`; times before 1970 count as 1970.
+pub(crate) fn new_uuid(now: OffsetDateTime) -> Uuid {
+    let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
+    Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.nanosecond()))
+}
