@@ -36,8 +36,8 @@ pub trait AtividadeRepository: Send + Sync {
 
     /// Changes the fields that are present and answers the atividade as it is then, or nothing when there is none.
     ///
-    /// `atualizado_em` becomes `now`, or one microsecond after its last value if the clock is behind it. When no
-    /// value differs from what is stored, nothing is written and `atualizado_em` stays.
+    /// `atualizado_em` becomes `now`, or one microsecond after its last value if the clock is not past it, so that
+    /// every change shows. When no value differs from what is stored, nothing is written and `atualizado_em` stays.
     ///
     /// # Errors
     /// `Invalid` with `UnknownProjeto` on `id_projeto` when the atividade exists and no projeto has that id.
@@ -98,7 +98,8 @@ pub trait ProjetoRepository: Send + Sync {
     /// New projects are created under Azure's GUID; name, description, address and state of the others follow Azure.
     /// What is kept as Azure's and not listed gets the state [`RemoteProjeto::DELETED`] and keeps its atividades; it
     /// comes back when Azure lists it again. Projetos that exist only here stay as they are. A row that does not
-    /// differ is not written, so its `sincronizado_em` and `atualizado_em` stay; one that does gets `now` in both.
+    /// differ is not written, so its `sincronizado_em` and `atualizado_em` stay; one that does gets `now` in the one,
+    /// and the other follows the rule of [`AtividadeRepository::update`].
     /// An id that comes twice counts once, and its last occurrence holds. Calls that run side by side take turns.
     ///
     /// # Errors

@@ -154,13 +154,13 @@ impl RemoteProjeto {
 /// What a synchronisation did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SyncSummary {
-    /// How many projects Azure DevOps listed.
+    /// How many projects Azure DevOps listed, each counted once.
     pub synced: u64,
     /// How many of them were new here.
     pub created: u64,
     /// How many of them differed from what was kept.
     pub updated: u64,
-    /// How many were kept as Azure's and are not listed any more.
+    /// How many were kept as Azure's and are not listed any more, those left out that were so before.
     pub removed: u64,
 }
 

@@ -1,5 +1,6 @@
 //! What tests of every crate share: people, things and a clock that stands still ([`fixtures`](self)), and
 //! [`suite`], which holds a repository to the promises of its port.
+#![allow(clippy::expect_used, reason = "what tests share fails by a panic, as every test does")]
 
 pub mod suite;
 

@@ -1,0 +1,146 @@
+//! Storing, finding and deleting atividades.
+
+use time::UtcOffset;
+use time::macros::datetime;
+
+use super::{NOMES, NOW, Repositories, given_atividade, given_projeto, id, later, nome_projeto, record};
+use crate::testing::{nome_atividade, remote_projeto};
+use crate::{
+    Atividade, AtividadeId, AtividadeQuery, AtividadeRecord, Descricao, Error, InvalidField, ProjetoId, ProjetoPatch,
+    ProjetoRef, Violation,
+};
+
+/// What `insert` answers is what is there, field by field.
+pub async fn insert_answers_what_find_and_list_answer(db: &Repositories) {
+    let projeto = given_projeto(db, 1, "Portal").await;
+    let descricao = Descricao::parse("Com o cliente".to_owned()).unwrap();
+    let record = AtividadeRecord {
+        id: AtividadeId(id(7)),
+        nome: nome_atividade("Revisar contrato"),
+        descricao: Some(descricao.clone()),
+        ativo: false,
+        projeto: ProjetoRef(projeto.id.0),
+        criado_por: "maria@exemplo.br".to_owned(),
+        criado_em: NOW,
+    };
+
+    let stored = db.atividades.insert(record).await.unwrap();
+
+    let expected = Atividade {
+        id: AtividadeId(id(7)),
+        nome: nome_atividade("Revisar contrato"),
+        descricao: Some(descricao),
+        ativo: false,
+        id_projeto: projeto.id,
+        nome_projeto: nome_projeto("Portal"),
+        criado_por: Some("maria@exemplo.br".to_owned()),
+        criado_em: NOW,
+        atualizado_em: NOW,
+    };
+    assert_eq!(stored, expected);
+    assert_eq!(db.atividades.find(stored.id).await.unwrap(), Some(expected.clone()));
+    assert_eq!(db.atividades.list(AtividadeQuery::default()).await.unwrap().items, [expected]);
+}
+
+/// An atividade belongs to a projeto of Azure DevOps as to any other.
+pub async fn insert_finds_the_name_of_an_azure_projeto(db: &Repositories) {
+    let projeto = db.projetos.store_remote(remote_projeto(1, "Do Azure"), NOW).await.unwrap();
+
+    let stored = db.atividades.insert(record(1, projeto.id)).await.unwrap();
+
+    assert_eq!((stored.id_projeto, stored.nome_projeto), (projeto.id, nome_projeto("Do Azure")));
+}
+
+/// Without its projeto an atividade is not stored.
+pub async fn insert_refuses_an_unknown_projeto(db: &Repositories) {
+    given_projeto(db, 1, "Portal").await;
+
+    let refused = db.atividades.insert(record(1, ProjetoId(id(2)))).await.unwrap_err();
+
+    assert_unknown_projeto(&refused);
+    assert_eq!(db.atividades.list(AtividadeQuery::default()).await.unwrap().total, 0);
+}
+
+/// `error` is `UnknownProjeto` on `id_projeto` and nothing else.
+pub(super) fn assert_unknown_projeto(error: &Error) {
+    let expected = InvalidField { field: "id_projeto", violation: Violation::UnknownProjeto };
+    assert!(matches!(error, Error::Invalid(fields) if *fields == [expected]), "{error:?}");
+}
+
+/// What is not there is not found, also where other things are.
+pub async fn find_answers_nothing_for_an_unknown_id(db: &Repositories) {
+    given_atividade(db).await;
+
+    assert_eq!(db.atividades.find(AtividadeId(id(2))).await.unwrap(), None);
+}
+
+/// Every text that a name, a description or an author can be comes back as it was written.
+pub async fn every_text_survives(db: &Repositories) {
+    let projeto = given_projeto(db, 1, "Portal").await;
+    let crabs = "🦀".repeat(255);
+    let large = "ç".repeat(Descricao::MAX_BYTES / 2);
+    let descricoes = [String::new(), "  \n\t ".to_owned(), "é\\'\"%_\u{1}\u{7f}\u{10ffff}".to_owned(), large];
+    let nomes = NOMES.iter().copied().chain([crabs.as_str()]);
+
+    for (n, (nome, descricao)) in (0..).zip(nomes.zip(descricoes.iter().cycle())) {
+        let written = AtividadeRecord {
+            nome: nome_atividade(nome),
+            descricao: Some(Descricao::parse(descricao.clone()).unwrap()),
+            criado_por: nome.to_owned(),
+            ..record(n, projeto.id)
+        };
+        let stored = db.atividades.insert(written.clone()).await.unwrap();
+
+        assert_eq!((&stored.nome, &stored.descricao), (&written.nome, &written.descricao));
+        assert_eq!(stored.criado_por, Some(written.criado_por));
+        assert_eq!(db.atividades.find(stored.id).await.unwrap(), Some(stored));
+    }
+}
+
+/// Times come back in UTC and to the microsecond, before and after 1970 and 2000, and up to the year 9999.
+pub async fn every_time_survives_to_the_microsecond(db: &Repositories) {
+    let projeto = given_projeto(db, 1, "Portal").await;
+    let times = [
+        datetime!(1969-12-31 23:59:59.999999 UTC),
+        datetime!(1970-01-01 00:00:00 UTC),
+        datetime!(1999-12-31 23:59:59.999999 UTC),
+        datetime!(2000-01-01 00:00:00.000001 UTC),
+        datetime!(2026-01-12 16:00:00.1 UTC),
+        datetime!(2026-01-12 16:00:00.100001 UTC),
+        datetime!(9999-12-31 23:59:59.999999 UTC),
+    ];
+
+    for (n, time) in (0..).zip(times) {
+        let stored = db.atividades.insert(AtividadeRecord { criado_em: time, ..record(n, projeto.id) }).await.unwrap();
+
+        assert_eq!((stored.criado_em, stored.atualizado_em), (time, time));
+        assert_eq!(stored.criado_em.offset(), UtcOffset::UTC);
+        assert_eq!(db.atividades.find(stored.id).await.unwrap(), Some(stored));
+    }
+    let listed = db.atividades.list(AtividadeQuery::default()).await.unwrap().items;
+    assert!(listed.iter().map(|a| a.criado_em).eq(times.into_iter().rev()), "newest first: {listed:?}");
+}
+
+/// What was deleted is gone; deleting it again finds nothing; the others stay.
+pub async fn delete_happens_once_and_spares_the_others(db: &Repositories) {
+    let gone = given_atividade(db).await;
+    let other = db.atividades.insert(record(2, gone.id_projeto)).await.unwrap();
+
+    assert!(db.atividades.delete(gone.id).await.unwrap());
+
+    assert!(!db.atividades.delete(gone.id).await.unwrap());
+    assert_eq!(db.atividades.find(gone.id).await.unwrap(), None);
+    assert_eq!(db.atividades.list(AtividadeQuery::default()).await.unwrap().items, [other]);
+}
+
+/// The name of the projeto is not a copy: a new one shows at once, and changes nothing else of the atividade.
+pub async fn renaming_a_projeto_shows_in_its_atividades(db: &Repositories) {
+    let before = given_atividade(db).await;
+
+    let patch = ProjetoPatch { nome: Some(nome_projeto("Portal novo")), ..ProjetoPatch::default() };
+    db.projetos.update(before.id_projeto, patch, later(1)).await.unwrap();
+
+    let expected = Atividade { nome_projeto: nome_projeto("Portal novo"), ..before };
+    assert_eq!(db.atividades.find(expected.id).await.unwrap(), Some(expected.clone()));
+    assert_eq!(db.atividades.list(AtividadeQuery::default()).await.unwrap().items, [expected]);
+}

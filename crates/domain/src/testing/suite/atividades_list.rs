@@ -1,0 +1,120 @@
+//! Pages of atividades.
+
+use super::{Repositories, given_projeto, id, later, record};
+use crate::{AtividadeId, AtividadeQuery, AtividadeRecord, Limit, ProjetoId, ProjetoRef, Skip};
+
+/// The numbers of the atividades on one page, in its order, and the total.
+async fn page(db: &Repositories, query: AtividadeQuery) -> (Vec<u128>, u64) {
+    let page = db.atividades.list(query).await.unwrap();
+    let numbers = page.items.iter().map(|a| a.id.0.as_u128() - id(0).as_u128()).collect();
+    (numbers, page.total)
+}
+
+fn query(skip: i64, limit: i64) -> AtividadeQuery {
+    AtividadeQuery {
+        skip: Skip::parse(skip).unwrap(),
+        limit: Limit::parse(limit).unwrap(),
+        ..AtividadeQuery::default()
+    }
+}
+
+/// Stores an atividade with an id, an age and a state.
+async fn given(db: &Repositories, n: u128, projeto: ProjetoId, seconds: i64, ativo: bool) -> AtividadeId {
+    let record = AtividadeRecord { criado_em: later(seconds), ativo, ..record(n, projeto) };
+    db.atividades.insert(record).await.unwrap().id
+}
+
+/// Where nothing is, nothing is listed.
+pub async fn list_of_nothing_is_empty(db: &Repositories) {
+    assert_eq!(page(db, AtividadeQuery::default()).await, (vec![], 0));
+    assert_eq!(page(db, query(5, 1)).await, (vec![], 0));
+}
+
+/// `criado_em` decides before the id, and the order of storing does not count.
+pub async fn list_is_newest_first_whatever_came_first(db: &Repositories) {
+    let projeto = given_projeto(db, 1, "Portal").await.id;
+    for (n, seconds) in [(1, 20), (2, 30), (3, 10), (4, -5)] {
+        given(db, n, projeto, seconds, true).await;
+    }
+
+    assert_eq!(page(db, AtividadeQuery::default()).await, (vec![2, 1, 3, 4], 4));
+}
+
+/// Of those created at the same moment the greater id comes first.
+pub async fn list_breaks_ties_by_id(db: &Repositories) {
+    let projeto = given_projeto(db, 1, "Portal").await.id;
+    for (n, seconds) in [(2, 0), (5, 0), (1, 0), (4, 0), (3, 1)] {
+        given(db, n, projeto, seconds, true).await;
+    }
+
+    assert_eq!(page(db, AtividadeQuery::default()).await, (vec![3, 5, 4, 2, 1], 5));
+}
+
+/// Pages of any size together are the whole list, and each knows the total.
+pub async fn pages_follow_each_other_without_gap_or_overlap(db: &Repositories) {
+    let projeto = given_projeto(db, 1, "Portal").await.id;
+    for n in 1..=7 {
+        // Moments in pairs, so that a page can end between two of the same moment.
+        given(db, n, projeto, i64::try_from(n / 2).unwrap(), true).await;
+    }
+
+    for limit in 1..=8 {
+        let mut seen = vec![];
+        while seen.len() < 7 {
+            let (numbers, total) = page(db, query(i64::try_from(seen.len()).unwrap(), limit)).await;
+            assert_eq!((total, numbers.is_empty()), (7, false), "limit {limit}");
+            assert!(i64::try_from(numbers.len()).unwrap() <= limit, "limit {limit}");
+            seen.extend(numbers);
+        }
+        assert_eq!(seen, [7, 6, 5, 4, 3, 2, 1], "limit {limit}");
+    }
+}
+
+/// Each filter counts and lists what it names, and two of them what both name.
+pub async fn filters_hold_alone_and_together(db: &Repositories) {
+    let portal = given_projeto(db, 1, "Portal").await.id;
+    let outro = given_projeto(db, 2, "Outro").await.id;
+    let vazio = given_projeto(db, 3, "Vazio").await.id;
+    for (n, projeto, ativo) in [(1, portal, true), (2, portal, false), (3, outro, true), (4, portal, true)] {
+        given(db, n, projeto, 0, ativo).await;
+    }
+
+    let cases = [
+        (None, None, vec![4, 3, 2, 1]),
+        (Some(true), None, vec![4, 3, 1]),
+        (Some(false), None, vec![2]),
+        (None, Some(portal), vec![4, 2, 1]),
+        (Some(true), Some(portal), vec![4, 1]),
+        (Some(false), Some(portal), vec![2]),
+        (Some(true), Some(outro), vec![3]),
+        (Some(false), Some(outro), vec![]),
+        (None, Some(vazio), vec![]),
+        (None, Some(ProjetoId(id(99))), vec![]),
+    ];
+    for (ativo, projeto, expected) in cases {
+        let projeto = projeto.map(|id| ProjetoRef(id.0));
+        let total = expected.len();
+        let whole = AtividadeQuery { ativo, projeto, ..AtividadeQuery::default() };
+        let second = AtividadeQuery { ativo, projeto, ..query(1, 1) };
+
+        let second_page = expected.get(1).copied().into_iter().collect();
+        assert_eq!(page(db, whole).await, (expected, total as u64), "{whole:?}");
+        assert_eq!(page(db, second).await, (second_page, total as u64), "{second:?}");
+    }
+}
+
+/// However far beyond the end, also with a filter.
+pub async fn a_page_beyond_the_end_is_empty_and_has_the_total(db: &Repositories) {
+    let projeto = given_projeto(db, 1, "Portal").await.id;
+    for (n, ativo) in [(1, true), (2, false), (3, true)] {
+        given(db, n, projeto, 0, ativo).await;
+    }
+
+    for skip in [3, 4, i64::from(i32::MAX) + 1, i64::MAX - 1, i64::MAX] {
+        for limit in [1, 1000] {
+            let active = AtividadeQuery { ativo: Some(true), ..query(skip, limit) };
+            assert_eq!(page(db, query(skip, limit)).await, (vec![], 3), "skip {skip}");
+            assert_eq!(page(db, active).await, (vec![], 2), "skip {skip}");
+        }
+    }
+}

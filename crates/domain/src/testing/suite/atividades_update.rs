@@ -1,0 +1,176 @@
+//! Changing atividades.
+
+use time::Duration;
+
+use super::atividades::assert_unknown_projeto;
+use super::{NOW, Repositories, given_atividade, given_projeto, id, later, nome_atividade, nome_projeto, side_by_side};
+use crate::{Atividade, AtividadeId, AtividadePatch, Descricao, Patch, ProjetoId, ProjetoRef};
+
+fn descricao(text: &str) -> Descricao {
+    Descricao::parse(text.to_owned()).unwrap()
+}
+
+fn patch() -> AtividadePatch {
+    AtividadePatch::default()
+}
+
+/// `update` answers `expected`, and that is what is there.
+async fn assert_update(db: &Repositories, patch: AtividadePatch, seconds: i64, expected: &Atividade) {
+    let updated = db.atividades.update(expected.id, patch.clone(), later(seconds)).await.unwrap();
+
+    assert_eq!(updated.as_ref(), Some(expected), "{patch:?}");
+    assert_eq!(db.atividades.find(expected.id).await.unwrap().as_ref(), Some(expected), "{patch:?}");
+}
+
+/// A patch with one field changes that field and `atualizado_em`, and no other atividade.
+pub async fn each_field_changes_alone(db: &Repositories) {
+    let mut expected = given_atividade(db).await;
+    let other = db.atividades.insert(super::record(2, expected.id_projeto)).await.unwrap();
+    let outro = given_projeto(db, 2, "Outro").await;
+    let azure = db.projetos.store_remote(crate::testing::remote_projeto(1, "Azure"), NOW).await.unwrap();
+
+    (expected.nome, expected.atualizado_em) = (nome_atividade("Novo nome"), later(1));
+    assert_update(db, AtividadePatch { nome: Some(expected.nome.clone()), ..patch() }, 1, &expected).await;
+    (expected.descricao, expected.atualizado_em) = (Some(descricao("Mais")), later(2));
+    assert_update(db, AtividadePatch { descricao: Patch::Value(descricao("Mais")), ..patch() }, 2, &expected).await;
+    (expected.descricao, expected.atualizado_em) = (None, later(3));
+    assert_update(db, AtividadePatch { descricao: Patch::Null, ..patch() }, 3, &expected).await;
+    (expected.ativo, expected.atualizado_em) = (false, later(4));
+    assert_update(db, AtividadePatch { ativo: Some(false), ..patch() }, 4, &expected).await;
+    for (projeto, seconds) in [(outro, 5), (azure, 6)] {
+        (expected.id_projeto, expected.nome_projeto) = (projeto.id, projeto.nome);
+        expected.atualizado_em = later(seconds);
+        let patch = AtividadePatch { projeto: Some(ProjetoRef(projeto.id.0)), ..patch() };
+        assert_update(db, patch, seconds, &expected).await;
+    }
+    assert_eq!(db.atividades.find(other.id).await.unwrap(), Some(other));
+}
+
+/// A patch with every field changes them all, and neither the author nor `criado_em`.
+pub async fn all_fields_change_at_once(db: &Repositories) {
+    let before = given_atividade(db).await;
+    let outro = given_projeto(db, 2, "Outro").await;
+    let patch = AtividadePatch {
+        nome: Some(nome_atividade("Tudo novo")),
+        descricao: Patch::Value(descricao("Texto")),
+        ativo: Some(false),
+        projeto: Some(ProjetoRef(outro.id.0)),
+    };
+
+    let expected = Atividade {
+        nome: nome_atividade("Tudo novo"),
+        descricao: Some(descricao("Texto")),
+        ativo: false,
+        id_projeto: outro.id,
+        nome_projeto: nome_projeto("Outro"),
+        atualizado_em: later(1),
+        ..before
+    };
+    assert_update(db, patch, 1, &expected).await;
+}
+
+/// Writing "" over none, and none over "", is a change.
+pub async fn an_empty_descricao_is_not_none(db: &Repositories) {
+    let mut expected = given_atividade(db).await;
+
+    (expected.descricao, expected.atualizado_em) = (Some(descricao("")), later(1));
+    assert_update(db, AtividadePatch { descricao: Patch::Value(descricao("")), ..patch() }, 1, &expected).await;
+    (expected.descricao, expected.atualizado_em) = (None, later(2));
+    assert_update(db, AtividadePatch { descricao: Patch::Null, ..patch() }, 2, &expected).await;
+}
+
+/// One wrong field, and none of the others is written.
+pub async fn an_unknown_projeto_is_refused_and_nothing_changes(db: &Repositories) {
+    let before = given_atividade(db).await;
+    let alone = AtividadePatch { projeto: Some(ProjetoRef(id(99))), ..patch() };
+    let with_others = AtividadePatch {
+        nome: Some(nome_atividade("Novo")),
+        descricao: Patch::Value(descricao("Nova")),
+        ativo: Some(false),
+        ..alone.clone()
+    };
+
+    for patch in [alone, with_others] {
+        let refused = db.atividades.update(before.id, patch, later(1)).await.unwrap_err();
+
+        assert_unknown_projeto(&refused);
+        assert_eq!(db.atividades.find(before.id).await.unwrap().as_ref(), Some(&before));
+    }
+}
+
+/// There is nothing to change, whatever the patch says: that comes before a projeto nobody knows.
+pub async fn update_answers_nothing_for_an_unknown_id(db: &Repositories) {
+    let before = given_atividade(db).await;
+    let unknown = AtividadeId(id(2));
+    let patches = [
+        patch(),
+        AtividadePatch { nome: Some(nome_atividade("Novo")), ..patch() },
+        AtividadePatch { projeto: Some(ProjetoRef(before.id_projeto.0)), ..patch() },
+        AtividadePatch { projeto: Some(ProjetoRef(id(99))), ..patch() },
+    ];
+
+    for patch in patches {
+        assert_eq!(db.atividades.update(unknown, patch.clone(), later(1)).await.unwrap(), None, "{patch:?}");
+    }
+    assert_eq!(db.atividades.find(unknown).await.unwrap(), None);
+    assert_eq!(db.atividades.find(before.id).await.unwrap(), Some(before));
+}
+
+/// An empty patch and a patch of equal values leave `atualizado_em` as it is.
+pub async fn what_does_not_differ_is_not_written(db: &Repositories) {
+    let mut expected = given_atividade(db).await;
+    let same = |a: &Atividade| AtividadePatch {
+        nome: Some(a.nome.clone()),
+        descricao: a.descricao.clone().map_or(Patch::Null, Patch::Value),
+        ativo: Some(a.ativo),
+        projeto: Some(ProjetoRef(a.id_projeto.0)),
+    };
+
+    assert_update(db, patch(), 1, &expected).await;
+    assert_update(db, same(&expected), 2, &expected).await;
+    (expected.descricao, expected.ativo, expected.atualizado_em) = (Some(descricao("Texto")), false, later(3));
+    assert_update(db, same(&expected), 3, &expected).await;
+    assert_update(db, same(&expected), 4, &expected).await;
+    assert_update(db, patch(), 5, &expected).await;
+}
+
+/// With a clock that stands still or went back, a change is still one microsecond later than the last.
+pub async fn a_clock_behind_still_moves_atualizado_em_on(db: &Repositories) {
+    let mut expected = given_atividade(db).await;
+
+    for (seconds, nome) in [(0, "Parado"), (-60, "Atrasado"), (-3600, "Muito atrasado")] {
+        expected.nome = nome_atividade(nome);
+        expected.atualizado_em += Duration::microseconds(1);
+        assert_update(db, AtividadePatch { nome: Some(nome_atividade(nome)), ..patch() }, seconds, &expected).await;
+    }
+    assert_eq!(expected.atualizado_em, NOW + Duration::microseconds(3));
+}
+
+/// Patches of different fields that arrive together are all there in the end, and each moved `atualizado_em` on.
+pub async fn updates_side_by_side_lose_nothing(db: &Repositories) {
+    let before = given_atividade(db).await;
+    let outro = given_projeto(db, 2, "Outro").await;
+    let patches = [
+        AtividadePatch { nome: Some(nome_atividade("Novo")), ..patch() },
+        AtividadePatch { descricao: Patch::Value(descricao("Nova")), ..patch() },
+        AtividadePatch { ativo: Some(false), ..patch() },
+        AtividadePatch { projeto: Some(ProjetoRef(outro.id.0)), ..patch() },
+    ];
+
+    let updates = patches.map(|patch| db.atividades.update(before.id, patch, NOW)).into();
+    let mut times: Vec<_> =
+        side_by_side(updates).await.into_iter().map(|answer| answer.unwrap().unwrap().atualizado_em).collect();
+
+    times.sort_unstable();
+    assert!(times.into_iter().eq((1..=4).map(|n| NOW + Duration::microseconds(n))));
+    let expected = Atividade {
+        nome: nome_atividade("Novo"),
+        descricao: Some(descricao("Nova")),
+        ativo: false,
+        id_projeto: ProjetoId(outro.id.0),
+        nome_projeto: outro.nome,
+        atualizado_em: NOW + Duration::microseconds(4),
+        ..before
+    };
+    assert_eq!(db.atividades.find(expected.id).await.unwrap(), Some(expected));
+}

@@ -1,0 +1,220 @@
+//! Storing, finding, changing and deleting projetos that exist only here.
+
+use time::Duration;
+
+use super::{NOMES, NOW, Repositories, given_atividade, given_projeto, id, later, nome_projeto};
+use crate::testing::remote_projeto;
+use crate::{Conflict, Descricao, Error, Patch, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord};
+
+fn descricao(text: &str) -> Descricao {
+    Descricao::parse(text.to_owned()).unwrap()
+}
+
+fn patch() -> ProjetoPatch {
+    ProjetoPatch::default()
+}
+
+/// All projetos by their ids.
+pub(super) async fn all(db: &Repositories) -> Vec<Projeto> {
+    let mut projetos = db.projetos.list().await.unwrap();
+    projetos.sort_by_key(|p| p.id);
+    projetos
+}
+
+/// `update` answers `expected`, and that is what is there.
+async fn assert_update(db: &Repositories, patch: ProjetoPatch, seconds: i64, expected: &Projeto) {
+    let updated = db.projetos.update(expected.id, patch.clone(), later(seconds)).await.unwrap();
+
+    assert_eq!(updated.as_ref(), Some(expected), "{patch:?}");
+    assert_eq!(db.projetos.find(expected.id).await.unwrap().as_ref(), Some(expected), "{patch:?}");
+}
+
+/// What `insert` answers is what is there, field by field, and nothing of it is Azure's.
+pub async fn projeto_insert_answers_what_find_and_list_answer(db: &Repositories) {
+    let record = ProjetoRecord {
+        id: ProjetoId(id(7)),
+        nome: nome_projeto("Interno"),
+        descricao: Some(descricao("Só daqui")),
+        criado_em: NOW,
+    };
+
+    let stored = db.projetos.insert(record).await.unwrap();
+
+    let expected = Projeto {
+        id: ProjetoId(id(7)),
+        nome: nome_projeto("Interno"),
+        descricao: Some(descricao("Só daqui")),
+        azure_project_id: None,
+        url: None,
+        estado: None,
+        sincronizado_em: None,
+        criado_em: NOW,
+        atualizado_em: NOW,
+    };
+    assert_eq!(stored, expected);
+    assert_eq!(db.projetos.find(stored.id).await.unwrap(), Some(expected.clone()));
+    assert_eq!(db.projetos.list().await.unwrap(), [expected]);
+}
+
+/// What is not there is not found, also where other things are.
+pub async fn projeto_find_answers_nothing_for_an_unknown_id(db: &Repositories) {
+    given_projeto(db, 1, "Portal").await;
+
+    assert_eq!(db.projetos.find(ProjetoId(id(2))).await.unwrap(), None);
+}
+
+/// Nothing of nothing; then all of them, Azure's and local ones, also those with equal names.
+pub async fn projeto_list_has_every_one(db: &Repositories) {
+    assert_eq!(db.projetos.list().await.unwrap(), []);
+    let mut stored = vec![db.projetos.store_remote(remote_projeto(1, "Portal"), NOW).await.unwrap()];
+    for (n, nome) in [(1, "Portal"), (2, "Portal"), (3, "Outro")] {
+        stored.push(given_projeto(db, n, nome).await);
+    }
+
+    stored.sort_by_key(|p| p.id);
+    assert_eq!(all(db).await, stored);
+}
+
+/// Every text that a name or a description can be comes back as it was written, from Azure DevOps as well.
+pub async fn every_text_of_a_projeto_survives(db: &Repositories) {
+    let crabs = "🦀".repeat(255);
+    let large = "ç".repeat(Descricao::MAX_BYTES / 2);
+    let descricoes = ["", "  \n\t ", "é\\'\"%_\u{1}\u{7f}\u{10ffff}", &large, "{\"a\":[1]}", "{a,NULL,\"b\"}"];
+
+    for (n, nome) in (0..).zip(NOMES.iter().copied().chain([crabs.as_str()])) {
+        let texto = descricoes[n as usize % descricoes.len()];
+        let (nome, descricao) = (nome_projeto(nome), Some(descricao(texto)));
+        let record = ProjetoRecord { nome: nome.clone(), descricao: descricao.clone(), ..local(n) };
+        let mut remote = remote_projeto(n, nome.as_str());
+        (remote.descricao, remote.url) = (descricao.clone(), Some(texto.to_owned()));
+
+        let here = db.projetos.insert(record).await.unwrap();
+        let azure = db.projetos.store_remote(remote.clone(), NOW).await.unwrap();
+        remote.estado = Some(nome.as_str().to_owned());
+        db.projetos.synchronize(vec![remote.clone()], later(1)).await.unwrap();
+
+        assert_eq!((&here.nome, &here.descricao), (&nome, &descricao));
+        assert_eq!((&azure.nome, &azure.descricao, &azure.url), (&nome, &descricao, &remote.url));
+        assert_eq!(db.projetos.find(here.id).await.unwrap(), Some(here));
+        let synchronized = db.projetos.find(azure.id).await.unwrap().unwrap();
+        assert_eq!((synchronized.nome, synchronized.descricao), (nome, descricao));
+        assert_eq!((synchronized.url, synchronized.estado), (remote.url, remote.estado));
+    }
+}
+
+fn local(n: u32) -> ProjetoRecord {
+    let nome = nome_projeto(&format!("Projeto {n}"));
+    ProjetoRecord { id: ProjetoId(id(n.into())), nome, descricao: None, criado_em: NOW }
+}
+
+/// A patch with one field changes that field and `atualizado_em`, and no other projeto.
+pub async fn each_field_of_a_projeto_changes_alone(db: &Repositories) {
+    let mut expected = given_projeto(db, 1, "Portal").await;
+    let other = given_projeto(db, 2, "Outro").await;
+
+    (expected.nome, expected.atualizado_em) = (nome_projeto("Portal novo"), later(1));
+    assert_update(db, ProjetoPatch { nome: Some(expected.nome.clone()), ..patch() }, 1, &expected).await;
+    (expected.descricao, expected.atualizado_em) = (Some(descricao("")), later(2));
+    assert_update(db, ProjetoPatch { descricao: Patch::Value(descricao("")), ..patch() }, 2, &expected).await;
+    (expected.descricao, expected.atualizado_em) = (None, later(3));
+    assert_update(db, ProjetoPatch { descricao: Patch::Null, ..patch() }, 3, &expected).await;
+    (expected.nome, expected.descricao) = (nome_projeto("Tudo novo"), Some(descricao("Texto")));
+    expected.atualizado_em = later(4);
+    let both = ProjetoPatch { nome: Some(nome_projeto("Tudo novo")), descricao: Patch::Value(descricao("Texto")) };
+    assert_update(db, both, 4, &expected).await;
+    assert_eq!(db.projetos.find(other.id).await.unwrap(), Some(other));
+}
+
+/// There is nothing to change, whatever the patch says.
+pub async fn projeto_update_answers_nothing_for_an_unknown_id(db: &Repositories) {
+    given_projeto(db, 1, "Portal").await;
+
+    for patch in [patch(), ProjetoPatch { nome: Some(nome_projeto("Novo")), ..patch() }] {
+        assert_eq!(db.projetos.update(ProjetoId(id(2)), patch, later(1)).await.unwrap(), None);
+    }
+}
+
+/// An empty patch and a patch of equal values leave `atualizado_em` as it is.
+pub async fn what_does_not_differ_in_a_projeto_is_not_written(db: &Repositories) {
+    let mut expected = given_projeto(db, 1, "Portal").await;
+    let nome = Some(nome_projeto("Portal"));
+    let with_text = ProjetoPatch { nome: nome.clone(), descricao: Patch::Value(descricao("Texto")) };
+
+    assert_update(db, patch(), 1, &expected).await;
+    assert_update(db, ProjetoPatch { nome, descricao: Patch::Null }, 2, &expected).await;
+    (expected.descricao, expected.atualizado_em) = (Some(descricao("Texto")), later(3));
+    assert_update(db, with_text.clone(), 3, &expected).await;
+    assert_update(db, with_text, 4, &expected).await;
+    assert_update(db, patch(), 5, &expected).await;
+}
+
+/// With a clock that stands still or went back, a change is still one microsecond later than the last.
+pub async fn a_clock_behind_still_moves_a_projeto_on(db: &Repositories) {
+    let mut expected = given_projeto(db, 1, "Portal").await;
+
+    for (seconds, nome) in [(0, "Parado"), (-60, "Atrasado")] {
+        expected.nome = nome_projeto(nome);
+        expected.atualizado_em += Duration::microseconds(1);
+        assert_update(db, ProjetoPatch { nome: Some(nome_projeto(nome)), ..patch() }, seconds, &expected).await;
+    }
+}
+
+/// What Azure DevOps owns is read-only, whatever the patch says, and also once Azure no longer lists it.
+pub async fn projeto_update_refuses_one_of_azure(db: &Repositories) {
+    db.projetos.store_remote(remote_projeto(1, "Azure"), NOW).await.unwrap();
+    db.projetos.synchronize(vec![remote_projeto(2, "Azure")], NOW).await.unwrap();
+    let patches = [
+        patch(),
+        ProjetoPatch { nome: Some(nome_projeto("Azure")), ..patch() },
+        ProjetoPatch { nome: Some(nome_projeto("Novo")), descricao: Patch::Value(descricao("Nova")) },
+    ];
+
+    for before in all(db).await {
+        for patch in patches.clone() {
+            let refused = db.projetos.update(before.id, patch, later(1)).await.unwrap_err();
+
+            assert!(matches!(refused, Error::Conflict(Conflict::ProjetoDoAzure)), "{refused:?}");
+            assert_eq!(db.projetos.find(before.id).await.unwrap().as_ref(), Some(&before));
+        }
+    }
+}
+
+/// What was deleted is gone; deleting it again finds nothing; the others stay.
+pub async fn projeto_delete_happens_once_and_spares_the_others(db: &Repositories) {
+    let gone = given_projeto(db, 1, "Portal").await;
+    let other = given_projeto(db, 2, "Outro").await;
+
+    assert!(db.projetos.delete(gone.id).await.unwrap());
+
+    assert!(!db.projetos.delete(gone.id).await.unwrap());
+    assert_eq!(db.projetos.find(gone.id).await.unwrap(), None);
+    assert_eq!(db.projetos.list().await.unwrap(), [other]);
+}
+
+/// What Azure DevOps owns is not deleted here, with atividades or without, and also once Azure no longer lists it.
+pub async fn projeto_delete_refuses_one_of_azure(db: &Repositories) {
+    let with_atividade = db.projetos.store_remote(remote_projeto(1, "Azure"), NOW).await.unwrap();
+    db.atividades.insert(super::record(1, with_atividade.id)).await.unwrap();
+    db.projetos.store_remote(remote_projeto(2, "Azure"), NOW).await.unwrap();
+    db.projetos.synchronize(vec![remote_projeto(3, "Azure")], NOW).await.unwrap();
+
+    let before = all(db).await;
+    for projeto in &before {
+        let refused = db.projetos.delete(projeto.id).await.unwrap_err();
+
+        assert!(matches!(refused, Error::Conflict(Conflict::ProjetoDoAzure)), "{refused:?}");
+    }
+    assert_eq!(all(db).await, before);
+}
+
+/// A projeto goes after its last atividade, not before.
+pub async fn projeto_delete_refuses_one_with_atividades(db: &Repositories) {
+    let atividade = given_atividade(db).await;
+
+    let refused = db.projetos.delete(atividade.id_projeto).await.unwrap_err();
+
+    assert!(matches!(refused, Error::Conflict(Conflict::ProjetoComAtividades)), "{refused:?}");
+    assert_eq!(db.atividades.find(atividade.id).await.unwrap(), Some(atividade.clone()));
+    db.atividades.delete(atividade.id).await.unwrap();
+    assert!(db.projetos.delete(atividade.id_projeto).await.unwrap());
+}
