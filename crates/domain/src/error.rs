@@ -104,6 +104,8 @@ pub enum Conflict {
     ProjetoComAtividades,
     /// The projeto belongs to Azure DevOps, so it is read-only here.
     ProjetoDoAzure,
+    /// No Azure DevOps organisation is configured, so there is nothing to ask.
+    SemOrganizacao,
 }
 
 /// The services that this one needs.

@@ -142,10 +142,18 @@ pub trait ProjectDirectory: Send + Sync {
     /// Every project that the caller may see, each once.
     ///
     /// # Errors
-    /// `Forbidden` when the caller may not ask; `Unavailable`, `TimedOut` or `BadUpstream` when Azure DevOps is ill.
+    /// `Forbidden` when the caller may not ask; `Unavailable`, `TimedOut` or `BadUpstream` when Azure DevOps is ill;
+    /// `Conflict` with `SemOrganizacao` when no organisation is configured.
     async fn list(&self, credential: Credential) -> Result<Vec<RemoteProjeto>, Error>;
 
-    /// The project with that GUID, if the caller may see one.
+    /// The same as Azure DevOps itself writes it: one JSON array of its own objects, passed on without a look inside.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    async fn list_verbatim(&self, credential: Credential) -> Result<String, Error>;
+
+    /// The project with that GUID, if the caller may see one. Calls for the same project and credential that run
+    /// side by side ask Azure DevOps once.
     ///
     /// # Errors
     /// As [`Self::list`].
