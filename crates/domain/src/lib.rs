@@ -25,11 +25,11 @@ pub use patch::Patch;
 pub use ports::{AtividadeRepository, Clock, IdentityProvider, ProjectDirectory, ProjetoRepository, Readiness};
 pub use projeto::{
     AzureProjectId, NomeProjeto, NovoProjeto, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord, ProjetoRef,
-    RemoteProjeto, SyncSummary,
+    RemoteProjeto, Sincronizacao, SyncSummary,
 };
 pub use texto::Descricao;
 pub use use_cases::{Atividades, Projetos};
-pub use usuario::{Credential, Usuario};
+pub use usuario::{Caller, Credential, Usuario};
 pub use violation::{InvalidField, Violation};
 
 #[cfg(any(test, feature = "mocks"))]

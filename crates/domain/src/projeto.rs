@@ -57,10 +57,15 @@ impl AzureProjectId {
     /// # Errors
     /// [`Violation::NotAGuid`], also for the GUID of zeros, which Azure DevOps uses for «none».
     pub fn parse(text: &str) -> Result<Self, Violation> {
-        match Uuid::parse_str(text) {
-            Ok(guid) if !guid.is_nil() => Ok(Self(guid)),
-            _ => Err(Violation::NotAGuid),
-        }
+        Uuid::parse_str(text).map_or(Err(Violation::NotAGuid), Self::new)
+    }
+
+    /// Answers `guid` as a project's.
+    ///
+    /// # Errors
+    /// [`Violation::NotAGuid`] for the GUID of zeros.
+    pub fn new(guid: Uuid) -> Result<Self, Violation> {
+        if guid.is_nil() { Err(Violation::NotAGuid) } else { Ok(Self(guid)) }
     }
 
     /// The GUID.
@@ -162,6 +167,15 @@ pub struct SyncSummary {
     pub updated: u64,
     /// How many were kept as Azure's and are not listed any more, those left out that were so before.
     pub removed: u64,
+}
+
+/// A synchronisation that is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sincronizacao {
+    /// What it did.
+    pub summary: SyncSummary,
+    /// When, UTC.
+    pub em: OffsetDateTime,
 }
 
 #[cfg(test)]

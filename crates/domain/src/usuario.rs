@@ -38,6 +38,15 @@ pub enum Credential {
     },
 }
 
+/// Who is calling, with what they showed: on their behalf, Azure DevOps is asked with it and with nothing else.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Who it is.
+    pub usuario: Usuario,
+    /// What they showed; nothing where nobody is asked.
+    pub credential: Option<Credential>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,9 +54,10 @@ mod tests {
 
     #[test]
     fn autor_is_the_email_or_else_the_id() {
-        let sem_email = Usuario { email: None, ..maria() };
+        let maria = maria().usuario;
+        let sem_email = Usuario { email: None, ..maria.clone() };
 
-        assert_eq!(maria().autor(), "maria@exemplo.br");
+        assert_eq!(maria.autor(), "maria@exemplo.br");
         assert_eq!(sem_email.autor(), sem_email.id);
     }
 

@@ -11,8 +11,8 @@ use time::macros::datetime;
 use uuid::{Uuid, uuid};
 
 use crate::{
-    Atividade, AtividadeId, AtividadeRecord, AzureProjectId, Clock, MockClock, NomeAtividade, NomeProjeto,
-    NovaAtividade, NovoProjeto, Projeto, ProjetoId, ProjetoRecord, ProjetoRef, RemoteProjeto, Usuario,
+    Atividade, AtividadeId, AtividadeRecord, AzureProjectId, Caller, Clock, Credential, MockClock, NomeAtividade,
+    NomeProjeto, NovaAtividade, NovoProjeto, Projeto, ProjetoId, ProjetoRecord, ProjetoRef, RemoteProjeto, Usuario,
 };
 
 /// When tests happen.
@@ -29,13 +29,16 @@ pub fn fixed_clock() -> Arc<dyn Clock> {
     Arc::new(clock)
 }
 
-/// A user with an e-mail address.
+/// A caller with an e-mail address, who showed a token.
 #[must_use]
-pub fn maria() -> Usuario {
-    Usuario {
-        id: "d291b0c4-a05c-4ea6-8df1-4b41d5f39eff".to_owned(),
-        display_name: "Maria Souza".to_owned(),
-        email: Some("maria@exemplo.br".to_owned()),
+pub fn maria() -> Caller {
+    Caller {
+        usuario: Usuario {
+            id: "d291b0c4-a05c-4ea6-8df1-4b41d5f39eff".to_owned(),
+            display_name: "Maria Souza".to_owned(),
+            email: Some("maria@exemplo.br".to_owned()),
+        },
+        credential: Some(Credential::Bearer { token: "token-da-maria".into(), azure_access_token: None }),
     }
 }
 
@@ -95,7 +98,7 @@ pub fn stored(record: AtividadeRecord) -> Atividade {
 /// A stored atividade with the id [`atividade_id`], created by [`maria`].
 #[must_use]
 pub fn atividade(nome: &str) -> Atividade {
-    let record = AtividadeRecord::new(nova_atividade(nome), &maria(), NOW);
+    let record = AtividadeRecord::new(nova_atividade(nome), &maria().usuario, NOW);
     Atividade { id: atividade_id(), ..stored(record) }
 }
 

@@ -3,29 +3,45 @@
 use std::sync::Arc;
 
 use crate::{
-    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Clock, Error,
-    NovaAtividade, Pagina, Resource, Usuario,
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, AzureProjectId,
+    Caller, Clock, Conflict, Error, NovaAtividade, Pagina, ProjectDirectory, ProjetoRef, ProjetoRepository, Resource,
 };
 
 /// The use cases of atividades.
 pub struct Atividades {
     repository: Arc<dyn AtividadeRepository>,
+    projetos: Arc<dyn ProjetoRepository>,
+    directory: Arc<dyn ProjectDirectory>,
     clock: Arc<dyn Clock>,
 }
 
 impl Atividades {
-    /// The use cases over `repository`, at the time of `clock`.
+    /// The use cases over `repository`, at the time of `clock`; a projeto that is missing in `projetos` is looked up
+    /// in `directory`.
     #[must_use]
-    pub fn new(repository: Arc<dyn AtividadeRepository>, clock: Arc<dyn Clock>) -> Self {
-        Self { repository, clock }
+    pub fn new(
+        repository: Arc<dyn AtividadeRepository>,
+        projetos: Arc<dyn ProjetoRepository>,
+        directory: Arc<dyn ProjectDirectory>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { repository, projetos, directory, clock }
     }
 
-    /// Creates an atividade in the name of `autor`.
+    /// Creates an atividade in the name of the caller.
     ///
     /// # Errors
-    /// `Invalid` on `id_projeto` when no projeto has that id.
-    pub async fn criar(&self, autor: &Usuario, nova: NovaAtividade) -> Result<Atividade, Error> {
-        self.repository.insert(AtividadeRecord::new(nova, autor, self.clock.now())).await
+    /// `Invalid` on `id_projeto` when neither this system nor Azure DevOps shows the caller a projeto with that id;
+    /// `Unavailable`, `TimedOut` or `BadUpstream` when Azure DevOps has to be asked and is ill.
+    pub async fn criar(&self, caller: &Caller, nova: NovaAtividade) -> Result<Atividade, Error> {
+        let record = AtividadeRecord::new(nova, &caller.usuario, self.clock.now());
+        match self.repository.insert(record.clone()).await {
+            Err(unknown) if unknown.is_unknown_projeto() => {
+                self.adopt(record.projeto, caller, unknown).await?;
+                self.repository.insert(record).await
+            }
+            done => done,
+        }
     }
 
     /// One page of the atividades that match, newest first.
@@ -47,9 +63,16 @@ impl Atividades {
     /// Changes the fields that are present.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` on `id_projeto` when no projeto has that id.
-    pub async fn atualizar(&self, id: AtividadeId, patch: AtividadePatch) -> Result<Atividade, Error> {
-        self.repository.update(id, patch, self.clock.now()).await?.ok_or_else(|| not_found(id))
+    /// `NotFound`; on `id_projeto` those of [`Self::criar`].
+    pub async fn atualizar(&self, caller: &Caller, id: AtividadeId, patch: AtividadePatch) -> Result<Atividade, Error> {
+        let updated = match (self.repository.update(id, patch.clone(), self.clock.now()).await, patch.projeto) {
+            (Err(unknown), Some(projeto)) if unknown.is_unknown_projeto() => {
+                self.adopt(projeto, caller, unknown).await?;
+                self.repository.update(id, patch, self.clock.now()).await
+            }
+            (done, _) => done,
+        };
+        updated?.ok_or_else(|| not_found(id))
     }
 
     /// Deletes it for good.
@@ -59,6 +82,19 @@ impl Atividades {
     pub async fn excluir(&self, id: AtividadeId) -> Result<(), Error> {
         if self.repository.delete(id).await? { Ok(()) } else { Err(not_found(id)) }
     }
+
+    /// Takes over the projeto that is `unknown` here from Azure DevOps, if it shows the caller such a one.
+    async fn adopt(&self, projeto: ProjetoRef, caller: &Caller, unknown: Error) -> Result<(), Error> {
+        let (Some(credential), Ok(id)) = (caller.credential.clone(), AzureProjectId::new(projeto.0)) else {
+            return Err(unknown);
+        };
+        match self.directory.find(credential, id).await {
+            Ok(Some(remote)) => self.projetos.store_remote(remote, self.clock.now()).await.map(drop),
+            // Whoever may not see a projeto is told the same as if there were none.
+            Ok(None) | Err(Error::Forbidden | Error::Conflict(Conflict::SemOrganizacao)) => Err(unknown),
+            Err(ill) => Err(ill),
+        }
+    }
 }
 
 fn not_found(id: AtividadeId) -> Error {
@@ -67,14 +103,35 @@ fn not_found(id: AtividadeId) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use mockall::predicate::eq;
+    use mockall::predicate::{always, eq};
 
     use super::*;
-    use crate::testing::{NOW, atividade_id, fixed_clock, maria, nova_atividade, stored};
-    use crate::{MockAtividadeRepository, Violation};
+    use crate::testing::{
+        NOW, atividade, atividade_id, fixed_clock, maria, nova_atividade, projeto, remote_projeto, stored,
+    };
+    use crate::{MockAtividadeRepository, MockProjectDirectory, MockProjetoRepository, Service, Violation};
 
     fn atividades(repository: MockAtividadeRepository) -> Atividades {
-        Atividades::new(Arc::new(repository), fixed_clock())
+        with_directory(repository, MockProjetoRepository::new(), MockProjectDirectory::new())
+    }
+
+    fn with_directory(
+        repository: MockAtividadeRepository,
+        projetos: MockProjetoRepository,
+        directory: MockProjectDirectory,
+    ) -> Atividades {
+        Atividades::new(Arc::new(repository), Arc::new(projetos), Arc::new(directory), fixed_clock())
+    }
+
+    /// A repository that does not know the projeto at the first attempt.
+    fn repository_missing_the_projeto() -> MockAtividadeRepository {
+        let mut repository = MockAtividadeRepository::new();
+        let unknown = || Error::invalid("id_projeto", Violation::UnknownProjeto);
+        repository.expect_insert().times(0..=1).returning(move |_| Err(unknown()));
+        repository.expect_insert().returning(|record| Ok(stored(record)));
+        repository.expect_update().times(0..=1).returning(move |_, _, _| Err(unknown()));
+        repository.expect_update().returning(|_, _, _| Ok(Some(atividade("A"))));
+        repository
     }
 
     #[tokio::test]
@@ -102,40 +159,73 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn criar_refuses_an_unknown_projeto() {
-        let mut repository = MockAtividadeRepository::new();
-        repository.expect_insert().returning(|_| Err(Error::invalid("id_projeto", Violation::UnknownProjeto)));
+    async fn an_unknown_projeto_is_taken_over_from_azure_devops() {
+        let mut directory = MockProjectDirectory::new();
+        let id = AzureProjectId::new(nova_atividade("A").projeto.0).unwrap();
+        directory.expect_find().with(always(), eq(id)).times(2).returning(|_, _| Ok(Some(remote_projeto(1, "Novo"))));
+        let mut projetos = MockProjetoRepository::new();
+        projetos
+            .expect_store_remote()
+            .with(eq(remote_projeto(1, "Novo")), eq(NOW))
+            .times(2)
+            .returning(|_, _| Ok(projeto("Novo")));
+        let atividades = with_directory(repository_missing_the_projeto(), projetos, directory);
+        let patch = AtividadePatch { projeto: Some(nova_atividade("A").projeto), ..AtividadePatch::default() };
 
-        let refused = atividades(repository).criar(&maria(), nova_atividade("A")).await.unwrap_err();
+        atividades.criar(&maria(), nova_atividade("A")).await.unwrap();
+        atividades.atualizar(&maria(), atividade_id(), patch).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_projeto_that_azure_devops_does_not_show_is_unknown() {
+        type Answer = fn() -> Result<Option<crate::RemoteProjeto>, Error>;
+        let refusals: [Answer; 3] =
+            [|| Ok(None), || Err(Error::Forbidden), || Err(Error::Conflict(Conflict::SemOrganizacao))];
+        for answer in refusals {
+            let mut directory = MockProjectDirectory::new();
+            directory.expect_find().times(1).returning(move |_, _| answer());
+            let atividades = with_directory(repository_missing_the_projeto(), MockProjetoRepository::new(), directory);
+
+            let refused = atividades.criar(&maria(), nova_atividade("A")).await.unwrap_err();
+
+            assert!(refused.is_unknown_projeto());
+        }
+    }
+
+    #[tokio::test]
+    async fn azure_devops_is_not_asked_without_a_credential() {
+        let nobody = Caller { credential: None, ..maria() };
+
+        let refused =
+            atividades(repository_missing_the_projeto()).criar(&nobody, nova_atividade("A")).await.unwrap_err();
 
         assert!(refused.is_unknown_projeto());
     }
 
     #[tokio::test]
-    async fn atualizar_passes_the_time_on() {
-        let mut repository = MockAtividadeRepository::new();
-        let patch = AtividadePatch { ativo: Some(false), ..AtividadePatch::default() };
-        repository
-            .expect_update()
-            .with(eq(atividade_id()), eq(patch.clone()), eq(NOW))
-            .returning(|_, _, _| Err(Error::Conflict(crate::Conflict::ProjetoDoAzure)));
+    async fn an_ill_azure_devops_is_no_fault_of_the_request() {
+        let mut directory = MockProjectDirectory::new();
+        directory
+            .expect_find()
+            .returning(|_, _| Err(Error::TimedOut { service: Service::AzureDevOps, cause: "slow".into() }));
+        let atividades = with_directory(repository_missing_the_projeto(), MockProjetoRepository::new(), directory);
 
-        let answer = atividades(repository).atualizar(atividade_id(), patch).await;
+        let failed = atividades.criar(&maria(), nova_atividade("A")).await.unwrap_err();
 
-        assert!(matches!(answer, Err(Error::Conflict(_))));
+        assert!(matches!(failed, Error::TimedOut { service: Service::AzureDevOps, .. }));
     }
 
     #[tokio::test]
     async fn what_does_not_exist_is_not_found() {
         let mut repository = MockAtividadeRepository::new();
         repository.expect_find().returning(|_| Ok(None));
-        repository.expect_update().returning(|_, _, _| Ok(None));
+        repository.expect_update().with(eq(atividade_id()), always(), eq(NOW)).returning(|_, _, _| Ok(None));
         repository.expect_delete().returning(|_| Ok(false));
         let atividades = atividades(repository);
 
         let failures = [
             atividades.obter(atividade_id()).await.unwrap_err(),
-            atividades.atualizar(atividade_id(), AtividadePatch::default()).await.unwrap_err(),
+            atividades.atualizar(&maria(), atividade_id(), AtividadePatch::default()).await.unwrap_err(),
             atividades.excluir(atividade_id()).await.unwrap_err(),
         ];
 

@@ -3,20 +3,29 @@
 use std::sync::Arc;
 
 use crate::{
-    Clock, Error, NovoProjeto, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord, ProjetoRepository, Resource, texto,
+    Caller, Clock, Credential, Error, NovoProjeto, ProjectDirectory, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord,
+    ProjetoRepository, Resource, Sincronizacao, texto,
 };
 
 /// The use cases of projetos.
 pub struct Projetos {
     repository: Arc<dyn ProjetoRepository>,
+    directory: Arc<dyn ProjectDirectory>,
+    service_credential: Option<Credential>,
     clock: Arc<dyn Clock>,
 }
 
 impl Projetos {
-    /// The use cases over `repository`, at the time of `clock`.
+    /// The use cases over `repository` and `directory`, at the time of `clock`. Where nobody is asked who they are,
+    /// `service_credential` stands in for theirs.
     #[must_use]
-    pub fn new(repository: Arc<dyn ProjetoRepository>, clock: Arc<dyn Clock>) -> Self {
-        Self { repository, clock }
+    pub fn new(
+        repository: Arc<dyn ProjetoRepository>,
+        directory: Arc<dyn ProjectDirectory>,
+        service_credential: Option<Credential>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { repository, directory, service_credential, clock }
     }
 
     /// Creates a projeto that exists only here.
@@ -63,6 +72,29 @@ impl Projetos {
     pub async fn excluir(&self, id: ProjetoId) -> Result<(), Error> {
         if self.repository.delete(id).await? { Ok(()) } else { Err(not_found(id)) }
     }
+
+    /// Takes over the projects that Azure DevOps shows the caller: all of them or, when anything fails, none.
+    ///
+    /// # Errors
+    /// `CredentialMissing`, and those of the directory and the repository.
+    pub async fn sincronizar(&self, caller: &Caller) -> Result<Sincronizacao, Error> {
+        let remote = self.directory.list(self.credential(caller)?).await?;
+        let now = self.clock.now();
+        let summary = self.repository.synchronize(remote, now).await?;
+        Ok(Sincronizacao { summary, em: now })
+    }
+
+    /// The projects that Azure DevOps shows the caller, in its own words: a JSON array.
+    ///
+    /// # Errors
+    /// `CredentialMissing`, and those of the directory.
+    pub async fn listar_do_azure(&self, caller: &Caller) -> Result<String, Error> {
+        self.directory.list_verbatim(self.credential(caller)?).await
+    }
+
+    fn credential(&self, caller: &Caller) -> Result<Credential, Error> {
+        caller.credential.clone().or_else(|| self.service_credential.clone()).ok_or(Error::CredentialMissing)
+    }
 }
 
 fn not_found(id: ProjetoId) -> Error {
@@ -72,11 +104,19 @@ fn not_found(id: ProjetoId) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{NOW, fixed_clock, novo_projeto, projeto, projeto_id, stored_projeto};
-    use crate::{Conflict, MockProjetoRepository};
+    use crate::testing::{NOW, fixed_clock, maria, novo_projeto, projeto, projeto_id, remote_projeto, stored_projeto};
+    use crate::{Conflict, MockProjectDirectory, MockProjetoRepository, Service, SyncSummary};
 
     fn projetos(repository: MockProjetoRepository) -> Projetos {
-        Projetos::new(Arc::new(repository), fixed_clock())
+        with_directory(repository, MockProjectDirectory::new(), None)
+    }
+
+    fn with_directory(
+        repository: MockProjetoRepository,
+        directory: MockProjectDirectory,
+        service_credential: Option<Credential>,
+    ) -> Projetos {
+        Projetos::new(Arc::new(repository), Arc::new(directory), service_credential, fixed_clock())
     }
 
     #[tokio::test]
@@ -129,5 +169,57 @@ mod tests {
         for failure in failures {
             assert!(matches!(failure, Error::NotFound { resource: Resource::Projeto, id } if id == projeto_id().0));
         }
+    }
+
+    #[tokio::test]
+    async fn sincronizar_takes_over_what_azure_devops_lists() {
+        let mut directory = MockProjectDirectory::new();
+        directory.expect_list().returning(|_| Ok(vec![remote_projeto(1, "Portal")]));
+        let mut repository = MockProjetoRepository::new();
+        let summary = SyncSummary { synced: 1, created: 1, ..SyncSummary::default() };
+        repository
+            .expect_synchronize()
+            .withf(|remote, now| *remote == [remote_projeto(1, "Portal")] && *now == NOW)
+            .returning(move |_, _| Ok(summary));
+
+        let done = with_directory(repository, directory, None).sincronizar(&maria()).await.unwrap();
+
+        assert_eq!(done, Sincronizacao { summary, em: NOW });
+    }
+
+    #[tokio::test]
+    async fn sincronizar_changes_nothing_when_azure_devops_is_ill() {
+        let mut directory = MockProjectDirectory::new();
+        directory.expect_list().returning(|_| {
+            Err(Error::Unavailable { service: Service::AzureDevOps, retry_after: None, cause: "down".into() })
+        });
+        let mut repository = MockProjetoRepository::new();
+        repository.expect_synchronize().never();
+
+        let failed = with_directory(repository, directory, None).sincronizar(&maria()).await.unwrap_err();
+
+        assert!(matches!(failed, Error::Unavailable { service: Service::AzureDevOps, .. }));
+    }
+
+    #[tokio::test]
+    async fn the_credential_of_the_service_stands_in_only_for_a_missing_one() {
+        let shown = |credential: &Credential| format!("{credential:?}").starts_with("Basic");
+        let mut directory = MockProjectDirectory::new();
+        directory.expect_list_verbatim().withf(shown).times(1).returning(|_| Ok("[1]".to_owned()));
+        directory.expect_list_verbatim().times(1).returning(|_| Ok("[2]".to_owned()));
+        let service = Credential::Basic { pat: "pat".into() };
+        let projetos = with_directory(MockProjetoRepository::new(), directory, Some(service));
+        let nobody = Caller { credential: None, ..maria() };
+
+        assert_eq!(projetos.listar_do_azure(&nobody).await.unwrap(), "[1]");
+        assert_eq!(projetos.listar_do_azure(&maria()).await.unwrap(), "[2]");
+    }
+
+    #[tokio::test]
+    async fn nobody_can_synchronise_without_any_credential() {
+        let projetos = projetos(MockProjetoRepository::new());
+        let nobody = Caller { credential: None, ..maria() };
+
+        assert!(matches!(projetos.sincronizar(&nobody).await, Err(Error::CredentialMissing)));
     }
 }

@@ -163,7 +163,7 @@ async fn given_projeto(db: &Repositories, n: u128, nome: &str) -> Projeto {
 /// An atividade to be stored: created by Maria at [`NOW`], active, without a description.
 fn record(n: u128, projeto: ProjetoId) -> AtividadeRecord {
     let nova = nova_atividade(&format!("Atividade {n}"));
-    let record = AtividadeRecord::new(nova, &maria(), NOW);
+    let record = AtividadeRecord::new(nova, &maria().usuario, NOW);
     AtividadeRecord { id: AtividadeId(id(n)), projeto: ProjetoRef(projeto.0), ..record }
 }
 
