@@ -1,1 +1,22 @@
+//! The schema of the PostgreSQL database, as steps that were taken one after the other.
+//!
+//! A step is never edited once it is merged; what has to change is a new step. Tables carry no schema's name: the
+//! connection's `search_path` decides whose they are. Every constraint is named by hand, because the adapter tells them
+//! apart by their names.
 
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+mod m20260112_000001_create_projetos;
+mod m20260112_000002_create_atividades;
+
+/// All steps, oldest first.
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20260112_000001_create_projetos::Migration),
+            Box::new(m20260112_000002_create_atividades::Migration),
+        ]
+    }
+}

@@ -1,0 +1,40 @@
+//! Atividades, each of one projeto.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+/// An index for each way to list, in the order of the list, so that a page is read and not sorted. The one by projeto
+/// also serves the foreign key when a projeto is deleted.
+const UP: &str = r"
+CREATE TABLE atividades (
+    id uuid NOT NULL,
+    nome varchar(255) NOT NULL,
+    descricao text,
+    ativo boolean NOT NULL DEFAULT true,
+    id_projeto uuid NOT NULL,
+    criado_por varchar(255),
+    criado_em timestamptz NOT NULL,
+    atualizado_em timestamptz NOT NULL,
+    CONSTRAINT atividades_pkey PRIMARY KEY (id),
+    CONSTRAINT atividades_id_projeto_fkey FOREIGN KEY (id_projeto) REFERENCES projetos (id) ON DELETE RESTRICT,
+    CONSTRAINT atividades_nome_check CHECK (nome <> '' AND nome = btrim(nome, E' \t\n\v\f\r')),
+    CONSTRAINT atividades_descricao_check CHECK (octet_length(descricao) <= 65536),
+    CONSTRAINT atividades_atualizado_em_check CHECK (atualizado_em >= criado_em)
+);
+CREATE INDEX atividades_criado_em_idx ON atividades (criado_em DESC, id DESC);
+CREATE INDEX atividades_ativo_criado_em_idx ON atividades (ativo, criado_em DESC, id DESC);
+CREATE INDEX atividades_id_projeto_criado_em_idx ON atividades (id_projeto, criado_em DESC, id DESC);
+";
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.get_connection().execute_unprepared(UP).await.map(drop)
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.get_connection().execute_unprepared("DROP TABLE atividades").await.map(drop)
+    }
+}

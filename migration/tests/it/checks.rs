@@ -1,0 +1,94 @@
+//! What the database refuses by itself, whoever writes.
+
+use e2e::postgres::{Cluster, Database};
+use migration::Migrator;
+use sea_orm_migration::MigratorTrait;
+
+/// The names of all constraints that answer for the tables, with what breaks each of them alone. The statements run on
+/// one projeto and one atividade, both valid.
+const BREACHES: [(&str, &str); 19] = [
+    ("projetos_pkey", "INSERT INTO projetos SELECT * FROM projetos"),
+    (
+        "projetos_azure_project_id_check",
+        "UPDATE projetos SET azure_project_id = upper(id::text), sincronizado_em = now()",
+    ),
+    (
+        "projetos_azure_project_id_check",
+        "UPDATE projetos SET azure_project_id = gen_random_uuid(), sincronizado_em = now()",
+    ),
+    ("projetos_sincronizado_em_check", "UPDATE projetos SET azure_project_id = id"),
+    ("projetos_sincronizado_em_check", "UPDATE projetos SET sincronizado_em = now()"),
+    ("projetos_nome_check", "UPDATE projetos SET nome = ''"),
+    ("projetos_nome_check", "UPDATE projetos SET nome = E' \\t\\n'"),
+    ("projetos_nome_check", "UPDATE projetos SET nome = E'Portal\\r'"),
+    ("projetos_descricao_check", "UPDATE projetos SET descricao = repeat('é', 32768) || 'a'"),
+    ("projetos_atualizado_em_check", "UPDATE projetos SET atualizado_em = criado_em - interval '1 microsecond'"),
+    ("varying(255)", "UPDATE projetos SET nome = repeat('é', 256)"),
+    ("atividades_pkey", "INSERT INTO atividades SELECT * FROM atividades"),
+    ("atividades_id_projeto_fkey", "DELETE FROM projetos"),
+    ("atividades_id_projeto_fkey", "UPDATE atividades SET id_projeto = gen_random_uuid()"),
+    ("atividades_nome_check", "UPDATE atividades SET nome = E'\\fRevisar'"),
+    ("atividades_descricao_check", "UPDATE atividades SET descricao = repeat('a', 65537)"),
+    ("atividades_atualizado_em_check", "UPDATE atividades SET atualizado_em = '-infinity'"),
+    ("varying(255)", "UPDATE atividades SET nome = repeat('é', 256)"),
+    ("\"criado_em\"", "UPDATE atividades SET criado_em = NULL"),
+];
+
+async fn migrated(database: &Database<'_>) {
+    Migrator::up(&super::connect(database).await, None).await.unwrap();
+    database.execute(
+        "INSERT INTO projetos (id, nome, criado_em, atualizado_em) VALUES (gen_random_uuid(), 'Portal', now(), now());
+         INSERT INTO atividades (id, nome, id_projeto, criado_em, atualizado_em)
+         SELECT gen_random_uuid(), 'Revisar', id, now(), now() FROM projetos;",
+    );
+}
+
+#[tokio::test]
+async fn every_rule_is_kept_by_a_constraint_with_a_name() {
+    let database = Cluster::shared().create_database();
+    migrated(&database).await;
+
+    for (constraint, statement) in BREACHES {
+        // The block answers what the server says, so that one connection serves for one breach.
+        let said = database.query(&format!(
+            "DO $do$ BEGIN {statement}; RAISE 'nothing refused it';
+             EXCEPTION WHEN OTHERS THEN PERFORM set_config('teste.said', SQLERRM, false); END $do$;
+             SELECT current_setting('teste.said');"
+        ));
+        assert!(said.contains(constraint), "{statement} gave «{said}» and not {constraint}");
+    }
+}
+
+#[tokio::test]
+async fn the_limits_themselves_are_allowed() {
+    let database = Cluster::shared().create_database();
+    migrated(&database).await;
+
+    database.execute(
+        "UPDATE projetos SET nome = repeat('🦀', 255), descricao = repeat('é', 32768), atualizado_em = criado_em,
+                             azure_project_id = id, sincronizado_em = now();
+         UPDATE atividades SET nome = 'a', descricao = '', criado_por = repeat('é', 255);",
+    );
+
+    assert_eq!(
+        database.query("SELECT length(nome), ativo FROM projetos, LATERAL (SELECT ativo FROM atividades) a"),
+        "255|t"
+    );
+}
+
+#[tokio::test]
+async fn no_constraint_has_a_name_that_the_server_made_up() {
+    let database = Cluster::shared().create_database();
+    migrated(&database).await;
+
+    let named: Vec<_> =
+        BREACHES.iter().map(|(constraint, _)| *constraint).chain(["projetos_azure_project_id_key"]).collect();
+    let constraints = database.query(
+        "SELECT conname FROM pg_constraint WHERE conrelid IN ('projetos'::regclass, 'atividades'::regclass)
+         AND contype <> 'n'",
+    );
+
+    for constraint in constraints.lines() {
+        assert!(named.contains(&constraint), "{constraint} has no breach in this test");
+    }
+}

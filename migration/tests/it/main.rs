@@ -1,0 +1,65 @@
+//! Every step on a real PostgreSQL: up, down and up again, and what the database itself refuses.
+
+use e2e::postgres::{Cluster, Database};
+use migration::Migrator;
+use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::sea_orm::{self, DatabaseConnection};
+
+mod checks;
+
+async fn connect(database: &Database<'_>) -> DatabaseConnection {
+    sea_orm::Database::connect(database.url()).await.unwrap()
+}
+
+/// Everything in the schema: tables with their columns, constraints and indexes.
+fn schema(database: &Database<'_>) -> String {
+    database.query(
+        "SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid)
+         FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid LEFT JOIN pg_attrdef d ON (adrelid, adnum) = (attrelid, attnum)
+         WHERE relnamespace = 'public'::regnamespace AND attnum > 0 ORDER BY relname, attnum;
+         SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+         WHERE connamespace = 'public'::regnamespace ORDER BY conname;
+         SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace;
+         SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace ORDER BY typname;",
+    )
+}
+
+#[tokio::test]
+async fn each_step_goes_up_down_and_up_again() {
+    let database = Cluster::shared().create_database();
+    let db = connect(&database).await;
+    Migrator::install(&db).await.unwrap();
+
+    for migration in Migrator::migrations() {
+        let before = schema(&database);
+        Migrator::up(&db, Some(1)).await.unwrap();
+        let after = schema(&database);
+        assert_ne!(after, before, "{} does nothing", migration.name());
+
+        Migrator::down(&db, Some(1)).await.unwrap();
+        assert_eq!(schema(&database), before, "down of {} leaves something behind", migration.name());
+        Migrator::up(&db, Some(1)).await.unwrap();
+        assert_eq!(schema(&database), after, "{} differs the second time", migration.name());
+    }
+    assert!(Migrator::get_pending_migrations(&db).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn all_steps_down_leave_an_empty_schema() {
+    let database = Cluster::shared().create_database();
+    let db = connect(&database).await;
+    let empty = schema(&database);
+
+    Migrator::up(&db, None).await.unwrap();
+    assert_ne!(schema(&database), empty);
+    Migrator::reset(&db).await.unwrap();
+
+    assert_eq!(schema(&database), empty);
+}
+
+#[tokio::test]
+async fn steps_have_unique_names_in_the_order_of_time() {
+    let names: Vec<_> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+
+    assert!(names.is_sorted_by(|earlier, later| earlier < later), "{names:?}");
+}
