@@ -1,4 +1,5 @@
 //! Every step on a real PostgreSQL: up, down and up again, and what the database itself refuses.
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, and so does what it shares with others")]
 
 use e2e::postgres::{Cluster, Database};
 use migration::Migrator;
