@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::{
-    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AzureProjectId, Credential, Error, Pagina,
-    Projeto, ProjetoId, ProjetoPatch, ProjetoRecord, RemoteProjeto, SyncSummary, Usuario,
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AzureProjectId, Caller, Credential, Error,
+    Pagina, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord, RemoteProjeto, SyncSummary,
 };
 
 /// Where atividades are kept. Each method is one transaction: it happens wholly or not at all.
@@ -128,11 +128,12 @@ pub trait Readiness: Send + Sync {
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait IdentityProvider: Send + Sync {
-    /// The person or service behind `credential`; none is what a request without one shows.
+    /// The person or service behind `credential`, which is none when a request shows none; with it, the credential
+    /// that serves the calls to Azure DevOps on their behalf.
     ///
     /// # Errors
     /// `CredentialMissing`, `CredentialRejected`; `Unavailable`, `TimedOut` or `BadUpstream` when nobody can tell.
-    async fn authenticate(&self, credential: Option<Credential>) -> Result<Usuario, Error>;
+    async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error>;
 }
 
 /// The organisation's projects, as Azure DevOps shows them to one caller.
