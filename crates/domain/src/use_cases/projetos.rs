@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Caller, Clock, Credential, Error, NovoProjeto, ProjectDirectory, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord,
-    ProjetoRepository, Resource, Sincronizacao, texto,
+    Caller, Clock, Conflict, Credential, Error, NovoProjeto, ProjectDirectory, Projeto, ProjetoId, ProjetoPatch,
+    ProjetoRecord, ProjetoRepository, Resource, Sincronizacao, texto,
 };
 
 /// The use cases of projetos.
@@ -76,7 +76,7 @@ impl Projetos {
     /// Takes over the projects that Azure DevOps shows the caller: all of them or, when anything fails, none.
     ///
     /// # Errors
-    /// `CredentialMissing`, and those of the directory and the repository.
+    /// `Conflict` with `SemOrganizacao` when there is nothing to ask; those of the directory and the repository.
     pub async fn sincronizar(&self, caller: &Caller) -> Result<Sincronizacao, Error> {
         let remote = self.directory.list(self.credential(caller)?).await?;
         let now = self.clock.now();
@@ -87,13 +87,16 @@ impl Projetos {
     /// The projects that Azure DevOps shows the caller, in its own words: a JSON array.
     ///
     /// # Errors
-    /// `CredentialMissing`, and those of the directory.
+    /// `Conflict` with `SemOrganizacao` when there is nothing to ask; those of the directory.
     pub async fn listar_do_azure(&self, caller: &Caller) -> Result<String, Error> {
         self.directory.list_verbatim(self.credential(caller)?).await
     }
 
+    /// What Azure DevOps is asked with. Where nobody shows anything and the service has nothing of its own, there is
+    /// nothing to integrate with.
     fn credential(&self, caller: &Caller) -> Result<Credential, Error> {
-        caller.credential.clone().or_else(|| self.service_credential.clone()).ok_or(Error::CredentialMissing)
+        let credential = caller.credential.clone().or_else(|| self.service_credential.clone());
+        credential.ok_or(Error::Conflict(Conflict::SemOrganizacao))
     }
 }
 
@@ -105,7 +108,7 @@ fn not_found(id: ProjetoId) -> Error {
 mod tests {
     use super::*;
     use crate::testing::{NOW, fixed_clock, maria, novo_projeto, projeto, projeto_id, remote_projeto, stored_projeto};
-    use crate::{Conflict, MockProjectDirectory, MockProjetoRepository, Service, SyncSummary};
+    use crate::{MockProjectDirectory, MockProjetoRepository, Service, SyncSummary};
 
     fn projetos(repository: MockProjetoRepository) -> Projetos {
         with_directory(repository, MockProjectDirectory::new(), None)
@@ -220,6 +223,6 @@ mod tests {
         let projetos = projetos(MockProjetoRepository::new());
         let nobody = Caller { credential: None, ..maria() };
 
-        assert!(matches!(projetos.sincronizar(&nobody).await, Err(Error::CredentialMissing)));
+        assert!(matches!(projetos.sincronizar(&nobody).await, Err(Error::Conflict(Conflict::SemOrganizacao))));
     }
 }
