@@ -1,0 +1,189 @@
+//! The adapter: both ports over one way to Azure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{
+    AzureProjectId, Caller, Clock, Credential, Error, IdentityProvider, ProjectDirectory, RemoteProjeto, Usuario,
+};
+use secrecy::SecretString;
+use serde_json::value::RawValue;
+
+use crate::app_token::AppTokens;
+use crate::credential::Shown;
+use crate::directory::{Asker, Directory};
+use crate::failure::Failure;
+use crate::fingerprint::Fingerprints;
+use crate::identity::{Identities, Known, Source};
+use crate::payload::{self, Project};
+use crate::upstream::Upstream;
+use crate::{AzureConfig, OrgUrl, ServiceUrl};
+
+/// Azure DevOps, as it tells who is calling and which projects there are. Clones share everything.
+///
+/// An app token is checked here. Its user is the one behind the access token beside it, when there is one, the
+/// organisation is set and Azure takes the token; without that the user has `nameid` for id and name, and no e-mail.
+/// Calls to Azure are made with that access token or not at all (`Forbidden`), and it must be the same user's.
+#[derive(Clone)]
+pub struct AzureDevOps(Arc<Inner>);
+
+struct Inner {
+    identities: Identities,
+    directory: Option<Directory>,
+    app_tokens: AppTokens,
+    fingerprints: Fingerprints,
+    clock: Arc<dyn Clock>,
+    identity_age: Duration,
+}
+
+/// Who a credential says is calling.
+enum Claimant {
+    /// Whoever Azure says.
+    Unknown(Shown),
+    /// The user of a valid app token, perhaps with a token for Azure.
+    AppUser { nameid: String, access: Option<Shown> },
+}
+
+impl AzureDevOps {
+    /// The adapter for `config`; the time of `clock` decides about the expiry of tokens.
+    ///
+    /// # Errors
+    /// `Internal` when there can be no TLS: the machine has no certificates of authorities, or no randomness.
+    pub fn new(config: &AzureConfig, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let org = config.org_url.as_ref().map(OrgUrl::service);
+        let source = match (org, &config.profile_base_url) {
+            (Some(org), _) => Source::Organisation(org.clone()),
+            (None, Some(base)) => Source::Profile(base.clone()),
+            (None, None) => Source::Profile(ServiceUrl::parse(AzureConfig::PROFILE_BASE_URL).map_err(Error::internal)?),
+        };
+        let base = source.base();
+        let upstream = Arc::new(Upstream::new(config, base.is_loopback())?);
+        Ok(Self(Arc::new(Inner {
+            fingerprints: Fingerprints::new(base.as_str())?,
+            app_tokens: AppTokens::new(&config.extension_app_keys),
+            directory: org.map(|org| Directory::new(config, org.clone(), Arc::clone(&upstream))),
+            identities: Identities::new(config, source, upstream, Arc::clone(&clock)),
+            clock,
+            identity_age: config.listing_identity_age,
+        })))
+    }
+}
+
+#[async_trait]
+impl IdentityProvider for AzureDevOps {
+    async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error> {
+        let credential = credential.ok_or(Error::CredentialMissing)?;
+        let usuario = self.0.usuario(&credential).await?;
+        Ok(Caller { usuario, credential: Some(credential) })
+    }
+}
+
+#[async_trait]
+impl ProjectDirectory for AzureDevOps {
+    async fn list(&self, credential: Credential) -> Result<Vec<RemoteProjeto>, Error> {
+        let projects = self.0.list(&credential, self.0.identity_age).await?;
+        let parsed = projects.iter().map(|raw| payload::read::<Project>(raw.get().as_bytes())?.into_domain());
+        Ok(parsed.collect::<Result<_, _>>()?)
+    }
+
+    async fn list_verbatim(&self, credential: Credential) -> Result<String, Error> {
+        let projects = self.0.list(&credential, Duration::MAX).await?;
+        let projects: Vec<_> = projects.iter().map(|project| project.get()).collect();
+        Ok(format!("[{}]", projects.join(",")))
+    }
+
+    async fn find(&self, credential: Credential, id: AzureProjectId) -> Result<Option<RemoteProjeto>, Error> {
+        let directory = self.0.directory()?;
+        let asker = self.0.asker(&credential, Duration::MAX).await?;
+        let found = directory.find(&asker, id).await;
+        Ok(self.0.after_good_identity(&asker, found).await?)
+    }
+}
+
+impl Inner {
+    async fn usuario(&self, credential: &Credential) -> Result<Usuario, Failure> {
+        match self.claimant(credential)? {
+            Claimant::Unknown(shown) => Ok(self.identities.identify(&shown).await?.usuario),
+            // Ids of the profile service are others than those of an organisation, so there is nothing to compare.
+            Claimant::AppUser { nameid, access: Some(shown) } if self.directory.is_some() => {
+                match self.identities.identify(&shown).await {
+                    Ok(known) => Ok(known.of(&nameid)?.usuario),
+                    // The app token is enough to sign in, and there are pages with no better access token.
+                    Err(Failure::Rejected | Failure::Forbidden) => Ok(app_user(nameid)),
+                    Err(failure) => Err(failure),
+                }
+            }
+            Claimant::AppUser { nameid, .. } => Ok(app_user(nameid)),
+        }
+    }
+
+    async fn list(&self, credential: &Credential, age: Duration) -> Result<Vec<Box<RawValue>>, Failure> {
+        let directory = self.directory()?;
+        let asker = self.asker(credential, age).await?;
+        let listed = directory.list(&asker).await;
+        self.after_good_identity(&asker, listed).await
+    }
+
+    fn directory(&self) -> Result<&Directory, Failure> {
+        self.directory.as_ref().ok_or(Failure::NoOrganisation)
+    }
+
+    /// The user whose projects are asked for, known not longer ago than `age`.
+    async fn asker(&self, credential: &Credential, age: Duration) -> Result<Asker, Failure> {
+        let (shown, nameid) = match self.claimant(credential)? {
+            Claimant::Unknown(shown) => (shown, None),
+            Claimant::AppUser { nameid, access: Some(shown) } => (shown, Some(nameid)),
+            Claimant::AppUser { access: None, .. } => return Err(Failure::Forbidden),
+        };
+        let known = self.identities.identify_within(&shown, age).await;
+        let known = match (known, nameid) {
+            (Ok(known), Some(nameid)) => known.of(&nameid)?,
+            (Err(Failure::Rejected), Some(_)) => return Err(Failure::Forbidden), // The app token is still good.
+            (known, _) => known?,
+        };
+        Ok(Asker { shown, scheme: known.scheme })
+    }
+
+    /// Once Azure knows who is calling, a 401 says that the token lacks the scope. It may also have been revoked
+    /// since, so Azure is asked again the next time.
+    async fn after_good_identity<T>(&self, asker: &Asker, result: Result<T, Failure>) -> Result<T, Failure> {
+        match result {
+            Err(Failure::Rejected) => {
+                self.identities.forget(&asker.shown).await;
+                Err(Failure::Forbidden)
+            }
+            other => other,
+        }
+    }
+
+    fn claimant(&self, credential: &Credential) -> Result<Claimant, Failure> {
+        match credential {
+            Credential::Bearer { token, azure_access_token } if self.app_tokens.concern(token) => {
+                let nameid = self.app_tokens.verify(token, self.clock.now()).ok_or(Failure::Rejected)?;
+                let shown = |token: &SecretString| Shown::from_token(token, &self.fingerprints);
+                Ok(Claimant::AppUser { nameid: nameid.to_string(), access: azure_access_token.as_ref().map(shown) })
+            }
+            _ => Ok(Claimant::Unknown(Shown::from_credential(credential, &self.fingerprints))),
+        }
+    }
+}
+
+impl Known {
+    /// This user, if it is the one that an app token names.
+    fn of(self, nameid: &str) -> Result<Self, Failure> {
+        if self.usuario.id == nameid { Ok(self) } else { Err(Failure::Forbidden) }
+    }
+}
+
+impl Source {
+    fn base(&self) -> &ServiceUrl {
+        match self {
+            Self::Organisation(url) | Self::Profile(url) => url,
+        }
+    }
+}
+
+fn app_user(nameid: String) -> Usuario {
+    Usuario { display_name: nameid.clone(), id: nameid, email: None }
+}

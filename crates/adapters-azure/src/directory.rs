@@ -1,0 +1,109 @@
+//! The projects of the organisation, as one caller sees them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{AzureProjectId, RemoteProjeto};
+use moka::future::Cache;
+use reqwest::Url;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::credential::{Scheme, Shown};
+use crate::failure::Failure;
+use crate::fingerprint::Fingerprint;
+use crate::payload::{self, Page, Project};
+use crate::upstream::{Call, Upstream};
+use crate::{AzureConfig, ServiceUrl};
+
+const VERSION: (&str, &str) = ("api-version", "7.1");
+/// A page has many projects, and each may have a long description.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Azure allows a thousand projects; whoever sends more pages than this sends them for ever.
+const MAX_PAGES: usize = 200;
+
+/// See the module.
+pub(crate) struct Directory {
+    upstream: Arc<Upstream>,
+    org: ServiceUrl,
+    page_size: String,
+    timeout: Duration,
+    /// Remembers nothing: it makes one call of all that ask the same at once.
+    look_ups: Cache<(Fingerprint, AzureProjectId), Option<RemoteProjeto>>,
+}
+
+/// Whose projects, and how Azure knows them.
+pub(crate) struct Asker {
+    pub(crate) shown: Shown,
+    pub(crate) scheme: Scheme,
+}
+
+impl Directory {
+    pub(crate) fn new(config: &AzureConfig, org: ServiceUrl, upstream: Arc<Upstream>) -> Self {
+        Self {
+            upstream,
+            org,
+            page_size: config.page_size.to_string(),
+            timeout: config.timeouts.directory,
+            look_ups: Cache::builder().max_capacity(config.cache_capacity).time_to_live(Duration::ZERO).build(),
+        }
+    }
+
+    /// All projects in Azure's own words, each once: the last word counts, because pages overlap when somebody
+    /// creates a project in between. All or nothing, since what is not listed is taken for deleted.
+    pub(crate) async fn list(&self, asker: &Asker) -> Result<Vec<Box<RawValue>>, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let mut projects = Vec::new();
+        let mut places = HashMap::new();
+        let mut tokens = HashSet::new();
+        let mut token = None;
+        for _ in 0..MAX_PAGES {
+            let call = asker.call("projects", self.page_url(token.as_deref()), deadline);
+            let answer = self.upstream.get(&call).await?;
+            let Page { value } = payload::read(&answer.body)?;
+            for project in value {
+                let place = *places.entry(payload::project_id(&project)?).or_insert(projects.len());
+                match projects.get_mut(place) {
+                    Some(known) => *known = project,
+                    None => projects.push(project),
+                }
+            }
+            let Some(next) = answer.continuation else { return Ok(projects) };
+            if !tokens.insert(next.clone()) {
+                return Err(Failure::senseless("pages that go round in circles"));
+            }
+            token = Some(next);
+        }
+        Err(Failure::senseless(format!("more than {MAX_PAGES} pages of projects")))
+    }
+
+    /// One project, if the caller may see it. However many ask at once, Azure is asked once.
+    pub(crate) async fn find(&self, asker: &Asker, id: AzureProjectId) -> Result<Option<RemoteProjeto>, Failure> {
+        let found = self.look_ups.try_get_with((asker.shown.fingerprint, id), self.ask(asker, id)).await;
+        found.map_err(|failure| (*failure).clone())
+    }
+
+    async fn ask(&self, asker: &Asker, id: AzureProjectId) -> Result<Option<RemoteProjeto>, Failure> {
+        let url = self.org.at(&format!("/_apis/projects/{id}"), &[VERSION]);
+        let call = asker.call("project", url, Instant::now() + self.timeout);
+        let answer = match self.upstream.get(&call).await {
+            Err(Failure::Missing(_)) => return Ok(None),
+            other => other?,
+        };
+        let found = payload::read::<Project>(&answer.body)?.into_domain()?;
+        if found.id == id { Ok(Some(found)) } else { Err(Failure::senseless("another project than asked for")) }
+    }
+
+    fn page_url(&self, token: Option<&str>) -> Url {
+        let mut query = vec![VERSION, ("stateFilter", "all"), ("$top", self.page_size.as_str())];
+        query.extend(token.map(|token| ("continuationToken", token)));
+        self.org.at("/_apis/projects", &query)
+    }
+}
+
+impl Asker {
+    fn call(&self, name: &'static str, url: Url, deadline: Instant) -> Call<'_> {
+        Call { name, url, shown: &self.shown, scheme: self.scheme, max_bytes: MAX_BYTES, deadline }
+    }
+}

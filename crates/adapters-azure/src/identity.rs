@@ -1,0 +1,152 @@
+//! Who is behind a credential: Azure is asked once, and the answer is remembered for a while.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Clock, Usuario};
+use moka::Expiry;
+use moka::future::Cache;
+use tokio::time::Instant;
+
+use crate::acceptance;
+use crate::credential::{Scheme, Shown};
+use crate::failure::Failure;
+use crate::fingerprint::Fingerprint;
+use crate::jwt::Jwt;
+use crate::payload;
+use crate::upstream::{Call, Upstream};
+use crate::{AzureConfig, ServiceUrl};
+
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// Who answers the question.
+pub(crate) enum Source {
+    /// The organisation at that address.
+    Organisation(ServiceUrl),
+    /// The global profile service at that address.
+    Profile(ServiceUrl),
+}
+
+/// A user, and how Azure was convinced of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) usuario: Usuario,
+    /// The way of showing the credential that Azure took.
+    pub(crate) scheme: Scheme,
+    checked_at: Instant,
+    lifetime: Duration,
+}
+
+/// See the module. Rejected credentials have a place of their own, so that strangers cannot crowd out the users.
+pub(crate) struct Identities {
+    upstream: Arc<Upstream>,
+    clock: Arc<dyn Clock>,
+    source: Source,
+    known: Cache<Fingerprint, Known>,
+    rejected: Cache<Fingerprint, ()>,
+    cache_ttl: Duration,
+    timeout: Duration,
+}
+
+impl Identities {
+    pub(crate) fn new(config: &AzureConfig, source: Source, upstream: Arc<Upstream>, clock: Arc<dyn Clock>) -> Self {
+        let rejected = Cache::builder().max_capacity(config.cache_capacity).time_to_live(config.rejected_ttl);
+        Self {
+            upstream,
+            clock,
+            source,
+            known: Cache::builder().max_capacity(config.cache_capacity).expire_after(UntilItsEnd).build(),
+            rejected: rejected.build(),
+            cache_ttl: config.cache_ttl,
+            timeout: config.timeouts.identity,
+        }
+    }
+
+    /// The user behind `shown`. However many ask at once for the same credential, Azure is asked once.
+    pub(crate) async fn identify(&self, shown: &Shown) -> Result<Known, Failure> {
+        if !shown.is_sendable() || self.rejected.contains_key(&shown.fingerprint) {
+            return Err(Failure::Rejected);
+        }
+        let asked = self.known.try_get_with(shown.fingerprint, self.ask(shown)).await;
+        asked.map_err(|failure| (*failure).clone())
+    }
+
+    /// As [`Self::identify`], but what was learnt longer ago than `age` does not count.
+    pub(crate) async fn identify_within(&self, shown: &Shown, age: Duration) -> Result<Known, Failure> {
+        let known = self.identify(shown).await?;
+        if known.checked_at.elapsed() <= age {
+            return Ok(known);
+        }
+        // What is remembered stays until there is something better: Azure may be ill.
+        let asked = self.ask(shown).await;
+        match &asked {
+            Ok(known) => self.known.insert(shown.fingerprint, known.clone()).await,
+            Err(Failure::Rejected) => self.forget(shown).await,
+            Err(_) => {}
+        }
+        asked
+    }
+
+    /// Asks Azure the next time.
+    pub(crate) async fn forget(&self, shown: &Shown) {
+        self.known.invalidate(&shown.fingerprint).await;
+    }
+
+    async fn ask(&self, shown: &Shown) -> Result<Known, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        for &scheme in shown.schemes {
+            match self.ask_with(scheme, shown, deadline).await {
+                Err(Failure::Rejected) => {}
+                Err(failure) => return Err(failure),
+                Ok(usuario) => {
+                    tracing::debug!(user = usuario.id, ?scheme, "Azure DevOps knows the credential");
+                    return Ok(self.known(usuario, scheme, shown));
+                }
+            }
+        }
+        tracing::debug!("Azure DevOps rejects the credential");
+        self.rejected.insert(shown.fingerprint, ()).await;
+        Err(Failure::Rejected)
+    }
+
+    async fn ask_with(&self, scheme: Scheme, shown: &Shown, deadline: Instant) -> Result<Usuario, Failure> {
+        let (name, url) = match &self.source {
+            // It exists as a preview only: with a plain 7.1 Azure answers 400 to everybody.
+            Source::Organisation(org) => {
+                ("connectionData", org.at("/_apis/connectionData", &[("api-version", "7.1-preview.1")]))
+            }
+            Source::Profile(base) => ("profile", base.at("/_apis/profile/profiles/me", &[("api-version", "7.1")])),
+        };
+        let call = Call { name, url, shown, scheme, max_bytes: MAX_BYTES, deadline };
+        let answer = self.upstream.get(&call).await?;
+        match self.source {
+            Source::Organisation(_) => acceptance::of_organisation(payload::read(&answer.body)?),
+            Source::Profile(_) => acceptance::of_profile(payload::read(&answer.body)?),
+        }
+    }
+
+    fn known(&self, usuario: Usuario, scheme: Scheme, shown: &Shown) -> Known {
+        let until_exp = Jwt::read(&shown.token).and_then(|jwt| jwt.lifetime(self.clock.now()));
+        let lifetime = until_exp.map_or(self.cache_ttl, |left| left.min(self.cache_ttl));
+        Known { usuario, scheme, checked_at: Instant::now(), lifetime }
+    }
+}
+
+/// Every identity says itself how long it may be remembered.
+struct UntilItsEnd;
+
+impl Expiry<Fingerprint, Known> for UntilItsEnd {
+    fn expire_after_create(&self, _: &Fingerprint, known: &Known, _: std::time::Instant) -> Option<Duration> {
+        Some(known.lifetime)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Fingerprint,
+        known: &Known,
+        _: std::time::Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(known.lifetime)
+    }
+}

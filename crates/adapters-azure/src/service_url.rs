@@ -1,0 +1,175 @@
+//! Base addresses that come from settings. Credentials are sent there, so they are checked before anything else.
+
+use std::fmt;
+
+use reqwest::Url;
+
+/// Why a text is no base address for us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Not a URL with a host.
+    #[error("not an absolute URL")]
+    NotAUrl,
+    /// Tokens would travel in the clear.
+    #[error("must be https (http on loopback only)")]
+    NotHttps,
+    /// User name, password, query or fragment.
+    #[error("must have no user name, password, query or fragment")]
+    Superfluous,
+    /// An address of Azure DevOps Services that names no organisation, or more than that.
+    #[error("must name the organisation and no more: https://dev.azure.com/{{organisation}}")]
+    NotAnOrganisation,
+}
+
+/// The base address of a service: https (or http on loopback), no user name, query or fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceUrl(Url);
+
+impl ServiceUrl {
+    /// Reads a base address; a trailing slash does not matter.
+    ///
+    /// # Errors
+    /// [`UrlError`], except `NotAnOrganisation`.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let mut url = Url::parse(text.trim()).map_err(|_| UrlError::NotAUrl)?;
+        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
+            return Err(UrlError::NotHttps);
+        }
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if has_user || url.query().is_some() || url.fragment().is_some() {
+            return Err(UrlError::Superfluous);
+        }
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        Ok(Self(url))
+    }
+
+    /// The address without a trailing slash.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str().trim_end_matches('/')
+    }
+
+    /// Whether it is on this machine, where no proxy belongs in between.
+    pub(crate) fn is_loopback(&self) -> bool {
+        is_loopback(&self.0)
+    }
+
+    /// The address of something below it; `path` starts with a slash.
+    pub(crate) fn at(&self, path: &str, query: &[(&str, &str)]) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
+        url.query_pairs_mut().extend_pairs(query);
+        url
+    }
+}
+
+impl fmt::Display for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The base address of an organisation (or, on Azure DevOps Server, of a collection).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrgUrl(ServiceUrl);
+
+impl OrgUrl {
+    /// Reads the address of an organisation.
+    ///
+    /// `https://{org}.visualstudio.com` is the same organisation as `https://dev.azure.com/{org}`, and becomes it.
+    /// Any other https host is taken as it is: Azure DevOps Server, sovereign clouds.
+    ///
+    /// # Errors
+    /// [`UrlError`].
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let service = ServiceUrl::parse(text)?;
+        let segments: Vec<_> = service.0.path().split('/').filter(|s| !s.is_empty()).collect();
+        let host = service.0.host_str().unwrap_or_default();
+        if host == "dev.azure.com" {
+            return if segments.len() == 1 { Ok(Self(service)) } else { Err(UrlError::NotAnOrganisation) };
+        }
+        let Some(org) = host.strip_suffix(".visualstudio.com") else { return Ok(Self(service)) };
+        let is_only_the_org = matches!(segments.as_slice(), [] | ["DefaultCollection"]);
+        if org.contains('.') || !is_only_the_org {
+            return Err(UrlError::NotAnOrganisation);
+        }
+        ServiceUrl::parse(&format!("https://dev.azure.com/{org}")).map(Self)
+    }
+
+    /// The address without a trailing slash.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    pub(crate) fn service(&self) -> &ServiceUrl {
+        &self.0
+    }
+}
+
+impl fmt::Display for OrgUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_organisation_has_one_spelling() {
+        let cases = [
+            ("https://dev.azure.com/contoso", "https://dev.azure.com/contoso"),
+            (" https://dev.azure.com/contoso/ ", "https://dev.azure.com/contoso"),
+            ("https://Contoso.VisualStudio.com", "https://dev.azure.com/contoso"),
+            ("https://contoso.visualstudio.com/DefaultCollection/", "https://dev.azure.com/contoso"),
+            ("https://tfs.exemplo.br/tfs/Colecao/", "https://tfs.exemplo.br/tfs/Colecao"),
+            ("https://tfs.exemplo.br", "https://tfs.exemplo.br"),
+            ("http://127.0.0.1:8080/contoso", "http://127.0.0.1:8080/contoso"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+            ("http://localhost:8080/", "http://localhost:8080"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(OrgUrl::parse(text).unwrap().as_str(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_token_must_not_be_sent_to_is_refused() {
+        let cases = [
+            ("", UrlError::NotAUrl),
+            ("contoso", UrlError::NotAUrl),
+            ("https://", UrlError::NotAUrl),
+            ("http://dev.azure.com/contoso", UrlError::NotHttps),
+            ("http://127.0.0.1.exemplo.br", UrlError::NotHttps),
+            ("ftp://localhost/", UrlError::NotHttps),
+            ("https://maria@dev.azure.com/contoso", UrlError::Superfluous),
+            ("https://maria:senha@dev.azure.com/contoso", UrlError::Superfluous),
+            ("https://dev.azure.com/contoso?a=1", UrlError::Superfluous),
+            ("https://dev.azure.com/contoso#a", UrlError::Superfluous),
+            ("https://dev.azure.com", UrlError::NotAnOrganisation),
+            ("https://dev.azure.com/contoso/Portal", UrlError::NotAnOrganisation),
+            ("https://contoso.visualstudio.com/Portal", UrlError::NotAnOrganisation),
+            ("https://app.vssps.visualstudio.com", UrlError::NotAnOrganisation),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(OrgUrl::parse(text), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_below_a_base_keep_its_path() {
+        let org = OrgUrl::parse("https://tfs.exemplo.br/tfs/Colecao/").unwrap();
+
+        let url = org.service().at("/_apis/projects", &[("$top", "2"), ("continuationToken", "a&b")]);
+
+        assert_eq!(url.as_str(), "https://tfs.exemplo.br/tfs/Colecao/_apis/projects?%24top=2&continuationToken=a%26b");
+    }
+}

@@ -1,0 +1,101 @@
+//! The way to Azure, with everything that protects it, us and the callers from each other.
+
+use backon::{ExponentialBuilder, Retryable};
+use domain::Error;
+use reqwest::{Client, Url};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+
+use crate::answer::{Answer, Fault};
+use crate::breaker::Breaker;
+use crate::credential::{Scheme, Shown};
+use crate::failure::{Failure, Seen};
+use crate::gate::Gates;
+use crate::{AzureConfig, Retries, Timeouts, exchange};
+
+/// One GET that is to be answered with JSON.
+pub(crate) struct Call<'a> {
+    /// What the log calls it.
+    pub(crate) name: &'static str,
+    pub(crate) url: Url,
+    pub(crate) shown: &'a Shown,
+    pub(crate) scheme: Scheme,
+    pub(crate) max_bytes: usize,
+    pub(crate) deadline: Instant,
+}
+
+/// See the module.
+pub(crate) struct Upstream {
+    client: Client,
+    breaker: Breaker,
+    gates: Gates,
+    in_flight: Semaphore,
+    timeouts: Timeouts,
+    retries: Retries,
+}
+
+impl Upstream {
+    pub(crate) fn new(config: &AzureConfig, is_loopback: bool) -> Result<Self, Error> {
+        Ok(Self {
+            client: exchange::client(config, is_loopback)?,
+            breaker: Breaker::new(config.breaking),
+            gates: Gates::new(config.cache_capacity),
+            in_flight: Semaphore::new(config.max_in_flight),
+            timeouts: config.timeouts,
+            retries: config.retries,
+        })
+    }
+
+    /// The answer to `call`, repeated where that may help.
+    pub(crate) async fn get(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+        let pauses = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(self.retries.first_pause)
+            .with_max_times(self.retries.max);
+        let attempt = || self.attempt(call);
+        let result = attempt.retry(pauses).when(|fault: &Fault| fault.may_pass).await;
+        result.map_err(|fault| {
+            tracing::debug!(call = call.name, failure = ?fault.failure, "no answer to work with");
+            fault.failure
+        })
+    }
+
+    async fn attempt(&self, call: &Call<'_>) -> Result<Answer, Fault> {
+        self.gates.pass(call.shown.gate, call.deadline).await?;
+        let _slot = self.slot(call).await?;
+        let permit = self.breaker.enter(Instant::now());
+        let permit = permit.map_err(|pause| Failure::unavailable(pause, "Azure DevOps is being left alone"))?;
+        let deadline = call.deadline.min(Instant::now() + self.timeouts.attempt);
+        let result = match timeout_at(deadline, exchange::get(&self.client, call)).await {
+            Ok(Ok(answer)) => self.judged(answer, call.shown).await,
+            Ok(Err(fault)) => Err(fault),
+            Err(_) => Err(too_slow()),
+        };
+        permit.settle(!matches!(&result, Err(fault) if fault.is_illness), Instant::now());
+        result
+    }
+
+    /// A place among the calls on their way.
+    async fn slot(&self, call: &Call<'_>) -> Result<SemaphorePermit<'_>, Failure> {
+        match timeout_at(call.deadline, self.in_flight.acquire()).await {
+            Ok(Ok(slot)) if Instant::now() < call.deadline => Ok(slot),
+            _ => Err(Failure::TimedOut(Seen::new("no time left for the call"))),
+        }
+    }
+
+    /// What `answer` means, and whether its credential has to wait from now on.
+    async fn judged(&self, answer: Answer, shown: &Shown) -> Result<Answer, Fault> {
+        if let Some(hold) = answer.hold() {
+            self.gates.shut(shown.gate, hold).await;
+        }
+        let doubt = answer.doubtful_rejection(self.gates.was_shut_lately(shown.gate).await);
+        answer.judged().map_err(|fault| match (fault.failure, doubt) {
+            (Failure::Rejected, Some(doubt)) => doubt.into(),
+            (failure, _) => Fault { failure, ..fault },
+        })
+    }
+}
+
+fn too_slow() -> Fault {
+    Fault { failure: Failure::TimedOut(Seen::new("no answer in time")), is_illness: true, may_pass: false }
+}

@@ -1,0 +1,215 @@
+//! App tokens: checked here, never shown to Azure, and no way to more than their user may see.
+
+use adapters_azure::{AppKey, AzureConfig, AzureDevOps};
+use domain::{AzureProjectId, Credential, ProjectDirectory, Usuario};
+use serde_json::{Value, json};
+use wiremock::matchers::basic_auth;
+use wiremock::{Mock, MockServer};
+
+use crate::support::{
+    CONNECTION_DATA, JWT, NOW, PAT, PROJECTS, adapter, answer, as_bearer, bearer, calls, config, fixture, fixture_json,
+    kind, know, signed, usuario,
+};
+
+const ANA: &str = "cdbc0002-5e61-5e97-84f7-32df35fb8951";
+const OTHER_KEY: &str = "another key for the other extension";
+const OTHER_AUDIENCE: &str = "b15e8128-c559-581e-8fc7-3e784c36bc42";
+
+fn tokens() -> Value {
+    fixture_json("tokens")
+}
+
+fn key() -> String {
+    tokens()["secret"].as_str().unwrap().to_owned()
+}
+
+/// A change of claims.
+type Change = fn(&mut Value);
+
+/// The claims of a good token, changed by `change`.
+fn claims(change: impl FnOnce(&mut Value)) -> Value {
+    let mut claims = tokens()["app_token_claims"].take();
+    change(&mut claims);
+    claims
+}
+
+async fn azure_with_keys() -> (MockServer, AzureDevOps) {
+    let server = MockServer::start().await;
+    let audience = tokens()["app_token_claims"]["aud"].as_str().unwrap().to_owned();
+    let keys = format!("{}:{audience},{OTHER_KEY}:{OTHER_AUDIENCE}", key());
+    let extension_app_keys = AppKey::parse_list(&keys.into()).unwrap();
+    let config = AzureConfig { extension_app_keys, ..config(&server.uri()) };
+    (server, adapter(&config))
+}
+
+fn with_access(app_token: &str, access_token: &str) -> Credential {
+    Credential::Bearer { token: app_token.into(), azure_access_token: Some(access_token.into()) }
+}
+
+fn app_token() -> String {
+    tokens()["app_token_valid"].as_str().unwrap().to_owned()
+}
+
+fn ana() -> Usuario {
+    Usuario { id: ANA.to_owned(), display_name: ANA.to_owned(), email: None }
+}
+
+#[tokio::test]
+async fn a_good_token_passes_without_a_call() {
+    let (server, azure) = azure_with_keys().await;
+    let good = [
+        app_token(),
+        signed(&key(), &claims(|c| drop(c.as_object_mut().unwrap().remove("nbf")))),
+        signed(&key(), &claims(|c| c["exp"] = json!(NOW - 50))),
+        signed(&key(), &claims(|c| c["nbf"] = json!(NOW + 50))),
+        signed(&key(), &claims(|c| c["nameid"] = json!(ANA.to_uppercase()))),
+        signed(OTHER_KEY, &claims(|c| c["aud"] = json!(OTHER_AUDIENCE))),
+    ];
+    for token in good {
+        assert_eq!(usuario(&azure, bearer(&token)).await.unwrap(), ana(), "{token}");
+    }
+    assert_eq!(server.received_requests().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_token_with_anything_wrong_is_rejected_without_a_call() {
+    let (server, azure) = azure_with_keys().await;
+    let bad_claims: [(&str, Change); 14] = [
+        ("expired", |c| c["exp"] = json!(NOW - 60)),
+        ("not yet valid", |c| c["nbf"] = json!(NOW + 61)),
+        ("an expiry that is no number", |c| c["exp"] = json!("1795504200")),
+        ("no expiry", |c| drop(c.as_object_mut().unwrap().remove("exp"))),
+        ("a start that is no number", |c| c["nbf"] = json!("0")),
+        ("another issuer", |c| c["iss"] = json!("https://app.vstoken.visualstudio.com")),
+        ("no issuer", |c| drop(c.as_object_mut().unwrap().remove("iss"))),
+        ("an unknown audience", |c| c["aud"] = json!("00000000-0000-0000-0000-000000000001")),
+        ("the audience of another key", |c| c["aud"] = json!(OTHER_AUDIENCE)),
+        ("many audiences", |c| c["aud"] = json!([c["aud"].clone()])),
+        ("no audience", |c| drop(c.as_object_mut().unwrap().remove("aud"))),
+        ("no user", |c| drop(c.as_object_mut().unwrap().remove("nameid"))),
+        ("a user without id", |c| c["nameid"] = json!("ana")),
+        ("the user nobody", |c| c["nameid"] = json!("00000000-0000-0000-0000-000000000000")),
+    ];
+    let mut bad: Vec<_> =
+        bad_claims.into_iter().map(|(name, change)| (name.to_owned(), signed(&key(), &claims(change)))).collect();
+    for name in ["wrong_secret", "expired", "wrong_aud", "wrong_iss", "no_exp"] {
+        let name = format!("app_token_{name}");
+        let token = tokens()[&name].as_str().unwrap().to_owned();
+        bad.push((name, token));
+    }
+    let (unsigned, _) = app_token().rsplit_once('.').map(|(a, b)| (format!("{a}."), b.to_owned())).unwrap();
+    bad.push(("no signature".to_owned(), unsigned));
+    bad.push(("half a signature".to_owned(), app_token()[..app_token().len() - 20].to_owned()));
+
+    for (name, token) in bad {
+        for credential in [bearer(&token), with_access(&token, JWT)] {
+            assert_eq!(kind(&usuario(&azure, credential.clone()).await.unwrap_err()), "rejected", "{name}");
+            assert_eq!(kind(&azure.list(credential).await.unwrap_err()), "rejected", "{name}");
+        }
+    }
+    assert_eq!(server.received_requests().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_signed_with_hs256_is_azures_concern_and_not_ours() {
+    let (server, azure) = azure_with_keys().await;
+    answer(&server, CONNECTION_DATA, fixture("apptoken_as_bearer_203")).await;
+    let none = tokens()["app_token_alg_none"].as_str().unwrap().to_owned();
+    let (_, rest) = app_token().split_once('.').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let rs256 = format!("eyJhbGciOiJSUzI1NiJ9.{rest}");
+
+    for token in [none, rs256] {
+        assert_eq!(kind(&usuario(&azure, bearer(&token)).await.unwrap_err()), "rejected");
+    }
+}
+
+#[tokio::test]
+async fn without_keys_no_app_token_passes() {
+    let server = MockServer::start().await;
+    answer(&server, CONNECTION_DATA, fixture("apptoken_as_bearer_203")).await;
+    let azure = adapter(&config(&server.uri()));
+
+    assert_eq!(kind(&usuario(&azure, bearer(&app_token())).await.unwrap_err()), "rejected");
+}
+
+#[tokio::test]
+async fn an_app_token_as_basic_is_no_app_token() {
+    let (server, azure) = azure_with_keys().await;
+    answer(&server, CONNECTION_DATA, fixture("signin_203_html")).await;
+
+    let error = usuario(&azure, Credential::Basic { pat: app_token().into() }).await.unwrap_err();
+
+    assert_eq!(kind(&error), "rejected");
+}
+
+#[tokio::test]
+async fn the_access_token_beside_it_tells_name_and_address() {
+    let (server, azure) = azure_with_keys().await;
+    know(&server, as_bearer(JWT), "connectiondata_200_entra_user").await;
+
+    let user = usuario(&azure, with_access(&app_token(), JWT)).await.unwrap();
+
+    assert_eq!(user.id, ANA);
+    assert_eq!((user.display_name.as_str(), user.email.as_deref()), ("Ana Lima", Some("ana.lima@contoso.example")));
+}
+
+#[tokio::test]
+async fn the_access_token_of_somebody_else_is_refused() {
+    let (server, azure) = azure_with_keys().await;
+    know(&server, as_bearer(JWT), "connectiondata_200_msa_user").await;
+    answer(&server, PROJECTS, fixture("projects_200")).await;
+    let credential = with_access(&app_token(), JWT);
+
+    assert_eq!(kind(&usuario(&azure, credential.clone()).await.unwrap_err()), "forbidden");
+    assert_eq!(kind(&azure.list(credential.clone()).await.unwrap_err()), "forbidden");
+    assert_eq!(kind(&azure.list_verbatim(credential).await.unwrap_err()), "forbidden");
+    assert_eq!(calls(&server, PROJECTS).await, 0);
+}
+
+#[tokio::test]
+async fn a_useless_access_token_does_not_spoil_a_good_app_token() {
+    for refusal in ["unauthorized_401_suppress_empty", "connectiondata_200_anonymous_bad_pat", "error_403_permission"] {
+        let (server, azure) = azure_with_keys().await;
+        answer(&server, CONNECTION_DATA, fixture(refusal)).await;
+        let credential = with_access(&app_token(), JWT);
+
+        assert_eq!(usuario(&azure, credential.clone()).await.unwrap(), ana(), "{refusal}");
+        assert_eq!(kind(&azure.list(credential).await.unwrap_err()), "forbidden", "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn an_ill_azure_is_told_as_such_since_the_address_is_wanted() {
+    let (server, azure) = azure_with_keys().await;
+    answer(&server, CONNECTION_DATA, fixture("unavailable_503_json")).await;
+
+    assert_eq!(kind(&usuario(&azure, with_access(&app_token(), JWT)).await.unwrap_err()), "unavailable");
+}
+
+#[tokio::test]
+async fn projects_are_asked_for_with_the_access_token_and_nothing_else() {
+    let (server, azure) = azure_with_keys().await;
+    know(&server, as_bearer(JWT), "connectiondata_200_entra_user").await;
+    Mock::given(as_bearer(JWT)).respond_with(fixture("projects_200")).expect(2).mount(&server).await;
+    let credential = with_access(&app_token(), JWT);
+    let id = AzureProjectId::parse("ad70e5d0-def2-5124-bbdb-f6c44b2d056e").unwrap();
+
+    azure.list(credential.clone()).await.unwrap();
+    azure.list_verbatim(credential).await.unwrap();
+
+    let without = bearer(&app_token());
+    assert_eq!(kind(&azure.list(without.clone()).await.unwrap_err()), "forbidden");
+    assert_eq!(kind(&azure.list_verbatim(without.clone()).await.unwrap_err()), "forbidden");
+    assert_eq!(kind(&azure.find(without, id).await.unwrap_err()), "forbidden");
+}
+
+#[tokio::test]
+async fn an_access_token_beside_a_pat_is_not_looked_at() {
+    let (server, azure) = azure_with_keys().await;
+    know(&server, basic_auth("", PAT), "connectiondata_200_entra_user").await;
+
+    let user = usuario(&azure, with_access(PAT, "somebody's")).await.unwrap();
+
+    assert_eq!(user.id, ANA);
+    assert_eq!(calls(&server, CONNECTION_DATA).await, 1);
+}

@@ -1,0 +1,255 @@
+//! Who passes, and who does not.
+
+use domain::{IdentityProvider, Usuario};
+use serde_json::{Value, json};
+use wiremock::matchers::{basic_auth, header, method, path, query_param};
+use wiremock::{Mock, ResponseTemplate};
+
+use crate::support::{
+    CONNECTION_DATA, JWT, PAT, adapter, answer, as_bearer, azure, basic, bearer, calls, config, fixture, fixture_json,
+    identity_with, kind, know, usuario,
+};
+
+fn ana() -> Usuario {
+    Usuario {
+        id: "cdbc0002-5e61-5e97-84f7-32df35fb8951".to_owned(),
+        display_name: "Ana Lima".to_owned(),
+        email: Some("ana.lima@contoso.example".to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn a_pat_is_asked_for_as_azure_documents_it() {
+    let (server, azure) = azure().await;
+    Mock::given(method("GET"))
+        .and(path(CONNECTION_DATA))
+        .and(query_param("api-version", "7.1-preview.1"))
+        .and(basic_auth("", PAT))
+        .and(header("accept", "application/json"))
+        .and(header("x-tfs-fedauthredirect", "Suppress"))
+        .respond_with(fixture("connectiondata_200_entra_user"))
+        .expect(1)
+        .mount(&server)
+        .await;
+
+    let caller = azure.authenticate(Some(bearer(PAT))).await.unwrap();
+
+    assert_eq!(caller.usuario, ana());
+    assert!(caller.credential.is_some(), "it serves the calls to come");
+}
+
+#[tokio::test]
+async fn asking_for_401_instead_of_redirects_can_be_switched_off() {
+    let (server, _) = azure().await;
+    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user")).await;
+    let mut config = config(&server.uri());
+    config.suppress_sign_in_redirect = false;
+
+    usuario(&adapter(&config), bearer(PAT)).await.unwrap();
+
+    let requests = server.received_requests().await.unwrap();
+    assert!(!requests[0].headers.contains_key("x-tfs-fedauthredirect"));
+}
+
+#[tokio::test]
+async fn every_way_of_showing_a_good_token_passes_with_as_few_calls_as_can_be() {
+    let cases = [
+        ("a PAT as Basic", basic(PAT), false, 1),
+        ("a PAT as Bearer", bearer(PAT), false, 1),
+        ("an access token", bearer(JWT), true, 1),
+        ("a PAT with the shape of a JWT", bearer(JWT), false, 2),
+        ("an access token with another shape", bearer(PAT), true, 2),
+    ];
+    for (name, credential, azure_takes_bearer, expected) in cases {
+        let (server, azure) = azure().await;
+        let token = if matches!(name, "an access token" | "a PAT with the shape of a JWT") { JWT } else { PAT };
+        if azure_takes_bearer {
+            know(&server, as_bearer(token), "connectiondata_200_entra_user").await;
+        } else {
+            know(&server, basic_auth("", token), "connectiondata_200_entra_user").await;
+        }
+        answer(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
+
+        assert_eq!(usuario(&azure, credential).await.unwrap(), ana(), "{name}");
+        assert_eq!(calls(&server, CONNECTION_DATA).await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn names_and_addresses_are_read_where_azure_has_them() {
+    let cases = [
+        ("connectiondata_200_custom_display_name", "Ana L.", Some("ana.lima@contoso.example")),
+        ("connectiondata_200_msa_user", "Rui Costa", Some("rui@outlook.example")),
+        ("connectiondata_200_service_identity", "Apontamentos Build Service (contoso-lab)", None),
+    ];
+    for (name, display_name, email) in cases {
+        let (server, azure) = azure().await;
+        answer(&server, CONNECTION_DATA, fixture(name)).await;
+
+        let user = usuario(&azure, bearer(PAT)).await.unwrap();
+
+        assert_eq!((user.display_name.as_str(), user.email.as_deref()), (display_name, email), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_bare_identity_is_enough() {
+    let id = "CDBC0002-5E61-5E97-84F7-32DF35FB8951";
+    let bodies = [
+        json!({"authenticatedUser": {"id": id}}),
+        json!({"authenticatedUser": {"id": id, "providerDisplayName": " ", "properties": null}, "authorizedUser": null}),
+        json!({"authenticatedUser": {"id": id, "properties": {"Account": "x"}}, "authorizedUser": {"id": ana().id}}),
+    ];
+    for body in bodies {
+        let (server, azure) = azure().await;
+        answer(&server, CONNECTION_DATA, ResponseTemplate::new(200).set_body_json(&body)).await;
+
+        let user = usuario(&azure, bearer(PAT)).await.unwrap();
+
+        let expected = Usuario { id: ana().id, display_name: ana().id, email: None };
+        assert_eq!(user, expected, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_does_not_matter() {
+    let (server, azure) = azure().await;
+    let body = fixture_json("connectiondata_200_entra_user")["response"]["body"].to_string();
+    let answered = ResponseTemplate::new(200).set_body_raw(format!("\u{feff}{body}"), "application/json");
+    answer(&server, CONNECTION_DATA, answered).await;
+
+    assert_eq!(usuario(&azure, bearer(PAT)).await.unwrap(), ana());
+}
+
+#[tokio::test]
+async fn a_credential_that_azure_rejects_does_not_pass_whatever_the_rejection_looks_like() {
+    let redirect = |status: u16| {
+        ResponseTemplate::new(status).insert_header("location", "https://login.microsoftonline.com/common/oauth2")
+    };
+    let cases = [
+        ("401, empty", fixture("unauthorized_401_suppress_empty")),
+        ("401, JSON", fixture("unauthorized_401_json_anonymous")),
+        ("401, expired, HTML", fixture("unauthorized_401_pat_expired_html")),
+        ("401, expired, JSON", fixture("unauthorized_401_pat_expired_json")),
+        ("401, revoked", fixture("unauthorized_401_pat_revoked")),
+        ("203, sign-in page", fixture("signin_203_html")),
+        ("203, app token", fixture("apptoken_as_bearer_203")),
+        ("200, sign-in page", fixture("signin_200_html")),
+        ("302, sign-in page", fixture("signin_302_rejected_credential")),
+        ("303, sign-in page elsewhere", redirect(303)),
+        ("307, sign-in page elsewhere", redirect(307)),
+        ("200, anonymous", fixture("connectiondata_200_anonymous_bad_pat")),
+        ("200, anonymous by its id only", identity_with(|body| set_ids(body, "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"))),
+        ("200, the id of nobody", identity_with(|body| set_ids(body, "00000000-0000-0000-0000-000000000000"))),
+        (
+            "200, public access by its descriptor only",
+            identity_with(|body| {
+                body["authenticatedUser"]["descriptor"] = json!("System:PublicAccess;x");
+            }),
+        ),
+        (
+            "200, authorized as nobody",
+            identity_with(|body| {
+                body["authorizedUser"]["id"] = json!("aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa");
+            }),
+        ),
+        (
+            "200, authorized as somebody else",
+            identity_with(|body| {
+                body["authorizedUser"]["id"] = json!("dc3254b4-4789-51e7-a136-429113d54dc9");
+            }),
+        ),
+    ];
+    for (name, rejection) in cases {
+        for credential in [bearer(PAT), bearer(JWT), basic(PAT)] {
+            let (server, azure) = azure().await;
+            let expected = if matches!(credential, domain::Credential::Basic { .. }) { 1 } else { 2 };
+            answer(&server, CONNECTION_DATA, rejection.clone()).await;
+
+            let error = usuario(&azure, credential).await.unwrap_err();
+
+            assert_eq!(kind(&error), "rejected", "{name}");
+            assert_eq!(server.received_requests().await.unwrap().len(), expected, "{name}: each scheme once");
+        }
+    }
+}
+
+fn set_ids(body: &mut Value, id: &str) {
+    for user in ["authenticatedUser", "authorizedUser"] {
+        body[user]["id"] = json!(id);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_sense_does_not_pass_and_is_not_blamed_on_the_credential() {
+    let html = |status: u16| ResponseTemplate::new(status).set_body_raw("<h1>Manutenção</h1>", "text/html");
+    let json = |status: u16, body: Value| ResponseTemplate::new(status).set_body_json(body);
+    let good = fixture_json("connectiondata_200_entra_user")["response"]["body"].clone();
+    let cases = [
+        ("no identity", json(200, json!({}))),
+        ("an identity of null", json(200, json!({"authenticatedUser": null}))),
+        ("no id", identity_with(|body| body["authenticatedUser"]["id"] = Value::Null)),
+        ("an id that is no GUID", identity_with(|body| body["authenticatedUser"]["id"] = json!("ana"))),
+        ("an id that is no text", identity_with(|body| body["authenticatedUser"]["id"] = json!(7))),
+        ("an authorized user without id", identity_with(|body| body["authorizedUser"] = json!({}))),
+        ("a list", json(200, json!([good]))),
+        ("no JSON", ResponseTemplate::new(200).set_body_raw("{\"authenticatedUser\":", "application/json")),
+        ("nothing", ResponseTemplate::new(200)),
+        ("a good identity as HTML", ResponseTemplate::new(200).set_body_raw(good.to_string(), "text/html")),
+        ("a good identity of no kind", ResponseTemplate::new(200).set_body_bytes(good.to_string())),
+        ("a good identity with 201", json(201, good.clone())),
+        ("a good identity with 203", json(203, good.clone())),
+        ("a good identity with 206", json(206, good.clone())),
+        ("a page that is no sign-in page", html(200)),
+        ("a redirect to somewhere else", ResponseTemplate::new(301).insert_header("location", "https://exemplo.br/")),
+        ("a redirect to nowhere", ResponseTemplate::new(302)),
+        ("the version is refused", fixture("connectiondata_400_released_version")),
+        ("the organisation is unknown", fixture("error_404_org")),
+        ("something is missing", fixture("project_404")),
+        ("410", html(410)),
+    ];
+    for (name, nonsense) in cases {
+        let (server, azure) = azure().await;
+        answer(&server, CONNECTION_DATA, nonsense).await;
+
+        let error = usuario(&azure, bearer(PAT)).await.unwrap_err();
+
+        assert_eq!(kind(&error), "bad upstream", "{name}");
+        assert_eq!(calls(&server, CONNECTION_DATA).await, 1, "{name}: the other scheme only after a plain rejection");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_never_followed() {
+    let (elsewhere, _) = azure().await;
+    answer(&elsewhere, "/_signin", fixture("connectiondata_200_entra_user")).await;
+    for status in [301, 302, 303, 307, 308] {
+        let (server, azure) = azure().await;
+        let redirect = ResponseTemplate::new(status).insert_header("location", format!("{}/_signin", elsewhere.uri()));
+        answer(&server, CONNECTION_DATA, redirect).await;
+
+        assert_eq!(kind(&usuario(&azure, bearer(PAT)).await.unwrap_err()), "rejected");
+    }
+    assert_eq!(elsewhere.received_requests().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_known_user_whom_azure_refuses_is_forbidden() {
+    let (server, azure) = azure().await;
+    answer(&server, CONNECTION_DATA, fixture("error_403_permission")).await;
+
+    assert_eq!(kind(&usuario(&azure, bearer(PAT)).await.unwrap_err()), "forbidden");
+}
+
+#[tokio::test]
+async fn what_can_be_no_token_is_rejected_without_a_call() {
+    let (server, azure) = azure().await;
+
+    assert_eq!(kind(&azure.authenticate(None).await.unwrap_err()), "missing");
+    for token in ["", "a b", "a\r\nX-Evil: 1", "ação", &"a".repeat(20_000)] {
+        for credential in [bearer(token), basic(token)] {
+            assert_eq!(kind(&usuario(&azure, credential).await.unwrap_err()), "rejected");
+        }
+    }
+    assert_eq!(server.received_requests().await.unwrap().len(), 0);
+}

@@ -1,0 +1,19 @@
+//! The adapter against servers that behave as Azure DevOps does. `fixtures/` holds answers of Azure's, recorded or
+//! documented; names and tokens in them are made up.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, and so does what it shares with others"
+)]
+
+mod app_tokens;
+mod cache;
+mod identity;
+mod illness;
+mod profile;
+mod projects;
+mod protection;
+mod raw_server;
+mod secrets;
+mod support;

@@ -1,0 +1,319 @@
+//! The organisation's projects: all of them or none.
+
+use std::time::Duration;
+
+use domain::{AzureProjectId, Descricao, ProjectDirectory, RemoteProjeto};
+use serde_json::{Value, json};
+use wiremock::matchers::{basic_auth, method, path, query_param, query_param_is_missing};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::support::{
+    CONNECTION_DATA, PAT, PROJECTS, adapter, answer, azure, basic, bearer, calls, config, fixture, fixture_json, kind,
+    know_the_pat, until, usuario,
+};
+
+const APONTAMENTOS: &str = "ad70e5d0-def2-5124-bbdb-f6c44b2d056e";
+
+fn apontamentos() -> AzureProjectId {
+    AzureProjectId::parse(APONTAMENTOS).unwrap()
+}
+
+fn project(n: usize) -> Value {
+    json!({"id": format!("eb6e4656-77fc-42a1-9181-{n:012x}"), "name": format!("Projeto {n}"), "state": "wellFormed"})
+}
+
+fn page_of(projects: &[Value]) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(json!({"count": projects.len(), "value": projects}))
+}
+
+/// Lets `server` answer `page` to whoever shows `token`, and say that `next` comes after it.
+async fn page(server: &MockServer, token: Option<&str>, page: ResponseTemplate, next: Option<&str>) {
+    let page = next.into_iter().fold(page, |page, next| page.insert_header("x-ms-continuationtoken", next));
+    let mock = Mock::given(method("GET")).and(path(PROJECTS)).and(basic_auth("", PAT));
+    let mock = match token {
+        Some(token) => mock.and(query_param("continuationToken", token)),
+        None => mock.and(query_param_is_missing("continuationToken")),
+    };
+    mock.respond_with(page).mount(server).await;
+}
+
+#[tokio::test]
+async fn projects_are_asked_for_as_azure_documents_it() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    Mock::given(method("GET"))
+        .and(path(PROJECTS))
+        .and(query_param("api-version", "7.1"))
+        .and(query_param("stateFilter", "all"))
+        .and(query_param("$top", "200"))
+        .and(basic_auth("", PAT))
+        .respond_with(fixture("projects_200_state_all"))
+        .expect(1)
+        .mount(&server)
+        .await;
+
+    let projects = azure.list(bearer(PAT)).await.unwrap();
+
+    let states: Vec<_> = projects.iter().map(|p| (p.nome.as_str(), p.estado.as_deref().unwrap())).collect();
+    assert_eq!(states, [("Apontamentos", "wellFormed"), ("novo", "createPending"), ("velho", "deleting")]);
+    let expected = RemoteProjeto {
+        id: apontamentos(),
+        nome: domain::NomeProjeto::parse("Apontamentos").unwrap(),
+        descricao: Some(Descricao::parse("Horas e atividades".to_owned()).unwrap()),
+        url: Some(format!("https://dev.azure.com/contoso-lab/_apis/projects/{APONTAMENTOS}")),
+        estado: Some("wellFormed".to_owned()),
+    };
+    assert_eq!(projects[0], expected);
+    assert_eq!(projects[1].descricao, None);
+}
+
+#[tokio::test]
+async fn all_pages_are_read_and_overlaps_count_once_with_their_last_word() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    let all: Vec<_> = (0..250).map(project).collect();
+    let mut renamed = project(99);
+    renamed["name"] = json!("Novo nome");
+    let last: Vec<_> = [renamed].into_iter().chain(all[200..].iter().cloned()).collect();
+    page(&server, None, page_of(&all[..100]), Some("100")).await;
+    page(&server, Some("100"), page_of(&all[99..200]), Some("a token&more")).await;
+    page(&server, Some("a token&more"), page_of(&last), None).await;
+
+    let projects = azure.list(bearer(PAT)).await.unwrap();
+    let verbatim: Value = serde_json::from_str(&azure.list_verbatim(bearer(PAT)).await.unwrap()).unwrap();
+
+    assert_eq!(projects.len(), 250);
+    assert_eq!(projects[99].nome.as_str(), "Novo nome");
+    assert_eq!(verbatim.as_array().unwrap().len(), 250);
+    assert_eq!((&verbatim[7], &verbatim[99]["name"]), (&project(7), &json!("Novo nome")));
+    assert_eq!(calls(&server, PROJECTS).await, 6);
+}
+
+#[tokio::test]
+async fn the_header_decides_about_another_page_and_not_the_count() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    page(&server, None, page_of(&[]), Some("2")).await;
+    page(&server, Some("2"), fixture("projects_200_page2_last"), Some("")).await;
+
+    assert_eq!(azure.list(bearer(PAT)).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn verbatim_means_byte_for_byte() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    let ours = r#"{"id":"ad70e5d0-def2-5124-bbdb-f6c44b2d056e", "name":"é é","n":1.0, "novo":[ ]}"#;
+    let body = format!("\u{feff}{{\"count\":1,\"value\":[{ours}]}}");
+    answer(&server, PROJECTS, ResponseTemplate::new(200).set_body_raw(body, "application/json")).await;
+
+    assert_eq!(azure.list_verbatim(bearer(PAT)).await.unwrap(), format!("[{ours}]"));
+}
+
+#[tokio::test]
+async fn an_organisation_without_projects_has_an_empty_list() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    answer(&server, PROJECTS, fixture("projects_200_empty")).await;
+
+    assert_eq!(azure.list(bearer(PAT)).await.unwrap(), []);
+    assert_eq!(azure.list_verbatim(bearer(PAT)).await.unwrap(), "[]");
+}
+
+#[tokio::test]
+async fn half_a_list_is_no_list() {
+    let full = || page_of(&[project(1)]);
+    let cases = [
+        ("circles", full(), Some("100"), "bad upstream"),
+        ("an error page", fixture("error_500_not_transient"), None, "bad upstream"),
+        ("a sign-in page", fixture("signin_203_html"), None, "forbidden"),
+        ("a body of another shape", ResponseTemplate::new(200).set_body_json(json!([])), None, "bad upstream"),
+        ("throttled", fixture("ratelimit_429"), None, "unavailable"),
+        ("down", fixture("unavailable_503_json"), None, "unavailable"),
+        ("no id", page_of(&[json!({"name": "Sem id"})]), None, "bad upstream"),
+        ("no name", page_of(&[json!({"id": APONTAMENTOS})]), None, "bad upstream"),
+        ("an id that is no GUID", page_of(&[json!({"id": "1", "name": "Um"})]), None, "bad upstream"),
+        ("slow", full().set_delay(Duration::from_secs(9)), None, "timed out"),
+    ];
+    for (name, second, next, expected) in cases {
+        let (server, azure) = azure().await;
+        know_the_pat(&server).await;
+        page(&server, None, full(), Some("100")).await;
+        page(&server, Some("100"), second, next).await;
+
+        assert_eq!(kind(&azure.list(bearer(PAT)).await.unwrap_err()), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn pages_without_end_come_to_an_end() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    let counter = std::sync::atomic::AtomicUsize::new(0);
+    let endless = move |_: &wiremock::Request| {
+        let n = counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        page_of(&[project(n)]).insert_header("x-ms-continuationtoken", n.to_string())
+    };
+    Mock::given(method("GET")).and(path(PROJECTS)).respond_with(endless).mount(&server).await;
+
+    assert_eq!(kind(&azure.list(bearer(PAT)).await.unwrap_err()), "bad upstream");
+}
+
+#[tokio::test]
+async fn what_breaks_our_rules_is_mended_and_never_left_out() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    let projects = [
+        json!({"id": APONTAMENTOS, "name": format!("  {}\u{0} ", "é".repeat(300)), "description": "a\u{0}b"}),
+        json!({"id": APONTAMENTOS.replace("ad70", "ad71"), "name": " \u{0}\t", "description": "", "url": "", "state": 7}),
+        json!({"id": APONTAMENTOS.replace("ad70", "AD72"), "name": "N", "description": "é".repeat(40_000), "url": null}),
+    ];
+    answer(&server, PROJECTS, page_of(&projects)).await;
+
+    let listed = azure.list(bearer(PAT)).await.unwrap();
+
+    let names: Vec<_> = listed.iter().map(|p| p.nome.as_str()).collect();
+    assert_eq!(names, [&"é".repeat(255), &APONTAMENTOS.replace("ad70", "ad71"), "N"]);
+    let lengths: Vec<_> = listed.iter().map(|p| p.descricao.as_ref().map(|d| d.as_str().len())).collect();
+    assert_eq!(lengths, [Some(2), None, Some(Descricao::MAX_BYTES)]);
+    assert!(listed[1..].iter().all(|p| p.url.is_none() && p.estado.is_none()));
+}
+
+#[tokio::test]
+async fn a_known_user_whom_azure_refuses_is_forbidden() {
+    let cases = ["error_403_permission", "unauthorized_401_missing_scope", "signin_302_rejected_credential"];
+    for refusal in cases {
+        let (server, azure) = azure().await;
+        know_the_pat(&server).await;
+        answer(&server, PROJECTS, fixture(refusal)).await;
+        answer(&server, &format!("{PROJECTS}/{APONTAMENTOS}"), fixture(refusal)).await;
+
+        let errors = [
+            azure.list(bearer(PAT)).await.unwrap_err(),
+            azure.list_verbatim(bearer(PAT)).await.unwrap_err(),
+            azure.find(bearer(PAT), apontamentos()).await.unwrap_err(),
+        ];
+
+        assert_eq!(errors.each_ref().map(kind), ["forbidden"; 3], "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_is_nobodys_gets_no_projects_not_even_public_ones() {
+    let (server, azure) = azure().await;
+    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_anonymous_bad_pat")).await;
+    answer(&server, PROJECTS, fixture("projects_200")).await;
+
+    assert_eq!(kind(&azure.list(bearer(PAT)).await.unwrap_err()), "rejected");
+    assert_eq!(kind(&azure.list_verbatim(bearer(PAT)).await.unwrap_err()), "rejected");
+    assert_eq!(kind(&azure.find(bearer(PAT), apontamentos()).await.unwrap_err()), "rejected");
+    assert_eq!(calls(&server, PROJECTS).await, 0);
+}
+
+#[tokio::test]
+async fn a_token_that_was_revoked_since_does_not_make_an_empty_list() {
+    let (server, _) = azure().await;
+    know_the_pat(&server).await;
+    let mut config = config(&server.uri());
+    config.listing_identity_age = Duration::from_millis(50);
+    let azure = adapter(&config);
+    usuario(&azure, bearer(PAT)).await.unwrap();
+    server.reset().await;
+    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_anonymous_bad_pat")).await;
+    answer(&server, PROJECTS, fixture("projects_200_empty")).await;
+
+    until(async || azure.list(bearer(PAT)).await.is_err_and(|error| kind(&error) == "rejected")).await;
+
+    assert_eq!(kind(&usuario(&azure, bearer(PAT)).await.unwrap_err()), "rejected", "for everything else as well");
+}
+
+#[tokio::test]
+async fn one_project_is_found_by_its_guid() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    Mock::given(method("GET"))
+        .and(path(format!("{PROJECTS}/{APONTAMENTOS}")))
+        .and(query_param("api-version", "7.1"))
+        .and(basic_auth("", PAT))
+        .respond_with(fixture("project_200_capabilities"))
+        .expect(1)
+        .mount(&server)
+        .await;
+
+    let found = azure.find(basic(PAT), apontamentos()).await.unwrap().unwrap();
+
+    assert_eq!((found.id, found.nome.as_str()), (apontamentos(), "Apontamentos"));
+    assert_eq!(found.descricao.unwrap().as_str(), "Horas e atividades");
+}
+
+#[tokio::test]
+async fn what_azure_does_not_know_or_hides_is_not_found() {
+    let cases = [
+        ("404", fixture("project_404")),
+        ("400, hidden", fixture("project_400_no_access_by_id")),
+        ("404, nothing said", ResponseTemplate::new(404)),
+        ("404, another JSON", ResponseTemplate::new(404).set_body_json(json!({"message": "?"}))),
+    ];
+    for (name, missing) in cases {
+        let (server, azure) = azure().await;
+        know_the_pat(&server).await;
+        answer(&server, &format!("{PROJECTS}/{APONTAMENTOS}"), missing).await;
+
+        assert_eq!(azure.find(bearer(PAT), apontamentos()).await.unwrap(), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_ill_answer_is_not_taken_for_a_missing_project() {
+    let other = fixture_json("projects_200")["response"]["body"]["value"][1].clone();
+    let cases = [
+        ("the organisation is unknown", fixture("error_404_org"), "bad upstream"),
+        ("400", fixture("connectiondata_400_released_version"), "bad upstream"),
+        ("500", fixture("error_500_not_transient"), "bad upstream"),
+        ("another project", ResponseTemplate::new(200).set_body_json(other), "bad upstream"),
+        ("429", fixture("ratelimit_429"), "unavailable"),
+    ];
+    for (name, ill, expected) in cases {
+        let (server, azure) = azure().await;
+        know_the_pat(&server).await;
+        answer(&server, &format!("{PROJECTS}/{APONTAMENTOS}"), ill).await;
+
+        assert_eq!(kind(&azure.find(bearer(PAT), apontamentos()).await.unwrap_err()), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn simultaneous_look_ups_make_one_call_and_nothing_is_remembered() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    let at = format!("{PROJECTS}/{APONTAMENTOS}");
+    answer(&server, &at, fixture("project_200_capabilities").set_delay(Duration::from_millis(100))).await;
+
+    let asked: Vec<_> = (0..50)
+        .map(|_| {
+            let azure = azure.clone();
+            tokio::spawn(async move { azure.find(bearer(PAT), apontamentos()).await })
+        })
+        .collect();
+    for question in asked {
+        assert!(question.await.unwrap().unwrap().is_some());
+    }
+    assert_eq!(calls(&server, &at).await, 1);
+
+    azure.find(bearer(PAT), apontamentos()).await.unwrap();
+    assert_eq!(calls(&server, &at).await, 2);
+}
+
+#[tokio::test]
+async fn a_page_may_be_larger_than_an_identity() {
+    let (server, _) = azure().await;
+    know_the_pat(&server).await;
+    let long = |n: usize| {
+        let mut project = project(n);
+        project["description"] = json!("x".repeat(10_000));
+        project
+    };
+    answer(&server, PROJECTS, page_of(&(0..200).map(long).collect::<Vec<_>>())).await;
+
+    assert_eq!(adapter(&config(&server.uri())).list(bearer(PAT)).await.unwrap().len(), 200);
+}

@@ -1,0 +1,184 @@
+//! The circuit breaker, the gates of the credentials and the bound on calls in flight.
+
+use std::time::{Duration, Instant};
+
+use adapters_azure::{AzureDevOps, Breaking};
+use domain::ProjectDirectory;
+use wiremock::{MockServer, ResponseTemplate};
+
+use crate::support::{
+    CONNECTION_DATA, PAT, PROJECTS, adapter, answer, azure, basic, bearer, calls, config, fixture, kind, know_the_pat,
+    retry_after, until, usuario,
+};
+
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// An adapter that leaves Azure alone after three failures, and repeats nothing.
+async fn with_breaker(pause: Duration) -> (MockServer, AzureDevOps) {
+    let server = MockServer::start().await;
+    let mut config = config(&server.uri());
+    config.breaking = Breaking { after: 3, pause };
+    config.retries.max = 0;
+    (server, adapter(&config))
+}
+
+async fn fail(azure: &AzureDevOps, times: usize) {
+    for n in 0..times {
+        let error = usuario(azure, basic(&format!("someone-{n}"))).await.unwrap_err();
+        assert_eq!(kind(&error), "unavailable");
+    }
+}
+
+#[tokio::test]
+async fn an_ill_azure_is_left_alone_and_remembered_users_go_on() {
+    let (server, azure) = with_breaker(Duration::from_mins(1)).await;
+    know_the_pat(&server).await;
+    usuario(&azure, bearer(PAT)).await.unwrap();
+    server.reset().await;
+    answer(&server, CONNECTION_DATA, fixture("unavailable_503_html")).await;
+
+    fail(&azure, 3).await;
+    let error = usuario(&azure, bearer("newcomer")).await.unwrap_err();
+
+    assert_eq!(kind(&error), "unavailable");
+    let retry_after = retry_after(&error).unwrap();
+    assert!(Duration::from_secs(50) < retry_after && retry_after <= Duration::from_mins(1), "{retry_after:?}");
+    assert_eq!(calls(&server, CONNECTION_DATA).await, 3, "the newcomer's question never left");
+    usuario(&azure, bearer(PAT)).await.unwrap();
+}
+
+#[tokio::test]
+async fn after_the_pause_one_call_tries() {
+    let (server, azure) = with_breaker(PAUSE).await;
+    answer(&server, CONNECTION_DATA, fixture("unavailable_503_html")).await;
+    fail(&azure, 3).await;
+
+    until(async || {
+        usuario(&azure, bearer("newcomer")).await.unwrap_err();
+        calls(&server, CONNECTION_DATA).await == 4
+    })
+    .await;
+    fail(&azure, 3).await;
+    assert_eq!(calls(&server, CONNECTION_DATA).await, 4, "still ill, so left alone again");
+
+    server.reset().await;
+    know_the_pat(&server).await;
+    until(async || usuario(&azure, bearer(PAT)).await.is_ok()).await;
+    usuario(&azure, basic("stranger")).await.unwrap_err();
+    assert_eq!(calls(&server, CONNECTION_DATA).await, 2, "well again");
+}
+
+#[tokio::test]
+async fn what_callers_can_bring_about_does_not_count_as_illness() {
+    let answers = [
+        ("rejected", fixture("unauthorized_401_suppress_empty")),
+        ("rejected", fixture("signin_302_rejected_credential")),
+        ("rejected", fixture("signin_203_html")),
+        ("rejected", fixture("connectiondata_200_anonymous_bad_pat")),
+        ("forbidden", fixture("error_403_permission")),
+        ("unavailable", fixture("ratelimit_429")),
+        ("bad upstream", fixture("error_500_not_transient")),
+        ("bad upstream", ResponseTemplate::new(431)),
+        ("bad upstream", ResponseTemplate::new(400)),
+    ];
+    for (expected, template) in answers {
+        let (server, azure) = with_breaker(Duration::from_mins(1)).await;
+        answer(&server, CONNECTION_DATA, template).await;
+        for n in 0..20 {
+            let error = usuario(&azure, basic(&format!("garbage-{n}"))).await.unwrap_err();
+            assert_eq!(kind(&error), expected);
+        }
+        server.reset().await;
+        know_the_pat(&server).await;
+
+        usuario(&azure, bearer(PAT)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_credential_waits_and_the_others_do_not() {
+    let (server, azure) = azure().await;
+    answer(&server, CONNECTION_DATA, fixture("ratelimit_429")).await;
+    usuario(&azure, basic("greedy")).await.unwrap_err();
+    server.reset().await;
+    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user")).await;
+
+    let error = usuario(&azure, basic("greedy")).await.unwrap_err();
+    let shown_otherwise = usuario(&azure, bearer("greedy")).await.unwrap_err();
+    usuario(&azure, basic("modest")).await.unwrap();
+
+    assert_eq!((kind(&error), kind(&shown_otherwise)), ("unavailable", "unavailable"));
+    let retry_after = retry_after(&error).unwrap();
+    assert!(Duration::from_secs(40) < retry_after && retry_after <= Duration::from_secs(49), "{retry_after:?}");
+    assert_eq!(calls(&server, CONNECTION_DATA).await, 1);
+}
+
+#[tokio::test]
+async fn a_wait_that_azure_asks_for_on_a_good_answer_is_kept_before_the_next_call() {
+    let (server, azure) = azure().await;
+    let flagged = fixture("connectiondata_200_entra_user").insert_header("retry-after", "1");
+    answer(&server, CONNECTION_DATA, flagged).await;
+    answer(&server, PROJECTS, fixture("projects_200")).await;
+    let started = Instant::now();
+
+    usuario(&azure, bearer(PAT)).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(1), "this call is not held back");
+    azure.list(bearer(PAT)).await.unwrap();
+
+    assert!(Duration::from_secs(1) <= started.elapsed());
+}
+
+#[tokio::test]
+async fn a_wait_that_is_too_long_is_handed_on() {
+    let (server, azure) = azure().await;
+    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user").insert_header("retry-after", "17")).await;
+    answer(&server, PROJECTS, fixture("projects_200")).await;
+
+    let error = azure.list(bearer(PAT)).await.unwrap_err();
+
+    assert_eq!(kind(&error), "unavailable");
+    assert!(Duration::from_secs(15) < retry_after(&error).unwrap());
+    assert_eq!(calls(&server, PROJECTS).await, 0);
+}
+
+#[tokio::test]
+async fn a_refusal_shortly_after_throttling_is_not_believed() {
+    let (server, _) = azure().await;
+    let mut config = config(&server.uri());
+    config.cache_ttl = Duration::ZERO;
+    let azure = adapter(&config);
+    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user").insert_header("retry-after", "0.05"))
+        .await;
+    usuario(&azure, bearer(PAT)).await.unwrap();
+    server.reset().await;
+    answer(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
+
+    let error = usuario(&azure, bearer(PAT)).await.unwrap_err();
+
+    assert_eq!(kind(&error), "unavailable");
+    assert!(retry_after(&error).is_some());
+    assert_eq!(kind(&usuario(&azure, bearer("stranger")).await.unwrap_err()), "rejected");
+}
+
+#[tokio::test]
+async fn only_so_many_calls_are_on_their_way_at_once() {
+    let (server, _) = azure().await;
+    let mut config = config(&server.uri());
+    config.max_in_flight = 2;
+    config.timeouts.identity = Duration::from_millis(300);
+    let azure = adapter(&config);
+    let hanging = fixture("connectiondata_200_entra_user").set_delay(Duration::from_mins(1));
+    answer(&server, CONNECTION_DATA, hanging).await;
+
+    let asked: Vec<_> = (0..10)
+        .map(|n| {
+            let azure = azure.clone();
+            tokio::spawn(async move { usuario(&azure, basic(&format!("someone-{n}"))).await })
+        })
+        .collect();
+    for question in asked {
+        assert_eq!(kind(&question.await.unwrap().unwrap_err()), "timed out");
+    }
+
+    assert_eq!(calls(&server, CONNECTION_DATA).await, 2);
+}
