@@ -1,1 +1,25 @@
+//! The repositories of API Aponta on PostgreSQL.
+//!
+//! [`Config`] says where the database is, [`PostgresDatabase`] holds the connections and migrates the schema, and each
+//! port of the domain has a struct that keeps its promises with as few statements as it can. The suite of the domain
+//! holds them to it on a real server.
 
+mod atividade_repository;
+mod config;
+mod database;
+mod db_error;
+mod link;
+mod migrations;
+mod projeto_repository;
+mod readiness;
+mod schema_name;
+mod url;
+
+pub use atividade_repository::PostgresAtividadeRepository;
+pub use config::{Address, Config};
+pub use database::{ConnectError, PostgresDatabase};
+pub use migrations::{MigrationError, MigrationState, MigrationStatus};
+pub use projeto_repository::PostgresProjetoRepository;
+pub use readiness::PostgresReadiness;
+pub use schema_name::{InvalidSchemaName, SchemaName};
+pub use url::InvalidUrl;

@@ -1,0 +1,202 @@
+//! Atividades in PostgreSQL: one statement for each method, and a second one only to tell what an update that wrote
+//! nothing has found.
+
+use async_trait::async_trait;
+use domain::{
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Descricao, Error,
+    NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation,
+};
+use sea_orm::{DbErr, FromQueryResult, raw_sql};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{PostgresDatabase, db_error};
+
+/// [`AtividadeRepository`] on PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct PostgresAtividadeRepository(PostgresDatabase);
+
+impl PostgresAtividadeRepository {
+    /// The atividades of `database`.
+    #[must_use]
+    pub fn new(database: &PostgresDatabase) -> Self {
+        Self(database.clone())
+    }
+}
+
+#[async_trait]
+impl AtividadeRepository for PostgresAtividadeRepository {
+    async fn insert(&self, record: AtividadeRecord) -> Result<Atividade, Error> {
+        let AtividadeRecord { id, nome, descricao, ativo, projeto, criado_por, criado_em } = record;
+        let (id, nome, projeto) = (id.0, nome.into_string(), projeto.0);
+        let descricao = descricao.map(Descricao::into_string);
+        let row: Option<AtividadeRow> = self
+            .0
+            .write(raw_sql!(
+                Postgres,
+                r#"
+                INSERT INTO atividades (id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
+                SELECT {id}, {nome}, {descricao}, {ativo}, p.id, {criado_por}, {criado_em}, {criado_em}
+                FROM projetos p WHERE p.id = {projeto}
+                RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
+                          (SELECT p.nome FROM projetos p WHERE p.id = id_projeto) AS nome_projeto
+                "#
+            ))
+            .await
+            .map_err(unknown_projeto)?;
+        row.ok_or_else(|| Error::invalid("id_projeto", Violation::UnknownProjeto))?.try_into()
+    }
+
+    async fn find(&self, id: AtividadeId) -> Result<Option<Atividade>, Error> {
+        let id = id.0;
+        let rows: Vec<AtividadeRow> = self
+            .0
+            .read(raw_sql!(
+                Postgres,
+                r#"
+                SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em,
+                       p.nome AS nome_projeto
+                FROM atividades a JOIN projetos p ON p.id = a.id_projeto
+                WHERE a.id = {id}
+                "#
+            ))
+            .await?;
+        rows.into_iter().next().map(Atividade::try_from).transpose()
+    }
+
+    async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
+        let AtividadeQuery { skip, limit, ativo, projeto } = query;
+        let (skip, limit, projeto) = (skip.get(), limit.get(), projeto.map(|projeto| projeto.0));
+        // The count comes first and the page hangs on it, so that an empty page still has a row with the total.
+        let rows: Vec<ListRow> = self
+            .0
+            .read(raw_sql!(
+                Postgres,
+                r#"
+                WITH matches AS NOT MATERIALIZED (
+                    SELECT * FROM atividades
+                    WHERE ({ativo} IS NULL OR ativo = {ativo}) AND ({projeto} IS NULL OR id_projeto = {projeto})
+                )
+                SELECT counted.total, a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em,
+                       a.atualizado_em, p.nome AS nome_projeto
+                FROM (SELECT count(*) AS total FROM matches) counted
+                LEFT JOIN (
+                    SELECT * FROM matches ORDER BY criado_em DESC, id DESC LIMIT {limit} OFFSET {skip}
+                ) a ON true
+                LEFT JOIN projetos p ON p.id = a.id_projeto
+                ORDER BY a.criado_em DESC, a.id DESC
+                "#
+            ))
+            .await?;
+        let total = rows.first().map_or(0, |row| row.total);
+        let items = rows.into_iter().filter_map(|row| row.atividade).map(Atividade::try_from);
+        Ok(Pagina { items: items.collect::<Result<_, _>>()?, total: u64::try_from(total).map_err(Error::internal)? })
+    }
+
+    async fn update(
+        &self,
+        id: AtividadeId,
+        patch: AtividadePatch,
+        now: OffsetDateTime,
+    ) -> Result<Option<Atividade>, Error> {
+        let AtividadePatch { nome, descricao, ativo, projeto } = patch;
+        let (key, nome, projeto) = (id.0, nome.map(NomeAtividade::into_string), projeto.map(|projeto| projeto.0));
+        let keep_descricao = descricao.is_absent();
+        let descricao = descricao.into_value().map(Descricao::into_string);
+        // What the patch leaves out is NULL in `novo`; comparing with it gives NULL, which does not make a difference.
+        let changed: Option<AtividadeRow> = self
+            .0
+            .write(raw_sql!(
+                Postgres,
+                r#"
+                WITH changed AS (
+                    UPDATE atividades a
+                    SET nome = COALESCE(novo.nome, a.nome),
+                        descricao = CASE WHEN novo.keep_descricao THEN a.descricao ELSE novo.descricao END,
+                        ativo = COALESCE(novo.ativo, a.ativo),
+                        id_projeto = COALESCE(novo.id_projeto, a.id_projeto),
+                        atualizado_em = GREATEST(novo.atualizado_em, a.atualizado_em + interval '1 microsecond')
+                    FROM (
+                        SELECT {nome} AS nome, {descricao} AS descricao, {keep_descricao} AS keep_descricao,
+                               {ativo} AS ativo, {projeto} AS id_projeto, {now} AS atualizado_em
+                    ) novo
+                    WHERE a.id = {key}
+                      AND (a.nome <> novo.nome
+                           OR (NOT novo.keep_descricao AND a.descricao IS DISTINCT FROM novo.descricao)
+                           OR a.ativo <> novo.ativo
+                           OR a.id_projeto <> novo.id_projeto)
+                    RETURNING a.*
+                )
+                SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em,
+                       p.nome AS nome_projeto
+                FROM changed a JOIN projetos p ON p.id = a.id_projeto
+                "#
+            ))
+            .await
+            .map_err(unknown_projeto)?;
+        match changed {
+            Some(row) => row.try_into().map(Some),
+            // Nothing differs, or there is none. Or it now belongs to a projeto so new that this statement saw only its key.
+            None => self.find(id).await,
+        }
+    }
+
+    async fn delete(&self, id: AtividadeId) -> Result<bool, Error> {
+        let id = id.0;
+        let deleted: Option<DeletedRow> = self
+            .0
+            .write(raw_sql!(Postgres, "DELETE FROM atividades WHERE id = {id} RETURNING id"))
+            .await
+            .map_err(db_error::from)?;
+        Ok(deleted.is_some())
+    }
+}
+
+/// The projeto was there when the statement began, or nobody had looked, and at its end it is not.
+fn unknown_projeto(error: DbErr) -> Error {
+    let unknown = Error::invalid("id_projeto", Violation::UnknownProjeto);
+    db_error::on(error, "atividades_id_projeto_fkey", unknown)
+}
+
+#[derive(FromQueryResult)]
+struct AtividadeRow {
+    id: Uuid,
+    nome: String,
+    descricao: Option<String>,
+    ativo: bool,
+    id_projeto: Uuid,
+    nome_projeto: String,
+    criado_por: Option<String>,
+    criado_em: OffsetDateTime,
+    atualizado_em: OffsetDateTime,
+}
+
+#[derive(FromQueryResult)]
+struct ListRow {
+    total: i64,
+    #[sea_orm(nested)]
+    atividade: Option<AtividadeRow>,
+}
+
+#[derive(FromQueryResult)]
+struct DeletedRow {}
+
+impl TryFrom<AtividadeRow> for Atividade {
+    type Error = Error;
+
+    fn try_from(row: AtividadeRow) -> Result<Self, Error> {
+        let AtividadeRow { id, nome, descricao, ativo, id_projeto, nome_projeto, criado_por, criado_em, atualizado_em } =
+            row;
+        Ok(Self {
+            id: AtividadeId(id),
+            nome: NomeAtividade::parse(&nome).map_err(Error::internal)?,
+            descricao: descricao.map(Descricao::parse).transpose().map_err(Error::internal)?,
+            ativo,
+            id_projeto: ProjetoId(id_projeto),
+            nome_projeto: NomeProjeto::parse(&nome_projeto).map_err(Error::internal)?,
+            criado_por,
+            criado_em,
+            atualizado_em,
+        })
+    }
+}

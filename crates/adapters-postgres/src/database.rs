@@ -1,0 +1,177 @@
+//! The connections to the database, and how statements run on them: within bounds, and a reading one again when it met a
+//! connection that had broken.
+
+use std::fmt;
+use std::pin::pin;
+use std::time::Duration;
+
+use domain::Error;
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sea_orm::sqlx::{self, ConnectOptions, PgConnection};
+use sea_orm::{DatabaseConnection, DbErr, FromQueryResult, Statement};
+
+use crate::link::{self, LastBreak};
+use crate::{Config, SchemaName, db_error};
+
+/// What the network may take on top of what the server may take for a statement.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A PostgreSQL database as one tenant sees it. A clone uses the same connections.
+#[derive(Clone)]
+pub struct PostgresDatabase {
+    connection: DatabaseConnection,
+    schema: SchemaName,
+    last_break: LastBreak,
+    acquire_timeout: Duration,
+    statement_timeout: Duration,
+}
+
+/// No connection could be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot connect to PostgreSQL at {address}: {reason}")]
+pub struct ConnectError {
+    address: String,
+    reason: String,
+    #[source]
+    source: sqlx::Error,
+}
+
+impl PostgresDatabase {
+    /// Connects to the database and keeps the connection for use. The schema does not have to exist yet.
+    ///
+    /// # Errors
+    /// When there is no connection within [`Config::acquire_timeout`]; a server that starts is waited for.
+    pub async fn connect(config: Config) -> Result<Self, ConnectError> {
+        let Config { options, schema, max_connections, acquire_timeout, statement_timeout } = config;
+        let last_break = LastBreak::default();
+        let (on_acquire, on_release) = (last_break.clone(), last_break.clone());
+        let session = Session { search_path: schema.quoted(), statement_timeout };
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(acquire_timeout)
+            .test_before_acquire(false)
+            .before_acquire(move |connection, meta| Box::pin(link::check(connection, on_acquire.doubts(&meta))))
+            .after_release(move |connection, meta| Box::pin(link::check(connection, on_release.doubts(&meta))))
+            .after_connect(move |connection, _| Box::pin(session.clone().begin(connection)))
+            .connect_with(options.clone());
+        let pool: PgPool = match pool.await {
+            Ok(pool) => pool,
+            Err(error) => return Err(ConnectError::explain(error, &options).await),
+        };
+        Ok(Self { connection: pool.into(), schema, last_break, acquire_timeout, statement_timeout })
+    }
+
+    /// Closes all connections, each when the statement that it runs has ended. Whoever asks after that is refused.
+    pub async fn close(&self) {
+        // The pool never fails to close; the error is there for other databases.
+        let _ = self.connection.close_by_ref().await;
+    }
+
+    /// The schema in which everything lives.
+    pub(crate) const fn schema(&self) -> &SchemaName {
+        &self.schema
+    }
+
+    pub(crate) const fn connection(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+
+    /// The rows of a statement that only reads. A connection that broke is replaced once: nothing can happen twice.
+    pub(crate) async fn read<R: FromQueryResult + Send + Sync>(&self, statement: Statement) -> Result<Vec<R>, Error> {
+        self.read_within(self.limit(1), statement).await
+    }
+
+    /// The same, within a time of one's own.
+    pub(crate) async fn read_within<R>(&self, limit: Duration, statement: Statement) -> Result<Vec<R>, Error>
+    where
+        R: FromQueryResult + Send + Sync,
+    {
+        let rows = || self.within(limit, R::find_by_statement(statement.clone()).all(&self.connection));
+        match rows().await {
+            Err(error) if db_error::is_broken_connection(&error) => rows().await,
+            answer => answer,
+        }
+        .map_err(db_error::from)
+    }
+
+    /// The row of a statement that may write, if it answers one. It runs once: after a break nobody knows what it did.
+    pub(crate) async fn write<R: FromQueryResult + Send + Sync>(
+        &self,
+        statement: Statement,
+    ) -> Result<Option<R>, DbErr> {
+        self.within(self.limit(1), R::find_by_statement(statement).one(&self.connection)).await
+    }
+
+    /// How long it can take to get a connection and to run so many statements, each within its bound.
+    pub(crate) fn limit(&self, statements: u32) -> Duration {
+        self.acquire_timeout + self.statement_timeout * statements + GRACE
+    }
+
+    /// Runs `work`, but no longer than `limit`. The server bounds its statements itself; this is for the day on which
+    /// nothing comes back at all, neither an answer nor the end of the connection.
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        let mut work = pin!(work);
+        let result = tokio::time::timeout(limit, &mut work).await.unwrap_or_else(|_| Err(db_error::silence(limit)));
+        // Noted before `work` is dropped and its connection returns to the pool, where this makes it a suspect.
+        if let Err(error) = &result
+            && (db_error::is_broken_connection(error) || db_error::is_silence(error))
+        {
+            self.last_break.note();
+        }
+        result
+    }
+}
+
+impl fmt::Debug for PostgresDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresDatabase").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// What every connection is told first.
+#[derive(Clone)]
+struct Session {
+    search_path: String,
+    statement_timeout: Duration,
+}
+
+impl Session {
+    /// Nothing but the schema of the tenant is searched, so nothing is ever found, or made, in `public` by accident.
+    /// Told as values of a statement: the options of a connection could not carry every name.
+    async fn begin(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        // Zero would mean no bound.
+        let milliseconds = self.statement_timeout.as_millis().max(1).to_string();
+        sqlx::query("SELECT set_config('search_path', $1, false), set_config('statement_timeout', $2, false)")
+            .bind(self.search_path)
+            .bind(milliseconds)
+            .persistent(false)
+            .execute(connection)
+            .await
+            .map(drop)
+    }
+}
+
+impl ConnectError {
+    /// Whether it may work in a moment: the server is not there, starts or has no room. A wrong password stays wrong.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        db_error::is_temporary(&self.source)
+    }
+
+    /// The pool tries again for a while and in the end only says that time is up: one more attempt tells why.
+    async fn explain(error: sqlx::Error, options: &PgConnectOptions) -> Self {
+        let source = match error {
+            sqlx::Error::PoolTimedOut => match tokio::time::timeout(GRACE, options.connect()).await {
+                Ok(Err(reason)) => reason,
+                Ok(Ok(_)) | Err(_) => sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()),
+            },
+            error => error,
+        };
+        let address = format!("{}:{}", options.get_host(), options.get_port());
+        Self { address, reason: db_error::reason_of_sqlx(&source), source }
+    }
+}

@@ -1,0 +1,195 @@
+//! A database that is slow, silent, gone and back.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use adapters_postgres::{PostgresDatabase, PostgresReadiness};
+use domain::testing::suite::Repositories;
+use domain::testing::{NOW, projeto, projeto_id};
+use domain::{AtividadeQuery, ProjetoPatch, ProjetoRecord, Readiness};
+use e2e::postgres::{Cluster, Database};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
+
+use crate::support::{assert_unavailable, config, connect, migrated, repositories, until_blocked};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+fn record() -> ProjetoRecord {
+    let projeto = projeto("Portal");
+    ProjetoRecord { id: projeto.id, nome: projeto.nome, descricao: None, criado_em: NOW }
+}
+
+/// Holds every statement on `projetos` up until it is rolled back.
+async fn block(database: &Database<'_>) -> DatabaseTransaction {
+    let transaction = sea_orm::Database::connect(database.url()).await.unwrap().begin().await.unwrap();
+    transaction.execute_unprepared("LOCK TABLE api_aponta.projetos").await.unwrap();
+    transaction
+}
+
+/// A cluster of one's own with a migrated database in it.
+async fn private() -> (&'static Cluster, Database<'static>) {
+    // Leaked so that the database can point to it; the server ends with this process.
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start()));
+    let database = cluster.create_database();
+    connect(config(&database)).await.migrate_up(None).await.unwrap();
+    (cluster, database)
+}
+
+/// So many reads at once, so that so many connections are used.
+async fn read_at_once(db: &Repositories, n: usize) -> Vec<Result<bool, domain::Error>> {
+    let reads: Vec<_> = (0..n)
+        .map(|_| {
+            let projetos = db.projetos.clone();
+            tokio::spawn(async move { projetos.find(projeto_id()).await.map(|found| found.is_some()) })
+        })
+        .collect();
+    let mut answers = vec![];
+    for read in reads {
+        answers.push(read.await.unwrap());
+    }
+    answers
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_unavailable() {
+    let database = migrated().await;
+    let db = repositories(&connect(config(&database).statement_timeout(SHORT)).await);
+    db.projetos.insert(record()).await.unwrap();
+    let blocker = block(&database).await;
+
+    let started = Instant::now();
+    assert_unavailable(&db.projetos.list().await);
+    assert_unavailable(&db.atividades.list(AtividadeQuery::default()).await);
+    assert_unavailable(&db.projetos.update(projeto_id(), ProjetoPatch::default(), NOW).await);
+    assert_unavailable(&db.projetos.synchronize(vec![], NOW).await);
+
+    assert!(started.elapsed() < SHORT * 4 + Duration::from_secs(2));
+    blocker.rollback().await.unwrap();
+    assert_eq!(db.projetos.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn without_a_free_connection_it_is_unavailable_in_time() {
+    let database = migrated().await;
+    let db = repositories(&connect(config(&database).max_connections(1).acquire_timeout(SHORT)).await);
+    let blocker = block(&database).await;
+    let projetos = db.projetos.clone();
+    let first = tokio::spawn(async move { projetos.insert(record()).await });
+    until_blocked(&database, 1, "0").await;
+
+    let started = Instant::now();
+    assert_unavailable(&db.atividades.list(AtividadeQuery::default()).await);
+    assert!(SHORT <= started.elapsed() && started.elapsed() < SHORT * 5, "{:?}", started.elapsed());
+
+    blocker.rollback().await.unwrap();
+    first.await.unwrap().unwrap();
+    assert_eq!(db.atividades.list(AtividadeQuery::default()).await.unwrap().total, 0);
+}
+
+#[tokio::test]
+async fn a_database_that_was_gone_and_is_back_is_used_again() {
+    let (cluster, database) = private().await;
+    let db = repositories(&connect(config(&database).acquire_timeout(Duration::from_secs(1))).await);
+    db.projetos.insert(record()).await.unwrap();
+
+    for end in [Cluster::stop, Cluster::kill] {
+        read_at_once(&db, 4).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
+        end(cluster);
+        for answer in read_at_once(&db, 4).await {
+            assert_unavailable(&answer);
+        }
+        assert_unavailable(&db.projetos.update(projeto_id(), ProjetoPatch::default(), NOW).await);
+        assert_unavailable(&db.projetos.synchronize(vec![], NOW).await);
+        assert_unavailable(&db.readiness.check().await);
+
+        cluster.start_again();
+        db.readiness.check().await.unwrap();
+        read_at_once(&db, 4).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
+        db.projetos.synchronize(vec![], NOW).await.unwrap();
+    }
+}
+
+/// The pool is full of connections that broke while nobody looked.
+#[tokio::test]
+async fn a_restart_that_nobody_saw_costs_no_read_and_one_write_at_most() {
+    let (cluster, database) = private().await;
+    let db = repositories(&connect(config(&database)).await);
+    db.projetos.insert(record()).await.unwrap();
+    for end in [Cluster::stop, Cluster::kill] {
+        read_at_once(&db, 10).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
+        end(cluster);
+        cluster.start_again();
+
+        read_at_once(&db, 10).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
+    }
+
+    cluster.stop();
+    cluster.start_again();
+    let mut refused = 0;
+    for nome in ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K"] {
+        let patch = ProjetoPatch { nome: Some(domain::testing::nome_projeto(nome)), ..ProjetoPatch::default() };
+        let answer = db.projetos.update(projeto_id(), patch, NOW).await;
+        if answer.is_err() {
+            assert_unavailable(&answer);
+            refused += 1;
+        }
+    }
+    assert!(refused <= 1, "{refused} writes met a broken connection");
+}
+
+/// Nothing comes back, neither an answer nor the end of the connection: as when a network drops every packet.
+#[tokio::test]
+async fn a_silent_server_is_unavailable_in_time_and_holds_no_connection() {
+    let (_cluster, database) = private().await;
+    let tenant = connect(config(&database).max_connections(1).acquire_timeout(SHORT).statement_timeout(SHORT)).await;
+    let db = repositories(&tenant);
+    let backend = database.query(&format!(
+        "SELECT pid FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
+        database.name()
+    ));
+    let signal = |signal: &str| assert!(Command::new("kill").args([signal, &backend]).status().unwrap().success());
+    signal("-STOP");
+
+    let started = Instant::now();
+    assert_unavailable(&db.projetos.insert(record()).await);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    // The only place in the pool is free again as soon as the silent connection has been given up.
+    while db.projetos.list().await.is_err() {
+        assert!(started.elapsed() < Duration::from_secs(10), "the silent connection is still in the pool");
+    }
+
+    signal("-CONT");
+}
+
+#[tokio::test]
+async fn readiness_answers_within_two_seconds() {
+    let database = migrated().await;
+    let tenant = connect(config(&database).max_connections(1)).await;
+    let blocker = block(&database).await;
+    let busy = tenant.clone();
+    let first = tokio::spawn(async move { repositories(&busy).projetos.list().await });
+    until_blocked(&database, 1, "0").await;
+
+    let started = Instant::now();
+    assert_unavailable(&PostgresReadiness::new(&tenant).check().await);
+    assert!(started.elapsed() < Duration::from_millis(2500), "{:?}", started.elapsed());
+
+    blocker.rollback().await.unwrap();
+    assert!(first.await.unwrap().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_closed_pool_and_a_changed_password_are_unavailable() {
+    let (_cluster, database) = private().await;
+    let closed = connect(config(&database)).await;
+    closed.close().await;
+    assert_unavailable(&repositories(&closed).projetos.list().await);
+
+    let tenant: PostgresDatabase = connect(config(&database).acquire_timeout(SHORT)).await;
+    database.execute(&format!(
+        "ALTER ROLE postgres PASSWORD 'outra';
+         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
+        database.name()
+    ));
+    assert_unavailable(&repositories(&tenant).projetos.list().await);
+}

@@ -1,0 +1,14 @@
+//! The adapter on a real PostgreSQL: the suite of the domain, and what only PostgreSQL can do wrong.
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, and so does what it shares with others")]
+
+mod connecting;
+mod faults;
+mod migrations;
+mod races;
+mod schemas;
+mod support;
+
+/// The suite of the domain, each check on a database of its own.
+mod suite {
+    domain::repository_suite!(crate::support::fresh);
+}

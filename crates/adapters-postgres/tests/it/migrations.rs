@@ -1,0 +1,193 @@
+//! Migrating: at once, without rights, after a newer version, beside other tables, and when it fails.
+
+use adapters_postgres::{Address, Config, MigrationError, MigrationState, PostgresDatabase};
+use e2e::postgres::{Cluster, Database};
+use sea_orm::{ConnectionTrait, TransactionTrait};
+
+use crate::support::{config, connect, migrated, repositories, schema, until_blocked};
+
+/// Another role of its own for `database`, named after it.
+async fn connect_as_role(database: &Database<'_>, rights: &str) -> PostgresDatabase {
+    let role = format!("papel_{}", database.name());
+    database.execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'senha'; {}", rights.replace("ROLE", &role)));
+    let address = Address {
+        host: Cluster::HOST.to_owned(),
+        port: Cluster::shared().port(),
+        database: database.name().to_owned(),
+        user: role,
+        password: Some("senha".into()),
+    };
+    connect(Config::from_parts(&address, schema("api_aponta"))).await
+}
+
+fn tables(database: &Database<'_>) -> String {
+    database.query(
+        "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'r'
+                    AND relnamespace = to_regnamespace('api_aponta')",
+    )
+}
+
+const ALL_TABLES: &str = "atividades projetos seaql_migrations";
+
+#[tokio::test]
+async fn up_and_down_answer_what_they_did() {
+    let database = Cluster::shared().create_database();
+    let tenant = connect(config(&database)).await;
+    assert!(matches!(tenant.check_schema().await, Err(MigrationError::Pending { names, .. }) if names.len() == 2));
+    assert_eq!(tables(&database), "", "a look changes nothing");
+
+    let first = tenant.migrate_up(Some(1)).await.unwrap();
+    assert_eq!(first, ["m20260112_000001_create_projetos"]);
+    let states: Vec<_> = tenant.migration_status().await.unwrap().into_iter().map(|step| step.state).collect();
+    assert_eq!(states, [MigrationState::Applied, MigrationState::Pending]);
+    let rest = tenant.migrate_up(None).await.unwrap();
+    assert_eq!(rest, ["m20260112_000002_create_atividades"]);
+    assert!(tenant.migrate_up(None).await.unwrap().is_empty());
+    tenant.check_schema().await.unwrap();
+    assert_eq!(tables(&database), ALL_TABLES);
+
+    assert_eq!(tenant.migrate_down(Some(1)).await.unwrap(), rest);
+    assert_eq!(tables(&database), "projetos seaql_migrations");
+    assert_eq!(tenant.migrate_down(None).await.unwrap(), first);
+    assert_eq!(tables(&database), "");
+    assert!(tenant.migrate_down(None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn of_many_that_start_at_once_one_migrates_and_all_succeed() {
+    let database = Cluster::shared().create_database();
+    let mut replicas = vec![];
+    for _ in 0..8 {
+        replicas.push(connect(config(&database)).await);
+    }
+
+    let starts: Vec<_> = replicas
+        .into_iter()
+        .map(|replica| {
+            tokio::spawn(async move {
+                let taken = replica.migrate_up(None).await.unwrap();
+                replica.check_schema().await.unwrap();
+                repositories(&replica).projetos.list().await.unwrap();
+                taken.len()
+            })
+        })
+        .collect();
+    let mut taken = vec![];
+    for start in starts {
+        taken.push(start.await.unwrap());
+    }
+
+    taken.sort_unstable();
+    assert_eq!(taken, [0, 0, 0, 0, 0, 0, 0, 2]);
+    assert_eq!(tables(&database), ALL_TABLES);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_by_name() {
+    let database = migrated().await;
+    let tenant = connect(config(&database)).await;
+    database.execute("INSERT INTO api_aponta.seaql_migrations VALUES ('m20990101_000001_futuro', 0)");
+
+    let refusals = [
+        tenant.check_schema().await.unwrap_err(),
+        tenant.migrate_up(None).await.unwrap_err(),
+        tenant.migrate_down(None).await.unwrap_err(),
+    ];
+
+    for refusal in refusals {
+        assert!(matches!(&refusal, MigrationError::Newer { names, .. } if *names == ["m20990101_000001_futuro"]));
+        assert!(refusal.to_string().contains("m20990101_000001_futuro"), "{refusal}");
+    }
+    let last = tenant.migration_status().await.unwrap().pop().unwrap();
+    assert_eq!((last.name.as_str(), last.state), ("m20990101_000001_futuro", MigrationState::Unknown));
+    assert_eq!(tables(&database), ALL_TABLES);
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_create_schemas_uses_the_one_it_was_given() {
+    let database = Cluster::shared().create_database();
+    let tenant = connect_as_role(&database, "CREATE SCHEMA api_aponta; GRANT ALL ON SCHEMA api_aponta TO ROLE").await;
+
+    assert_eq!(tenant.migrate_up(None).await.unwrap().len(), 2);
+    tenant.check_schema().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_role_that_may_only_use_tables_starts_on_a_complete_schema() {
+    let database = migrated().await;
+    let rights = "GRANT USAGE ON SCHEMA api_aponta TO ROLE;
+                  GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA api_aponta TO ROLE";
+    let tenant = connect_as_role(&database, rights).await;
+
+    assert!(tenant.migrate_up(None).await.unwrap().is_empty());
+    let db = repositories(&tenant);
+    db.projetos.synchronize(vec![domain::testing::remote_projeto(1, "A")], domain::testing::NOW).await.unwrap();
+    assert_eq!(db.projetos.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_role_without_rights_is_told_which_it_needs() {
+    let cases = ["", "CREATE SCHEMA api_aponta", "CREATE SCHEMA api_aponta; GRANT USAGE ON SCHEMA api_aponta TO ROLE"];
+
+    for rights in cases {
+        let database = Cluster::shared().create_database();
+        let refused = connect_as_role(&database, rights).await.migrate_up(None).await.unwrap_err();
+
+        assert!(matches!(refused, MigrationError::Forbidden { .. }), "{rights:?}: {refused:?}");
+        assert!(refused.to_string().contains("USAGE and CREATE"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_fails_leaves_nothing_behind() {
+    let database = Cluster::shared().create_database();
+    // The second step finds its index taken, long after the first one has made its table.
+    database.execute(
+        "CREATE SCHEMA api_aponta; CREATE TABLE api_aponta.outra (id int);
+         CREATE INDEX atividades_criado_em_idx ON api_aponta.outra (id);",
+    );
+    let tenant = connect(config(&database)).await;
+
+    let failed = tenant.migrate_up(None).await.unwrap_err();
+
+    assert!(matches!(failed, MigrationError::Failed { .. }), "{failed:?}");
+    assert!(failed.to_string().contains("42P07") && !failed.to_string().contains('\n'), "{failed}");
+    assert_eq!(tables(&database), "outra");
+    database.execute("DROP TABLE api_aponta.outra");
+    assert_eq!(tenant.migrate_up(None).await.unwrap().len(), 2, "the lock is free again");
+}
+
+#[tokio::test]
+async fn tables_of_another_origin_are_named_and_left_alone() {
+    let database = Cluster::shared().create_database();
+    database.execute("CREATE SCHEMA api_aponta; CREATE TABLE api_aponta.projetos (id int, external_id text)");
+    let tenant = connect(config(&database)).await;
+
+    let refused = tenant.migrate_up(None).await.unwrap_err();
+
+    assert!(matches!(&refused, MigrationError::Foreign { names, .. } if *names == ["projetos"]), "{refused:?}");
+    assert!(refused.to_string().contains("DATABASE_SCHEMA"), "{refused}");
+    assert_eq!(tables(&database), "projetos");
+}
+
+#[tokio::test]
+async fn no_statement_timeout_ends_a_migration_or_the_wait_for_one() {
+    let database = Cluster::shared().create_database();
+    let bound = std::time::Duration::from_millis(50);
+    let (first, second) = (
+        connect(config(&database).statement_timeout(bound)).await,
+        connect(config(&database).statement_timeout(bound)).await,
+    );
+    first.migrate_up(Some(1)).await.unwrap();
+    let blocker = sea_orm::Database::connect(database.url()).await.unwrap();
+    let transaction = blocker.begin().await.unwrap();
+    transaction.execute_unprepared("LOCK TABLE api_aponta.projetos").await.unwrap();
+
+    let first = tokio::spawn(async move { first.migrate_up(None).await });
+    let second = tokio::spawn(async move { second.migrate_up(None).await });
+    // Both have waited for longer than their statements may take, one for the table and one for the other.
+    until_blocked(&database, 2, "200 ms").await;
+    transaction.rollback().await.unwrap();
+
+    assert_eq!(first.await.unwrap().unwrap().len() + second.await.unwrap().unwrap().len(), 1);
+}

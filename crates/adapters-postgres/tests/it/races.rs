@@ -1,0 +1,117 @@
+//! What only shows when two do something at once, and that nothing is written for nothing.
+
+use domain::testing::{NOW, maria, nova_atividade, novo_projeto, remote_projeto};
+use domain::{
+    AtividadePatch, AtividadeRecord, Conflict, Error, ProjetoId, ProjetoPatch, ProjetoRecord, ProjetoRef, Violation,
+};
+use time::Duration;
+
+use crate::support::{config, connect, fresh, migrated, repositories};
+
+fn local(n: i64) -> ProjetoRecord {
+    let criado_em = NOW + Duration::seconds(n);
+    let novo = novo_projeto("Local");
+    ProjetoRecord { id: ProjetoId::new(criado_em), nome: novo.nome, descricao: novo.descricao, criado_em }
+}
+
+fn record(projeto: ProjetoId) -> AtividadeRecord {
+    let record = AtividadeRecord::new(nova_atividade("Revisar"), &maria().usuario, NOW);
+    AtividadeRecord { projeto: ProjetoRef(projeto.0), ..record }
+}
+
+/// Whoever comes first wins, and the other is told so: neither an orphan nor an internal error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleting_a_projeto_while_an_atividade_comes_to_it() {
+    let (db, _database) = fresh().await;
+    let elsewhere = db.projetos.insert(local(-1)).await.unwrap();
+
+    for n in 0..40 {
+        let projeto = db.projetos.insert(local(n)).await.unwrap();
+        let atividade = db.atividades.insert(record(elsewhere.id)).await.unwrap();
+        let (projetos, atividades, id) = (db.projetos.clone(), db.atividades.clone(), projeto.id);
+
+        let deletion = tokio::spawn(async move { projetos.delete(id).await });
+        let arrival = tokio::spawn(async move {
+            if n % 2 == 0 {
+                return atividades.insert(record(id)).await.map(Some);
+            }
+            let patch = AtividadePatch { projeto: Some(ProjetoRef(id.0)), ..AtividadePatch::default() };
+            atividades.update(atividade.id, patch, NOW).await
+        });
+        let (deletion, arrival) = (deletion.await.unwrap(), arrival.await.unwrap());
+
+        match (deletion, arrival) {
+            (Ok(true), Err(Error::Invalid(fields))) => assert_eq!(fields[0].violation, Violation::UnknownProjeto),
+            (Err(Error::Conflict(Conflict::ProjetoComAtividades)), Ok(Some(arrived))) => {
+                assert_eq!(arrived.id_projeto, id);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A projeto that was kept as a local one under Azure's GUID is Azure's from the moment on in which Azure lists it.
+#[tokio::test]
+async fn a_local_projeto_with_azures_guid_becomes_azures() {
+    let (db, _database) = fresh().await;
+    for n in [1, 2] {
+        let id = ProjetoId(remote_projeto(n, "Azure").id.get());
+        db.projetos.insert(ProjetoRecord { id, ..local(0) }).await.unwrap();
+    }
+
+    let summary = db.projetos.synchronize(vec![remote_projeto(1, "Azure")], NOW).await.unwrap();
+    let stored = db.projetos.store_remote(remote_projeto(2, "Azure"), NOW).await.unwrap();
+
+    assert_eq!((summary.created, summary.updated, summary.removed), (0, 1, 0));
+    assert_eq!(stored.azure_project_id, Some(remote_projeto(2, "Azure").id));
+    let refused = db.projetos.delete(ProjetoId(remote_projeto(1, "Azure").id.get())).await.unwrap_err();
+    assert!(matches!(refused, Error::Conflict(Conflict::ProjetoDoAzure)));
+}
+
+#[tokio::test]
+async fn a_row_that_does_not_differ_is_not_even_rewritten() {
+    let database = migrated().await;
+    let db = repositories(&connect(config(&database)).await);
+    let remote: Vec<_> = (1..=3).map(|n| remote_projeto(n, "Azure")).collect();
+    db.projetos.synchronize(remote[..2].to_vec(), NOW).await.unwrap();
+    db.projetos.store_remote(remote[2].clone(), NOW).await.unwrap();
+    db.projetos.synchronize(remote[..2].to_vec(), NOW).await.unwrap();
+    let projeto = db.projetos.insert(local(0)).await.unwrap();
+    let atividade = db.atividades.insert(record(projeto.id)).await.unwrap();
+    let versions = "SELECT id, xmin FROM api_aponta.projetos UNION ALL SELECT id, xmin FROM api_aponta.atividades";
+    let before = database.query(versions);
+
+    db.projetos.synchronize(remote[..2].to_vec(), NOW).await.unwrap();
+    db.projetos.store_remote(remote[0].clone(), NOW).await.unwrap();
+    let patch = ProjetoPatch { nome: Some(projeto.nome), ..ProjetoPatch::default() };
+    db.projetos.update(projeto.id, patch, NOW).await.unwrap();
+    let patch = AtividadePatch { nome: Some(atividade.nome), ativo: Some(true), ..AtividadePatch::default() };
+    db.atividades.update(atividade.id, patch, NOW).await.unwrap();
+
+    assert_eq!(before.lines().count(), 5);
+    assert_eq!(database.query(versions), before);
+}
+
+/// Somebody books on a projeto while Azure's list is taken over: neither waits for the other.
+#[tokio::test]
+async fn a_synchronisation_does_not_hold_up_new_atividades() {
+    use sea_orm::{ConnectionTrait, TransactionTrait};
+    let database = migrated().await;
+    let db = repositories(&connect(config(&database)).await);
+    let projeto = db.projetos.store_remote(remote_projeto(1, "Azure"), NOW).await.unwrap();
+    let other = sea_orm::Database::connect(database.url()).await.unwrap();
+    let booking = other.begin().await.unwrap();
+    booking
+        .execute_unprepared(&format!(
+            "INSERT INTO api_aponta.atividades (id, nome, id_projeto, criado_em, atualizado_em)
+             VALUES (gen_random_uuid(), 'Revisar', '{}', now(), now())",
+            projeto.id.0
+        ))
+        .await
+        .unwrap();
+
+    let summary = db.projetos.synchronize(vec![remote_projeto(1, "Azure novo")], NOW).await.unwrap();
+
+    assert_eq!(summary.updated, 1);
+    booking.commit().await.unwrap();
+}

@@ -1,0 +1,66 @@
+//! Databases for the tests.
+
+use std::sync::Arc;
+
+use adapters_postgres::{
+    Config, PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository, PostgresReadiness, SchemaName,
+};
+use domain::testing::suite::Repositories;
+use domain::{Error, Service};
+use e2e::postgres::{Cluster, Database};
+use tokio::sync::OnceCell;
+
+pub fn schema(name: &str) -> SchemaName {
+    SchemaName::parse(name).unwrap()
+}
+
+pub fn config(database: &Database<'_>) -> Config {
+    Config::from_url(&database.url().into(), schema("api_aponta")).unwrap()
+}
+
+pub async fn connect(config: Config) -> PostgresDatabase {
+    PostgresDatabase::connect(config).await.unwrap()
+}
+
+pub fn repositories(database: &PostgresDatabase) -> Repositories {
+    Repositories {
+        atividades: Arc::new(PostgresAtividadeRepository::new(database)),
+        projetos: Arc::new(PostgresProjetoRepository::new(database)),
+        readiness: Arc::new(PostgresReadiness::new(database)),
+    }
+}
+
+/// A database with the tables and nothing in them. It is a copy, because migrating takes ten times as long.
+pub async fn migrated() -> Database<'static> {
+    static TEMPLATE: OnceCell<Database<'static>> = OnceCell::const_new();
+    let template = TEMPLATE.get_or_init(|| async {
+        let template = Cluster::shared().create_database();
+        let database = connect(config(&template)).await;
+        database.migrate_up(None).await.unwrap();
+        database.close().await;
+        template
+    });
+    Cluster::shared().create_database_from(template.await)
+}
+
+/// What [`domain::repository_suite`] asks for.
+pub async fn fresh() -> (Repositories, Database<'static>) {
+    let database = migrated().await;
+    (repositories(&connect(config(&database)).await), database)
+}
+
+/// `result` is `Unavailable` for want of the database.
+pub fn assert_unavailable<T: std::fmt::Debug>(result: &Result<T, Error>) {
+    assert!(matches!(result, Err(Error::Unavailable { service: Service::Database, .. })), "{result:?}");
+}
+
+/// Waits until so many connections to `database` have waited for a lock for longer than `moment`.
+pub async fn until_blocked(database: &Database<'_>, connections: u32, moment: &str) {
+    let blocked = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+         AND interval '{moment}' < clock_timestamp() - query_start"
+    );
+    while database.query(&blocked) != connections.to_string() {
+        tokio::task::yield_now().await;
+    }
+}
