@@ -136,7 +136,8 @@ impl AtividadeRepository for PostgresAtividadeRepository {
             .map_err(unknown_projeto)?;
         match changed {
             Some(row) => row.try_into().map(Some),
-            // Nothing differs, or there is none. Or it now belongs to a projeto so new that this statement saw only its key.
+            // Nothing differs, or there is none. Or its projeto is so new that the statement could refer to it and not
+            // yet read its name.
             None => self.find(id).await,
         }
     }
