@@ -153,13 +153,18 @@ mod tests {
     #[test]
     fn late_news_do_not_count() {
         let (breaker, now) = (breaker(), Instant::now());
-        let early: Vec<_> = (0..5).map_while(|_| breaker.enter(now).ok()).collect();
-        assert_eq!(early.len(), 5);
+        let mut early: Vec<_> = (0..6).map_while(|_| breaker.enter(now).ok()).collect();
+        assert_eq!(early.len(), 6);
+        let last = early.pop();
 
         for (permit, is_healthy) in early.into_iter().zip([false, false, false, true, false]) {
             permit.settle(is_healthy, now);
         }
-
         assert_eq!(breaker.enter(now).err(), Some(PAUSE));
+
+        let probe = breaker.enter(now + PAUSE);
+        last.unwrap().settle(true, now + PAUSE);
+        assert_eq!(breaker.enter(now + PAUSE).err(), Some(TRIAL), "only the probe decides");
+        drop(probe);
     }
 }

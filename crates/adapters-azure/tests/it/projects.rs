@@ -142,6 +142,7 @@ async fn half_a_list_is_no_list() {
         page(&server, Some("100"), second, next).await;
 
         assert_eq!(kind(&azure.list(bearer(PAT)).await.unwrap_err()), expected, "{name}");
+        assert_eq!(calls(&server, PROJECTS).await, 2, "{name}");
     }
 }
 
@@ -199,6 +200,18 @@ async fn a_known_user_whom_azure_refuses_is_forbidden() {
 }
 
 #[tokio::test]
+async fn after_such_a_refusal_azure_is_asked_again_who_is_calling() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    answer(&server, PROJECTS, fixture("unauthorized_401_missing_scope")).await;
+    azure.list(bearer(PAT)).await.unwrap_err();
+    server.reset().await;
+    answer(&server, CONNECTION_DATA, fixture("unauthorized_401_pat_revoked")).await;
+
+    assert_eq!(kind(&usuario(&azure, bearer(PAT)).await.unwrap_err()), "rejected");
+}
+
+#[tokio::test]
 async fn a_credential_that_is_nobodys_gets_no_projects_not_even_public_ones() {
     let (server, azure) = azure().await;
     answer(&server, CONNECTION_DATA, fixture("connectiondata_200_anonymous_bad_pat")).await;
@@ -216,6 +229,7 @@ async fn a_token_that_was_revoked_since_does_not_make_an_empty_list() {
     know_the_pat(&server).await;
     let mut config = config(&server.uri());
     config.listing_identity_age = Duration::from_millis(50);
+    config.rejected_ttl = Duration::ZERO;
     let azure = adapter(&config);
     usuario(&azure, bearer(PAT)).await.unwrap();
     server.reset().await;

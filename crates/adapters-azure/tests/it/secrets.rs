@@ -9,9 +9,10 @@ use adapters_azure::AppKey;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::{AzureProjectId, Credential, Error, IdentityProvider, ProjectDirectory};
+use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
-use wiremock::MockServer;
 use wiremock::matchers::basic_auth;
+use wiremock::{MockServer, ResponseTemplate};
 
 use crate::raw_server::{Behaviour, RawServer};
 use crate::support::{
@@ -77,12 +78,15 @@ async fn no_token_and_no_address_is_ever_written_down() {
     know(&well, as_bearer(ACCESS), "connectiondata_200_entra_user").await;
     answer(&well, CONNECTION_DATA, fixture("signin_302_rejected_credential")).await;
     answer(&well, PROJECTS, fixture("error_403_permission")).await;
+    let senseless = MockServer::start().await;
+    let quotable = ResponseTemplate::new(200).set_body_json(json!({"authenticatedUser": "ana.lima@contoso.example"}));
+    answer(&senseless, CONNECTION_DATA, quotable).await;
     let ill = MockServer::start().await;
     answer(&ill, CONNECTION_DATA, fixture("unauthorized_401_pat_expired_json").insert_header("retry-after", "60"))
         .await;
 
     let mut written = String::new();
-    for uri in [well.uri(), ill.uri(), hanging.uri.clone()] {
+    for uri in [well.uri(), senseless.uri(), ill.uri(), hanging.uri.clone()] {
         let mut config = config(&uri);
         config.extension_app_keys = AppKey::parse_list(&format!("{key}:{audience}").into()).unwrap();
         write!(written, "{config:?}").unwrap();
