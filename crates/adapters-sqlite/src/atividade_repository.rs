@@ -1,0 +1,182 @@
+//! Atividades in SQLite.
+
+use async_trait::async_trait;
+use domain::{
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Descricao, Error,
+    NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation,
+};
+use sea_orm::{DbErr, FromQueryResult, raw_sql};
+use time::OffsetDateTime;
+
+use crate::value::{id_text, instant, microseconds, parse_id};
+use crate::{SqliteDatabase, db_error};
+
+/// [`AtividadeRepository`] on SQLite.
+#[derive(Debug, Clone)]
+pub struct SqliteAtividadeRepository(SqliteDatabase);
+
+impl SqliteAtividadeRepository {
+    /// The atividades of `database`.
+    #[must_use]
+    pub fn new(database: &SqliteDatabase) -> Self {
+        Self(database.clone())
+    }
+}
+
+#[async_trait]
+impl AtividadeRepository for SqliteAtividadeRepository {
+    async fn insert(&self, record: AtividadeRecord) -> Result<Atividade, Error> {
+        let AtividadeRecord { id, nome, descricao, ativo, projeto, criado_por, criado_em } = record;
+        let (id, nome, projeto) = (id_text(id.0), nome.into_string(), id_text(projeto.0));
+        let (descricao, now) = (descricao.map(Descricao::into_string), microseconds(criado_em));
+        let row: Option<AtividadeRow> = self
+            .0
+            .row(raw_sql!(
+                Sqlite,
+                r#"
+                INSERT INTO atividades (id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
+                VALUES ({id}, {nome}, {descricao}, {ativo}, {projeto}, {criado_por}, {now}, {now})
+                RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
+                          (SELECT p.nome FROM projetos p WHERE p.id = id_projeto) AS nome_projeto
+                "#
+            ))
+            .await
+            .map_err(unknown_projeto)?;
+        row.ok_or_else(|| Error::internal("an INSERT answered no row"))?.try_into()
+    }
+
+    async fn find(&self, id: AtividadeId) -> Result<Option<Atividade>, Error> {
+        let id = id_text(id.0);
+        let rows: Vec<AtividadeRow> = self
+            .0
+            .rows(raw_sql!(
+                Sqlite,
+                r#"
+                SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em,
+                       p.nome AS nome_projeto
+                FROM atividades a JOIN projetos p ON p.id = a.id_projeto
+                WHERE a.id = {id}
+                "#
+            ))
+            .await?;
+        rows.into_iter().next().map(Atividade::try_from).transpose()
+    }
+
+    async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
+        let AtividadeQuery { skip, limit, ativo, projeto } = query;
+        let (skip, limit, projeto) = (skip.get(), limit.get(), projeto.map(|projeto| id_text(projeto.0)));
+        // The count comes first and the page hangs on it, so that an empty page still has a row with the total.
+        let rows: Vec<ListRow> = self
+            .0
+            .rows(raw_sql!(
+                Sqlite,
+                r#"
+                WITH matches AS (
+                    SELECT * FROM atividades
+                    WHERE ({ativo} IS NULL OR ativo = {ativo}) AND ({projeto} IS NULL OR id_projeto = {projeto})
+                )
+                SELECT counted.total, a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em,
+                       a.atualizado_em, p.nome AS nome_projeto
+                FROM (SELECT count(*) AS total FROM matches) counted
+                LEFT JOIN (
+                    SELECT * FROM matches ORDER BY criado_em DESC, id DESC LIMIT {limit} OFFSET {skip}
+                ) a ON true
+                LEFT JOIN projetos p ON p.id = a.id_projeto
+                ORDER BY a.criado_em DESC, a.id DESC
+                "#
+            ))
+            .await?;
+        let total = rows.first().map_or(0, |row| row.total);
+        let items = rows.into_iter().filter_map(|row| row.atividade).map(Atividade::try_from);
+        Ok(Pagina { items: items.collect::<Result<_, _>>()?, total: u64::try_from(total).map_err(Error::internal)? })
+    }
+
+    async fn update(
+        &self,
+        id: AtividadeId,
+        patch: AtividadePatch,
+        now: OffsetDateTime,
+    ) -> Result<Option<Atividade>, Error> {
+        let AtividadePatch { nome, descricao, ativo, projeto } = patch;
+        let (key, now) = (id_text(id.0), microseconds(now));
+        let (nome, projeto) = (nome.map(NomeAtividade::into_string), projeto.map(|projeto| id_text(projeto.0)));
+        let keep_descricao = descricao.is_absent();
+        let descricao = descricao.into_value().map(Descricao::into_string);
+        // What the patch leaves out is NULL; comparing with it gives NULL, which does not make a difference.
+        let changed: Option<AtividadeRow> = self
+            .0
+            .row(raw_sql!(
+                Sqlite,
+                r#"
+                UPDATE atividades
+                SET nome = coalesce({nome}, nome),
+                    descricao = CASE WHEN {keep_descricao} THEN descricao ELSE {descricao} END,
+                    ativo = coalesce({ativo}, ativo),
+                    id_projeto = coalesce({projeto}, id_projeto),
+                    atualizado_em = max({now}, atualizado_em + 1)
+                WHERE id = {key}
+                  AND (nome <> {nome} OR (NOT {keep_descricao} AND descricao IS NOT {descricao})
+                       OR ativo <> {ativo} OR id_projeto <> {projeto})
+                RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
+                          (SELECT p.nome FROM projetos p WHERE p.id = id_projeto) AS nome_projeto
+                "#
+            ))
+            .await
+            .map_err(unknown_projeto)?;
+        match changed {
+            Some(row) => row.try_into().map(Some),
+            // Nothing differs, or there is none.
+            None => self.find(id).await,
+        }
+    }
+
+    async fn delete(&self, id: AtividadeId) -> Result<bool, Error> {
+        let id = id_text(id.0);
+        let deleted = self.0.run(raw_sql!(Sqlite, "DELETE FROM atividades WHERE id = {id}")).await;
+        Ok(deleted.map_err(db_error::from)?.rows_affected() != 0)
+    }
+}
+
+fn unknown_projeto(error: DbErr) -> Error {
+    db_error::on_foreign_key(error, Error::invalid("id_projeto", Violation::UnknownProjeto))
+}
+
+#[derive(FromQueryResult)]
+struct AtividadeRow {
+    id: String,
+    nome: String,
+    descricao: Option<String>,
+    ativo: bool,
+    id_projeto: String,
+    nome_projeto: String,
+    criado_por: Option<String>,
+    criado_em: i64,
+    atualizado_em: i64,
+}
+
+#[derive(FromQueryResult)]
+struct ListRow {
+    total: i64,
+    #[sea_orm(nested)]
+    atividade: Option<AtividadeRow>,
+}
+
+impl TryFrom<AtividadeRow> for Atividade {
+    type Error = Error;
+
+    fn try_from(row: AtividadeRow) -> Result<Self, Error> {
+        let AtividadeRow { id, nome, descricao, ativo, id_projeto, nome_projeto, criado_por, criado_em, atualizado_em } =
+            row;
+        Ok(Self {
+            id: AtividadeId(parse_id(&id)?),
+            nome: NomeAtividade::parse(&nome).map_err(Error::internal)?,
+            descricao: descricao.map(Descricao::parse).transpose().map_err(Error::internal)?,
+            ativo,
+            id_projeto: ProjetoId(parse_id(&id_projeto)?),
+            nome_projeto: NomeProjeto::parse(&nome_projeto).map_err(Error::internal)?,
+            criado_por,
+            criado_em: instant(criado_em)?,
+            atualizado_em: instant(atualizado_em)?,
+        })
+    }
+}

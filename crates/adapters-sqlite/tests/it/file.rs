@@ -1,0 +1,133 @@
+use adapters_sqlite::{OpenError, SqliteDatabase};
+use domain::testing::{NOW, maria, nome_projeto, nova_atividade, projeto_id};
+use domain::{AtividadeQuery, AtividadeRecord, Error, ProjetoId, ProjetoRecord, Service};
+use uuid::Uuid;
+
+use crate::support::{Directory, repositories};
+
+fn projeto() -> ProjetoRecord {
+    ProjetoRecord { id: projeto_id(), nome: nome_projeto("Portal"), descricao: None, criado_em: NOW }
+}
+
+#[tokio::test]
+async fn data_survives_closing_and_opening() {
+    let directory = Directory::new();
+    let database = SqliteDatabase::open(directory.path()).await.unwrap();
+    let stored = repositories(&database).projetos.insert(projeto()).await.unwrap();
+    database.close().await;
+
+    let database = SqliteDatabase::open(directory.path()).await.unwrap();
+
+    assert_eq!(repositories(&database).projetos.find(projeto_id()).await.unwrap(), Some(stored));
+}
+
+#[tokio::test]
+async fn a_missing_directory_is_made_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Directory::new();
+    let inner = directory.path().join("a/b");
+
+    SqliteDatabase::open(&inner).await.unwrap();
+
+    assert_eq!(std::fs::metadata(&inner).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_named_with_its_reason_in_one_line() {
+    let directory = Directory::new();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "no directory").unwrap();
+    let garbage = directory.path().join("garbage");
+    std::fs::create_dir(&garbage).unwrap();
+    std::fs::write(garbage.join("aponta.sqlite3"), "x".repeat(8192)).unwrap();
+    let blocked = directory.path().join("blocked");
+    std::fs::create_dir_all(blocked.join("aponta.sqlite3")).unwrap();
+
+    for path in [file.join("sub"), garbage, blocked] {
+        let message = SqliteDatabase::open(&path).await.unwrap_err().to_string();
+
+        assert!(message.contains(path.to_str().unwrap()), "{message}");
+        assert!(message.contains("--data DIR") && !message.contains('\n'), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_refused_and_left_alone() {
+    let directory = Directory::new();
+    SqliteDatabase::open(directory.path()).await.unwrap().close().await;
+    let file = directory.path().join("aponta.sqlite3");
+    // The number of the schema stands at offset 60 of the file (https://sqlite.org/fileformat2.html).
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.get_mut(60..64).unwrap().copy_from_slice(&99_u32.to_be_bytes());
+    std::fs::write(&file, &bytes).unwrap();
+
+    let refused = SqliteDatabase::open(directory.path()).await;
+
+    assert!(matches!(refused, Err(OpenError::Newer { .. })), "{refused:?}");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn several_processes_may_open_a_new_file_at_once() {
+    let directory = Directory::new();
+    let path = directory.path();
+
+    let opened = tokio::join!(SqliteDatabase::open(path), SqliteDatabase::open(path), SqliteDatabase::open(path));
+
+    let (first, second) = (opened.0.unwrap(), opened.1.unwrap());
+    repositories(&first).projetos.insert(projeto()).await.unwrap();
+    assert!(repositories(&second).projetos.find(projeto_id()).await.unwrap().is_some());
+    assert!(opened.2.is_ok());
+}
+
+#[tokio::test]
+async fn fifty_writers_on_two_handles_all_succeed() {
+    let directory = Directory::new();
+    let databases =
+        [SqliteDatabase::open(directory.path()).await.unwrap(), SqliteDatabase::open(directory.path()).await.unwrap()];
+    repositories(&databases[0]).projetos.insert(projeto()).await.unwrap();
+
+    let writers = (0..50).map(|n| {
+        let repositories = repositories(&databases[n % 2]);
+        tokio::spawn(async move {
+            let nova = nova_atividade(&format!("Atividade {n}"));
+            repositories.atividades.insert(AtividadeRecord::new(nova, &maria().usuario, NOW)).await
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap().unwrap();
+    }
+
+    let page = repositories(&databases[0]).atividades.list(AtividadeQuery::default()).await.unwrap();
+    assert_eq!((page.total, page.items.len()), (50, 50));
+}
+
+#[tokio::test]
+async fn samples_are_wanted_once_and_never_beside_data() {
+    let directory = Directory::new();
+    let database = SqliteDatabase::open(directory.path()).await.unwrap();
+    assert!(database.needs_samples().await.unwrap());
+    database.samples_done().await.unwrap();
+    database.samples_done().await.unwrap();
+    assert!(!database.needs_samples().await.unwrap(), "they were added, and deleted by somebody");
+
+    let directory = Directory::new();
+    let database = SqliteDatabase::open(directory.path()).await.unwrap();
+    repositories(&database).projetos.insert(projeto()).await.unwrap();
+    assert!(!database.needs_samples().await.unwrap(), "somebody was faster");
+}
+
+#[tokio::test]
+async fn a_closed_database_is_unavailable() {
+    let directory = Directory::new();
+    let database = SqliteDatabase::open(directory.path()).await.unwrap();
+    let repositories = repositories(&database);
+    database.close().await;
+
+    let found = repositories.projetos.find(ProjetoId(Uuid::nil())).await;
+    let ready = repositories.readiness.check().await;
+
+    for failed in [found.map(drop), ready] {
+        assert!(matches!(failed, Err(Error::Unavailable { service: Service::Database, .. })), "{failed:?}");
+    }
+}

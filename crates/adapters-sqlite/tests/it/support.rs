@@ -1,0 +1,46 @@
+//! A database in a directory that goes with the test.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use adapters_sqlite::{SqliteAtividadeRepository, SqliteDatabase, SqliteProjetoRepository, SqliteReadiness};
+use domain::testing::suite::Repositories;
+
+/// A directory that is removed at the end.
+pub struct Directory(PathBuf);
+
+impl Directory {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("aponta-sqlite-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Whatever is left of it is in the system's directory for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn repositories(database: &SqliteDatabase) -> Repositories {
+    Repositories {
+        atividades: Arc::new(SqliteAtividadeRepository::new(database)),
+        projetos: Arc::new(SqliteProjetoRepository::new(database)),
+        readiness: Arc::new(SqliteReadiness::new(database)),
+    }
+}
+
+pub async fn fresh() -> (Repositories, Directory) {
+    let directory = Directory::new();
+    let database = SqliteDatabase::open(directory.path()).await.unwrap();
+    (repositories(&database), directory)
+}
