@@ -1,1 +1,25 @@
+//! The HTTP side of API Aponta: routes, bodies, errors as answers, middleware, settings and wiring.
+//! The only crate that knows HTTP.
 
+mod answer;
+mod api_error;
+mod app;
+mod clock;
+mod development;
+mod docs;
+mod faults;
+mod input;
+mod middleware;
+mod openapi;
+mod routes;
+mod server;
+pub mod settings;
+mod texts;
+mod timestamp;
+mod values;
+
+pub use app::{AppState, Ports, ServiceInfo, app};
+pub use clock::SystemClock;
+pub use development::{DevelopmentIdentity, NoOrganisation};
+pub use openapi::Document;
+pub use server::Server;

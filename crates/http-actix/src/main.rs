@@ -1,1 +1,63 @@
-fn main() {}
+//! The binary `aponta`: the service and what an operator does with it.
+
+mod commands;
+mod logging;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use commands::Failure;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// API Aponta: activities and projects tied to Azure DevOps, over REST.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Try it: an embedded database with sample data, no authentication, this machine only
+    #[cfg(feature = "embedded")]
+    Dev(commands::dev::Options),
+    /// Run the service on PostgreSQL, migrating the database first
+    Serve,
+    /// Move the database to another version, or say which one it has
+    #[command(subcommand)]
+    Migrate(commands::migrate::Direction),
+    /// Print the effective settings and where each comes from, secrets masked
+    Config,
+    /// Ask the running service whether it is ready; the exit code says
+    Healthcheck,
+    /// Print the OpenAPI description
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    // TLS needs one cryptography provider for the whole process; a second installation would be refused, and is none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let Cli { command } = Cli::parse();
+    match actix_web::rt::System::new().block_on(run(command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("aponta: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        #[cfg(feature = "embedded")]
+        Command::Dev(options) => commands::dev::run(options).await,
+        Command::Serve => commands::serve::run().await,
+        Command::Migrate(direction) => commands::migrate::run(direction).await,
+        Command::Config => commands::config::run(),
+        Command::Healthcheck => commands::healthcheck::run().await,
+        Command::Openapi => commands::openapi::run().await,
+    }
+}

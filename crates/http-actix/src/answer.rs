@@ -1,0 +1,130 @@
+//! What a handler answers when all went well.
+
+use std::time::Duration;
+
+use actix_web::body::BoxBody;
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder, ResponseError};
+use apistos::ApiComponent;
+use apistos::paths::{MediaType, Response, Responses};
+use apistos::reference_or::ReferenceOr;
+use schemars::schema::Schema;
+use serde::Serialize;
+
+use crate::api_error::ApiError;
+
+/// The media type of every answer.
+pub const JSON: &str = "application/json; charset=utf-8";
+
+/// When a retry makes sense, if the service that failed did not say so.
+pub const RETRY_SOON: Duration = Duration::from_secs(5);
+
+fn json(mut answer: HttpResponseBuilder, value: &impl Serialize) -> HttpResponse {
+    match serde_json::to_vec(value) {
+        Ok(body) => answer.content_type(JSON).body(body),
+        Err(error) => ApiError::Domain(domain::Error::internal(error)).error_response(),
+    }
+}
+
+/// How OpenAPI is told of answers that carry a `T`: their statuses, each with what it means.
+pub fn documented<T: ApiComponent>(statuses: impl IntoIterator<Item = (&'static str, &'static str)>) -> Responses {
+    let schema = T::schema().map(|(name, _)| ReferenceOr::Reference { _ref: format!("#/components/schemas/{name}") });
+    let content = MediaType { schema, ..MediaType::default() };
+    let answer = |description: &str| {
+        ReferenceOr::Object(Response {
+            description: description.to_owned(),
+            content: [("application/json".to_owned(), content.clone())].into(),
+            ..Response::default()
+        })
+    };
+    let responses = statuses.into_iter().map(|(status, description)| (status.to_owned(), answer(description)));
+    Responses { responses: responses.collect(), ..Responses::default() }
+}
+
+/// 200 with a value.
+pub struct Found<T>(pub T);
+
+impl<T: Serialize> Responder for Found<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        json(HttpResponse::Ok(), &self.0)
+    }
+}
+
+impl<T: ApiComponent> ApiComponent for Found<T> {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        T::child_schemas()
+    }
+
+    fn raw_schema() -> Option<ReferenceOr<Schema>> {
+        T::raw_schema()
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        T::schema()
+    }
+}
+
+/// 201 with the address of what was created, and the thing itself.
+pub struct Created<T> {
+    location: String,
+    value: T,
+}
+
+impl<T> Created<T> {
+    /// `value`, which can be had at `location`.
+    pub fn at(location: String, value: T) -> Self {
+        Self { location, value }
+    }
+}
+
+impl<T: Serialize> Responder for Created<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let mut answer = HttpResponse::Created();
+        answer.insert_header((LOCATION, self.location));
+        json(answer, &self.value)
+    }
+}
+
+impl<T: ApiComponent> ApiComponent for Created<T> {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        T::child_schemas()
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        T::schema()
+    }
+
+    fn responses(_: Option<String>) -> Option<Responses> {
+        Some(documented::<T>([("201", "Criado")]))
+    }
+}
+
+/// 204: it is gone.
+pub struct Gone;
+
+impl Responder for Gone {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::NoContent().finish()
+    }
+}
+
+impl ApiComponent for Gone {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        vec![]
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        None
+    }
+
+    fn responses(_: Option<String>) -> Option<Responses> {
+        let answer = Response { description: "Excluído".to_owned(), ..Response::default() };
+        Some(Responses { responses: [("204".to_owned(), ReferenceOr::Object(answer))].into(), ..Responses::default() })
+    }
+}

@@ -1,0 +1,173 @@
+//! The one place where a failure becomes an answer.
+
+mod openapi;
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::answer::{JSON, RETRY_SOON};
+use crate::faults::{Fault, Faults};
+use crate::texts;
+
+/// Whatever keeps a request from its answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// What the domain or an adapter could not do.
+    #[error(transparent)]
+    Domain(#[from] domain::Error),
+    /// What is wrong with the request's values.
+    #[error("invalid request: {}", .0.in_words())]
+    Validation(Faults),
+    /// A request that is not read at all.
+    #[error("refused: {0:?}")]
+    Refused(#[from] Refusal),
+}
+
+/// Why a request is not read at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is broken below the level of values.
+    #[error("unreadable")]
+    Unreadable(&'static str),
+    /// Its body is larger than [`crate::input::MAX_BODY`].
+    #[error("too large")]
+    TooLarge,
+    /// Its body is no JSON.
+    #[error("unsupported media type")]
+    UnsupportedMediaType(&'static str),
+    /// Something broke that nobody thought of.
+    #[error("internal")]
+    Internal,
+}
+
+/// The body of every error.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    detail: Detail<'a>,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Detail<'a> {
+    Text(&'a str),
+    Faults(&'a Faults),
+}
+
+/// The JSON of an error that is told by `text` alone.
+pub fn body(text: &str) -> String {
+    to_json(&ErrorBody { detail: Detail::Text(text), message: text })
+}
+
+fn to_json(body: &ErrorBody<'_>) -> String {
+    // Texts and plain maps always serialise.
+    serde_json::to_string(body).unwrap_or_default()
+}
+
+impl ApiError {
+    /// What a person is told.
+    fn detail(&self) -> String {
+        use domain::Error as E;
+        match self {
+            Self::Domain(error) => match error {
+                E::NotFound { resource, id } => texts::not_found(*resource, *id),
+                E::Invalid(_) => self.faults().in_words(),
+                E::Conflict(conflict) => texts::conflict(*conflict).to_owned(),
+                E::CredentialMissing => texts::CREDENTIAL_MISSING.to_owned(),
+                E::CredentialRejected => texts::CREDENTIAL_REJECTED.to_owned(),
+                E::Forbidden => texts::FORBIDDEN.to_owned(),
+                E::Unavailable { service, .. } => texts::unavailable(*service).to_owned(),
+                E::TimedOut { service, .. } => texts::timed_out(*service).to_owned(),
+                E::BadUpstream { service, .. } => texts::bad_upstream(*service).to_owned(),
+                E::Internal(_) => texts::INTERNAL.to_owned(),
+            },
+            Self::Validation(faults) => faults.in_words(),
+            Self::Refused(Refusal::Unreadable(text) | Refusal::UnsupportedMediaType(text)) => (*text).to_owned(),
+            Self::Refused(Refusal::TooLarge) => texts::BODY_TOO_LARGE.to_owned(),
+            Self::Refused(Refusal::Internal) => texts::INTERNAL.to_owned(),
+        }
+    }
+
+    /// The entries of a 422.
+    fn faults(&self) -> Faults {
+        match self {
+            Self::Validation(faults) => faults.clone(),
+            Self::Domain(domain::Error::Invalid(fields)) => {
+                fields.iter().map(|f| Fault::of(f.violation, vec!["body".into(), f.field.into()])).collect()
+            }
+            Self::Domain(_) | Self::Refused(_) => Faults::default(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Domain(domain::Error::Unavailable { retry_after, .. }) => Some(retry_after.unwrap_or(RETRY_SOON)),
+            _ => None,
+        }
+    }
+
+    /// Once, here, inside the request's span: what failed and why.
+    fn log(&self, status: StatusCode) {
+        let mut causes = String::new();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            causes.push_str(": ");
+            causes.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        match status {
+            StatusCode::INTERNAL_SERVER_ERROR => tracing::error!("{self}{causes}"),
+            status if status.is_server_error() => tracing::warn!("{self}{causes}"),
+            _ => tracing::debug!("{self}{causes}"),
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        use domain::Error as E;
+        match self {
+            Self::Domain(error) => match error {
+                E::NotFound { .. } => StatusCode::NOT_FOUND,
+                E::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                E::Conflict(_) => StatusCode::CONFLICT,
+                E::CredentialMissing | E::CredentialRejected => StatusCode::UNAUTHORIZED,
+                E::Forbidden => StatusCode::FORBIDDEN,
+                E::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                E::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
+                E::BadUpstream { .. } => StatusCode::BAD_GATEWAY,
+                E::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Self::Validation(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Refused(refusal) => match refusal {
+                Refusal::Unreadable(_) => StatusCode::BAD_REQUEST,
+                Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                Refusal::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        self.log(status);
+        let text = self.detail();
+        let faults = self.faults();
+        let detail = if faults.is_empty() { Detail::Text(&text) } else { Detail::Faults(&faults) };
+        let mut answer = HttpResponse::build(status);
+        answer.content_type(JSON);
+        if status == StatusCode::UNAUTHORIZED {
+            answer.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
+        if let Some(wait) = self.retry_after() {
+            // At least a second: clients read 0 as «at once».
+            answer.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+        }
+        answer.body(to_json(&ErrorBody { detail, message: &text }))
+    }
+}

@@ -1,0 +1,122 @@
+//! The one place where adapters meet use cases, and where the routes meet their middleware.
+
+use std::sync::Arc;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Condition, NormalizePath, from_fn};
+use actix_web::web::Data;
+use actix_web::{Error, HttpResponse};
+use apistos::app::{BuildConfig, OpenApiWrapper};
+use apistos::web::scope;
+use domain::{
+    AtividadeRepository, Atividades, Clock, Credential, IdentityProvider, ProjectDirectory, ProjetoRepository,
+    Projetos, Readiness,
+};
+
+use crate::openapi::{self, Document};
+use crate::settings::OriginPattern;
+use crate::{docs, middleware, routes};
+
+/// What adapters bring: the outside world, as the domain asks for it.
+pub struct Ports {
+    /// Where atividades are kept.
+    pub atividades: Arc<dyn AtividadeRepository>,
+    /// Where projetos are kept.
+    pub projetos: Arc<dyn ProjetoRepository>,
+    /// Whether the database answers.
+    pub readiness: Arc<dyn Readiness>,
+    /// Who tells whose a credential is.
+    pub identity: Arc<dyn IdentityProvider>,
+    /// The organisation's projects.
+    pub directory: Arc<dyn ProjectDirectory>,
+    /// What stands in for the caller's credential where nobody is asked for one.
+    pub service_credential: Option<Credential>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What the service says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceInfo {
+    /// The version of this build.
+    pub version: &'static str,
+    /// `development` or `production`.
+    pub environment: &'static str,
+}
+
+impl ServiceInfo {
+    /// This build, in `environment`.
+    #[must_use]
+    pub const fn new(environment: &'static str) -> Self {
+        Self { version: env!("CARGO_PKG_VERSION"), environment }
+    }
+}
+
+/// All that handlers need; every worker has the same.
+#[derive(Clone)]
+pub struct AppState {
+    atividades: Data<Atividades>,
+    projetos: Data<Projetos>,
+    readiness: Data<dyn Readiness>,
+    identity: Data<dyn IdentityProvider>,
+    info: Data<ServiceInfo>,
+    cors_origins: Arc<[OriginPattern]>,
+    document: Data<Document>,
+}
+
+impl AppState {
+    /// The use cases over `ports`, callable from pages of `cors_origins`.
+    pub async fn new(ports: Ports, info: ServiceInfo, cors_origins: Vec<OriginPattern>) -> Self {
+        let Ports { atividades, projetos, readiness, identity, directory, service_credential, clock } = ports;
+        Self {
+            atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
+            projetos: Data::new(Projetos::new(projetos, directory, service_credential, clock)),
+            readiness: Data::from(readiness),
+            identity: Data::from(identity),
+            info: Data::new(info),
+            cors_origins: cors_origins.into(),
+            document: Data::new(Document::new().await),
+        }
+    }
+
+    /// The use cases of atividades.
+    #[must_use]
+    pub fn atividades(&self) -> &Atividades {
+        &self.atividades
+    }
+
+    /// The use cases of projetos.
+    #[must_use]
+    pub fn projetos(&self) -> &Projetos {
+        &self.projetos
+    }
+}
+
+/// The application of one worker.
+#[must_use]
+pub fn app(
+    state: &AppState,
+) -> actix_web::App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
+    + use<>,
+> {
+    actix_web::App::new()
+        .app_data(state.atividades.clone())
+        .app_data(state.projetos.clone())
+        .app_data(state.readiness.clone())
+        .app_data(state.identity.clone())
+        .app_data(state.info.clone())
+        .app_data(state.document.clone())
+        // The last one wrapped is the first to see a request.
+        .wrap(NormalizePath::trim())
+        .wrap(Condition::new(!state.cors_origins.is_empty(), middleware::cors(state.cors_origins.clone())))
+        .wrap(from_fn(middleware::around))
+        .document(openapi::spec())
+        .configure(routes::service::routes)
+        .service(scope("/api/v1").wrap(from_fn(middleware::authenticate)).configure(routes::api))
+        .build_with("", BuildConfig::default().disable_openapi_route())
+        .configure(openapi::routes)
+        .configure(docs::configure)
+        .default_service(actix_web::web::to(HttpResponse::NotFound))
+}

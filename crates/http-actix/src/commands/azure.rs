@@ -1,0 +1,29 @@
+//! Azure DevOps of the settings, for the commands that need it.
+
+use adapters_azure::{AppKey, AzureConfig, OrgUrl, ServiceUrl};
+use http_actix::settings::{SettingFault, Settings};
+
+/// What the settings say of Azure DevOps, as the adapter wants it.
+pub fn config(settings: &Settings) -> Result<AzureConfig, Vec<SettingFault>> {
+    let azure = &settings.azure;
+    let org_url = azure.org_url.as_deref().map(|url| {
+        OrgUrl::parse(url).map_err(|reason| SettingFault::value("AZURE_DEVOPS_ORG_URL", url, reason.to_string()))
+    });
+    let profile_url = ServiceUrl::parse(&azure.profile_url)
+        .map_err(|reason| SettingFault::value("AZURE_DEVOPS_PROFILE_URL", &azure.profile_url, reason.to_string()));
+    let app_keys = azure.app_keys.as_ref().map_or(Ok(Vec::new()), |keys| {
+        AppKey::parse_list(keys).map_err(|reason| SettingFault::new("EXTENSION_APP_KEYS", reason.to_string()))
+    });
+    match (org_url.transpose(), profile_url, app_keys) {
+        (Ok(org_url), Ok(profile_url), Ok(extension_app_keys)) => Ok(AzureConfig {
+            org_url,
+            profile_base_url: Some(profile_url),
+            extension_app_keys,
+            cache_ttl: settings.auth_cache_ttl,
+            ..AzureConfig::default()
+        }),
+        (org_url, profile_url, app_keys) => {
+            Err(org_url.err().into_iter().chain(profile_url.err()).chain(app_keys.err()).collect())
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The database of the settings, for the commands that need it.
+
+use std::time::Duration;
+
+use adapters_postgres::{Config, PostgresDatabase, SchemaName};
+use http_actix::settings::{SettingFault, Settings};
+use tokio::time::Instant;
+
+use super::Failure;
+
+/// How long a start waits for a database that is not there yet; after that, whoever started it should know.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long it waits between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What the settings say of the database, as the adapter wants it.
+pub fn config(settings: &Settings) -> Result<Config, Vec<SettingFault>> {
+    let schema = SchemaName::parse(&settings.database.schema)
+        .map_err(|reason| SettingFault::value("DATABASE_SCHEMA", &settings.database.schema, reason.to_string()));
+    let url = settings.database.url();
+    match (schema, url) {
+        (Ok(schema), Ok(url)) => Config::from_url(url, schema)
+            .map(|config| config.max_connections(settings.database.pool_size))
+            .map_err(|reason| vec![SettingFault::new("DATABASE_URL", reason.to_string())]),
+        (schema, url) => Err(schema.err().into_iter().chain(url.err().into_iter().flatten()).collect()),
+    }
+}
+
+/// Connects, waiting for a server that is still starting.
+pub async fn connect(config: Config) -> Result<PostgresDatabase, Failure> {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        match PostgresDatabase::connect(config.clone()).await {
+            Err(error) if error.is_temporary() && Instant::now() < give_up => {
+                tracing::warn!("{error}; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => return done.map_err(Failure::new),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `aponta dev`: everything in one process, for trying it out and for developing clients.
+
+mod samples;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use adapters_sqlite::{SqliteAtividadeRepository, SqliteDatabase, SqliteProjetoRepository, SqliteReadiness};
+use clap::Args;
+use http_actix::{AppState, DevelopmentIdentity, NoOrganisation, Ports, ServiceInfo, SystemClock};
+use tracing_subscriber::EnvFilter;
+
+use super::{Failure, bind};
+use crate::logging::{self, Format};
+
+/// The options of `aponta dev`.
+#[derive(Args)]
+pub struct Options {
+    /// Where the data is kept [default: a directory `aponta` in the user's data directory]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The port to listen on; 0 lets the system choose
+    #[arg(long, default_value_t = 8000)]
+    port: u16,
+}
+
+/// Serves the embedded database on loopback until it is stopped.
+///
+/// # Errors
+/// When the directory or the port cannot be used.
+pub async fn run(options: Options) -> Result<(), Failure> {
+    logging::start(EnvFilter::new("warn,http_actix=info"), Format::Text);
+    let directory = match options.data {
+        Some(directory) => directory,
+        None => dirs::data_dir()
+            .ok_or_else(|| Failure::new("there is no data directory for this user; name one with --data DIR"))?
+            .join("aponta"),
+    };
+    let database = SqliteDatabase::open(&directory).await.map_err(Failure::new)?;
+    let ports = Ports {
+        atividades: Arc::new(SqliteAtividadeRepository::new(&database)),
+        projetos: Arc::new(SqliteProjetoRepository::new(&database)),
+        readiness: Arc::new(SqliteReadiness::new(&database)),
+        identity: Arc::new(DevelopmentIdentity),
+        directory: Arc::new(NoOrganisation),
+        service_credential: None,
+        clock: Arc::new(SystemClock),
+    };
+    let state = AppState::new(ports, ServiceInfo::new("development"), Vec::new()).await;
+    let server = bind(state.clone(), SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)))?;
+    if database.needs_samples().await.map_err(|error| Failure::of(&error))? {
+        samples::add(state.projetos(), state.atividades()).await.map_err(|error| Failure::of(&error))?;
+        database.samples_done().await.map_err(|error| Failure::of(&error))?;
+    }
+    announce(server.address(), &directory);
+    let ended = server.run().await.map_err(Failure::new);
+    database.close().await;
+    ended
+}
+
+fn announce(address: SocketAddr, directory: &std::path::Path) {
+    println!(
+        "API Aponta {version}, listening on http://{address} (development: no authentication, this machine only)
+
+  API         http://{address}/api/v1
+  Docs        http://{address}/docs
+  Data        {data}
+  Try         curl http://{address}/api/v1/atividades
+  Stop        Ctrl+C; the data stays
+  PostgreSQL  ENVIRONMENT=development AUTH_ENABLED=false DATABASE_URL=postgresql://user:password@host/database aponta serve
+",
+        version = env!("CARGO_PKG_VERSION"),
+        data = directory.display(),
+    );
+}

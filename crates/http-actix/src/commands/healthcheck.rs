@@ -1,0 +1,38 @@
+//! `aponta healthcheck`: for the container's HEALTHCHECK, whose image has no curl.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use super::Failure;
+
+/// How long the service has to answer; Docker's default for the whole check is 30 s.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Asks the service on this machine whether it is ready.
+///
+/// # Errors
+/// When it does not answer, or answers that it is not.
+pub async fn run() -> Result<(), Failure> {
+    let (settings, ()) = super::settings(|_| Ok(()))?;
+    let address = reachable(settings.listen);
+    let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().map_err(Failure::new)?;
+    let answer = client.get(format!("http://{address}/health")).send().await;
+    let answer = answer.map_err(|_| Failure::new(format_args!("no answer from http://{address}/health")))?;
+    let status = answer.status();
+    if status.is_success() {
+        println!("healthy");
+        Ok(())
+    } else {
+        Err(Failure::new(format_args!("http://{address}/health answered {status}")))
+    }
+}
+
+/// Where a service that listens on `address` is found on this machine: one that listens everywhere, on loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}

@@ -1,0 +1,208 @@
+//! What a request says, read in one go: path, query and body give all their faults in one answer.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use apistos::ApiComponent;
+use apistos::paths::{Parameter, RequestBody};
+use apistos::reference_or::ReferenceOr;
+use deserr::{Deserr, Value, ValuePointerRef};
+use futures_util::StreamExt;
+use schemars::schema::Schema;
+use serde_json::{Map, Value as Json};
+
+use crate::api_error::{ApiError, Refusal};
+use crate::faults::{Fault, Faults};
+use crate::texts;
+
+/// The largest body that is read, in bytes.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// A part of a request that can be absent altogether.
+pub trait Section: Deserr<Faults> + ApiComponent + 'static {
+    /// Whether anything is read at all.
+    const READ: bool = true;
+}
+
+/// Nothing is asked for: whatever the request has there is ignored.
+pub struct Nothing;
+
+impl Section for Nothing {
+    const READ: bool = false;
+}
+
+impl<E: deserr::DeserializeError> Deserr<E> for Nothing {
+    fn deserialize_from_value<V: deserr::IntoValue>(_: Value<V>, _: ValuePointerRef<'_>) -> Result<Self, E> {
+        Ok(Self)
+    }
+}
+
+impl ApiComponent for Nothing {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        vec![]
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        None
+    }
+}
+
+/// The path, the query and the JSON body of a request.
+pub struct Input<P: Section = Nothing, Q: Section = Nothing, B: Section = Nothing> {
+    /// The parameters of the path.
+    pub path: P,
+    /// The parameters of the query; unknown ones are ignored, of a repeated one the last counts.
+    pub query: Q,
+    /// The body.
+    pub body: B,
+}
+
+impl<P: Section, Q: Section, B: Section> FromRequest for Input<P, Q, B> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let mut faults = Faults::default();
+            let path = read::<P>("path", Ok(path_of(&request)), &mut faults);
+            let query = read::<Q>("query", Ok(query_of(&request)), &mut faults);
+            let body = if B::READ { parse(&bytes_of(&request, payload).await?) } else { Ok(Json::Null) };
+            let body = read::<B>("body", body, &mut faults);
+            match (path, query, body) {
+                (Some(path), Some(query), Some(body)) => Ok(Self { path, query, body }),
+                _ => Err(ApiError::Validation(faults)),
+            }
+        })
+    }
+}
+
+/// Reads one section, or adds its faults.
+fn read<T: Section>(section: &str, value: Result<Json, Faults>, faults: &mut Faults) -> Option<T> {
+    match value.and_then(deserr::deserialize::<T, _, _>) {
+        Ok(read) => Some(read),
+        Err(found) => {
+            faults.absorb(section, found, &fields::<T>());
+            None
+        }
+    }
+}
+
+/// The names of a section's fields, in the order in which they are declared.
+fn fields<T: ApiComponent>() -> Vec<String> {
+    match T::schema() {
+        Some((_, ReferenceOr::Object(schema))) => {
+            schema.into_object().object.map(|object| object.properties.into_keys().collect()).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn path_of(request: &HttpRequest) -> Json {
+    let parameters = request.match_info().iter().map(|(name, value)| (name.to_owned(), Json::from(value)));
+    Json::Object(parameters.collect())
+}
+
+fn query_of(request: &HttpRequest) -> Json {
+    let pairs = form_urlencoded::parse(request.query_string().as_bytes());
+    Json::Object(pairs.map(|(name, value)| (name.into_owned(), Json::from(value.into_owned()))).collect::<Map<_, _>>())
+}
+
+/// The whole body, at most [`MAX_BODY`], when it says that it is JSON or says nothing.
+async fn bytes_of(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, ApiError> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    if header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok()).is_some_and(|n| MAX_BODY < n) {
+        return Err(Refusal::TooLarge.into());
+    }
+    if header(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        return Err(Refusal::UnsupportedMediaType(texts::ENCODED_BODY).into());
+    }
+    if request.headers().contains_key(CONTENT_TYPE) && !is_json(request) {
+        return Err(Refusal::UnsupportedMediaType(texts::NOT_JSON).into());
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Refusal::Unreadable(texts::UNREADABLE_BODY))?;
+        if MAX_BODY < body.len() + chunk.len() {
+            return Err(Refusal::TooLarge.into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// `application/json`, or any type with the suffix `+json` (RFC 6839).
+fn is_json(request: &HttpRequest) -> bool {
+    let content_type = request.content_type();
+    content_type.eq_ignore_ascii_case("application/json")
+        || content_type.rsplit_once('+').is_some_and(|(_, suffix)| suffix.eq_ignore_ascii_case("json"))
+}
+
+/// The JSON object in `bytes`; a byte order mark in front of it is passed over, as Python's parser does.
+fn parse(bytes: &[u8]) -> Result<Json, Faults> {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Faults::one(Fault::new("missing", vec![], texts::MISSING)));
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Json::Null) => Err(Faults::one(Fault::new("missing", vec![], texts::MISSING))),
+        Ok(value) => Ok(value),
+        Err(error) => {
+            let offset = if error.is_eof() { bytes.len() } else { offset(bytes, error.line(), error.column()) };
+            Err(Faults::one(Fault::new("json_invalid", vec![offset.into()], texts::JSON_INVALID)))
+        }
+    }
+}
+
+/// The byte offset of a line and column, both counted from 1 as `serde_json` does.
+fn offset(bytes: &[u8], line: usize, column: usize) -> usize {
+    let lines_before = bytes.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1));
+    let start: usize = lines_before.map(<[u8]>::len).sum();
+    (start + column.saturating_sub(1)).min(bytes.len())
+}
+
+impl<P: Section, Q: Section, B: Section> ApiComponent for Input<P, Q, B> {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        B::child_schemas()
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        B::schema()
+    }
+
+    fn request_body() -> Option<RequestBody> {
+        B::request_body()
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        let mut parameters = <actix_web::web::Path<P> as ApiComponent>::parameters();
+        parameters.extend(<actix_web::web::Query<Q> as ApiComponent>::parameters());
+        parameters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invalid_json_is_told_by_its_byte_offset() {
+        let cases: [(&[u8], usize); 5] =
+            [(b"{", 1), (b"{\"a\": }", 6), (b"{\n  \"a\": 1,\n  b\n}", 14), (b"\"\\ud800\"", 7), (b"[1] x", 4)];
+        for (bytes, expected) in cases {
+            let faults = parse(bytes).unwrap_err();
+            let fault = faults.iter().next().unwrap();
+            assert_eq!((fault.code, &fault.loc[..]), ("json_invalid", &[Json::from(expected)][..]), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_and_null_are_missing() {
+        for bytes in [&b""[..], b" \n", b"null", b"\xEF\xBB\xBF"] {
+            assert_eq!(parse(bytes).unwrap_err().iter().next().unwrap().code, "missing", "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Who is calling. A middleware and no extractor: actix polls the extractors of a handler side by side and the first
+//! error wins, so a stranger with a bad body would get 422.
+
+use std::future::{Ready, ready};
+use std::ops::Deref;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, ResponseError, web};
+use apistos::ApiComponent;
+use apistos::reference_or::ReferenceOr;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use domain::{Caller, Credential, IdentityProvider};
+use schemars::schema::Schema;
+use secrecy::SecretString;
+
+use crate::api_error::ApiError;
+
+/// The user's access token, beside the extension's app token.
+const AZURE_ACCESS_TOKEN: &str = "X-Azure-Access-Token";
+
+/// Establishes who is calling, or refuses. A path that does not exist is nobody's secret and goes through to its 404.
+///
+/// # Errors
+/// Those of the inner service; a refusal is an answer, since an error would slip past the outer middleware.
+pub async fn authenticate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if request.match_pattern().is_none() {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    }
+    match identify(&request).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(CurrentUser(caller));
+            let mut answer = next.call(request).await?.map_into_boxed_body();
+            if !answer.headers().contains_key(CACHE_CONTROL) {
+                answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+            }
+            Ok(answer)
+        }
+        Err(error) => Ok(request.into_response(error.error_response())),
+    }
+}
+
+async fn identify(request: &ServiceRequest) -> Result<Caller, ApiError> {
+    let identity = request
+        .app_data::<web::Data<dyn IdentityProvider>>()
+        .ok_or_else(|| domain::Error::internal("no identity provider is wired"))?;
+    Ok(identity.authenticate(credential(request)).await?)
+}
+
+/// What the caller shows; a scheme that is not known, or a header that cannot be read, is nothing.
+fn credential(request: &ServiceRequest) -> Option<Credential> {
+    let header = |name: &str| request.headers().get(name)?.to_str().ok().map(str::trim).filter(|h| !h.is_empty());
+    let (scheme, value) = header(AUTHORIZATION.as_str())?.split_once(' ')?;
+    let value = value.trim();
+    if value.is_empty() {
+        None
+    } else if scheme.eq_ignore_ascii_case("bearer") {
+        let azure_access_token = header(AZURE_ACCESS_TOKEN).map(SecretString::from);
+        Some(Credential::Bearer { token: value.into(), azure_access_token })
+    } else if scheme.eq_ignore_ascii_case("basic") {
+        let decoded = String::from_utf8(BASE64_STANDARD.decode(value).ok()?).ok()?;
+        // Azure DevOps takes any user name, so this does as well; the password is the token.
+        let (_, pat) = decoded.split_once(':')?;
+        if pat.is_empty() { None } else { Some(Credential::Basic { pat: pat.into() }) }
+    } else {
+        None
+    }
+}
+
+/// The user on whose behalf a handler works: what [`authenticate`] found out.
+#[derive(Clone)]
+pub struct CurrentUser(Caller);
+
+impl Deref for CurrentUser {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl FromRequest for CurrentUser {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let user = request.extensions().get::<Self>().cloned();
+        ready(user.ok_or_else(|| domain::Error::CredentialMissing.into()))
+    }
+}
+
+impl ApiComponent for CurrentUser {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        vec![]
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn shown(authorization: &str) -> Option<String> {
+        let request = TestRequest::default().insert_header((AUTHORIZATION, authorization)).to_srv_request();
+        credential(&request).map(|credential| match credential {
+            Credential::Bearer { token, .. } => format!("bearer {}", token.expose_secret()),
+            Credential::Basic { pat } => format!("basic {}", pat.expose_secret()),
+        })
+    }
+
+    #[test]
+    fn a_credential_is_a_bearer_token_or_the_password_of_basic() {
+        let basic = |text: &str| format!("Basic {}", BASE64_STANDARD.encode(text));
+        let cases = [
+            ("Bearer abc".to_owned(), Some("bearer abc")),
+            ("bearer   abc ".to_owned(), Some("bearer abc")),
+            (basic(":pat"), Some("basic pat")),
+            (basic("user:p:at"), Some("basic p:at")),
+            (basic("pat"), None),
+            (basic(":"), None),
+            ("Basic !!!".to_owned(), None),
+            ("Bearer".to_owned(), None),
+            ("Bearer  ".to_owned(), None),
+            ("Digest abc".to_owned(), None),
+            ("abc".to_owned(), None),
+        ];
+        for (header, expected) in cases {
+            assert_eq!(shown(&header).as_deref(), expected, "{header:?}");
+        }
+    }
+}

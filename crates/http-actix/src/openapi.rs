@@ -1,0 +1,97 @@
+//! The description of the API (OpenAPI 3.0.3), which apistos makes from the code.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::test::{TestRequest, call_and_read_body, init_service};
+use actix_web::web::{Bytes, Data, ServiceConfig, get, resource};
+use actix_web::{App, HttpResponse};
+use apistos::IndexMap;
+use apistos::app::OpenApiWrapper;
+use apistos::info::{Info, License};
+use apistos::security::{Http, SecurityScheme, SecurityType};
+use apistos::spec::Spec;
+use apistos::tag::Tag;
+use apistos::web::scope;
+
+use crate::answer::JSON;
+use crate::routes;
+
+/// Where the description is served.
+pub const PATH: &str = "/openapi.json";
+
+/// The description as JSON, made once.
+pub struct Document(Bytes);
+
+impl Document {
+    /// Makes the description from the routes.
+    pub async fn new() -> Self {
+        // apistos hands its description out by HTTP alone, so this asks it once and in memory.
+        let app = App::new()
+            .document(spec())
+            .configure(routes::service::routes)
+            .service(scope("/api/v1").configure(routes::api))
+            .build(PATH);
+        let service = init_service(app).await;
+        Self(call_and_read_body(&service, TestRequest::get().uri(PATH).to_request()).await)
+    }
+
+    /// The JSON.
+    #[must_use]
+    pub fn json(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The route of the description.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(resource(PATH).route(get().to(serve)));
+}
+
+async fn serve(document: Data<Document>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(JSON)
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")))
+        .body(document.0.clone())
+}
+
+/// What the description says beyond the operations.
+pub fn spec() -> Spec {
+    let tag = |name: &str, description: &str| Tag {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        ..Tag::default()
+    };
+    let scheme = |name: &str, scheme: &str, description: &str| {
+        let http = Http { scheme: scheme.to_owned(), bearer_format: None };
+        let scheme = SecurityScheme {
+            _type: SecurityType::Http(http),
+            description: Some(description.to_owned()),
+            extensions: IndexMap::default(),
+        };
+        BTreeMap::from([(name.to_owned(), scheme)])
+    };
+    Spec {
+        info: Info {
+            title: "API Aponta".to_owned(),
+            description: Some(
+                "Atividades e projetos vinculados ao Azure DevOps: as atividades são aquilo em que se apontam horas."
+                    .to_owned(),
+            ),
+            license: Some(License { name: "MIT".to_owned(), ..License::default() }),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Info::default()
+        },
+        tags: vec![
+            tag("Atividades", "Aquilo em que se apontam horas"),
+            tag("Projetos", "Projetos do Azure DevOps e projetos que existem só aqui"),
+            tag("Integração", "O que vem do Azure DevOps"),
+            tag("Serviço", "Saúde e informações do serviço"),
+        ],
+        securities: vec![
+            scheme("bearer", "bearer", "Token de acesso pessoal (PAT) ou token de acesso do Azure DevOps"),
+            scheme("basic", "basic", "Usuário vazio e o token de acesso pessoal (PAT) como senha"),
+        ],
+        ..Spec::default()
+    }
+}

@@ -1,0 +1,150 @@
+//! `/api/v1/integracao`: the organisation's projects.
+
+use actix_web::body::BoxBody;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use apistos::reference_or::ReferenceOr;
+use apistos::web::{ServiceConfig, get, post, resource};
+use apistos::{ApiComponent, api_operation};
+use domain::{Projetos, Sincronizacao};
+use schemars::JsonSchema;
+use schemars::schema::Schema;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::answer::{Found, JSON};
+use crate::api_error::ApiError;
+use crate::middleware::CurrentUser;
+use crate::timestamp::Timestamp;
+
+/// The routes of the integration.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/integracao/sincronizar").route(post().to(sincronizar)))
+        .service(resource("/integracao/projetos").route(get().to(listar)));
+}
+
+#[api_operation(
+    tag = "Integração",
+    operation_id = "sincronizar_projetos",
+    summary = "Sincronizar projetos",
+    description = "Traz os projetos da organização do Azure DevOps: todos ou, se algo falhar, nenhum.",
+    error_code = 401,
+    error_code = 403,
+    error_code = 409,
+    error_code = 500,
+    error_code = 502,
+    error_code = 503,
+    error_code = 504
+)]
+async fn sincronizar(projetos: Data<Projetos>, user: CurrentUser) -> Result<Found<SincronizacaoResponse>, ApiError> {
+    Ok(Found(projetos.sincronizar(&user).await?.into()))
+}
+
+#[api_operation(
+    tag = "Integração",
+    operation_id = "listar_projetos_azure",
+    summary = "Listar projetos do Azure DevOps",
+    description = "Os projetos que o Azure DevOps mostra a quem chama, ao vivo e nas palavras dele.",
+    error_code = 401,
+    error_code = 403,
+    error_code = 409,
+    error_code = 500,
+    error_code = 502,
+    error_code = 503,
+    error_code = 504
+)]
+async fn listar(projetos: Data<Projetos>, user: CurrentUser) -> Result<Verbatim, ApiError> {
+    Ok(Verbatim(projetos.listar_do_azure(&user).await?))
+}
+
+#[derive(Serialize, JsonSchema, ApiComponent)]
+#[schemars(rename = "Sincronizacao")]
+struct SincronizacaoResponse {
+    /// Sempre success.
+    status: &'static str,
+    /// O que foi feito, em palavras.
+    message: String,
+    /// Quantos projetos o Azure DevOps lista.
+    projects_synced: u64,
+    /// Quantos deles eram novos aqui.
+    projects_created: u64,
+    /// Quantos deles mudaram aqui.
+    projects_updated: u64,
+    /// Quantos projetos o Azure DevOps não lista mais.
+    projects_removed: u64,
+    /// Quando foi feito (UTC).
+    timestamp: Timestamp,
+    /// O mesmo que `projects_synced`.
+    #[deprecated]
+    total_azure: u64,
+    /// O mesmo que `projects_synced`.
+    #[deprecated]
+    synced: u64,
+    /// O mesmo que `projects_created`.
+    #[deprecated]
+    created: u64,
+    /// O mesmo que `projects_updated`.
+    #[deprecated]
+    updated: u64,
+}
+
+impl From<Sincronizacao> for SincronizacaoResponse {
+    #[expect(deprecated, reason = "clients of the running service read these names")]
+    fn from(sincronizacao: Sincronizacao) -> Self {
+        let Sincronizacao { summary, em } = sincronizacao;
+        Self {
+            status: "success",
+            message: crate::texts::synchronised(summary),
+            projects_synced: summary.synced,
+            projects_created: summary.created,
+            projects_updated: summary.updated,
+            projects_removed: summary.removed,
+            timestamp: Timestamp(em),
+            total_azure: summary.synced,
+            synced: summary.synced,
+            created: summary.created,
+            updated: summary.updated,
+        }
+    }
+}
+
+/// JSON that is passed on as it came.
+struct Verbatim(String);
+
+impl Responder for Verbatim {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok().content_type(JSON).body(self.0)
+    }
+}
+
+impl ApiComponent for Verbatim {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        <Vec<ProjetoAzure> as ApiComponent>::child_schemas()
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        <Vec<ProjetoAzure> as ApiComponent>::schema()
+    }
+}
+
+/// What is sure of a project in Azure's own words; the other fields are documented there (Core, Projects, List).
+#[derive(JsonSchema, ApiComponent)]
+#[expect(dead_code, reason = "it describes JSON that passes through unread")]
+struct ProjetoAzure {
+    /// GUID do projeto.
+    id: Uuid,
+    /// Nome do projeto.
+    name: String,
+    /// Descrição, se houver.
+    #[schemars(default)]
+    description: Option<String>,
+    /// Endereço do projeto.
+    #[schemars(default)]
+    url: Option<String>,
+    /// Estado: wellFormed, deleting, …
+    #[schemars(default)]
+    state: Option<String>,
+}

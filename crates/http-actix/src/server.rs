@@ -1,0 +1,43 @@
+//! The listening socket and the workers behind it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use actix_web::HttpServer;
+
+use crate::app::{AppState, app};
+
+/// How long a stop waits for the requests in flight, in seconds: less than the 30 s after which an orchestrator kills.
+const SHUTDOWN_TIMEOUT: u64 = 25;
+
+/// A server that has its port and can run.
+pub struct Server {
+    inner: actix_web::dev::Server,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Takes `address`; with port 0 the system picks one.
+    ///
+    /// # Errors
+    /// When the address is taken or is not this machine's.
+    pub fn bind(state: AppState, address: SocketAddr) -> io::Result<Self> {
+        let server = HttpServer::new(move || app(&state)).shutdown_timeout(SHUTDOWN_TIMEOUT).bind(address)?;
+        let address = server.addrs().first().copied().unwrap_or(address);
+        Ok(Self { inner: server.run(), address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until SIGTERM (finishing what is in flight) or SIGINT (at once).
+    ///
+    /// # Errors
+    /// When the socket breaks.
+    pub async fn run(self) -> io::Result<()> {
+        self.inner.await
+    }
+}

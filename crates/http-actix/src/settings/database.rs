@@ -1,0 +1,209 @@
+//! Where the database is: one URL, or the parts that make one.
+
+use std::fmt::Write as _;
+use std::net::Ipv6Addr;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::SettingFault;
+use super::origin::is_name;
+use super::reader::{MASK, Reader};
+
+/// The database, as far as it can be told without asking the adapter.
+#[derive(Debug)]
+pub struct DatabaseSettings {
+    url: Option<SecretString>,
+    missing: Vec<&'static str>,
+    /// `DATABASE_SCHEMA`, still to be judged by the adapter.
+    pub schema: String,
+    /// `DATABASE_POOL_SIZE`: connections at most.
+    pub pool_size: u32,
+}
+
+impl DatabaseSettings {
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        let given = reader.secret("DATABASE_URL").and_then(|url| {
+            let normal = normalize(url.expose_secret());
+            normal.map_err(|problem| reader.fault(SettingFault::new("DATABASE_URL", problem))).ok()
+        });
+        let host = reader.parse("DATABASE_HOST", "a host name, an IP address or a socket directory", parse_host);
+        let port = reader.number("DATABASE_PORT", 1..=65535)?;
+        let name = reader.text("DATABASE_NAME");
+        let user = reader.text("DATABASE_USER");
+        let password = reader.secret("DATABASE_PASSWORD");
+        let parts = [("DATABASE_HOST", &host), ("DATABASE_NAME", &name), ("DATABASE_USER", &user)];
+        let missing = parts.iter().filter(|(_, part)| part.is_none()).map(|(name, _)| *name).collect();
+        let composed = || Some(compose(&host?, port, &name?, &user?, password.as_ref()));
+        Some(Self {
+            // As in pydantic settings of old, where the URL was a field and the parts its fallback.
+            url: given.or_else(composed).map(SecretString::from),
+            missing,
+            schema: reader.text("DATABASE_SCHEMA")?,
+            pool_size: reader.number("DATABASE_POOL_SIZE", 1..=1000)?,
+        })
+    }
+
+    /// `postgresql://…` for a command that needs the database.
+    ///
+    /// # Errors
+    /// What is missing, when the settings do not tell where the database is.
+    pub fn url(&self) -> Result<&SecretString, Vec<SettingFault>> {
+        self.url.as_ref().ok_or_else(|| match self.missing.as_slice() {
+            missing @ ([_] | [_, _]) => {
+                missing.iter().map(|name| SettingFault::new(*name, "is missing beside the other parts")).collect()
+            }
+            _ => vec![SettingFault::new(
+                "DATABASE_URL",
+                "is missing; set it, or DATABASE_HOST, DATABASE_NAME, DATABASE_USER and DATABASE_PASSWORD",
+            )],
+        })
+    }
+}
+
+/// The URL as PostgreSQL's own tools understand it. `postgresql+asyncpg://` of `SQLAlchemy` names a Python driver, and
+/// asyncpg's `ssl` is everybody else's `sslmode`: ignoring it would silently allow an unencrypted connection.
+fn normalize(url: &str) -> Result<String, &'static str> {
+    let (scheme, rest) = url.split_once("://").ok_or("is not postgresql://user:password@host:port/name")?;
+    if !matches!(scheme.split('+').next(), Some("postgresql" | "postgres")) {
+        return Err("does not begin with postgresql://");
+    }
+    let tail = rest.split_once(['/', '?', '#']).map_or("", |(_, tail)| tail);
+    if tail.contains('@') {
+        return Err("has an @ after the host; write the special characters of user and password percent-encoded");
+    }
+    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut url = format!("postgresql://{address}");
+    for (at, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
+        url.push(if at == 0 { '?' } else { '&' });
+        url.push_str(pair.strip_prefix("ssl=").map(|mode| format!("sslmode={mode}")).as_deref().unwrap_or(pair));
+    }
+    Ok(url)
+}
+
+/// The host as it stands in a URL.
+fn parse_host(text: &str) -> Option<String> {
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<Ipv6Addr>() {
+        return Some(format!("[{ip}]"));
+    }
+    // The name may be absolute, with a dot at its end.
+    let known = text.starts_with('/') || is_name(text.strip_suffix('.').unwrap_or(text));
+    known.then(|| encode(text))
+}
+
+fn compose(host: &str, port: u16, name: &str, user: &str, password: Option<&SecretString>) -> String {
+    let password = password.map(|password| format!(":{}", encode(password.expose_secret()))).unwrap_or_default();
+    format!("postgresql://{}{password}@{host}:{port}/{}", encode(user), encode(name))
+}
+
+/// Percent-encodes all but the unreserved characters of RFC 3986.
+fn encode(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            // Writing to a String cannot fail.
+            _ => drop(write!(encoded, "%{byte:02X}")),
+        }
+        encoded
+    })
+}
+
+/// The URL with its password masked, where it is plain enough to be sure what the password is; else nothing but a mask.
+pub(super) fn masked(url: &str) -> String {
+    let is_plain = |text: &str, also: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c));
+    let plain = || {
+        let (scheme, rest) = url.split_once("://")?;
+        // A second @, or a query, which may hold a password too, would make the rest not plain.
+        let (user, rest) = rest.split_once('@')?;
+        let user = user.split_once(':')?.0;
+        (is_plain(scheme, "+") && is_plain(user, "-_.") && is_plain(rest, "-_.:/[]"))
+            .then(|| format!("{scheme}://{user}:{MASK}@{rest}"))
+    };
+    plain().unwrap_or_else(|| MASK.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_is_normalized() {
+        let cases = [
+            ("postgresql://u:p@h:5432/d", "postgresql://u:p@h:5432/d"),
+            ("postgres://u:p@h/d", "postgresql://u:p@h/d"),
+            ("postgresql+asyncpg://u:p@h/d", "postgresql://u:p@h/d"),
+            ("postgresql+psycopg2://u:p%40@h/d?ssl=require", "postgresql://u:p%40@h/d?sslmode=require"),
+            ("postgresql://u:p@h/d?a=1&ssl=verify-full&b=2", "postgresql://u:p@h/d?a=1&sslmode=verify-full&b=2"),
+            ("postgresql://u:p@h/d?sslmode=require", "postgresql://u:p@h/d?sslmode=require"),
+            ("postgresql:///d?host=/run/postgresql", "postgresql:///d?host=/run/postgresql"),
+        ];
+        for (url, normal) in cases {
+            assert_eq!(normalize(url).as_deref(), Ok(normal), "{url}");
+        }
+    }
+
+    #[test]
+    fn url_of_another_database_or_with_a_raw_password_is_refused() {
+        let cases = [
+            "",
+            "h/d",
+            "mysql://u:p@h/d",
+            "postgresqlx://u:p@h/d",
+            "sqlite:///d",
+            "+asyncpg://u:p@h/d",
+            // Read by the rules of URLs, these would send the rest of the password to another host.
+            "postgresql://u:12/3@h/d",
+            "postgresql://u:12#3@h/d",
+            "postgresql://u:12?3@h/d",
+        ];
+        for url in cases {
+            assert!(normalize(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn parts_make_a_url_that_reads_back_byte_for_byte() {
+        let password = SecretString::from(" 0'\"%/?#@:[é]\\\u{1} ");
+        let url = compose("db", 5432, "a/b", "api-user", Some(&password));
+        assert_eq!(url, "postgresql://api-user:%200%27%22%25%2F%3F%23%40%3A%5B%C3%A9%5D%5C%01%20@db:5432/a%2Fb");
+        assert_eq!(compose("db", 1, "d", "u", None), "postgresql://u@db:1/d");
+    }
+
+    #[test]
+    fn host_is_a_name_an_address_or_a_socket_directory() {
+        let cases = [
+            ("db", Some("db")),
+            ("my_db.internal.", Some("my_db.internal.")),
+            ("10.0.0.1", Some("10.0.0.1")),
+            ("::1", Some("[::1]")),
+            ("[::1]", Some("[::1]")),
+            ("/run/postgresql:1", Some("%2Frun%2Fpostgresql%3A1")),
+            ("db:5432", None),
+            ("db/name", None),
+            ("user@db", None),
+            (" db", None),
+            ("postgresql://db", None),
+        ];
+        for (text, host) in cases {
+            assert_eq!(parse_host(text).as_deref(), host, "{text}");
+        }
+    }
+
+    #[test]
+    fn password_is_masked_and_with_it_all_that_might_be_one() {
+        let cases = [
+            ("postgresql://u:p@h:5432/d", "postgresql://u:********@h:5432/d"),
+            ("postgresql+asyncpg://u.x:p/q:r#?@h/d", "postgresql+asyncpg://u.x:********@h/d"),
+            ("postgresql://u:p@[::1]:5432/d", "postgresql://u:********@[::1]:5432/d"),
+            ("postgresql://u:p@secret@h/d", MASK),
+            ("postgresql://u:p@h/d?password=secret", MASK),
+            ("postgresql://h/d?user=u&password=secret", MASK),
+            ("postgresql://u:secret/d", MASK),
+            ("postgresql://secret@h/d", MASK),
+            ("u:secret@h", MASK),
+            ("secret", MASK),
+        ];
+        for (url, shown) in cases {
+            assert_eq!(masked(url), shown, "{url}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Settings: read once at the start, from [`Sources`], into types that cannot be wrong.
+//!
+//! The later source wins: defaults, `aponta.toml`, `.env`, the environment, what the command insists on. An empty value
+//! counts as unset. A secret X may be given as `X_FILE`, the name of a file that holds it.
+
+mod database;
+mod dotenv;
+mod fault;
+mod origin;
+mod reader;
+mod sources;
+mod spec;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+pub use database::DatabaseSettings;
+pub use fault::{SettingFault, SettingFaults};
+pub use origin::{NotAnOriginPattern, OriginPattern};
+pub use sources::Sources;
+pub use spec::{Kind, SETTINGS, SettingSpec};
+
+use reader::Reader;
+
+/// All settings of the service. Its `Debug` shows no secret.
+#[derive(Debug)]
+pub struct Settings {
+    /// `ENVIRONMENT`.
+    pub environment: Environment,
+    /// `API_HOST` and `API_PORT`.
+    pub listen: SocketAddr,
+    /// `API_DEBUG`.
+    pub debug: bool,
+    /// `LOG`, still to be judged by the filter's own parser.
+    pub log: String,
+    /// `DATABASE_…`.
+    pub database: DatabaseSettings,
+    /// `AUTH_ENABLED`.
+    pub auth_enabled: bool,
+    /// `AUTH_CACHE_TTL`; zero turns the cache off.
+    pub auth_cache_ttl: Duration,
+    /// `AZURE_DEVOPS_…`.
+    pub azure: AzureSettings,
+    /// `SYNC_INTERVAL`; `None` when nothing is scheduled.
+    pub sync_interval: Option<Duration>,
+    /// `CORS_ORIGINS`.
+    pub cors_origins: Vec<OriginPattern>,
+    /// What `aponta config` prints: every setting as `NAME=value  # source`, secrets masked.
+    pub lines: Vec<String>,
+}
+
+/// Where the service runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// Unsafe settings are allowed.
+    Development,
+    /// Unsafe settings are refused.
+    Production,
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Development => "development",
+            Self::Production => "production",
+        })
+    }
+}
+
+/// Azure DevOps: addresses and keys are still to be judged by its adapter.
+#[derive(Debug)]
+pub struct AzureSettings {
+    /// `AZURE_DEVOPS_ORG_URL`.
+    pub org_url: Option<String>,
+    /// `AZURE_DEVOPS_PROFILE_URL`.
+    pub profile_url: String,
+    /// `AZURE_DEVOPS_PAT`.
+    pub pat: Option<SecretString>,
+    /// `EXTENSION_APP_KEYS`.
+    pub app_keys: Option<SecretString>,
+}
+
+impl Settings {
+    /// Reads all settings, and with `demand` what the command at hand makes of them: the database's configuration for
+    /// `serve`, nothing for `dev`. All faults come together, those of `demand` included; it sees defaults in place of
+    /// wrong values, and what it says of a setting already known to be wrong is left out.
+    ///
+    /// # Errors
+    /// Every setting that is wrong.
+    pub fn parse<T>(
+        sources: &Sources,
+        demand: impl FnOnce(&Self) -> Result<T, Vec<SettingFault>>,
+    ) -> Result<(Self, T), SettingFaults> {
+        let mut reader = Reader::new(sources);
+        let settings = Self::read(&mut reader);
+        if let Some(settings) = &settings {
+            settings.check_together(&mut reader);
+        }
+        let demanded = settings.as_ref().map(demand);
+        let mut faults = reader.into_faults();
+        match (settings, demanded) {
+            (Some(settings), Some(Ok(value))) if faults.is_empty() => return Ok((settings, value)),
+            (_, Some(Err(demanded))) => {
+                let known: Vec<_> = faults.iter().map(|fault| fault.setting().to_owned()).collect();
+                faults.extend(demanded.into_iter().filter(|fault| !known.iter().any(|name| name == fault.setting())));
+            }
+            _ => {}
+        }
+        Err(faults.into())
+    }
+
+    /// `None` only if a default of the table is wrong: a fault of the operator's leaves the default in its place.
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let environment = reader.parse("ENVIRONMENT", "development or production", |text| {
+            let all = [Environment::Development, Environment::Production];
+            all.into_iter().find(|environment| environment.to_string().eq_ignore_ascii_case(text.trim()))
+        })?;
+        let host: IpAddr = reader.parse("API_HOST", "an IP address, like 0.0.0.0", |text| text.trim().parse().ok())?;
+        let port = |text: &str| text.trim().parse().ok();
+        let port: u16 = reader.parse("API_PORT", "a port (0..=65535)", port)?;
+        let debug = reader.flag("API_DEBUG")?;
+        let log = reader.text("LOG")?;
+        let database = DatabaseSettings::read(reader)?;
+        let auth_enabled = reader.flag("AUTH_ENABLED")?;
+        let auth_cache_ttl = reader.number("AUTH_CACHE_TTL", 0..=86_400)?;
+        let azure = AzureSettings::read(reader)?;
+        let sync_interval = reader.number("SYNC_INTERVAL", 0..=604_800)?;
+        let cors_origins = reader.list("CORS_ORIGINS", OriginPattern::ALLOWED, |text| text.parse().ok());
+        Some(Self {
+            environment,
+            listen: SocketAddr::new(host, port),
+            debug,
+            log,
+            database,
+            auth_enabled,
+            auth_cache_ttl: Duration::from_secs(auth_cache_ttl),
+            azure,
+            sync_interval: Some(Duration::from_secs(sync_interval)).filter(|interval| !interval.is_zero()),
+            cors_origins,
+            lines: reader.lines(),
+        })
+    }
+
+    /// Settings that are right by themselves and wrong together.
+    fn check_together(&self, reader: &mut Reader) {
+        const REFUSED: &str = "is only allowed with ENVIRONMENT=development";
+        let production = self.environment == Environment::Production;
+        if production && !self.auth_enabled {
+            reader.fault(SettingFault::value("AUTH_ENABLED", "false", REFUSED));
+        }
+        if production && self.debug {
+            reader.fault(SettingFault::value("API_DEBUG", "true", REFUSED));
+        }
+        if self.sync_interval.is_some() && (self.azure.org_url.is_none() || self.azure.pat.is_none()) {
+            reader.fault(SettingFault::new("SYNC_INTERVAL", "needs AZURE_DEVOPS_ORG_URL and AZURE_DEVOPS_PAT"));
+        }
+    }
+}
+
+impl AzureSettings {
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let pat = reader.secret("AZURE_DEVOPS_PAT");
+        if pat.as_ref().is_some_and(|pat| !pat.expose_secret().bytes().all(|b| b.is_ascii_graphic())) {
+            reader.fault(SettingFault::new("AZURE_DEVOPS_PAT", "must be a token without white space"));
+        }
+        Some(Self {
+            org_url: reader.text("AZURE_DEVOPS_ORG_URL"),
+            profile_url: reader.text("AZURE_DEVOPS_PROFILE_URL")?,
+            pat,
+            app_keys: reader.secret("EXTENSION_APP_KEYS"),
+        })
+    }
+}

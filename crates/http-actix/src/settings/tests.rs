@@ -1,0 +1,316 @@
+//! The settings as a whole.
+
+use super::*;
+
+/// A directory that is removed when the test ends, however it ends.
+struct Directory(std::path::PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("aponta-settings-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).unwrap();
+        path.into_os_string().into_string().unwrap()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn environment(variables: &[(&str, &str)]) -> Sources {
+    Sources::default().with_environment(variables.iter().copied())
+}
+
+fn parse(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+    let parsed = Settings::parse(&environment(variables), |_| Ok(()));
+    parsed.map(|(settings, ())| settings).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+}
+
+fn url(settings: &Settings) -> &str {
+    settings.database.url().unwrap().expose_secret()
+}
+
+#[test]
+fn nothing_set_means_the_safe_defaults() {
+    let settings = parse(&[]).unwrap();
+
+    assert_eq!(settings.environment, Environment::Production);
+    assert_eq!(settings.listen.to_string(), "0.0.0.0:8000");
+    assert_eq!((settings.debug, settings.auth_enabled), (false, true));
+    assert_eq!((settings.log.as_str(), settings.database.schema.as_str()), ("info", "api_aponta"));
+    assert_eq!(settings.database.pool_size, 10);
+    assert_eq!((settings.auth_cache_ttl, settings.sync_interval), (Duration::from_mins(1), None));
+    assert_eq!(settings.azure.profile_url, "https://app.vssps.visualstudio.com");
+    assert!(settings.azure.org_url.is_none() && settings.azure.pat.is_none() && settings.azure.app_keys.is_none());
+    assert!(settings.cors_origins.is_empty());
+}
+
+#[test]
+fn every_setting_of_the_table_is_read() {
+    // Valid together, and with any one of them replaced by its other value.
+    let base = [
+        ("ENVIRONMENT", "development"),
+        ("DATABASE_HOST", "h"),
+        ("DATABASE_NAME", "n"),
+        ("DATABASE_USER", "u"),
+        ("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/o"),
+        ("AZURE_DEVOPS_PAT", "p"),
+    ];
+    let others = [
+        ("ENVIRONMENT", "production"),
+        ("API_HOST", "127.0.0.1"),
+        ("API_PORT", "0"),
+        ("API_DEBUG", "true"),
+        ("LOG", "debug"),
+        ("DATABASE_URL", "postgresql://u:p@h/d"),
+        ("DATABASE_HOST", "other"),
+        ("DATABASE_PORT", "6432"),
+        ("DATABASE_NAME", "other"),
+        ("DATABASE_USER", "other"),
+        ("DATABASE_PASSWORD", "other"),
+        ("DATABASE_SCHEMA", "other"),
+        ("DATABASE_POOL_SIZE", "3"),
+        ("AUTH_ENABLED", "no"),
+        ("AUTH_CACHE_TTL", "0"),
+        ("EXTENSION_APP_KEYS", "other"),
+        ("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/other"),
+        ("AZURE_DEVOPS_PAT", "other"),
+        ("AZURE_DEVOPS_PROFILE_URL", "https://other.example.org"),
+        ("SYNC_INTERVAL", "5"),
+        ("CORS_ORIGINS", "https://other.example.org"),
+    ];
+    let whole = |variables: &[(&str, &str)]| {
+        let mut settings = parse(variables).unwrap();
+        settings.lines.clear();
+        let secret = |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+        let secrets = [url(&settings).to_owned()].into_iter().chain(secret(&settings.azure.pat));
+        let secrets: Vec<_> = secrets.chain(secret(&settings.azure.app_keys)).collect();
+        format!("{settings:?} {secrets:?}")
+    };
+
+    for (name, value) in others {
+        assert_ne!(whole(&[&base[..], &[(name, value)]].concat()), whole(&base), "{name} is read");
+    }
+    assert_eq!(others.map(|(name, _)| name).to_vec(), SETTINGS.iter().map(|spec| spec.name).collect::<Vec<_>>());
+}
+
+#[test]
+fn wrong_values_are_named_with_what_is_allowed() {
+    let cases = [
+        ("ENVIRONMENT", "staging", r#"ENVIRONMENT: "staging" is not development or production"#),
+        ("API_HOST", "localhost", r#"API_HOST: "localhost" is not an IP address, like 0.0.0.0"#),
+        ("API_HOST", "0.0.0.0:80", r#"API_HOST: "0.0.0.0:80" is not an IP address, like 0.0.0.0"#),
+        ("API_PORT", "99999", r#"API_PORT: "99999" is not a port (0..=65535)"#),
+        ("API_PORT", "-1", r#"API_PORT: "-1" is not a port (0..=65535)"#),
+        ("API_PORT", "8e3", r#"API_PORT: "8e3" is not a port (0..=65535)"#),
+        ("API_PORT", " ", r#"API_PORT: " " is not a port (0..=65535)"#),
+        ("API_DEBUG", "maybe", r#"API_DEBUG: "maybe" is not true or false"#),
+        ("AUTH_ENABLED", "2", r#"AUTH_ENABLED: "2" is not true or false"#),
+        ("AUTH_ENABLED", "falsе", "AUTH_ENABLED: \"falsе\" is not true or false"),
+        (
+            "DATABASE_HOST",
+            "db:5432",
+            r#"DATABASE_HOST: "db:5432" is not a host name, an IP address or a socket directory"#,
+        ),
+        ("DATABASE_PORT", "0", r#"DATABASE_PORT: "0" is not a whole number from 1 to 65535"#),
+        ("DATABASE_POOL_SIZE", "0", r#"DATABASE_POOL_SIZE: "0" is not a whole number from 1 to 1000"#),
+        ("DATABASE_POOL_SIZE", "1001", r#"DATABASE_POOL_SIZE: "1001" is not a whole number from 1 to 1000"#),
+        ("AUTH_CACHE_TTL", "60s", r#"AUTH_CACHE_TTL: "60s" is not a whole number from 0 to 86400"#),
+        ("AUTH_CACHE_TTL", "86401", r#"AUTH_CACHE_TTL: "86401" is not a whole number from 0 to 86400"#),
+        ("SYNC_INTERVAL", "1.5", r#"SYNC_INTERVAL: "1.5" is not a whole number from 0 to 604800"#),
+        ("SYNC_INTERVAL", "9", "SYNC_INTERVAL: needs AZURE_DEVOPS_ORG_URL and AZURE_DEVOPS_PAT"),
+        ("DATABASE_URL", "mysql://u:hunter2@h/d", "DATABASE_URL: does not begin with postgresql://"),
+        ("AZURE_DEVOPS_PAT", "hunter2 ", "AZURE_DEVOPS_PAT: must be a token without white space"),
+    ];
+    for (name, value, fault) in cases {
+        assert_eq!(parse(&[(name, value)]).unwrap_err(), [fault]);
+    }
+}
+
+#[test]
+fn all_faults_come_at_once_with_those_of_the_command() {
+    let variables = [
+        ("API_PORT", "x"),
+        ("AUTH_ENABLED", "false"),
+        ("DATABASE_SCHEMA", "Bad Schema"),
+        ("DATABASE_URL_FILE", "/nonexistent/url"),
+        ("CORS_ORIGINS", "*, https://a.example.org, https://a.example.org/"),
+    ];
+    let sources = environment(&variables).with_toml("databse_name = 'x'").with_dotenv("oops");
+
+    let parsed = Settings::parse(&sources, |settings| {
+        let schema = SettingFault::value("DATABASE_SCHEMA", &settings.database.schema, "is no schema");
+        let mut faults = vec![schema];
+        faults.extend(settings.database.url().err().unwrap_or_default());
+        Err::<(), _>(faults)
+    });
+
+    let message = parsed.unwrap_err().to_string();
+    let about: Vec<_> =
+        message.lines().filter_map(|line| line.trim_start().split_once(": ")).map(|(name, _)| name).collect();
+    // The missing URL is known to be wrong already: its file cannot be read.
+    let expected = "aponta.toml .env API_PORT DATABASE_URL_FILE CORS_ORIGINS CORS_ORIGINS AUTH_ENABLED DATABASE_SCHEMA";
+    assert_eq!(about.join(" "), expected, "{message}");
+}
+
+#[test]
+fn production_refuses_what_development_allows() {
+    for (name, value) in [("AUTH_ENABLED", "off"), ("API_DEBUG", "1")] {
+        let shown = if name == "AUTH_ENABLED" { "false" } else { "true" };
+        let fault = format!("{name}: \"{shown}\" is only allowed with ENVIRONMENT=development");
+        assert_eq!(parse(&[(name, value)]).unwrap_err(), [fault.as_str()]);
+        assert_eq!(parse(&[("ENVIRONMENT", "Production"), (name, value)]).unwrap_err(), [fault.as_str()]);
+        assert!(parse(&[("ENVIRONMENT", "DEVELOPMENT"), (name, value)]).is_ok());
+    }
+}
+
+#[test]
+fn flags_are_read_as_pydantic_reads_them() {
+    for (value, flag) in ["true", "1", "yes", "on", "t", "y", "TRUE", "Yes", "oN"]
+        .map(|text| (text, true))
+        .into_iter()
+        .chain(["false", "0", "no", "off", "f", "n", "FALSE", "No", "oFf"].map(|text| (text, false)))
+    {
+        let settings = parse(&[("ENVIRONMENT", "development"), ("AUTH_ENABLED", value)]).unwrap();
+        assert_eq!(settings.auth_enabled, flag, "{value}");
+    }
+}
+
+#[test]
+fn database_is_a_url_or_its_parts_and_the_url_wins() {
+    let parts = [("DATABASE_HOST", "db"), ("DATABASE_NAME", "d"), ("DATABASE_USER", "u")];
+    let with = |more: &[(&'static str, &'static str)]| parse(&[&parts[..], more].concat()).unwrap();
+
+    assert_eq!(url(&with(&[])), "postgresql://u@db:5432/d");
+    assert_eq!(url(&with(&[("DATABASE_PASSWORD", " 01 ")])), "postgresql://u:%2001%20@db:5432/d");
+    assert_eq!(url(&with(&[("DATABASE_URL", "postgresql+asyncpg://x:y@z/w")])), "postgresql://x:y@z/w");
+}
+
+#[test]
+fn what_is_missing_of_the_database_is_told_when_it_is_needed() {
+    let missing = |variables: &[(&str, &str)]| {
+        let faults = parse(variables).unwrap().database.url().unwrap_err();
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+
+    let nothing =
+        "DATABASE_URL: is missing; set it, or DATABASE_HOST, DATABASE_NAME, DATABASE_USER and DATABASE_PASSWORD";
+    assert_eq!(missing(&[]), [nothing]);
+    assert_eq!(missing(&[("DATABASE_PASSWORD", "x")]), [nothing]);
+    assert_eq!(
+        missing(&[("DATABASE_HOST", "db")]),
+        ["DATABASE_NAME: is missing beside the other parts", "DATABASE_USER: is missing beside the other parts"]
+    );
+}
+
+#[test]
+fn secrets_come_from_files_whole() {
+    let directory = Directory::new("whole");
+    let largest = "x".repeat(64 * 1024);
+    let cases: &[(&str, &str)] = &[
+        ("secret", "secret"),
+        ("secret\n", "secret"),
+        ("secret\r\n", "secret"),
+        (" 0123 \n\n", " 0123 \n"),
+        ("a\nb", "a\nb"),
+        (&largest, &largest),
+    ];
+    for (content, secret) in cases {
+        let file = directory.file("secret", content);
+        let by_environment = environment(&[("EXTENSION_APP_KEYS_FILE", &file)]);
+        let by_toml = Sources::default().with_toml(format!("extension_app_keys_file = '{file}'"));
+        let by_dotenv = Sources::default().with_dotenv(format!("EXTENSION_APP_KEYS_FILE='{file}'"));
+        for sources in [by_environment, by_toml, by_dotenv] {
+            let (settings, ()) = Settings::parse(&sources, |_| Ok(())).unwrap();
+            assert_eq!(settings.azure.app_keys.unwrap().expose_secret(), *secret);
+            assert!(settings.lines.contains(&format!("EXTENSION_APP_KEYS=********  # file {file}")));
+        }
+    }
+}
+
+#[test]
+fn bad_secret_files_are_faults_without_the_secret() {
+    let directory = Directory::new("bad");
+    let here = directory.0.to_str().unwrap().to_owned();
+    let cases = [
+        (directory.file("empty", ""), "is empty"),
+        (directory.file("newline", "\n"), "is empty"),
+        (directory.file("large", vec![b'x'; 64 * 1024 + 1]), "is larger than 65536 bytes"),
+        (directory.file("bytes", [0xff]), "is not UTF-8"),
+        (format!("{here}/absent"), "cannot be read: "),
+        (format!("{here}/no\0thing"), "cannot be read: "),
+        (here, "cannot be read: "),
+    ];
+    for (file, problem) in cases {
+        let faults = parse(&[("DATABASE_PASSWORD_FILE", &file)]).unwrap_err();
+        let expected = format!("DATABASE_PASSWORD_FILE: the file {file:?} {problem}");
+        assert!(faults.len() == 1 && faults[0].starts_with(&expected), "{faults:?}");
+    }
+
+    let faults = parse(&[("DATABASE_PASSWORD_FILE", "hunter2")]).unwrap_err();
+    assert!(faults[0].starts_with("DATABASE_PASSWORD_FILE: the file cannot be read: "), "{faults:?}");
+}
+
+#[test]
+fn a_secret_and_its_file_together_are_ambiguous() {
+    let sources = environment(&[("AZURE_DEVOPS_PAT_FILE", "/nonexistent")]).with_toml("azure_devops_pat = 'hunter2'");
+
+    let message = Settings::parse(&sources, |_| Ok(())).unwrap_err().to_string();
+
+    assert_eq!(
+        message,
+        "wrong settings:\n  AZURE_DEVOPS_PAT_FILE: is set beside AZURE_DEVOPS_PAT; keep one of the two"
+    );
+}
+
+#[test]
+fn lines_tell_every_setting_its_value_and_its_source() {
+    let sources =
+        environment(&[("API_PORT", "9"), ("LOG", "a\u{1b}b\nc"), ("AZURE_DEVOPS_PAT", "hunter2"), ("API_HOST", "")])
+            .with_toml("database_url = 'postgresql://u:hunter2@h/d'")
+            .with_dotenv("DATABASE_SCHEMA=tenant")
+            .with_command([("ENVIRONMENT", "development")]);
+
+    let (settings, ()) = Settings::parse(&sources, |_| Ok(())).unwrap();
+
+    let lines = &settings.lines;
+    for line in [
+        "ENVIRONMENT=development  # command",
+        "API_HOST=0.0.0.0  # default",
+        "API_PORT=9  # environment",
+        "LOG=a\u{fffd}b\u{fffd}c  # environment",
+        "DATABASE_URL=postgresql://u:********@h/d  # aponta.toml",
+        "DATABASE_PASSWORD=  # default",
+        "DATABASE_SCHEMA=tenant  # .env",
+        "AZURE_DEVOPS_PAT=********  # environment",
+    ] {
+        assert!(lines.iter().any(|other| other == line), "{line} in {lines:#?}");
+    }
+    let names: Vec<_> = lines.iter().filter_map(|line| line.split('=').next()).collect();
+    assert_eq!(names, SETTINGS.iter().map(|spec| spec.name).collect::<Vec<_>>());
+}
+
+#[test]
+fn debug_and_lines_show_no_secret() {
+    let secret = "5ecret-5ecret-5ecret-5ecret-5ecret";
+    let url = format!("postgresql://u:{secret}@h/d?password={secret}");
+    let settings = parse(&[
+        ("DATABASE_URL", &url),
+        ("DATABASE_PASSWORD", secret),
+        ("AZURE_DEVOPS_PAT", secret),
+        ("EXTENSION_APP_KEYS", secret),
+    ])
+    .unwrap();
+
+    let shown = format!("{settings:?} {settings:#?} {}", settings.lines.join("\n"));
+
+    assert!(!shown.contains("5ecret"), "{shown}");
+}

@@ -1,0 +1,124 @@
+//! Every text that a person gets from the API, in Brazilian Portuguese, in one place.
+
+use actix_web::http::StatusCode;
+use domain::{Conflict, Resource, Service, SyncSummary, Violation};
+use uuid::Uuid;
+
+pub const CREDENTIAL_MISSING: &str = "Token de autenticação não fornecido";
+pub const CREDENTIAL_REJECTED: &str = "Token inválido ou expirado";
+pub const FORBIDDEN: &str = "Token não possui permissões necessárias";
+pub const INTERNAL: &str = "Erro interno";
+pub const UNREADABLE_PATH: &str = "O caminho da requisição não pode ser lido: codificação inválida";
+pub const UNREADABLE_BODY: &str = "O corpo da requisição não pôde ser lido";
+pub const BODY_TOO_LARGE: &str = "O corpo da requisição ultrapassa 1 MiB";
+pub const NOT_JSON: &str = "O corpo da requisição deve ser application/json";
+pub const ENCODED_BODY: &str = "O corpo da requisição não pode vir comprimido";
+
+pub const MISSING: &str = "Campo obrigatório";
+pub const STRING_TYPE: &str = "Deve ser um texto";
+pub const BOOL_TYPE: &str = "Deve ser true ou false";
+pub const BOOL_PARSING: &str = "Não é um booleano válido: use true ou false";
+pub const INT_PARSING: &str = "Não é um número inteiro válido";
+pub const UUID_TYPE: &str = "Deve ser um texto com um UUID";
+pub const UUID_PARSING: &str = "Não é um UUID válido";
+pub const OBJECT_TYPE: &str = "Deve ser um objeto JSON";
+pub const JSON_INVALID: &str = "JSON inválido";
+
+/// What a value broke, in words.
+pub fn violation(violation: Violation) -> String {
+    match violation {
+        Violation::TooShort { min: 1 } => "Deve ter no mínimo 1 caractere".to_owned(),
+        Violation::TooShort { min } => format!("Deve ter no mínimo {min} caracteres"),
+        Violation::TooLong { max } => format!("Deve ter no máximo {max} caracteres"),
+        Violation::TooManyBytes { max } => format!("Deve ter no máximo {max} bytes"),
+        Violation::ContainsNul => "Não pode conter o caractere NUL".to_owned(),
+        Violation::LessThan { min } => format!("Deve ser maior ou igual a {min}"),
+        Violation::GreaterThan { max } => format!("Deve ser menor ou igual a {max}"),
+        Violation::NotAGuid => UUID_PARSING.to_owned(),
+        Violation::UnknownProjeto => "Projeto não encontrado".to_owned(),
+    }
+}
+
+/// That no resource has that id.
+pub fn not_found(resource: Resource, id: Uuid) -> String {
+    let (name, ending) = match resource {
+        Resource::Atividade => ("Atividade", "a"),
+        Resource::Projeto => ("Projeto", "o"),
+    };
+    format!("{name} com ID {id} não encontrad{ending}")
+}
+
+/// Why the state of things forbids it.
+pub const fn conflict(conflict: Conflict) -> &'static str {
+    match conflict {
+        Conflict::ProjetoComAtividades => "O projeto possui atividades e não pode ser excluído",
+        Conflict::ProjetoDoAzure => "O projeto pertence ao Azure DevOps e não pode ser alterado aqui",
+        Conflict::SemOrganizacao => "A integração com o Azure DevOps não está configurada neste servidor",
+    }
+}
+
+/// That a service cannot be reached.
+pub const fn unavailable(service: Service) -> &'static str {
+    match service {
+        Service::Database => "Banco de dados indisponível no momento; tente novamente em instantes",
+        Service::AzureDevOps => "Azure DevOps indisponível no momento; tente novamente em instantes",
+    }
+}
+
+/// That a service took too long.
+pub const fn timed_out(service: Service) -> &'static str {
+    match service {
+        Service::Database => "O banco de dados não respondeu a tempo",
+        Service::AzureDevOps => "O Azure DevOps não respondeu a tempo",
+    }
+}
+
+/// That a service answered with an error.
+pub const fn bad_upstream(service: Service) -> &'static str {
+    match service {
+        Service::Database => "O banco de dados respondeu com um erro",
+        Service::AzureDevOps => "O Azure DevOps respondeu com um erro",
+    }
+}
+
+/// What a synchronisation did.
+pub fn synchronised(summary: SyncSummary) -> String {
+    let SyncSummary { synced, created, updated, removed } = summary;
+    let noun = if synced == 1 { "projeto sincronizado" } else { "projetos sincronizados" };
+    format!("{synced} {noun}: novos {created}, alterados {updated}, removidos {removed}")
+}
+
+/// What a status says when nothing more is known.
+pub fn status(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "A requisição não pode ser lida",
+        StatusCode::UNAUTHORIZED => CREDENTIAL_REJECTED,
+        StatusCode::FORBIDDEN => FORBIDDEN,
+        StatusCode::NOT_FOUND => "Recurso não encontrado",
+        StatusCode::METHOD_NOT_ALLOWED => "Método não permitido",
+        StatusCode::NOT_ACCEPTABLE => "Representação não disponível",
+        StatusCode::PAYLOAD_TOO_LARGE => BODY_TOO_LARGE,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => NOT_JSON,
+        StatusCode::TOO_MANY_REQUESTS => "Requisições demais; tente novamente em instantes",
+        StatusCode::SERVICE_UNAVAILABLE => "Serviço indisponível no momento; tente novamente em instantes",
+        other if other.is_client_error() => "Requisição inválida",
+        _ => INTERNAL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn not_found_agrees_in_gender() {
+        assert_eq!(
+            not_found(Resource::Atividade, Uuid::nil()),
+            "Atividade com ID 00000000-0000-0000-0000-000000000000 não encontrada"
+        );
+        assert_eq!(
+            not_found(Resource::Projeto, Uuid::nil()),
+            "Projeto com ID 00000000-0000-0000-0000-000000000000 não encontrado"
+        );
+    }
+}

@@ -1,0 +1,16 @@
+//! The real `App` over mocked ports: statuses, headers, the shape of every answer.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, in its tools as well"
+)]
+
+mod atividades;
+mod authentication;
+mod habits;
+mod integracao;
+mod openapi;
+mod projetos;
+mod support;
+mod validation;

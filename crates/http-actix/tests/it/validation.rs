@@ -1,0 +1,150 @@
+use actix_web::test::TestRequest;
+use domain::testing::{atividade_id, projeto_id};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, World};
+
+async fn post(body: impl Into<Vec<u8>>) -> Answer {
+    let request = TestRequest::post().uri("/api/v1/atividades").insert_header(("content-type", "application/json"));
+    World::new().answer(request.set_payload(body.into())).await
+}
+
+fn faults(expected: &[(&str, Value)]) -> Vec<(String, Value)> {
+    expected.iter().map(|(code, loc)| ((*code).to_owned(), loc.clone())).collect()
+}
+
+#[actix_web::test]
+async fn every_fault_of_a_body_comes_at_once_in_the_order_of_the_fields() {
+    let answer = post(r#"{"ativo":"true","descricao":1,"nome":" \t"}"#).await;
+
+    let expected = [
+        ("string_too_short", json!(["body", "nome"])),
+        ("string_type", json!(["body", "descricao"])),
+        ("bool_type", json!(["body", "ativo"])),
+        ("missing", json!(["body", "id_projeto"])),
+    ];
+    assert_eq!(answer.faults(), faults(&expected));
+    assert_eq!(answer.json()["detail"][0]["ctx"], json!({"min_length": 1}));
+    assert_eq!(answer.json()["detail"][1].get("ctx"), None);
+    assert_eq!(
+        answer.json()["message"],
+        "nome: Deve ter no mínimo 1 caractere; descricao: Deve ser um texto; \
+         ativo: Deve ser true ou false; id_projeto: Campo obrigatório"
+    );
+}
+
+#[actix_web::test]
+async fn path_and_body_fail_together() {
+    let request = TestRequest::put().uri("/api/v1/atividades/1").set_json(json!({"nome": null, "ativo": null}));
+
+    let answer = World::new().answer(request).await;
+
+    let expected = [
+        ("uuid_parsing", json!(["path", "id"])),
+        ("string_type", json!(["body", "nome"])),
+        ("bool_type", json!(["body", "ativo"])),
+    ];
+    assert_eq!(answer.faults(), faults(&expected));
+}
+
+#[actix_web::test]
+async fn each_value_has_its_fault() {
+    let cases = [
+        (json!({"nome": "é".repeat(256)}), "string_too_long", "nome"),
+        (json!({"nome": "a\0"}), "value_error", "nome"),
+        (json!({"nome": ["a"]}), "string_type", "nome"),
+        (json!({"nome": 123_456_789_012_345_678_901_234_567_890_f64}), "string_type", "nome"),
+        (json!({"descricao": "é".repeat(32 * 1024) + "a"}), "string_too_long", "descricao"),
+        (json!({"ativo": null}), "bool_type", "ativo"),
+        (json!({"ativo": 1}), "bool_type", "ativo"),
+        (json!({"id_projeto": "1"}), "uuid_parsing", "id_projeto"),
+        (json!({"id_projeto": 1}), "uuid_type", "id_projeto"),
+        (json!({"id_projeto": null}), "uuid_type", "id_projeto"),
+    ];
+    for (change, code, field) in cases {
+        let mut body = json!({"nome": "A", "id_projeto": projeto_id().0});
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+
+        assert_eq!(post(body.to_string()).await.faults(), faults(&[(code, json!(["body", field]))]), "{change}");
+    }
+}
+
+#[actix_web::test]
+async fn a_body_that_is_no_object_is_one_fault() {
+    let cases: [(&[u8], &str, Value); 9] = [
+        (b"", "missing", json!(["body"])),
+        (b" ", "missing", json!(["body"])),
+        (b"null", "missing", json!(["body"])),
+        (b"[]", "model_attributes_type", json!(["body"])),
+        (b"\"a\"", "model_attributes_type", json!(["body"])),
+        (b"{\"nome\": }", "json_invalid", json!(["body", 9])),
+        (b"{\"nome\": \"\\ud800\"}", "json_invalid", json!(["body", 16])),
+        (b"{\"nome\": \"\xff\"}", "json_invalid", json!(["body", 10])),
+        (b"{\"nome\": 1e999}", "json_invalid", json!(["body", 13])),
+    ];
+    for (body, code, loc) in cases {
+        assert_eq!(post(body).await.faults(), faults(&[(code, loc)]), "{:?}", String::from_utf8_lossy(body));
+    }
+    let deep = "[".repeat(100_000);
+    assert_eq!(post(deep).await.faults()[0].0, "json_invalid");
+}
+
+#[actix_web::test]
+async fn every_fault_of_a_query_comes_at_once() {
+    let uri = "/api/v1/atividades?limit=1001&skip=-1&id_projeto=x&ativo=talvez";
+
+    let answer = World::new().answer(TestRequest::get().uri(uri)).await;
+
+    let expected = [
+        ("greater_than_equal", json!(["query", "skip"])),
+        ("less_than_equal", json!(["query", "limit"])),
+        ("bool_parsing", json!(["query", "ativo"])),
+        ("uuid_parsing", json!(["query", "id_projeto"])),
+    ];
+    assert_eq!(answer.faults(), faults(&expected));
+    assert_eq!(answer.json()["detail"][0]["ctx"], json!({"ge": 0}));
+    assert_eq!(answer.json()["detail"][1]["ctx"], json!({"le": 1000}));
+}
+
+#[actix_web::test]
+async fn integers_of_a_query_are_integers_of_64_bits() {
+    for value in ["", "a", "1.5", "9223372036854775808", "-9223372036854775809", "0x10", "%FF"] {
+        let uri = format!("/api/v1/atividades?skip={value}");
+
+        let answer = World::new().answer(TestRequest::get().uri(&uri)).await;
+
+        assert_eq!(answer.faults(), faults(&[("int_parsing", json!(["query", "skip"]))]), "{value:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_bad_id_is_a_fault_of_the_path() {
+    for path in ["atividades", "projetos"] {
+        for request in [TestRequest::get(), TestRequest::delete()] {
+            let answer = World::new().answer(request.uri(&format!("/api/v1/{path}/1"))).await;
+
+            assert_eq!(answer.faults(), faults(&[("uuid_parsing", json!(["path", "id"]))]));
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_body_must_be_json_uncompressed_and_at_most_1_mib() {
+    let uri = format!("/api/v1/atividades/{}", atividade_id().0);
+    let cases = [
+        (vec![("content-type", "text/plain")], 2, 415),
+        (vec![("content-type", "application/x-www-form-urlencoded")], 2, 415),
+        (vec![("content-type", "application/json"), ("content-encoding", "gzip")], 2, 415),
+        (vec![("content-type", "application/json")], 1024 * 1024 + 1, 413),
+    ];
+    for (headers, size, status) in cases {
+        let mut request = TestRequest::put().uri(&uri).set_payload(vec![b' '; size]);
+        for header in headers {
+            request = request.insert_header(header);
+        }
+
+        assert_eq!(World::new().answer(request).await.error().0, status);
+    }
+    let largest = TestRequest::put().uri(&uri).set_payload(vec![b' '; 1024 * 1024]);
+    assert_eq!(World::new().answer(largest).await.faults(), faults(&[("missing", json!(["body"]))]));
+}
