@@ -1,7 +1,6 @@
 //! A private PostgreSQL cluster for tests, run by `tests/postgres.sh`.
 //!
 //! The script lives as long as a pipe that this process holds, so the cluster ends with the test, however that ends.
-#![allow(clippy::expect_used, clippy::panic, reason = "a tool of tests fails by a panic, as every test does")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;

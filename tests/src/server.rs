@@ -1,1 +1,283 @@
-//! The real server, started as a process.
+//! The real binary `aponta`, run to its end or started as a server.
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::client::Api;
+use crate::postgres::{Cluster, Database};
+
+/// How long a server may take to say where it listens, on a busy machine.
+const START: Duration = Duration::from_secs(60);
+
+/// An empty directory that is removed at the end.
+pub struct Directory(PathBuf);
+
+impl Directory {
+    /// A new one.
+    #[must_use]
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("aponta-e2e-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Whatever is left of it is in the system's directory for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A call of the binary: its arguments and an environment that has nothing but what a test puts there. It runs in an
+/// empty directory, which is also its home.
+pub struct Program {
+    command: Command,
+    directory: Arc<Directory>,
+}
+
+impl Program {
+    /// `aponta` with `arguments`.
+    #[must_use]
+    pub fn new(arguments: &[&str]) -> Self {
+        let directory = Arc::new(Directory::new());
+        let mut command = Command::new(binary());
+        command.args(arguments).env_clear().env("HOME", directory.path()).current_dir(directory.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command, directory }
+    }
+
+    /// `aponta serve` on `database`, on a free port of loopback, without authentication.
+    #[must_use]
+    pub fn serve(database: &Database<'_>) -> Self {
+        Self::new(&["serve"]).development().env("DATABASE_URL", database.url())
+    }
+
+    /// Settings that let a server run in a test.
+    #[must_use]
+    pub fn development(self) -> Self {
+        let settings =
+            [("ENVIRONMENT", "development"), ("AUTH_ENABLED", "false"), ("API_HOST", "127.0.0.1"), ("API_PORT", "0")];
+        settings.into_iter().fold(self, |program, (name, value)| program.env(name, value))
+    }
+
+    /// With a variable in its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Runs it to its end.
+    #[must_use]
+    pub fn run(mut self) -> Finished {
+        Finished(self.command.output().expect("the binary can be started"))
+    }
+
+    /// Starts it as a server and waits until it says where it listens.
+    #[must_use]
+    pub fn start(self) -> Server {
+        let server = self.spawn();
+        let _ = server.wait_for_address();
+        server
+    }
+
+    /// Starts it as a server and does not wait.
+    #[must_use]
+    pub fn spawn(mut self) -> Server {
+        let mut child = self.command.spawn().expect("the binary can be started");
+        let log = Arc::new(Log::default());
+        log.follow(child.stdout.take().unwrap());
+        log.follow(child.stderr.take().unwrap());
+        Server { child, log, _directory: self.directory }
+    }
+}
+
+/// What a call of the binary printed, and how it ended.
+pub struct Finished(Output);
+
+impl Finished {
+    /// The exit code.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        self.0.status.code().expect("it ended by itself")
+    }
+
+    /// What it printed.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        String::from_utf8(self.0.stdout.clone()).unwrap()
+    }
+
+    /// What it complained about.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        String::from_utf8(self.0.stderr.clone()).unwrap()
+    }
+}
+
+/// A running server. It is killed when it is dropped.
+pub struct Server {
+    child: Child,
+    log: Arc<Log>,
+    _directory: Arc<Directory>,
+}
+
+impl Server {
+    /// A client of it.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        Api::new(&self.wait_for_address())
+    }
+
+    /// `http://` and where it listens.
+    #[must_use]
+    pub fn wait_for_address(&self) -> String {
+        self.log.wait_for(START, |log| {
+            let after = log.split("listening on ").nth(1)?;
+            // Whole lines only: the rest of this one may still be on its way.
+            let line = after.split_once('\n')?.0;
+            Some(line.split([' ', '"']).next()?.to_owned())
+        })
+    }
+
+    /// Waits until it has logged `text`.
+    pub fn wait_for_log(&self, text: &str) {
+        self.log.wait_for(START, |log| log.contains(text).then_some(()));
+    }
+
+    /// All that it has printed so far, on both streams.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.text().clone()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to stop, as an orchestrator does.
+    pub fn terminate(&self) {
+        let killed = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// Ends it without a warning.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        let status = self.wait();
+        assert_eq!(status.signal(), Some(9));
+    }
+
+    /// How it ended, once it has.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the server\n{}---", self.log());
+        }
+    }
+}
+
+/// A server on a database of its own.
+pub struct Aponta {
+    /// A client of the server.
+    pub api: Api,
+    /// The server.
+    pub server: Server,
+    /// Its database.
+    pub database: Database<'static>,
+}
+
+impl Aponta {
+    /// `aponta serve` on an empty database of the shared cluster, without authentication.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(|program| program)
+    }
+
+    /// The same, with other settings.
+    #[must_use]
+    pub fn start_with(settings: impl FnOnce(Program) -> Program) -> Self {
+        let database = Cluster::shared().create_database();
+        let server = settings(Program::serve(&database)).start();
+        Self { api: server.api(), server, database }
+    }
+}
+
+#[derive(Default)]
+struct Log {
+    text: Mutex<String>,
+    grown: Condvar,
+}
+
+impl Log {
+    fn text(&self) -> MutexGuard<'_, String> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn follow(self: &Arc<Self>, stream: impl Read + Send + 'static) {
+        let log = Arc::clone(self);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                log.text().push_str(&(line + "\n"));
+                log.grown.notify_all();
+            }
+        });
+    }
+
+    fn wait_for<T>(&self, patience: Duration, find: impl Fn(&str) -> Option<T>) -> T {
+        let give_up = Instant::now() + patience;
+        let mut text = self.text();
+        loop {
+            if let Some(found) = find(&text) {
+                return found;
+            }
+            let left = give_up.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "the server did not log what was waited for:\n{text}");
+            text = self.grown.wait_timeout(text, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// The binary of this build: beside the test programs' directory, or where `APONTA_BIN` says.
+fn binary() -> PathBuf {
+    let path = std::env::var_os("APONTA_BIN")
+        .map_or_else(|| std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("aponta"), PathBuf::from);
+    assert!(path.exists(), "{} is missing: `cargo build -p http-actix` makes it", path.display());
+    path
+}

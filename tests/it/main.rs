@@ -1,0 +1,13 @@
+//! The product: the real binary on a real PostgreSQL, spoken to over HTTP.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, in its tools as well"
+)]
+
+mod architecture;
+mod azure;
+mod contract;
+mod operation;
+mod persistence;
