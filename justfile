@@ -1,0 +1,33 @@
+# Shortcuts; CONTRIBUTING.md has the commands for those who have no `just`.
+
+# List them
+default:
+    @just --list
+
+# Try the service: embedded database, sample data
+dev *arguments:
+    cargo run -- dev {{arguments}}
+
+# Every test, or those whose names contain a word
+test *words:
+    ./tests/run.sh {{words}}
+
+# The rules alone, in milliseconds
+domain:
+    cargo test -p domain
+
+# Everything that CI checks
+check:
+    .ci/run
+
+fmt:
+    cargo fmt --all
+
+clippy:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --open
+
+deny:
+    cargo deny check bans licenses sources
