@@ -16,13 +16,17 @@ pub enum Format {
     Json,
 }
 
-/// Reads a filter: a level, or `target=level` pairs separated by commas.
+/// The crates of this service, whose details `debug` shows.
+const OURS: &str = "adapters_azure=debug,adapters_postgres=debug,aponta=debug,http_actix=debug,sqlx::query=debug";
+
+/// Reads a filter: a level, or `target=level` pairs separated by commas; with `debug` our own crates say more.
 ///
 /// # Errors
 /// When it is no filter.
-pub fn filter(text: &str) -> Result<EnvFilter, ParseError> {
+pub fn filter(text: &str, debug: bool) -> Result<EnvFilter, ParseError> {
+    let ours = if debug { OURS } else { "" };
     // sqlx passes on every notice of the server as information; a migration alone has a handful.
-    EnvFilter::builder().parse(format!("sqlx::postgres::notice=warn,{text}"))
+    EnvFilter::builder().parse(format!("sqlx::postgres::notice=warn,{ours},{text}"))
 }
 
 /// Starts logging what `filter` lets through.

@@ -55,7 +55,7 @@ struct Needs {
 
 impl Needs {
     fn of(settings: &Settings) -> Result<Self, Vec<SettingFault>> {
-        let filter = logging::filter(&settings.log).map_err(|reason| {
+        let filter = logging::filter(&settings.log, settings.debug).map_err(|reason| {
             vec![SettingFault::value("LOG", &settings.log, format!("is not a filter for log lines: {reason}"))]
         });
         match (filter, database::config(settings), azure::config(settings)) {

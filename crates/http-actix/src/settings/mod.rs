@@ -46,8 +46,6 @@ pub struct Settings {
     pub auth_cache_ttl: Duration,
     /// `AZURE_DEVOPS_…`.
     pub azure: AzureSettings,
-    /// `SYNC_INTERVAL`; `None` when nothing is scheduled.
-    pub sync_interval: Option<Duration>,
     /// `CORS_ORIGINS`.
     pub cors_origins: Vec<OriginPattern>,
     /// What `aponta config` prints: every setting as `NAME=value  # source`, secrets masked.
@@ -129,7 +127,6 @@ impl Settings {
         let auth_enabled = reader.flag("AUTH_ENABLED")?;
         let auth_cache_ttl = reader.number("AUTH_CACHE_TTL", 0..=86_400)?;
         let azure = AzureSettings::read(reader)?;
-        let sync_interval = reader.number("SYNC_INTERVAL", 0..=604_800)?;
         let cors_origins = reader.list("CORS_ORIGINS", OriginPattern::ALLOWED, |text| text.parse().ok());
         Some(Self {
             environment,
@@ -140,7 +137,6 @@ impl Settings {
             auth_enabled,
             auth_cache_ttl: Duration::from_secs(auth_cache_ttl),
             azure,
-            sync_interval: Some(Duration::from_secs(sync_interval)).filter(|interval| !interval.is_zero()),
             cors_origins,
             lines: reader.lines(),
         })
@@ -155,9 +151,6 @@ impl Settings {
         }
         if production && self.debug {
             reader.fault(SettingFault::value("API_DEBUG", "true", REFUSED));
-        }
-        if self.sync_interval.is_some() && (self.azure.org_url.is_none() || self.azure.pat.is_none()) {
-            reader.fault(SettingFault::new("SYNC_INTERVAL", "needs AZURE_DEVOPS_ORG_URL and AZURE_DEVOPS_PAT"));
         }
     }
 }

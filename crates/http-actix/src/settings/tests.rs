@@ -47,7 +47,7 @@ fn nothing_set_means_the_safe_defaults() {
     assert_eq!((settings.debug, settings.auth_enabled), (false, true));
     assert_eq!((settings.log.as_str(), settings.database.schema.as_str()), ("info", "api_aponta"));
     assert_eq!(settings.database.pool_size, 10);
-    assert_eq!((settings.auth_cache_ttl, settings.sync_interval), (Duration::from_mins(1), None));
+    assert_eq!(settings.auth_cache_ttl, Duration::from_mins(1));
     assert_eq!(settings.azure.profile_url, "https://app.vssps.visualstudio.com");
     assert!(settings.azure.org_url.is_none() && settings.azure.pat.is_none() && settings.azure.app_keys.is_none());
     assert!(settings.cors_origins.is_empty());
@@ -84,7 +84,6 @@ fn every_setting_of_the_table_is_read() {
         ("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/other"),
         ("AZURE_DEVOPS_PAT", "other"),
         ("AZURE_DEVOPS_PROFILE_URL", "https://other.example.org"),
-        ("SYNC_INTERVAL", "5"),
         ("CORS_ORIGINS", "https://other.example.org"),
     ];
     let whole = |variables: &[(&str, &str)]| {
@@ -125,8 +124,6 @@ fn wrong_values_are_named_with_what_is_allowed() {
         ("DATABASE_POOL_SIZE", "1001", r#"DATABASE_POOL_SIZE: "1001" is not a whole number from 1 to 1000"#),
         ("AUTH_CACHE_TTL", "60s", r#"AUTH_CACHE_TTL: "60s" is not a whole number from 0 to 86400"#),
         ("AUTH_CACHE_TTL", "86401", r#"AUTH_CACHE_TTL: "86401" is not a whole number from 0 to 86400"#),
-        ("SYNC_INTERVAL", "1.5", r#"SYNC_INTERVAL: "1.5" is not a whole number from 0 to 604800"#),
-        ("SYNC_INTERVAL", "9", "SYNC_INTERVAL: needs AZURE_DEVOPS_ORG_URL and AZURE_DEVOPS_PAT"),
         ("DATABASE_URL", "mysql://u:hunter2@h/d", "DATABASE_URL: does not begin with postgresql://"),
         ("AZURE_DEVOPS_PAT", "hunter2 ", "AZURE_DEVOPS_PAT: must be a token without white space"),
     ];

@@ -12,5 +12,6 @@ mod habits;
 mod integracao;
 mod openapi;
 mod projetos;
+mod readme;
 mod support;
 mod validation;
