@@ -1,6 +1,7 @@
 //! Databases for the tests.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use adapters_postgres::{
     Config, PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository, PostgresReadiness, SchemaName,
@@ -60,7 +61,9 @@ pub async fn until_blocked(database: &Database<'_>, connections: u32, moment: &s
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
          AND interval '{moment}' < clock_timestamp() - query_start"
     );
+    let started = Instant::now();
     while database.query(&blocked) != connections.to_string() {
+        assert!(started.elapsed() < Duration::from_secs(10), "never were {connections} connections blocked");
         tokio::task::yield_now().await;
     }
 }

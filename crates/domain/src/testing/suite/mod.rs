@@ -113,6 +113,7 @@ macro_rules! repository_suite {
             synchronize_takes_a_thousand_projetos,
             synchronize_moves_atualizado_em_on_when_the_clock_is_behind,
             synchronize_side_by_side_takes_turns,
+            synchronize_side_by_side_ends_as_one_of_them,
             store_remote_creates_and_follows,
             store_remote_writes_nothing_when_nothing_differs,
             store_remote_leaves_the_others_alone,

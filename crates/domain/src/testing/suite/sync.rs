@@ -206,6 +206,27 @@ pub async fn synchronize_side_by_side_takes_turns(db: &Repositories) {
     assert!(all(db).await.into_iter().eq(forwards.iter().map(|remote| kept(remote, 0))));
 }
 
+/// Calls with lists that exclude each other end as the last one wants it, and not as a mixture of them.
+pub async fn synchronize_side_by_side_ends_as_one_of_them(db: &Repositories) {
+    let low = |nome: &str| (1..=150).map(|n| remote_projeto(n, nome)).collect::<Vec<_>>();
+    let high = |nome: &str| (151..=300).map(|n| remote_projeto(n, nome)).collect::<Vec<_>>();
+    synchronize(db, &[low("Projeto"), high("Projeto")].concat(), 0).await;
+
+    for round in 1..=3 {
+        let lists = [low("A"), high("B"), low("C"), high("D")];
+        let calls = lists.map(|remote| db.projetos.synchronize(remote, later(round)));
+        for summary in side_by_side(calls.into()).await {
+            assert_eq!(summary.unwrap().synced, 150);
+        }
+
+        let end = all(db).await;
+        let mut listed: Vec<_> = end.iter().filter(|p| p.estado.as_deref() != Some(RemoteProjeto::DELETED)).collect();
+        assert_eq!((end.len(), listed.len()), (300, 150), "round {round}");
+        listed.dedup_by_key(|p| &p.nome);
+        assert_eq!(listed.len(), 1, "round {round} ends as a mixture");
+    }
+}
+
 /// One project is taken over as `synchronize` does it: created, then changed, also back from `deleted`.
 pub async fn store_remote_creates_and_follows(db: &Repositories) {
     for remote in two() {
