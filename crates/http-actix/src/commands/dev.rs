@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use adapters_sqlite::{SqliteAtividadeRepository, SqliteDatabase, SqliteProjetoRepository, SqliteReadiness};
 use clap::Args;
+use etcetera::BaseStrategy;
 use http_actix::{AppState, DevelopmentIdentity, NoOrganisation, Ports, ServiceInfo, SystemClock};
 use tracing_subscriber::EnvFilter;
 
@@ -33,8 +34,9 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     logging::start(EnvFilter::new("warn,http_actix=info"), Format::Text);
     let directory = match options.data {
         Some(directory) => directory,
-        None => dirs::data_dir()
-            .ok_or_else(|| Failure::new("there is no data directory for this user; name one with --data DIR"))?
+        None => etcetera::choose_base_strategy()
+            .map_err(|_| Failure::new("there is no data directory for this user; name one with --data DIR"))?
+            .data_dir()
             .join("aponta"),
     };
     let database = SqliteDatabase::open(&directory).await.map_err(Failure::new)?;
