@@ -33,7 +33,6 @@ impl Api {
     }
 
     /// A request that is still to be sent with [`send`].
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base))
     }

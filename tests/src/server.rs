@@ -12,7 +12,7 @@ use crate::client::Api;
 use crate::postgres::{Cluster, Database};
 
 /// How long a server may take to say where it listens, on a busy machine.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// An empty directory that is removed at the end.
 pub struct Directory(PathBuf);
