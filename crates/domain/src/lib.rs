@@ -1,7 +1,7 @@
 //! What API Aponta does, without how: entities, values that cannot be invalid, errors, ports and use cases.
 //!
 //! Nothing here knows HTTP, SQL or Azure DevOps' JSON. A use case is tested with mocked ports in milliseconds
-//! (feature `mocks`, module [`testing`]).
+//! (feature `mocks`, module `testing`).
 
 mod atividade;
 mod error;
