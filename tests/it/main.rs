@@ -9,5 +9,6 @@
 mod architecture;
 mod azure;
 mod contract;
+mod documentation;
 mod operation;
 mod persistence;
