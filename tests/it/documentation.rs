@@ -17,9 +17,10 @@ const VOLATILE: &str = concat!(
     r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
     r"|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)",
     r"|(?m:^date: (.+)$)",
+    r#"|(?m:^etag: "(.+)"$)"#,
 );
-/// The group of [`VOLATILE`] that commands use again.
-const ID: usize = 1;
+/// The groups of [`VOLATILE`] that commands use again.
+const IDS: [usize; 2] = [1, 4];
 
 #[test]
 fn the_readme_tells_the_truth() {
@@ -89,7 +90,7 @@ impl Names {
         let replaced = volatile.replace_all(printed, |found: &Captures<'_>| {
             let (kind, now) = (kind(found), &found[kind(found)]);
             let here = documented.next().filter(|(documented, _)| *documented == kind).map(|(_, name)| name);
-            let name = if kind == ID { self.name(now, here) } else { here };
+            let name = if IDS.contains(&kind) { self.name(now, here) } else { here };
             found[0].replace(now, name.as_deref().unwrap_or(now))
         });
         replaced.into_owned()

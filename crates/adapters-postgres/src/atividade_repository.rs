@@ -99,7 +99,7 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         patch: AtividadePatch,
         now: OffsetDateTime,
     ) -> Result<Option<Atividade>, Error> {
-        let AtividadePatch { nome, descricao, ativo, projeto } = patch;
+        let AtividadePatch { nome, descricao, ativo, projeto, expected } = patch;
         let (key, nome, projeto) = (id.0, nome.map(NomeAtividade::into_string), projeto.map(|projeto| projeto.0));
         let keep_descricao = descricao.is_absent();
         let descricao = descricao.into_value().map(Descricao::into_string);
@@ -120,7 +120,7 @@ impl AtividadeRepository for PostgresAtividadeRepository {
                         SELECT {nome} AS nome, {descricao} AS descricao, {keep_descricao} AS keep_descricao,
                                {ativo} AS ativo, {projeto} AS id_projeto, {now} AS atualizado_em
                     ) novo
-                    WHERE a.id = {key}
+                    WHERE a.id = {key} AND ({expected} IS NULL OR a.atualizado_em = {expected})
                       AND (a.nome <> novo.nome
                            OR (NOT novo.keep_descricao AND a.descricao IS DISTINCT FROM novo.descricao)
                            OR a.ativo <> novo.ativo
@@ -136,19 +136,31 @@ impl AtividadeRepository for PostgresAtividadeRepository {
             .map_err(unknown_projeto)?;
         match changed {
             Some(row) => row.try_into().map(Some),
-            // Nothing differs, or there is none. Or its projeto is so new that the statement could refer to it and not
+            // Nothing differs, or somebody else was faster, or there is none. Or its projeto is so new that the statement could refer to it and not
             // yet read its name.
-            None => self.find(id).await,
+            None => match self.find(id).await? {
+                Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => Err(Error::Changed),
+                found => Ok(found),
+            },
         }
     }
 
-    async fn delete(&self, id: AtividadeId) -> Result<bool, Error> {
-        let id = id.0;
+    async fn delete(&self, id: AtividadeId, expected: Option<OffsetDateTime>) -> Result<bool, Error> {
+        let key = id.0;
         let deleted: Option<DeletedRow> = self
             .0
-            .write(raw_sql!(Postgres, "DELETE FROM atividades WHERE id = {id} RETURNING id"))
+            .write(raw_sql!(
+                Postgres,
+                r#"
+                DELETE FROM atividades
+                WHERE id = {key} AND ({expected} IS NULL OR atualizado_em = {expected}) RETURNING id
+                "#
+            ))
             .await
             .map_err(db_error::from)?;
+        if deleted.is_none() && expected.is_some() && self.find(id).await?.is_some() {
+            return Err(Error::Changed);
+        }
         Ok(deleted.is_some())
     }
 }

@@ -77,7 +77,7 @@ impl ProjetoRepository for PostgresProjetoRepository {
     }
 
     async fn update(&self, id: ProjetoId, patch: ProjetoPatch, now: OffsetDateTime) -> Result<Option<Projeto>, Error> {
-        let ProjetoPatch { nome, descricao } = patch;
+        let ProjetoPatch { nome, descricao, expected } = patch;
         let (key, nome) = (id.0, nome.map(NomeProjeto::into_string));
         let keep_descricao = descricao.is_absent();
         let descricao = descricao.into_value().map(Descricao::into_string);
@@ -96,6 +96,7 @@ impl ProjetoRepository for PostgresProjetoRepository {
                            {now} AS atualizado_em
                 ) novo
                 WHERE p.id = {key} AND p.azure_project_id IS NULL
+                  AND ({expected} IS NULL OR p.atualizado_em = {expected})
                   AND (p.nome <> novo.nome
                        OR (NOT novo.keep_descricao AND p.descricao IS DISTINCT FROM novo.descricao))
                 RETURNING p.id, p.nome, p.descricao, p.azure_project_id, p.url, p.estado, p.sincronizado_em,
@@ -107,14 +108,15 @@ impl ProjetoRepository for PostgresProjetoRepository {
         if let Some(row) = changed {
             return row.try_into().map(Some);
         }
-        // Nothing differs, or it is Azure's, or there is none.
+        // Nothing differs, or it is Azure's, or somebody else was faster, or there is none.
         match self.find(id).await? {
             Some(Projeto { azure_project_id: Some(_), .. }) => Err(Error::Conflict(Conflict::ProjetoDoAzure)),
+            Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => Err(Error::Changed),
             found => Ok(found),
         }
     }
 
-    async fn delete(&self, id: ProjetoId) -> Result<bool, Error> {
+    async fn delete(&self, id: ProjetoId, expected: Option<OffsetDateTime>) -> Result<bool, Error> {
         let id = id.0;
         let found: Option<DeleteRow> = self
             .0
@@ -122,7 +124,10 @@ impl ProjetoRepository for PostgresProjetoRepository {
                 Postgres,
                 r#"
                 WITH deleted AS (
-                    DELETE FROM projetos WHERE id = {id} AND azure_project_id IS NULL RETURNING id
+                    DELETE FROM projetos
+                    WHERE id = {id} AND azure_project_id IS NULL
+                      AND ({expected} IS NULL OR atualizado_em = {expected})
+                    RETURNING id
                 )
                 SELECT azure_project_id IS NOT NULL AS do_azure, EXISTS (SELECT FROM deleted) AS deleted
                 FROM projetos WHERE id = {id}
@@ -135,6 +140,7 @@ impl ProjetoRepository for PostgresProjetoRepository {
             })?;
         match found {
             Some(DeleteRow { do_azure: true, .. }) => Err(Error::Conflict(Conflict::ProjetoDoAzure)),
+            Some(DeleteRow { deleted: false, .. }) if expected.is_some() => Err(Error::Changed),
             Some(DeleteRow { deleted, .. }) => Ok(deleted),
             None => Ok(false),
         }

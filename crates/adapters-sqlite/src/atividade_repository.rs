@@ -97,7 +97,8 @@ impl AtividadeRepository for SqliteAtividadeRepository {
         patch: AtividadePatch,
         now: OffsetDateTime,
     ) -> Result<Option<Atividade>, Error> {
-        let AtividadePatch { nome, descricao, ativo, projeto } = patch;
+        let AtividadePatch { nome, descricao, ativo, projeto, expected } = patch;
+        let version = expected.map(microseconds);
         let (key, now) = (id_text(id.0), microseconds(now));
         let (nome, projeto) = (nome.map(NomeAtividade::into_string), projeto.map(|projeto| id_text(projeto.0)));
         let keep_descricao = descricao.is_absent();
@@ -114,7 +115,7 @@ impl AtividadeRepository for SqliteAtividadeRepository {
                     ativo = coalesce({ativo}, ativo),
                     id_projeto = coalesce({projeto}, id_projeto),
                     atualizado_em = max({now}, atualizado_em + 1)
-                WHERE id = {key}
+                WHERE id = {key} AND ({version} IS NULL OR atualizado_em = {version})
                   AND (nome <> {nome} OR (NOT {keep_descricao} AND descricao IS NOT {descricao})
                        OR ativo <> {ativo} OR id_projeto <> {projeto})
                 RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
@@ -125,15 +126,25 @@ impl AtividadeRepository for SqliteAtividadeRepository {
             .map_err(unknown_projeto)?;
         match changed {
             Some(row) => row.try_into().map(Some),
-            // Nothing differs, or there is none.
-            None => self.find(id).await,
+            // Nothing differs, or somebody else was faster, or there is none.
+            None => match self.find(id).await? {
+                Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => Err(Error::Changed),
+                found => Ok(found),
+            },
         }
     }
 
-    async fn delete(&self, id: AtividadeId) -> Result<bool, Error> {
-        let id = id_text(id.0);
-        let deleted = self.0.run(raw_sql!(Sqlite, "DELETE FROM atividades WHERE id = {id}")).await;
-        Ok(deleted.map_err(db_error::from)?.rows_affected() != 0)
+    async fn delete(&self, id: AtividadeId, expected: Option<OffsetDateTime>) -> Result<bool, Error> {
+        let (key, version) = (id_text(id.0), expected.map(microseconds));
+        let statement = raw_sql!(
+            Sqlite,
+            "DELETE FROM atividades WHERE id = {key} AND ({version} IS NULL OR atualizado_em = {version})"
+        );
+        let deleted = self.0.run(statement).await.map_err(db_error::from)?.rows_affected() != 0;
+        if !deleted && expected.is_some() && self.find(id).await?.is_some() {
+            return Err(Error::Changed);
+        }
+        Ok(deleted)
     }
 }
 

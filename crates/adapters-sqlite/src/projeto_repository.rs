@@ -127,7 +127,8 @@ impl ProjetoRepository for SqliteProjetoRepository {
     }
 
     async fn update(&self, id: ProjetoId, patch: ProjetoPatch, now: OffsetDateTime) -> Result<Option<Projeto>, Error> {
-        let ProjetoPatch { nome, descricao } = patch;
+        let ProjetoPatch { nome, descricao, expected } = patch;
+        let version = expected.map(microseconds);
         let (key, nome, now) = (id_text(id.0), nome.map(NomeProjeto::into_string), microseconds(now));
         let keep_descricao = descricao.is_absent();
         let descricao = descricao.into_value().map(Descricao::into_string);
@@ -142,6 +143,7 @@ impl ProjetoRepository for SqliteProjetoRepository {
                     descricao = CASE WHEN {keep_descricao} THEN descricao ELSE {descricao} END,
                     atualizado_em = max({now}, atualizado_em + 1)
                 WHERE id = {key} AND azure_project_id IS NULL
+                  AND ({version} IS NULL OR atualizado_em = {version})
                   AND (nome <> {nome} OR (NOT {keep_descricao} AND descricao IS NOT {descricao}))
                 RETURNING id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
                 "#
@@ -151,23 +153,33 @@ impl ProjetoRepository for SqliteProjetoRepository {
         if let Some(row) = changed {
             return row.try_into().map(Some);
         }
-        // Nothing differs, or it is Azure's, or there is none.
+        // Nothing differs, or it is Azure's, or somebody else was faster, or there is none.
         match self.find(id).await? {
             Some(Projeto { azure_project_id: Some(_), .. }) => Err(Error::Conflict(Conflict::ProjetoDoAzure)),
+            Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => Err(Error::Changed),
             found => Ok(found),
         }
     }
 
-    async fn delete(&self, id: ProjetoId) -> Result<bool, Error> {
-        let key = id_text(id.0);
-        let deleted =
-            self.0.run(raw_sql!(Sqlite, "DELETE FROM projetos WHERE id = {key} AND azure_project_id IS NULL")).await;
+    async fn delete(&self, id: ProjetoId, expected: Option<OffsetDateTime>) -> Result<bool, Error> {
+        let (key, version) = (id_text(id.0), expected.map(microseconds));
+        let deleted = self
+            .0
+            .run(raw_sql!(
+                Sqlite,
+                r#"
+                DELETE FROM projetos
+                WHERE id = {key} AND azure_project_id IS NULL AND ({version} IS NULL OR atualizado_em = {version})
+                "#
+            ))
+            .await;
         let in_use = Error::Conflict(Conflict::ProjetoComAtividades);
         if deleted.map_err(|error| db_error::on_foreign_key(error, in_use))?.rows_affected() != 0 {
             return Ok(true);
         }
         match self.find(id).await? {
-            Some(_) => Err(Error::Conflict(Conflict::ProjetoDoAzure)),
+            Some(Projeto { azure_project_id: Some(_), .. }) => Err(Error::Conflict(Conflict::ProjetoDoAzure)),
+            Some(_) => Err(Error::Changed),
             None => Ok(false),
         }
     }

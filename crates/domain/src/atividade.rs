@@ -119,6 +119,8 @@ pub struct AtividadePatch {
     pub ativo: Option<bool>,
     /// Another projeto.
     pub projeto: Option<ProjetoRef>,
+    /// Only while `atualizado_em` still is this.
+    pub expected: Option<OffsetDateTime>,
 }
 
 /// Which atividades to list.

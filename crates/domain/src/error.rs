@@ -26,6 +26,9 @@ pub enum Error {
     /// The state of things forbids it.
     #[error("conflict: {0:?}")]
     Conflict(Conflict),
+    /// Somebody else changed it since the caller saw it.
+    #[error("changed in the meantime")]
+    Changed,
     /// The request carries no credential.
     #[error("no credential")]
     CredentialMissing,

@@ -40,7 +40,8 @@ pub trait AtividadeRepository: Send + Sync {
     /// every change shows. When no value differs from what is stored, nothing is written and `atualizado_em` stays.
     ///
     /// # Errors
-    /// `Invalid` with `UnknownProjeto` on `id_projeto` when the atividade exists and no projeto has that id.
+    /// `Invalid` with `UnknownProjeto` on `id_projeto` when the atividade exists and no projeto has that id; `Changed`
+    /// when it exists and `atualizado_em` is not what the patch expects.
     async fn update(
         &self,
         id: AtividadeId,
@@ -51,8 +52,8 @@ pub trait AtividadeRepository: Send + Sync {
     /// Deletes it for good and answers whether it was there.
     ///
     /// # Errors
-    /// See the trait.
-    async fn delete(&self, id: AtividadeId) -> Result<bool, Error>;
+    /// `Changed` when it exists and `atualizado_em` is not `expected`.
+    async fn delete(&self, id: AtividadeId, expected: Option<OffsetDateTime>) -> Result<bool, Error>;
 }
 
 /// Where projetos are kept. Each method is one transaction: it happens wholly or not at all.
@@ -83,15 +84,16 @@ pub trait ProjetoRepository: Send + Sync {
     /// `atualizado_em` follows the rule of [`AtividadeRepository::update`].
     ///
     /// # Errors
-    /// `Conflict` with `ProjetoDoAzure` when Azure DevOps owns it, whatever the patch says.
+    /// `Conflict` with `ProjetoDoAzure` when Azure DevOps owns it, whatever the patch says; `Changed` when
+    /// `atualizado_em` is not what the patch expects.
     async fn update(&self, id: ProjetoId, patch: ProjetoPatch, now: OffsetDateTime) -> Result<Option<Projeto>, Error>;
 
     /// Deletes it for good and answers whether it was there.
     ///
     /// # Errors
     /// `Conflict` with `ProjetoDoAzure` when Azure DevOps owns it, with `ProjetoComAtividades` when an atividade
-    /// belongs to it.
-    async fn delete(&self, id: ProjetoId) -> Result<bool, Error>;
+    /// belongs to it; `Changed` when `atualizado_em` is not `expected`.
+    async fn delete(&self, id: ProjetoId, expected: Option<OffsetDateTime>) -> Result<bool, Error>;
 
     /// Takes over everything that Azure DevOps lists, at once.
     ///

@@ -134,6 +134,8 @@ pub struct ProjetoPatch {
     pub nome: Option<NomeProjeto>,
     /// A new description, or none any more.
     pub descricao: Patch<Descricao>,
+    /// Only while `atualizado_em` still is this.
+    pub expected: Option<OffsetDateTime>,
 }
 
 /// A project as Azure DevOps reports it.

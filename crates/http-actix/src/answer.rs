@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use actix_web::body::BoxBody;
-use actix_web::http::header::LOCATION;
+use actix_web::http::Method;
+use actix_web::http::header::{ETag, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder, ResponseError};
 use apistos::ApiComponent;
 use apistos::paths::{MediaType, Response, Responses};
@@ -12,6 +13,7 @@ use schemars::schema::Schema;
 use serde::Serialize;
 
 use crate::api_error::ApiError;
+use crate::conditional;
 
 /// The media type of every answer.
 pub const JSON: &str = "application/json; charset=utf-8";
@@ -66,6 +68,43 @@ impl<T: ApiComponent> ApiComponent for Found<T> {
     }
 }
 
+/// 200 with one thing, which has a tag; 304 when the client has just that.
+pub struct Single<T>(pub T);
+
+impl<T: Serialize> Responder for Single<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        tagged(HttpResponse::Ok(), request, &self.0)
+    }
+}
+
+impl<T: ApiComponent> ApiComponent for Single<T> {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        T::child_schemas()
+    }
+
+    fn raw_schema() -> Option<ReferenceOr<Schema>> {
+        T::raw_schema()
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        T::schema()
+    }
+}
+
+fn tagged(mut answer: HttpResponseBuilder, request: &HttpRequest, value: &impl Serialize) -> HttpResponse {
+    let body = match serde_json::to_vec(value) {
+        Ok(body) => body,
+        Err(error) => return ApiError::Domain(domain::Error::internal(error)).error_response(),
+    };
+    let tag = conditional::tag(&body);
+    if request.method() == Method::GET && conditional::is_known(request, &tag) {
+        return HttpResponse::NotModified().insert_header(ETag(tag)).finish();
+    }
+    answer.insert_header(ETag(tag)).content_type(JSON).body(body)
+}
+
 /// 201 with the address of what was created, and the thing itself.
 pub struct Created<T> {
     location: String,
@@ -82,10 +121,10 @@ impl<T> Created<T> {
 impl<T: Serialize> Responder for Created<T> {
     type Body = BoxBody;
 
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         let mut answer = HttpResponse::Created();
         answer.insert_header((LOCATION, self.location));
-        json(answer, &self.value)
+        tagged(answer, request, &self.value)
     }
 }
 

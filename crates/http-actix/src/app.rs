@@ -112,6 +112,7 @@ pub fn app(
         .wrap(NormalizePath::trim())
         .wrap(Condition::new(!state.cors_origins.is_empty(), middleware::cors(state.cors_origins.clone())))
         .wrap(from_fn(middleware::around))
+        .wrap(from_fn(middleware::compress))
         .document(openapi::spec())
         .configure(routes::service::routes)
         .service(scope("/api/v1").wrap(from_fn(middleware::authenticate)).configure(routes::api))

@@ -5,6 +5,7 @@ mod answer;
 mod api_error;
 mod app;
 mod clock;
+mod conditional;
 mod development;
 mod docs;
 mod faults;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 pub const CREDENTIAL_MISSING: &str = "Token de autenticação não fornecido";
 pub const CREDENTIAL_REJECTED: &str = "Token inválido ou expirado";
 pub const FORBIDDEN: &str = "Token não possui permissões necessárias";
+pub const CHANGED: &str = "O recurso mudou desde que foi lido; leia-o de novo";
 pub const INTERNAL: &str = "Erro interno";
 pub const UNREADABLE_PATH: &str = "O caminho da requisição não pode ser lido: codificação inválida";
 pub const UNREADABLE_BODY: &str = "O corpo da requisição não pôde ser lido";

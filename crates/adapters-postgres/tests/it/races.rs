@@ -30,7 +30,7 @@ async fn deleting_a_projeto_while_an_atividade_comes_to_it() {
         let atividade = db.atividades.insert(record(elsewhere.id)).await.unwrap();
         let (projetos, atividades, id) = (db.projetos.clone(), db.atividades.clone(), projeto.id);
 
-        let deletion = tokio::spawn(async move { projetos.delete(id).await });
+        let deletion = tokio::spawn(async move { projetos.delete(id, None).await });
         let arrival = tokio::spawn(async move {
             if n % 2 == 0 {
                 return atividades.insert(record(id)).await.map(Some);
@@ -64,7 +64,7 @@ async fn a_local_projeto_with_azures_guid_becomes_azures() {
 
     assert_eq!((summary.created, summary.updated, summary.removed), (0, 1, 0));
     assert_eq!(stored.azure_project_id, Some(remote_projeto(2, "Azure").id));
-    let refused = db.projetos.delete(ProjetoId(remote_projeto(1, "Azure").id.get())).await.unwrap_err();
+    let refused = db.projetos.delete(ProjetoId(remote_projeto(1, "Azure").id.get()), None).await.unwrap_err();
     assert!(matches!(refused, Error::Conflict(Conflict::ProjetoDoAzure)));
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 use crate::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, AzureProjectId,
     Caller, Clock, Conflict, Error, NovaAtividade, Pagina, ProjectDirectory, ProjetoRef, ProjetoRepository, Resource,
@@ -63,7 +65,7 @@ impl Atividades {
     /// Changes the fields that are present.
     ///
     /// # Errors
-    /// `NotFound`; on `id_projeto` those of [`Self::criar`].
+    /// `NotFound`; `Changed` when the patch expects another `atualizado_em`; on `id_projeto` those of [`Self::criar`].
     pub async fn atualizar(&self, caller: &Caller, id: AtividadeId, patch: AtividadePatch) -> Result<Atividade, Error> {
         let updated = match (self.repository.update(id, patch.clone(), self.clock.now()).await, patch.projeto) {
             (Err(unknown), Some(projeto)) if unknown.is_unknown_projeto() => {
@@ -75,12 +77,12 @@ impl Atividades {
         updated?.ok_or_else(|| not_found(id))
     }
 
-    /// Deletes it for good.
+    /// Deletes it for good, where `expected` is given only while `atualizado_em` still is that.
     ///
     /// # Errors
-    /// `NotFound`.
-    pub async fn excluir(&self, id: AtividadeId) -> Result<(), Error> {
-        if self.repository.delete(id).await? { Ok(()) } else { Err(not_found(id)) }
+    /// `NotFound`; `Changed`.
+    pub async fn excluir(&self, id: AtividadeId, expected: Option<OffsetDateTime>) -> Result<(), Error> {
+        if self.repository.delete(id, expected).await? { Ok(()) } else { Err(not_found(id)) }
     }
 
     /// Takes over the projeto that is `unknown` here from Azure DevOps, if it shows the caller such a one.
@@ -220,13 +222,13 @@ mod tests {
         let mut repository = MockAtividadeRepository::new();
         repository.expect_find().returning(|_| Ok(None));
         repository.expect_update().with(eq(atividade_id()), always(), eq(NOW)).returning(|_, _, _| Ok(None));
-        repository.expect_delete().returning(|_| Ok(false));
+        repository.expect_delete().returning(|_, _| Ok(false));
         let atividades = atividades(repository);
 
         let failures = [
             atividades.obter(atividade_id()).await.unwrap_err(),
             atividades.atualizar(&maria(), atividade_id(), AtividadePatch::default()).await.unwrap_err(),
-            atividades.excluir(atividade_id()).await.unwrap_err(),
+            atividades.excluir(atividade_id(), None).await.unwrap_err(),
         ];
 
         for failure in failures {

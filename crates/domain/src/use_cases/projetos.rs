@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 use crate::{
     Caller, Clock, Conflict, Credential, Error, NovoProjeto, ProjectDirectory, Projeto, ProjetoId, ProjetoPatch,
     ProjetoRecord, ProjetoRepository, Resource, Sincronizacao, texto,
@@ -60,17 +62,17 @@ impl Projetos {
     /// Changes the fields that are present.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when Azure DevOps owns it.
+    /// `NotFound`; `Changed` when the patch expects another `atualizado_em`; `Conflict` when Azure DevOps owns it.
     pub async fn atualizar(&self, id: ProjetoId, patch: ProjetoPatch) -> Result<Projeto, Error> {
         self.repository.update(id, patch, self.clock.now()).await?.ok_or_else(|| not_found(id))
     }
 
-    /// Deletes it for good.
+    /// Deletes it for good, where `expected` is given only while `atualizado_em` still is that.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when Azure DevOps owns it or an atividade belongs to it.
-    pub async fn excluir(&self, id: ProjetoId) -> Result<(), Error> {
-        if self.repository.delete(id).await? { Ok(()) } else { Err(not_found(id)) }
+    /// `NotFound`; `Changed`; `Conflict` when Azure DevOps owns it or an atividade belongs to it.
+    pub async fn excluir(&self, id: ProjetoId, expected: Option<OffsetDateTime>) -> Result<(), Error> {
+        if self.repository.delete(id, expected).await? { Ok(()) } else { Err(not_found(id)) }
     }
 
     /// Takes over the projects that Azure DevOps shows the caller: all of them or, when anything fails, none.
@@ -148,9 +150,9 @@ mod tests {
     #[tokio::test]
     async fn excluir_refuses_projeto_with_atividades() {
         let mut repository = MockProjetoRepository::new();
-        repository.expect_delete().returning(|_| Err(Error::Conflict(Conflict::ProjetoComAtividades)));
+        repository.expect_delete().returning(|_, _| Err(Error::Conflict(Conflict::ProjetoComAtividades)));
 
-        let refused = projetos(repository).excluir(projeto_id()).await.unwrap_err();
+        let refused = projetos(repository).excluir(projeto_id(), None).await.unwrap_err();
 
         assert!(matches!(refused, Error::Conflict(Conflict::ProjetoComAtividades)));
     }
@@ -160,13 +162,13 @@ mod tests {
         let mut repository = MockProjetoRepository::new();
         repository.expect_find().returning(|_| Ok(None));
         repository.expect_update().returning(|_, _, _| Ok(None));
-        repository.expect_delete().returning(|_| Ok(false));
+        repository.expect_delete().returning(|_, _| Ok(false));
         let projetos = projetos(repository);
 
         let failures = [
             projetos.obter(projeto_id()).await.unwrap_err(),
             projetos.atualizar(projeto_id(), ProjetoPatch::default()).await.unwrap_err(),
-            projetos.excluir(projeto_id()).await.unwrap_err(),
+            projetos.excluir(projeto_id(), None).await.unwrap_err(),
         ];
 
         for failure in failures {

@@ -12,12 +12,13 @@ use schemars::schema::Schema;
 use super::ApiError;
 
 /// What each status means; an operation names those that it can answer.
-const STATUSES: [(&str, &str); 12] = [
+const STATUSES: [(&str, &str); 13] = [
     ("400", "A requisição não pode ser lida"),
     ("401", "Token ausente, inválido ou expirado"),
     ("403", "O token não possui as permissões necessárias"),
     ("404", "Recurso não encontrado"),
     ("409", "Conflito com o estado atual"),
+    ("412", "O recurso mudou desde que foi lido (If-Match)"),
     ("413", "Corpo maior que 1 MiB"),
     ("415", "O corpo não é JSON"),
     ("422", "Dados inválidos: todas as falhas da requisição de uma vez"),

@@ -13,7 +13,7 @@ const MAX_AGE: usize = 3600;
 
 /// Answers preflights and marks answers for the origins that match one of `patterns`.
 pub fn cors(patterns: Arc<[OriginPattern]>) -> Cors {
-    let exposed = ["location", "retry-after", "x-request-id"].map(HeaderName::from_static);
+    let exposed = ["etag", "link", "location", "retry-after", "x-request-id"].map(HeaderName::from_static);
     Cors::default()
         .allowed_origin_fn(move |origin, _| {
             origin.to_str().is_ok_and(|origin| patterns.iter().any(|pattern| pattern.matches(origin)))

@@ -1,9 +1,12 @@
 //! What happens to every request before and after its handler.
 
 mod authentication;
+mod compression;
 mod cors;
+mod problem;
 mod request;
 
 pub use authentication::{CurrentUser, authenticate};
+pub use compression::compress;
 pub use cors::cors;
 pub use request::around;

@@ -16,6 +16,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::problem;
 use crate::answer::JSON;
 use crate::api_error::{self, ApiError, Refusal};
 use crate::texts;
@@ -33,6 +34,7 @@ pub async fn around(
     let started = Instant::now();
     let id = request_id(request.headers());
     let method = request.method().clone();
+    let problem_at = problem::is_wanted(&request).then(|| request.path().to_owned());
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
     if method == Method::HEAD {
         // A route for GET answers HEAD as well (RFC 9110 §9.3.2); the connection leaves the body out by itself.
@@ -40,26 +42,25 @@ pub async fn around(
     }
     if !is_readable(request.path()) {
         let refusal = ApiError::from(Refusal::Unreadable(texts::UNREADABLE_PATH));
-        let mut answer = request.into_response(refusal.error_response());
-        dress(answer.response_mut(), id);
-        span.in_scope(|| log("unknown", &method, answer.status(), started));
-        return Ok(answer);
+        let refused = dressed(refusal.error_response(), id, problem_at.as_deref());
+        span.in_scope(|| log("unknown", &method, refused.status(), started));
+        return Ok(request.into_response(refused));
     }
     match AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await {
         Ok(Ok(answer)) => {
-            let mut answer = as_json(answer.map_into_boxed_body());
-            dress(answer.response_mut(), id);
-            let route = answer.request().match_pattern();
+            let (request, answer) = answer.into_parts();
+            let answer = dressed(as_json(answer.map_into_boxed_body()), id, problem_at.as_deref());
+            let route = request.match_pattern();
             span.in_scope(|| log(route.as_deref().unwrap_or("unknown"), &method, answer.status(), started));
-            Ok(answer)
+            Ok(ServiceResponse::new(request, answer))
         }
         failed => {
-            let mut answer = match failed {
+            let answer = match failed {
                 Ok(Err(error)) => error.error_response(),
                 // The panic itself is in the log already: its hook wrote it.
                 _ => ApiError::from(Refusal::Internal).error_response(),
             };
-            dress(&mut answer, id);
+            let answer = dressed(answer, id, problem_at.as_deref());
             span.in_scope(|| log("unknown", &method, answer.status(), started));
             Err(InternalError::from_response("interrupted", answer).into())
         }
@@ -87,16 +88,15 @@ fn is_readable(path: &str) -> bool {
 }
 
 /// An error without a JSON body, as the framework answers some, gets one.
-fn as_json(answer: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+fn as_json(answer: HttpResponse) -> HttpResponse {
     let status = answer.status();
     let is_error = status.is_client_error() || status.is_server_error();
     let is_json = answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/"));
     if !is_error || is_json {
         return answer;
     }
-    let (request, old) = answer.into_parts();
     let mut new = HttpResponse::build(status).content_type(JSON).body(api_error::body(texts::status(status)));
-    for (name, value) in old.headers() {
+    for (name, value) in answer.headers() {
         if name != CONTENT_TYPE {
             new.headers_mut().append(name.clone(), value.clone());
         }
@@ -104,7 +104,7 @@ fn as_json(answer: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     if status == StatusCode::METHOD_NOT_ALLOWED {
         allow_head(new.headers_mut());
     }
-    ServiceResponse::new(request, new)
+    new
 }
 
 /// Whoever may GET may HEAD.
@@ -118,15 +118,20 @@ fn allow_head(headers: &mut HeaderMap) {
     }
 }
 
-/// The headers of every answer.
-fn dress(answer: &mut HttpResponse, id: HeaderValue) {
+/// The answer with the headers that every answer has; an error tells its problem at a path, if that is wanted.
+fn dressed(answer: HttpResponse, id: HeaderValue, problem_at: Option<&str>) -> HttpResponse {
     let is_error = answer.status().is_client_error() || answer.status().is_server_error();
+    let mut answer = match problem_at {
+        Some(path) if is_error => problem::of(answer, path),
+        _ => answer,
+    };
     let headers = answer.headers_mut();
     headers.insert(X_REQUEST_ID, id);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if is_error {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+    answer
 }
 
 /// One line for the request: the route and never the path, which can hold anything.

@@ -13,8 +13,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::IfPresent;
-use crate::answer::{Created, Found, Gone};
+use crate::answer::{Created, Found, Gone, Single};
 use crate::api_error::ApiError;
+use crate::conditional::IfMatch;
 use crate::faults::{Faults, wrong_type};
 use crate::input::{Input, Nothing, Section};
 use crate::middleware::CurrentUser;
@@ -86,8 +87,8 @@ async fn obter(
     atividades: Data<Atividades>,
     _user: CurrentUser,
     input: Input<AtividadePath>,
-) -> Result<Found<AtividadeResponse>, ApiError> {
-    Ok(Found(atividades.obter(input.path.id).await?.into()))
+) -> Result<Single<AtividadeResponse>, ApiError> {
+    Ok(Single(atividades.obter(input.path.id).await?.into()))
 }
 
 #[api_operation(
@@ -98,6 +99,7 @@ async fn obter(
     error_code = 400,
     error_code = 401,
     error_code = 404,
+    error_code = 412,
     error_code = 413,
     error_code = 415,
     error_code = 422,
@@ -109,9 +111,13 @@ async fn obter(
 async fn atualizar(
     atividades: Data<Atividades>,
     user: CurrentUser,
+    if_match: IfMatch,
     input: Input<AtividadePath, Nothing, AtualizarAtividade>,
-) -> Result<Found<AtividadeResponse>, ApiError> {
-    Ok(Found(atividades.atualizar(&user, input.path.id, input.body.into()).await?.into()))
+) -> Result<Single<AtividadeResponse>, ApiError> {
+    let id = input.path.id;
+    let expected = if_match.version::<_, AtividadeResponse>(atividades.obter(id), |found| found.atualizado_em).await?;
+    let patch = AtividadePatch { expected, ..input.body.into() };
+    Ok(Single(atividades.atualizar(&user, id, patch).await?.into()))
 }
 
 #[api_operation(
@@ -121,6 +127,7 @@ async fn atualizar(
     description = "Exclui a atividade para sempre.",
     error_code = 401,
     error_code = 404,
+    error_code = 412,
     error_code = 422,
     error_code = 500,
     error_code = 503
@@ -128,9 +135,12 @@ async fn atualizar(
 async fn excluir(
     atividades: Data<Atividades>,
     _user: CurrentUser,
+    if_match: IfMatch,
     input: Input<AtividadePath>,
 ) -> Result<Gone, ApiError> {
-    atividades.excluir(input.path.id).await?;
+    let id = input.path.id;
+    let expected = if_match.version::<_, AtividadeResponse>(atividades.obter(id), |found| found.atualizado_em).await?;
+    atividades.excluir(id, expected).await?;
     Ok(Gone)
 }
 
@@ -233,7 +243,7 @@ impl From<CriarAtividade> for NovaAtividade {
 impl From<AtualizarAtividade> for AtividadePatch {
     fn from(body: AtualizarAtividade) -> Self {
         let AtualizarAtividade { nome, descricao, ativo, id_projeto } = body;
-        Self { nome: nome.0, descricao, ativo: ativo.0, projeto: id_projeto.0 }
+        Self { nome: nome.0, descricao, ativo: ativo.0, projeto: id_projeto.0, expected: None }
     }
 }
 

@@ -10,8 +10,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::IfPresent;
-use crate::answer::{Created, Found, Gone};
+use crate::answer::{Created, Found, Gone, Single};
 use crate::api_error::ApiError;
+use crate::conditional::IfMatch;
 use crate::faults::Faults;
 use crate::input::{Input, Nothing, Section};
 use crate::middleware::CurrentUser;
@@ -75,8 +76,8 @@ async fn obter(
     projetos: Data<Projetos>,
     _user: CurrentUser,
     input: Input<ProjetoPath>,
-) -> Result<Found<ProjetoResponse>, ApiError> {
-    Ok(Found(projetos.obter(input.path.id).await?.into()))
+) -> Result<Single<ProjetoResponse>, ApiError> {
+    Ok(Single(projetos.obter(input.path.id).await?.into()))
 }
 
 #[api_operation(
@@ -88,6 +89,7 @@ async fn obter(
     error_code = 401,
     error_code = 404,
     error_code = 409,
+    error_code = 412,
     error_code = 413,
     error_code = 415,
     error_code = 422,
@@ -97,9 +99,13 @@ async fn obter(
 async fn atualizar(
     projetos: Data<Projetos>,
     _user: CurrentUser,
+    if_match: IfMatch,
     input: Input<ProjetoPath, Nothing, AtualizarProjeto>,
-) -> Result<Found<ProjetoResponse>, ApiError> {
-    Ok(Found(projetos.atualizar(input.path.id, input.body.into()).await?.into()))
+) -> Result<Single<ProjetoResponse>, ApiError> {
+    let id = input.path.id;
+    let expected = if_match.version::<_, ProjetoResponse>(projetos.obter(id), |found| found.atualizado_em).await?;
+    let patch = ProjetoPatch { expected, ..input.body.into() };
+    Ok(Single(projetos.atualizar(id, patch).await?.into()))
 }
 
 #[api_operation(
@@ -110,12 +116,20 @@ async fn atualizar(
     error_code = 401,
     error_code = 404,
     error_code = 409,
+    error_code = 412,
     error_code = 422,
     error_code = 500,
     error_code = 503
 )]
-async fn excluir(projetos: Data<Projetos>, _user: CurrentUser, input: Input<ProjetoPath>) -> Result<Gone, ApiError> {
-    projetos.excluir(input.path.id).await?;
+async fn excluir(
+    projetos: Data<Projetos>,
+    _user: CurrentUser,
+    if_match: IfMatch,
+    input: Input<ProjetoPath>,
+) -> Result<Gone, ApiError> {
+    let id = input.path.id;
+    let expected = if_match.version::<_, ProjetoResponse>(projetos.obter(id), |found| found.atualizado_em).await?;
+    projetos.excluir(id, expected).await?;
     Ok(Gone)
 }
 
@@ -166,7 +180,7 @@ impl From<CriarProjeto> for NovoProjeto {
 impl From<AtualizarProjeto> for ProjetoPatch {
     fn from(body: AtualizarProjeto) -> Self {
         let AtualizarProjeto { nome, descricao } = body;
-        Self { nome: nome.0, descricao }
+        Self { nome: nome.0, descricao, expected: None }
     }
 }
 

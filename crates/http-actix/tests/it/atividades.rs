@@ -103,7 +103,7 @@ async fn atualizar_tells_absent_from_null() {
 #[actix_web::test]
 async fn excluir_answers_204_without_a_body() {
     let mut world = World::new();
-    world.atividades.expect_delete().with(eq(atividade_id())).returning(|_| Ok(true));
+    world.atividades.expect_delete().with(eq(atividade_id()), eq(None)).returning(|_, _| Ok(true));
 
     let answer = world.answer(TestRequest::delete().uri(&uri())).await;
 
@@ -117,7 +117,7 @@ async fn what_does_not_exist_is_a_404_that_names_it() {
         let mut world = World::new();
         world.atividades.expect_find().returning(|_| Ok(None));
         world.atividades.expect_update().returning(|_, _, _| Ok(None));
-        world.atividades.expect_delete().returning(|_| Ok(false));
+        world.atividades.expect_delete().returning(|_, _| Ok(false));
 
         assert_eq!(world.answer(request.uri(&uri())).await.error(), expected);
     }

@@ -8,10 +8,12 @@
 
 mod atividades;
 mod authentication;
+mod conditional;
 mod habits;
 mod integracao;
 mod openapi;
 mod projetos;
 mod readme;
+mod representation;
 mod support;
 mod validation;

@@ -72,7 +72,7 @@ async fn what_the_state_of_things_forbids_is_a_409() {
     ];
     for (conflict, text) in cases {
         let mut world = World::new();
-        world.projetos.expect_delete().returning(move |_| Err(Error::Conflict(conflict)));
+        world.projetos.expect_delete().returning(move |_, _| Err(Error::Conflict(conflict)));
 
         assert_eq!(world.answer(TestRequest::delete().uri(&uri())).await.error(), (409, text.to_owned()));
     }
@@ -85,7 +85,7 @@ async fn what_does_not_exist_is_a_404_that_names_it() {
         let mut world = World::new();
         world.projetos.expect_find().returning(|_| Ok(None));
         world.projetos.expect_update().returning(|_, _, _| Ok(None));
-        world.projetos.expect_delete().returning(|_| Ok(false));
+        world.projetos.expect_delete().returning(|_, _| Ok(false));
 
         assert_eq!(world.answer(request.uri(&uri())).await.error(), expected);
     }

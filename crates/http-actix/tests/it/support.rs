@@ -38,8 +38,14 @@ impl World {
         }
     }
 
-    /// What the application answers.
+    /// What the application answers, whose body is text.
     pub async fn answer(self, request: TestRequest) -> Answer {
+        let Answer { status, headers, body } = self.raw_answer(request).await;
+        Answer { status, headers, body: String::from_utf8(body).unwrap() }
+    }
+
+    /// What the application answers.
+    pub async fn raw_answer(self, request: TestRequest) -> Answer<Vec<u8>> {
         let ports = Ports {
             atividades: Arc::new(self.atividades),
             projetos: Arc::new(self.projetos),
@@ -59,24 +65,26 @@ impl World {
         };
         let (status, headers) = (response.status(), response.headers().clone());
         let body = to_bytes(response.into_body()).await.unwrap();
-        Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
+        Answer { status, headers, body: body.to_vec() }
     }
 }
 
 /// An answer, read to its end.
-pub struct Answer {
+pub struct Answer<Body = String> {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    pub body: String,
+    pub body: Body,
+}
+
+impl<Body> Answer<Body> {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
 }
 
 impl Answer {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {:?}", self.body))
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
     /// Status, and `detail` when it is a text.

@@ -126,9 +126,9 @@ pub async fn delete_happens_once_and_spares_the_others(db: &Repositories) {
     let gone = given_atividade(db).await;
     let other = db.atividades.insert(record(2, gone.id_projeto)).await.unwrap();
 
-    assert!(db.atividades.delete(gone.id).await.unwrap());
+    assert!(db.atividades.delete(gone.id, None).await.unwrap());
 
-    assert!(!db.atividades.delete(gone.id).await.unwrap());
+    assert!(!db.atividades.delete(gone.id, None).await.unwrap());
     assert_eq!(db.atividades.find(gone.id).await.unwrap(), None);
     assert_eq!(db.atividades.list(AtividadeQuery::default()).await.unwrap().items, [other]);
 }

@@ -55,6 +55,7 @@ pub async fn all_fields_change_at_once(db: &Repositories) {
         descricao: Patch::Value(descricao("Texto")),
         ativo: Some(false),
         projeto: Some(ProjetoRef(outro.id.0)),
+        expected: None,
     };
 
     let expected = Atividade {
@@ -124,6 +125,7 @@ pub async fn what_does_not_differ_is_not_written(db: &Repositories) {
         descricao: a.descricao.clone().map_or(Patch::Null, Patch::Value),
         ativo: Some(a.ativo),
         projeto: Some(ProjetoRef(a.id_projeto.0)),
+        expected: None,
     };
 
     assert_update(db, patch(), 1, &expected).await;

@@ -26,6 +26,7 @@ pub mod atividades_update;
 pub mod projetos;
 pub mod readiness;
 pub mod sync;
+pub mod versions;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -118,6 +119,12 @@ macro_rules! repository_suite {
             store_remote_writes_nothing_when_nothing_differs,
             store_remote_leaves_the_others_alone,
             store_remote_side_by_side_creates_one,
+        ]);
+        $crate::repository_suite!($fresh, versions: [
+            update_holds_for_the_expected_version_only,
+            one_of_many_updates_of_a_version_holds,
+            delete_holds_for_the_expected_version_only,
+            changes_of_a_projeto_hold_for_the_expected_version_only,
         ]);
         $crate::repository_suite!($fresh, readiness: [
             readiness_answers,

@@ -120,7 +120,11 @@ pub async fn each_field_of_a_projeto_changes_alone(db: &Repositories) {
     assert_update(db, ProjetoPatch { descricao: Patch::Null, ..patch() }, 3, &expected).await;
     (expected.nome, expected.descricao) = (nome_projeto("Tudo novo"), Some(descricao("Texto")));
     expected.atualizado_em = later(4);
-    let both = ProjetoPatch { nome: Some(nome_projeto("Tudo novo")), descricao: Patch::Value(descricao("Texto")) };
+    let both = ProjetoPatch {
+        nome: Some(nome_projeto("Tudo novo")),
+        descricao: Patch::Value(descricao("Texto")),
+        ..ProjetoPatch::default()
+    };
     assert_update(db, both, 4, &expected).await;
     assert_eq!(db.projetos.find(other.id).await.unwrap(), Some(other));
 }
@@ -138,10 +142,11 @@ pub async fn projeto_update_answers_nothing_for_an_unknown_id(db: &Repositories)
 pub async fn what_does_not_differ_in_a_projeto_is_not_written(db: &Repositories) {
     let mut expected = given_projeto(db, 1, "Portal").await;
     let nome = Some(nome_projeto("Portal"));
-    let with_text = ProjetoPatch { nome: nome.clone(), descricao: Patch::Value(descricao("Texto")) };
+    let with_text =
+        ProjetoPatch { nome: nome.clone(), descricao: Patch::Value(descricao("Texto")), ..ProjetoPatch::default() };
 
     assert_update(db, patch(), 1, &expected).await;
-    assert_update(db, ProjetoPatch { nome, descricao: Patch::Null }, 2, &expected).await;
+    assert_update(db, ProjetoPatch { nome, descricao: Patch::Null, ..ProjetoPatch::default() }, 2, &expected).await;
     (expected.descricao, expected.atualizado_em) = (Some(descricao("Texto")), later(3));
     assert_update(db, with_text.clone(), 3, &expected).await;
     assert_update(db, with_text, 4, &expected).await;
@@ -166,7 +171,11 @@ pub async fn projeto_update_refuses_one_of_azure(db: &Repositories) {
     let patches = [
         patch(),
         ProjetoPatch { nome: Some(nome_projeto("Azure")), ..patch() },
-        ProjetoPatch { nome: Some(nome_projeto("Novo")), descricao: Patch::Value(descricao("Nova")) },
+        ProjetoPatch {
+            nome: Some(nome_projeto("Novo")),
+            descricao: Patch::Value(descricao("Nova")),
+            ..ProjetoPatch::default()
+        },
     ];
 
     for before in all(db).await {
@@ -184,9 +193,9 @@ pub async fn projeto_delete_happens_once_and_spares_the_others(db: &Repositories
     let gone = given_projeto(db, 1, "Portal").await;
     let other = given_projeto(db, 2, "Outro").await;
 
-    assert!(db.projetos.delete(gone.id).await.unwrap());
+    assert!(db.projetos.delete(gone.id, None).await.unwrap());
 
-    assert!(!db.projetos.delete(gone.id).await.unwrap());
+    assert!(!db.projetos.delete(gone.id, None).await.unwrap());
     assert_eq!(db.projetos.find(gone.id).await.unwrap(), None);
     assert_eq!(db.projetos.list().await.unwrap(), [other]);
 }
@@ -200,7 +209,7 @@ pub async fn projeto_delete_refuses_one_of_azure(db: &Repositories) {
 
     let before = all(db).await;
     for projeto in &before {
-        let refused = db.projetos.delete(projeto.id).await.unwrap_err();
+        let refused = db.projetos.delete(projeto.id, None).await.unwrap_err();
 
         assert!(matches!(refused, Error::Conflict(Conflict::ProjetoDoAzure)), "{refused:?}");
     }
@@ -211,10 +220,10 @@ pub async fn projeto_delete_refuses_one_of_azure(db: &Repositories) {
 pub async fn projeto_delete_refuses_one_with_atividades(db: &Repositories) {
     let atividade = given_atividade(db).await;
 
-    let refused = db.projetos.delete(atividade.id_projeto).await.unwrap_err();
+    let refused = db.projetos.delete(atividade.id_projeto, None).await.unwrap_err();
 
     assert!(matches!(refused, Error::Conflict(Conflict::ProjetoComAtividades)), "{refused:?}");
     assert_eq!(db.atividades.find(atividade.id).await.unwrap(), Some(atividade.clone()));
-    db.atividades.delete(atividade.id).await.unwrap();
-    assert!(db.projetos.delete(atividade.id_projeto).await.unwrap());
+    db.atividades.delete(atividade.id, None).await.unwrap();
+    assert!(db.projetos.delete(atividade.id_projeto, None).await.unwrap());
 }
