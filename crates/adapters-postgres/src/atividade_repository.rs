@@ -10,7 +10,7 @@ use sea_orm::{DbErr, FromQueryResult, raw_sql};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{PostgresDatabase, db_error};
+use crate::{PostgresDatabase, db_error, listing};
 
 /// [`AtividadeRepository`] on PostgreSQL.
 #[derive(Debug, Clone)]
@@ -65,32 +65,15 @@ impl AtividadeRepository for PostgresAtividadeRepository {
     }
 
     async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
-        let AtividadeQuery { skip, limit, ativo, projeto } = query;
-        let (skip, limit, projeto) = (skip.get(), limit.get(), projeto.map(|projeto| projeto.0));
-        // The count comes first and the page hangs on it, so that an empty page still has a row with the total.
-        let rows: Vec<ListRow> = self
-            .0
-            .read(raw_sql!(
-                Postgres,
-                r#"
-                WITH matches AS NOT MATERIALIZED (
-                    SELECT * FROM atividades
-                    WHERE ({ativo} IS NULL OR ativo = {ativo}) AND ({projeto} IS NULL OR id_projeto = {projeto})
-                )
-                SELECT counted.total, a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em,
-                       a.atualizado_em, p.nome AS nome_projeto
-                FROM (SELECT count(*) AS total FROM matches) counted
-                LEFT JOIN (
-                    SELECT * FROM matches ORDER BY criado_em DESC, id DESC LIMIT {limit} OFFSET {skip}
-                ) a ON true
-                LEFT JOIN projetos p ON p.id = a.id_projeto
-                ORDER BY a.criado_em DESC, a.id DESC
-                "#
-            ))
-            .await?;
+        let rows: Vec<ListRow> = self.0.read(listing::page_and_total(query)).await?;
         let total = rows.first().map_or(0, |row| row.total);
         let items = rows.into_iter().filter_map(|row| row.atividade).map(Atividade::try_from);
         Ok(Pagina { items: items.collect::<Result<_, _>>()?, total: u64::try_from(total).map_err(Error::internal)? })
+    }
+
+    async fn rows(&self, query: AtividadeQuery) -> Result<Vec<Atividade>, Error> {
+        let rows: Vec<AtividadeRow> = self.0.read(listing::page(query)).await?;
+        rows.into_iter().map(Atividade::try_from).collect()
     }
 
     async fn update(

@@ -9,6 +9,7 @@ mod config;
 mod database;
 mod db_error;
 mod link;
+mod listing;
 mod migrations;
 mod projeto_repository;
 mod readiness;

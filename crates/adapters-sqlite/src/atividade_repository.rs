@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Descricao, Error,
-    NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation,
+    NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation, folded,
 };
 use sea_orm::{DbErr, FromQueryResult, raw_sql};
 use time::OffsetDateTime;
 
 use crate::value::{id_text, instant, microseconds, parse_id};
-use crate::{SqliteDatabase, db_error};
+use crate::{SqliteDatabase, db_error, listing};
 
 /// [`AtividadeRepository`] on SQLite.
 #[derive(Debug, Clone)]
@@ -27,6 +27,7 @@ impl SqliteAtividadeRepository {
 impl AtividadeRepository for SqliteAtividadeRepository {
     async fn insert(&self, record: AtividadeRecord) -> Result<Atividade, Error> {
         let AtividadeRecord { id, nome, descricao, ativo, projeto, criado_por, criado_em } = record;
+        let nome_busca = folded(nome.as_str());
         let (id, nome, projeto) = (id_text(id.0), nome.into_string(), id_text(projeto.0));
         let (descricao, now) = (descricao.map(Descricao::into_string), microseconds(criado_em));
         let row: Option<AtividadeRow> = self
@@ -34,8 +35,9 @@ impl AtividadeRepository for SqliteAtividadeRepository {
             .row(raw_sql!(
                 Sqlite,
                 r#"
-                INSERT INTO atividades (id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
-                VALUES ({id}, {nome}, {descricao}, {ativo}, {projeto}, {criado_por}, {now}, {now})
+                INSERT INTO atividades
+                    (id, nome, nome_busca, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
+                VALUES ({id}, {nome}, {nome_busca}, {descricao}, {ativo}, {projeto}, {criado_por}, {now}, {now})
                 RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
                           (SELECT p.nome FROM projetos p WHERE p.id = id_projeto) AS nome_projeto
                 "#
@@ -63,32 +65,15 @@ impl AtividadeRepository for SqliteAtividadeRepository {
     }
 
     async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
-        let AtividadeQuery { skip, limit, ativo, projeto } = query;
-        let (skip, limit, projeto) = (skip.get(), limit.get(), projeto.map(|projeto| id_text(projeto.0)));
-        // The count comes first and the page hangs on it, so that an empty page still has a row with the total.
-        let rows: Vec<ListRow> = self
-            .0
-            .rows(raw_sql!(
-                Sqlite,
-                r#"
-                WITH matches AS (
-                    SELECT * FROM atividades
-                    WHERE ({ativo} IS NULL OR ativo = {ativo}) AND ({projeto} IS NULL OR id_projeto = {projeto})
-                )
-                SELECT counted.total, a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em,
-                       a.atualizado_em, p.nome AS nome_projeto
-                FROM (SELECT count(*) AS total FROM matches) counted
-                LEFT JOIN (
-                    SELECT * FROM matches ORDER BY criado_em DESC, id DESC LIMIT {limit} OFFSET {skip}
-                ) a ON true
-                LEFT JOIN projetos p ON p.id = a.id_projeto
-                ORDER BY a.criado_em DESC, a.id DESC
-                "#
-            ))
-            .await?;
+        let rows: Vec<ListRow> = self.0.rows(listing::page_and_total(query)).await?;
         let total = rows.first().map_or(0, |row| row.total);
         let items = rows.into_iter().filter_map(|row| row.atividade).map(Atividade::try_from);
         Ok(Pagina { items: items.collect::<Result<_, _>>()?, total: u64::try_from(total).map_err(Error::internal)? })
+    }
+
+    async fn rows(&self, query: AtividadeQuery) -> Result<Vec<Atividade>, Error> {
+        let rows: Vec<AtividadeRow> = self.0.rows(listing::page(query)).await?;
+        rows.into_iter().map(Atividade::try_from).collect()
     }
 
     async fn update(
@@ -100,6 +85,7 @@ impl AtividadeRepository for SqliteAtividadeRepository {
         let AtividadePatch { nome, descricao, ativo, projeto, expected } = patch;
         let version = expected.map(microseconds);
         let (key, now) = (id_text(id.0), microseconds(now));
+        let nome_busca = nome.as_ref().map(|nome| folded(nome.as_str()));
         let (nome, projeto) = (nome.map(NomeAtividade::into_string), projeto.map(|projeto| id_text(projeto.0)));
         let keep_descricao = descricao.is_absent();
         let descricao = descricao.into_value().map(Descricao::into_string);
@@ -110,7 +96,7 @@ impl AtividadeRepository for SqliteAtividadeRepository {
                 Sqlite,
                 r#"
                 UPDATE atividades
-                SET nome = coalesce({nome}, nome),
+                SET nome = coalesce({nome}, nome), nome_busca = coalesce({nome_busca}, nome_busca),
                     descricao = CASE WHEN {keep_descricao} THEN descricao ELSE {descricao} END,
                     ativo = coalesce({ativo}, ativo),
                     id_projeto = coalesce({projeto}, id_projeto),

@@ -6,6 +6,7 @@
 mod atividade_repository;
 mod database;
 mod db_error;
+mod listing;
 mod projeto_repository;
 mod readiness;
 mod value;

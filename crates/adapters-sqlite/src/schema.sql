@@ -15,6 +15,7 @@ CREATE TABLE projetos (
 CREATE TABLE atividades (
     id TEXT NOT NULL PRIMARY KEY,
     nome TEXT NOT NULL CHECK (length(nome) BETWEEN 1 AND 255 AND nome = trim(nome, char(9, 10, 11, 12, 13, 32))),
+    nome_busca TEXT NOT NULL, -- The name without case and accents, which the program takes away.
     descricao TEXT CHECK (octet_length(descricao) <= 65536),
     ativo INTEGER NOT NULL DEFAULT 1 CHECK (ativo IN (0, 1)),
     id_projeto TEXT NOT NULL REFERENCES projetos (id) ON DELETE RESTRICT,
@@ -24,6 +25,8 @@ CREATE TABLE atividades (
 ) STRICT;
 
 CREATE INDEX atividades_criado_em_idx ON atividades (criado_em DESC, id DESC);
+CREATE INDEX atividades_atualizado_em_idx ON atividades (atualizado_em DESC, id DESC);
+CREATE INDEX atividades_nome_busca_idx ON atividades (nome_busca, id);
 CREATE INDEX atividades_id_projeto_criado_em_idx ON atividades (id_projeto, criado_em DESC, id DESC);
 
 -- What was done once and must not be done again.

@@ -5,6 +5,7 @@
 
 mod atividade;
 mod error;
+mod listagem;
 mod patch;
 mod ports;
 mod projeto;
@@ -16,18 +17,16 @@ mod violation;
 #[cfg(any(test, feature = "mocks"))]
 pub mod testing;
 
-pub use atividade::{
-    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, Limit, NomeAtividade, NovaAtividade,
-    Pagina, Skip,
-};
+pub use atividade::{Atividade, AtividadeId, AtividadePatch, AtividadeRecord, NomeAtividade, NovaAtividade};
 pub use error::{Cause, Conflict, Error, Resource, Service};
+pub use listagem::{AtividadeQuery, Busca, Campo, Chave, Cursor, Filtro, Limit, Ordem, Pagina, Skip};
 pub use patch::Patch;
 pub use ports::{AtividadeRepository, Clock, IdentityProvider, ProjectDirectory, ProjetoRepository, Readiness};
 pub use projeto::{
     AzureProjectId, NomeProjeto, NovoProjeto, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord, ProjetoRef,
     RemoteProjeto, Sincronizacao, SyncSummary,
 };
-pub use texto::Descricao;
+pub use texto::{Descricao, folded};
 pub use use_cases::{Atividades, Projetos};
 pub use usuario::{Caller, Credential, Usuario};
 pub use violation::{InvalidField, Violation};

@@ -27,12 +27,18 @@ pub trait AtividadeRepository: Send + Sync {
     /// See the trait.
     async fn find(&self, id: AtividadeId) -> Result<Option<Atividade>, Error>;
 
-    /// One page of the matches, newest first: `criado_em` descending, then `id` descending, so that pages never
-    /// overlap. `total` counts every match, not the page; a page beyond the end is empty and still has the total.
+    /// One page of the matches, in their order. `total` counts every match, whatever the page and the cursor; a page
+    /// beyond the end is empty and still has the total.
     ///
     /// # Errors
     /// See the trait.
     async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error>;
+
+    /// The entries of that page, for whoever has no use for the total.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn rows(&self, query: AtividadeQuery) -> Result<Vec<Atividade>, Error>;
 
     /// Changes the fields that are present and answers the atividade as it is then, or nothing when there is none.
     ///

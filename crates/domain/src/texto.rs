@@ -19,7 +19,8 @@ pub(crate) fn parse_nome(text: &str) -> Result<String, Violation> {
 }
 
 /// `text` without case and accents, for comparing as a reader does: «Ação» and «acao» are the same.
-pub(crate) fn folded(text: &str) -> String {
+#[must_use]
+pub fn folded(text: &str) -> String {
     text.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
 }
 

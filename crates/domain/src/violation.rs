@@ -39,6 +39,9 @@ pub enum Violation {
     /// Not a GUID, or one that stands for nothing (all zeros).
     #[error("not a GUID")]
     NotAGuid,
+    /// A text that no list gave as a place in it, or one of a list in another order.
+    #[error("not a cursor")]
+    NotACursor,
     /// A reference to a projeto that does not exist.
     #[error("no such projeto")]
     UnknownProjeto,

@@ -35,6 +35,7 @@ pub fn violation(violation: Violation) -> String {
         Violation::ContainsNul => "Não pode conter o caractere NUL".to_owned(),
         Violation::LessThan { min } => format!("Deve ser maior ou igual a {min}"),
         Violation::GreaterThan { max } => format!("Deve ser menor ou igual a {max}"),
+        Violation::NotACursor => "Não é um cursor desta listagem".to_owned(),
         Violation::NotAGuid => UUID_PARSING.to_owned(),
         Violation::UnknownProjeto => "Projeto não encontrado".to_owned(),
     }
@@ -80,6 +81,11 @@ pub const fn bad_upstream(service: Service) -> &'static str {
         Service::Database => "O banco de dados respondeu com um erro",
         Service::AzureDevOps => "O Azure DevOps respondeu com um erro",
     }
+}
+
+/// That a value has to be one of a few.
+pub fn one_of(allowed: &[&str]) -> String {
+    format!("Deve ser um destes: {}", allowed.join(" "))
 }
 
 /// What a synchronisation did.

@@ -1,8 +1,11 @@
 //! How the values of a request are read: the domain's types from JSON and from text, with the fault that each can have.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use domain::{
-    AtividadeId, Descricao, Limit, NomeAtividade, NomeProjeto, Patch, ProjetoId, ProjetoRef, Skip, Violation,
+    AtividadeId, Busca, Cursor, Descricao, Limit, NomeAtividade, NomeProjeto, Patch, ProjetoId, ProjetoRef, Skip,
+    Violation,
 };
 use uuid::Uuid;
 
@@ -58,6 +61,19 @@ read! {
     ProjetoRef: uuid => |id| Ok(Self(id));
     Skip: integer => Self::parse;
     Limit: integer => Self::parse;
+    Busca: text => |text: String| Self::parse(&text);
+    Cursor: text => |text: String| read_cursor(&text);
+}
+
+/// A cursor as [`cursor_text`] writes it.
+fn read_cursor(text: &str) -> Result<Cursor, Violation> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| Violation::NotACursor)?;
+    Cursor::parse(std::str::from_utf8(&bytes).map_err(|_| Violation::NotACursor)?)
+}
+
+/// A cursor as clients get it: it goes into an address as it is, and looks like nothing to take apart.
+pub fn cursor_text(cursor: &Cursor) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(cursor.to_text())
 }
 
 impl<T: Deserr<Faults>> Deserr<Faults> for Patch<T> {

@@ -6,7 +6,7 @@ use sea_orm_migration::MigratorTrait;
 
 /// The names of all constraints that answer for the tables, with what breaks each of them alone. The statements run on
 /// one projeto and one atividade, both valid.
-const BREACHES: [(&str, &str); 19] = [
+const BREACHES: [(&str, &str); 20] = [
     ("projetos_pkey", "INSERT INTO projetos SELECT * FROM projetos"),
     (
         "projetos_azure_project_id_check",
@@ -24,7 +24,12 @@ const BREACHES: [(&str, &str); 19] = [
     ("projetos_descricao_check", "UPDATE projetos SET descricao = repeat('é', 32768) || 'a'"),
     ("projetos_atualizado_em_check", "UPDATE projetos SET atualizado_em = criado_em - interval '1 microsecond'"),
     ("varying(255)", "UPDATE projetos SET nome = repeat('é', 256)"),
-    ("atividades_pkey", "INSERT INTO atividades SELECT * FROM atividades"),
+    (
+        "atividades_pkey",
+        "INSERT INTO atividades (id, nome, id_projeto, criado_em, atualizado_em)
+         SELECT id, nome, id_projeto, criado_em, atualizado_em FROM atividades",
+    ),
+    ("\"nome_busca\"", "UPDATE atividades SET nome_busca = 'outro'"),
     ("atividades_id_projeto_fkey", "DELETE FROM projetos"),
     ("atividades_id_projeto_fkey", "UPDATE atividades SET id_projeto = gen_random_uuid()"),
     ("atividades_nome_check", "UPDATE atividades SET nome = E'\\fRevisar'"),

@@ -6,7 +6,8 @@ use time::OffsetDateTime;
 
 use crate::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, AzureProjectId,
-    Caller, Clock, Conflict, Error, NovaAtividade, Pagina, ProjectDirectory, ProjetoRef, ProjetoRepository, Resource,
+    Caller, Clock, Conflict, Cursor, Error, Limit, NovaAtividade, Pagina, ProjectDirectory, ProjetoRef,
+    ProjetoRepository, Resource, Skip,
 };
 
 /// The use cases of atividades.
@@ -46,12 +47,35 @@ impl Atividades {
         }
     }
 
-    /// One page of the atividades that match, newest first.
+    /// One page of the atividades that match.
     ///
     /// # Errors
     /// Those of the repository.
     pub async fn listar(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
         self.repository.list(query).await
+    }
+
+    /// The entries of that page alone.
+    ///
+    /// # Errors
+    /// Those of the repository.
+    pub async fn linhas(&self, query: AtividadeQuery) -> Result<Vec<Atividade>, Error> {
+        self.repository.rows(query).await
+    }
+
+    /// The same, and the cursor of the next page where there is one.
+    ///
+    /// # Errors
+    /// Those of the repository.
+    pub async fn paginar(&self, query: AtividadeQuery) -> Result<(Pagina<Atividade>, Option<Cursor>), Error> {
+        let pagina = self.repository.list(query.clone()).await?;
+        let is_full = usize::try_from(query.limit.get()) == Ok(pagina.items.len());
+        let Some(last) = pagina.items.last().filter(|_| is_full) else { return Ok((pagina, None)) };
+        let proximo = Cursor::of(last, query.ordem.campo);
+        let one_more =
+            AtividadeQuery { apos: Some(proximo.clone()), skip: Skip::default(), limit: Limit::ONE, ..query };
+        let has_more = !self.repository.rows(one_more).await?.is_empty();
+        Ok((pagina, has_more.then_some(proximo)))
     }
 
     /// The atividade with that id.

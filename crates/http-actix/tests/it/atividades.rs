@@ -1,6 +1,6 @@
 use actix_web::test::TestRequest;
 use domain::testing::{atividade, atividade_id, projeto_id, stored};
-use domain::{AtividadeQuery, Error, Limit, Pagina, Patch, ProjetoRef, Skip, Violation};
+use domain::{AtividadeQuery, Error, Filtro, Limit, Pagina, Patch, ProjetoRef, Skip, Violation};
 use insta::assert_json_snapshot;
 use mockall::predicate::{always, eq, function};
 use serde_json::json;
@@ -56,8 +56,8 @@ async fn listar_answers_items_and_total() {
     let query = AtividadeQuery {
         skip: Skip::parse(2).unwrap(),
         limit: Limit::parse(1).unwrap(),
-        ativo: Some(false),
-        projeto: Some(ProjetoRef(projeto_id().0)),
+        filtro: Filtro { ativo: Some(false), projeto: Some(ProjetoRef(projeto_id().0)), texto: None },
+        ..AtividadeQuery::default()
     };
     world.atividades.expect_list().with(eq(query)).returning(|_| Ok(Pagina { items: vec![atividade("A")], total: 7 }));
     let uri = format!("/api/v1/atividades?skip=2&limit=1&ativo=Off&id_projeto={}&x=1", projeto_id().0);

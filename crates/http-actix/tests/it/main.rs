@@ -11,6 +11,7 @@ mod authentication;
 mod conditional;
 mod habits;
 mod integracao;
+mod listing;
 mod openapi;
 mod projetos;
 mod readme;

@@ -1,16 +1,17 @@
 //! Pages of atividades.
 
 use super::{Repositories, given_projeto, id, later, record};
-use crate::{AtividadeId, AtividadeQuery, AtividadeRecord, Limit, ProjetoId, ProjetoRef, Skip};
+use crate::{AtividadeId, AtividadeQuery, AtividadeRecord, Filtro, Limit, ProjetoId, ProjetoRef, Skip};
 
 /// The numbers of the atividades on one page, in its order, and the total.
-async fn page(db: &Repositories, query: AtividadeQuery) -> (Vec<u128>, u64) {
-    let page = db.atividades.list(query).await.unwrap();
+pub(super) async fn page(db: &Repositories, query: AtividadeQuery) -> (Vec<u128>, u64) {
+    let page = db.atividades.list(query.clone()).await.unwrap();
+    assert_eq!(db.atividades.rows(query).await.unwrap(), page.items);
     let numbers = page.items.iter().map(|a| a.id.0.as_u128() - id(0).as_u128()).collect();
     (numbers, page.total)
 }
 
-fn query(skip: i64, limit: i64) -> AtividadeQuery {
+pub(super) fn query(skip: i64, limit: i64) -> AtividadeQuery {
     AtividadeQuery {
         skip: Skip::parse(skip).unwrap(),
         limit: Limit::parse(limit).unwrap(),
@@ -94,12 +95,13 @@ pub async fn filters_hold_alone_and_together(db: &Repositories) {
     for (ativo, projeto, expected) in cases {
         let projeto = projeto.map(|id| ProjetoRef(id.0));
         let total = expected.len();
-        let whole = AtividadeQuery { ativo, projeto, ..AtividadeQuery::default() };
-        let second = AtividadeQuery { ativo, projeto, ..query(1, 1) };
+        let filtro = Filtro { ativo, projeto, texto: None };
+        let whole = AtividadeQuery { filtro: filtro.clone(), ..AtividadeQuery::default() };
+        let second = AtividadeQuery { filtro: filtro.clone(), ..query(1, 1) };
 
         let second_page = expected.get(1).copied().into_iter().collect();
-        assert_eq!(page(db, whole).await, (expected, total as u64), "{whole:?}");
-        assert_eq!(page(db, second).await, (second_page, total as u64), "{second:?}");
+        assert_eq!(page(db, whole).await, (expected, total as u64), "{filtro:?}");
+        assert_eq!(page(db, second).await, (second_page, total as u64), "{filtro:?}");
     }
 }
 
@@ -112,7 +114,8 @@ pub async fn a_page_beyond_the_end_is_empty_and_has_the_total(db: &Repositories)
 
     for skip in [3, 4, i64::from(i32::MAX) + 1, i64::MAX - 1, i64::MAX] {
         for limit in [1, 1000] {
-            let active = AtividadeQuery { ativo: Some(true), ..query(skip, limit) };
+            let filtro = Filtro { ativo: Some(true), ..Filtro::default() };
+            let active = AtividadeQuery { filtro, ..query(skip, limit) };
             assert_eq!(page(db, query(skip, limit)).await, (vec![], 3), "skip {skip}");
             assert_eq!(page(db, active).await, (vec![], 2), "skip {skip}");
         }

@@ -22,6 +22,7 @@
 
 pub mod atividades;
 pub mod atividades_list;
+pub mod atividades_order;
 pub mod atividades_update;
 pub mod projetos;
 pub mod readiness;
@@ -76,6 +77,13 @@ macro_rules! repository_suite {
             pages_follow_each_other_without_gap_or_overlap,
             filters_hold_alone_and_together,
             a_page_beyond_the_end_is_empty_and_has_the_total,
+        ]);
+        $crate::repository_suite!($fresh, atividades_order: [
+            each_order_holds_in_both_directions,
+            cursors_lead_through_the_whole_list,
+            a_cursor_outlives_its_atividade,
+            names_are_found_without_case_and_accents,
+            a_new_name_is_found_and_ordered_as_such,
         ]);
         $crate::repository_suite!($fresh, atividades_update: [
             each_field_changes_alone,

@@ -1,0 +1,87 @@
+//! The statements that list atividades. What is not asked for is not in them, so that each is planned for what it is.
+
+use domain::{AtividadeQuery, Campo, Chave, Filtro, Ordem, folded};
+use sea_orm::{DbBackend, Statement, Value};
+
+use crate::value::{id_text, microseconds};
+
+/// What a row has of an atividade itself.
+const COLUMNS: &str = "id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em";
+
+/// One page, with the number of all matches in each row. The page hangs on the count, so that an empty one still has a
+/// row with the total.
+pub(crate) fn page_and_total(query: AtividadeQuery) -> Statement {
+    let mut values = Values::default();
+    let matches = values.matches(&query.filtro);
+    let (page, order) = values.page(query, &matches);
+    values.statement(format!(
+        "SELECT counted.total, a.*, p.nome AS nome_projeto
+         FROM (SELECT count(*) AS total FROM atividades WHERE {matches}) counted
+         LEFT JOIN ({page}) a ON true
+         LEFT JOIN projetos p ON p.id = a.id_projeto
+         ORDER BY {order}"
+    ))
+}
+
+/// One page.
+pub(crate) fn page(query: AtividadeQuery) -> Statement {
+    let mut values = Values::default();
+    let matches = values.matches(&query.filtro);
+    let (page, order) = values.page(query, &matches);
+    values.statement(format!(
+        "SELECT a.*, p.nome AS nome_projeto FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto ORDER BY {order}"
+    ))
+}
+
+/// The values that are bound, in the order of their numbers.
+#[derive(Default)]
+struct Values(Vec<Value>);
+
+impl Values {
+    /// The place of `value` in the statement.
+    fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.0.push(value.into());
+        format!("?{}", self.0.len())
+    }
+
+    /// The condition that the matches fulfil.
+    fn matches(&mut self, filtro: &Filtro) -> String {
+        let Filtro { ativo, projeto, texto } = filtro;
+        let mut conditions = vec!["true".to_owned()];
+        conditions.extend(ativo.map(|ativo| format!("ativo = {}", self.bind(ativo))));
+        conditions.extend(projeto.map(|projeto| format!("id_projeto = {}", self.bind(id_text(projeto.0)))));
+        if let Some(texto) = texto {
+            conditions.push(format!("instr(nome_busca, {}) > 0", self.bind(folded(texto.as_str()))));
+        }
+        conditions.join(" AND ")
+    }
+
+    /// The page among those that fulfil `matches`, and its order, which holds in it and outside of it.
+    fn page(&mut self, query: AtividadeQuery, matches: &str) -> (String, String) {
+        let AtividadeQuery { ordem: Ordem { campo, decrescente }, apos, skip, limit, .. } = query;
+        let (after, direction) = if decrescente { ("<", "DESC") } else { (">", "ASC") };
+        let column = match campo {
+            Campo::CriadoEm => "criado_em",
+            Campo::AtualizadoEm => "atualizado_em",
+            Campo::Nome => "nome_busca",
+        };
+        let apos = apos.map_or_else(String::new, |cursor| {
+            let chave = match cursor.chave {
+                Chave::CriadoEm(em) | Chave::AtualizadoEm(em) => self.bind(microseconds(em)),
+                Chave::Nome(nome) => self.bind(folded(&nome)),
+            };
+            format!("AND ({column}, id) {after} ({chave}, {})", self.bind(id_text(cursor.id.0)))
+        });
+        let (limit, skip) = (self.bind(limit.get()), self.bind(skip.get()));
+        let order = format!("{column} {direction}, id {direction}");
+        let page = format!(
+            "SELECT {COLUMNS}, {column} AS ordem FROM atividades WHERE {matches} {apos}
+             ORDER BY {order} LIMIT {limit} OFFSET {skip}"
+        );
+        (page, format!("a.ordem {direction}, a.id {direction}"))
+    }
+
+    fn statement(self, sql: String) -> Statement {
+        Statement::from_sql_and_values(DbBackend::Sqlite, sql, self.0)
+    }
+}

@@ -1,0 +1,140 @@
+//! Other orders, cursors, and looking for names.
+
+use super::atividades_list::{page, query};
+use super::{NOW, Repositories, given_projeto, later, nome_atividade, record};
+use crate::{
+    AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, Busca, Campo, Cursor, Filtro, Ordem, ProjetoId,
+};
+
+/// Every order that a list can have.
+const ORDENS: [(Campo, bool); 6] = [
+    (Campo::CriadoEm, true),
+    (Campo::CriadoEm, false),
+    (Campo::AtualizadoEm, true),
+    (Campo::AtualizadoEm, false),
+    (Campo::Nome, true),
+    (Campo::Nome, false),
+];
+
+async fn given(db: &Repositories, projeto: ProjetoId, n: u128, nome: &str, seconds: i64) {
+    let record = AtividadeRecord { nome: nome_atividade(nome), criado_em: later(seconds), ..record(n, projeto) };
+    db.atividades.insert(record).await.unwrap();
+}
+
+/// Some with equal names, some with equal times, some that changed.
+async fn given_some(db: &Repositories) -> ProjetoId {
+    let projeto = given_projeto(db, 1, "Portal").await.id;
+    let nomes = ["Éden", "abacaxi", "Zebra", "eden", "Ábaco", "zebra", "~", "Éden"];
+    for (n, (nome, seconds)) in (1..).zip(nomes.into_iter().zip([5, 1, 5, 3, 5, 2, 8, 0])) {
+        given(db, projeto, n, nome, seconds).await;
+    }
+    for (n, seconds) in [(2, 20), (3, 20), (8, 30)] {
+        let patch = AtividadePatch { ativo: Some(false), ..AtividadePatch::default() };
+        db.atividades.update(AtividadeId(super::id(n)), patch, later(seconds)).await.unwrap();
+    }
+    projeto
+}
+
+fn ordered(campo: Campo, decrescente: bool) -> AtividadeQuery {
+    AtividadeQuery { ordem: Ordem { campo, decrescente }, ..AtividadeQuery::default() }
+}
+
+/// What is equal comes in the order of its ids, in the same direction; names are equal without case and accents.
+pub async fn each_order_holds_in_both_directions(db: &Repositories) {
+    given_some(db).await;
+
+    for (campo, expected) in [
+        (Campo::CriadoEm, [8, 2, 6, 4, 1, 3, 5, 7]),
+        (Campo::AtualizadoEm, [6, 4, 1, 5, 7, 2, 3, 8]),
+        (Campo::Nome, [2, 5, 1, 4, 8, 3, 6, 7]),
+    ] {
+        let reversed: Vec<_> = expected.into_iter().rev().collect();
+        assert_eq!(page(db, ordered(campo, false)).await, (expected.to_vec(), 8), "{campo:?}");
+        assert_eq!(page(db, ordered(campo, true)).await, (reversed, 8), "{campo:?}");
+    }
+}
+
+/// Following the cursors of pages of any size leads through the whole list, in every order, and the total stays.
+pub async fn cursors_lead_through_the_whole_list(db: &Repositories) {
+    given_some(db).await;
+
+    for (campo, decrescente) in ORDENS {
+        let (whole, _) = page(db, ordered(campo, decrescente)).await;
+        for limit in [1, 2, 3, 7, 8, 9] {
+            let mut apos = None;
+            let mut seen = vec![];
+            loop {
+                let query = AtividadeQuery { apos: apos.clone(), ..query(0, limit) };
+                let query = AtividadeQuery { ordem: Ordem { campo, decrescente }, ..query };
+                let (numbers, total) = page(db, query.clone()).await;
+                assert_eq!(total, 8);
+                let items = db.atividades.rows(query).await.unwrap();
+                let Some(last) = items.last() else { break };
+                apos = Some(Cursor::of(last, campo));
+                seen.extend(numbers);
+            }
+            assert_eq!(seen, whole, "{campo:?} {decrescente} {limit}");
+        }
+    }
+}
+
+/// A cursor is a place and not a row: what was there may be gone, and what came since is in its place.
+pub async fn a_cursor_outlives_its_atividade(db: &Repositories) {
+    let projeto = given_projeto(db, 1, "Portal").await.id;
+    for (n, seconds) in [(1, 1), (2, 2), (3, 3), (4, 4)] {
+        given(db, projeto, n, "A", seconds).await;
+    }
+    let second = db.atividades.find(AtividadeId(super::id(3))).await.unwrap().unwrap();
+    db.atividades.delete(second.id, None).await.unwrap();
+    given(db, projeto, 5, "A", 5).await;
+    given(db, projeto, 6, "A", 0).await;
+
+    let after = AtividadeQuery { apos: Some(Cursor::of(&second, Campo::CriadoEm)), ..AtividadeQuery::default() };
+
+    assert_eq!(page(db, after).await, (vec![2, 1, 6], 5));
+}
+
+/// A text is found anywhere in a name, whatever its case and accents, and no character of it is a pattern.
+pub async fn names_are_found_without_case_and_accents(db: &Repositories) {
+    let projeto = given_projeto(db, 1, "Portal").await.id;
+    let nomes = ["Revisão do código", "REVISAO", "100% pronto", "a_b", "O'Brien \\ «x»", "e\u{301}den 🦀", "Ёлка"];
+    for (n, nome) in (1..).zip(nomes) {
+        given(db, projeto, n, nome, 0).await;
+    }
+
+    for (texto, expected) in [
+        ("revisão", vec![2, 1]),
+        ("REVISA\u{303}O D", vec![1]),
+        ("codigo", vec![1]),
+        ("%", vec![3]),
+        ("_", vec![4]),
+        ("'", vec![5]),
+        ("\\", vec![5]),
+        ("«X»", vec![5]),
+        ("éDEN", vec![6]),
+        ("🦀", vec![6]),
+        ("ёЛК", vec![7]),
+        ("nada", vec![]),
+        ("", vec![7, 6, 5, 4, 3, 2, 1]),
+    ] {
+        let filtro = Filtro { texto: Some(Busca::parse(texto).unwrap()), ..Filtro::default() };
+        let total = expected.len() as u64;
+        let found = page(db, AtividadeQuery { filtro, ..AtividadeQuery::default() }).await;
+        assert_eq!(found, (expected, total), "{texto:?}");
+    }
+}
+
+/// A new name is found, and the old one is not any more.
+pub async fn a_new_name_is_found_and_ordered_as_such(db: &Repositories) {
+    let projeto = given_projeto(db, 1, "Portal").await.id;
+    given(db, projeto, 1, "Ação", 0).await;
+    given(db, projeto, 2, "Bola", 0).await;
+    let patch = AtividadePatch { nome: Some(nome_atividade("Índice")), ..AtividadePatch::default() };
+    db.atividades.update(AtividadeId(super::id(1)), patch, NOW).await.unwrap();
+
+    for (texto, expected) in [("acao", vec![]), ("indice", vec![1])] {
+        let filtro = Filtro { texto: Some(Busca::parse(texto).unwrap()), ..Filtro::default() };
+        assert_eq!(page(db, AtividadeQuery { filtro, ..AtividadeQuery::default() }).await.0, expected);
+    }
+    assert_eq!(page(db, ordered(Campo::Nome, false)).await.0, [2, 1]);
+}

@@ -1,0 +1,120 @@
+//! `GET /api/v1/atividades`.
+
+use actix_web::body::BoxBody;
+use actix_web::http::header::{Accept, Header, HeaderValue, LINK, VARY};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use apistos::paths::{MediaType, Responses};
+use apistos::reference_or::ReferenceOr;
+use apistos::{ApiComponent, api_operation};
+use domain::{Atividade, Atividades, Pagina};
+use schemars::JsonSchema;
+use schemars::schema::{InstanceType, Schema, SchemaObject};
+use serde::Serialize;
+
+use super::csv;
+use super::links::links;
+use super::query::{Formato, ListarAtividades};
+use super::response::AtividadeResponse;
+use crate::answer::{Found, documented};
+use crate::api_error::ApiError;
+use crate::input::{Input, Nothing};
+use crate::middleware::CurrentUser;
+use crate::values::cursor_text;
+
+#[api_operation(
+    tag = "Atividades",
+    operation_id = "listar_atividades",
+    summary = "Listar atividades",
+    description = "Uma página das atividades que atendem aos filtros, em JSON, ou todas elas, em CSV.",
+    error_code = 401,
+    error_code = 422,
+    error_code = 500,
+    error_code = 503
+)]
+pub async fn listar(
+    atividades: Data<Atividades>,
+    _user: CurrentUser,
+    input: Input<Nothing, ListarAtividades>,
+    request: HttpRequest,
+) -> Result<Listed, ApiError> {
+    let listagem = input.query.read()?;
+    if listagem.formato.unwrap_or_else(|| preferred(&request)) == Formato::Csv {
+        return csv::export(atividades, listagem).await.map(Listed);
+    }
+    let query = listagem.query.clone();
+    let (pagina, proximo) =
+        if listagem.por_cursor { atividades.paginar(query).await? } else { (atividades.listar(query).await?, None) };
+    let proximo = proximo.map(|cursor| cursor_text(&cursor));
+    let links = links(&request, &listagem, pagina.total, proximo.as_deref());
+    let proximo = listagem.por_cursor.then_some(Proximo(proximo));
+    let mut answer = Found(ListaAtividades::new(pagina, proximo)).respond_to(&request);
+    if let Some(links) = links {
+        answer.headers_mut().insert(LINK, links);
+    }
+    answer.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+    Ok(Listed(answer))
+}
+
+/// What the client likes best; whoever does not say gets JSON.
+fn preferred(request: &HttpRequest) -> Formato {
+    let Ok(accept) = Accept::parse(request) else { return Formato::Json };
+    let known = accept.ranked().into_iter().find_map(|kind| match kind.essence_str() {
+        "text/csv" => Some(Formato::Csv),
+        "application/json" | "application/*" | "*/*" => Some(Formato::Json),
+        _ => None,
+    });
+    known.unwrap_or(Formato::Json)
+}
+
+/// A list in one of its formats.
+pub struct Listed(HttpResponse);
+
+impl Responder for Listed {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        self.0
+    }
+}
+
+impl ApiComponent for Listed {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        ListaAtividades::child_schemas()
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        ListaAtividades::schema()
+    }
+
+    fn responses(_: Option<String>) -> Option<Responses> {
+        let mut responses = documented::<ListaAtividades>([("200", "A lista")]);
+        if let Some(ReferenceOr::Object(response)) = responses.responses.get_mut("200") {
+            let text = SchemaObject { instance_type: Some(InstanceType::String.into()), ..SchemaObject::default() };
+            let schema = Some(ReferenceOr::Object(Schema::Object(text)));
+            response.content.insert("text/csv".to_owned(), MediaType { schema, ..MediaType::default() });
+        }
+        Some(responses)
+    }
+}
+
+#[derive(Serialize, JsonSchema, ApiComponent)]
+struct ListaAtividades {
+    /// As atividades desta página.
+    items: Vec<AtividadeResponse>,
+    /// Quantas atividades atendem aos filtros, em todas as páginas.
+    total: u64,
+    /// Só na resposta a um pedido com `apos`: o cursor da próxima página; null na última.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proximo: Option<Proximo>,
+}
+
+/// A cursor, or null where there is no next page.
+#[derive(Serialize, JsonSchema)]
+struct Proximo(Option<String>);
+
+impl ListaAtividades {
+    fn new(pagina: Pagina<Atividade>, proximo: Option<Proximo>) -> Self {
+        Self { items: pagina.items.into_iter().map(Into::into).collect(), total: pagina.total, proximo }
+    }
+}

@@ -1,0 +1,138 @@
+//! `/api/v1/atividades`.
+
+mod body;
+mod csv;
+mod links;
+mod list;
+mod query;
+mod response;
+
+use actix_web::web::Data;
+use apistos::web::{ServiceConfig, delete, get, post, put, resource};
+use apistos::{ApiComponent, api_operation};
+use deserr::Deserr;
+use domain::{AtividadeId, AtividadePatch, Atividades};
+use schemars::JsonSchema;
+use uuid::Uuid;
+
+use self::body::{AtualizarAtividade, CriarAtividade};
+use self::response::AtividadeResponse;
+use crate::answer::{Created, Gone, Single};
+use crate::api_error::ApiError;
+use crate::conditional::IfMatch;
+use crate::faults::Faults;
+use crate::input::{Input, Nothing, Section};
+use crate::middleware::CurrentUser;
+
+/// The routes of atividades.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(resource("/atividades").route(get().to(list::listar)).route(post().to(criar))).service(
+        resource("/atividades/{id}").route(get().to(obter)).route(put().to(atualizar)).route(delete().to(excluir)),
+    );
+}
+
+#[api_operation(
+    tag = "Atividades",
+    operation_id = "criar_atividade",
+    summary = "Criar atividade",
+    description = "Cria uma atividade em nome de quem chama.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 413,
+    error_code = 415,
+    error_code = 422,
+    error_code = 500,
+    error_code = 502,
+    error_code = 503,
+    error_code = 504
+)]
+async fn criar(
+    atividades: Data<Atividades>,
+    user: CurrentUser,
+    input: Input<Nothing, Nothing, CriarAtividade>,
+) -> Result<Created<AtividadeResponse>, ApiError> {
+    let atividade = atividades.criar(&user, input.body.into()).await?;
+    Ok(Created::at(format!("/api/v1/atividades/{}", atividade.id.0), atividade.into()))
+}
+
+#[api_operation(
+    tag = "Atividades",
+    operation_id = "obter_atividade",
+    summary = "Obter atividade",
+    description = "A atividade com esse id.",
+    error_code = 401,
+    error_code = 404,
+    error_code = 422,
+    error_code = 500,
+    error_code = 503
+)]
+async fn obter(
+    atividades: Data<Atividades>,
+    _user: CurrentUser,
+    input: Input<AtividadePath>,
+) -> Result<Single<AtividadeResponse>, ApiError> {
+    Ok(Single(atividades.obter(input.path.id).await?.into()))
+}
+
+#[api_operation(
+    tag = "Atividades",
+    operation_id = "atualizar_atividade",
+    summary = "Atualizar atividade",
+    description = "Altera os campos enviados; os ausentes mantêm o valor.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 404,
+    error_code = 412,
+    error_code = 413,
+    error_code = 415,
+    error_code = 422,
+    error_code = 500,
+    error_code = 502,
+    error_code = 503,
+    error_code = 504
+)]
+async fn atualizar(
+    atividades: Data<Atividades>,
+    user: CurrentUser,
+    if_match: IfMatch,
+    input: Input<AtividadePath, Nothing, AtualizarAtividade>,
+) -> Result<Single<AtividadeResponse>, ApiError> {
+    let id = input.path.id;
+    let expected = if_match.version::<_, AtividadeResponse>(atividades.obter(id), |found| found.atualizado_em).await?;
+    let patch = AtividadePatch { expected, ..input.body.into() };
+    Ok(Single(atividades.atualizar(&user, id, patch).await?.into()))
+}
+
+#[api_operation(
+    tag = "Atividades",
+    operation_id = "excluir_atividade",
+    summary = "Excluir atividade",
+    description = "Exclui a atividade para sempre.",
+    error_code = 401,
+    error_code = 404,
+    error_code = 412,
+    error_code = 422,
+    error_code = 500,
+    error_code = 503
+)]
+async fn excluir(
+    atividades: Data<Atividades>,
+    _user: CurrentUser,
+    if_match: IfMatch,
+    input: Input<AtividadePath>,
+) -> Result<Gone, ApiError> {
+    let id = input.path.id;
+    let expected = if_match.version::<_, AtividadeResponse>(atividades.obter(id), |found| found.atualizado_em).await?;
+    atividades.excluir(id, expected).await?;
+    Ok(Gone)
+}
+
+#[derive(Deserr, JsonSchema, ApiComponent)]
+#[deserr(error = Faults)]
+struct AtividadePath {
+    /// Id da atividade.
+    #[schemars(with = "Uuid")]
+    id: AtividadeId,
+}
+
+impl Section for AtividadePath {}
