@@ -4,6 +4,8 @@ use apistos::ApiComponent;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use domain::{AtividadeQuery, Busca, Campo, Cursor, Filtro, Limit, Ordem, ProjetoRef, Skip};
 use schemars::JsonSchema;
+use schemars::r#gen::SchemaGenerator;
+use schemars::schema::{InstanceType, Metadata, Schema, SchemaObject};
 use uuid::Uuid;
 
 use crate::api_error::ApiError;
@@ -37,7 +39,7 @@ pub struct ListarAtividades {
     q: Option<Busca>,
     /// A ordem da lista; com `-`, a inversa. Padrão: `-criado_em`, as mais novas primeiro.
     #[deserr(default)]
-    #[schemars(with = "NomeDaOrdem", default = "NomeDaOrdem::default")]
+    #[schemars(schema_with = "ordens", default)]
     ordem: Option<QueryOrdem>,
     /// Só as que vêm depois deste cursor, o `proximo` da página anterior; vazio para começar. Ao contrário de `skip`,
     /// custa o mesmo em qualquer lugar da lista.
@@ -46,7 +48,7 @@ pub struct ListarAtividades {
     apos: Option<Apos>,
     /// A representação da lista; o cabeçalho `Accept: text/csv` faz o mesmo que `csv`.
     #[deserr(default)]
-    #[schemars(with = "NomeDoFormato", default)]
+    #[schemars(schema_with = "formatos", default)]
     formato: Option<Formato>,
     /// Se o CSV começa com a marca de ordem de bytes (BOM), pela qual o Excel reconhece UTF-8.
     #[deserr(default)]
@@ -54,8 +56,42 @@ pub struct ListarAtividades {
     bom: Option<QueryBool>,
     /// O separador das colunas do CSV; o Excel em português espera `;`.
     #[deserr(default)]
-    #[schemars(with = "NomeDoSeparador", default)]
+    #[schemars(schema_with = "separadores", default)]
     separador: Option<Separador>,
+}
+
+const ORDENS: [(&str, (Campo, bool)); 6] = [
+    ("criado_em", (Campo::CriadoEm, false)),
+    ("-criado_em", (Campo::CriadoEm, true)),
+    ("atualizado_em", (Campo::AtualizadoEm, false)),
+    ("-atualizado_em", (Campo::AtualizadoEm, true)),
+    ("nome", (Campo::Nome, false)),
+    ("-nome", (Campo::Nome, true)),
+];
+const FORMATOS: [(&str, Formato); 2] = [("json", Formato::Json), ("csv", Formato::Csv)];
+const SEPARADORES: [(&str, u8); 2] = [(",", b','), (";", b';')];
+
+fn ordens(_: &mut SchemaGenerator) -> Schema {
+    names("-criado_em", &ORDENS)
+}
+
+fn formatos(_: &mut SchemaGenerator) -> Schema {
+    names("json", &FORMATOS)
+}
+
+fn separadores(_: &mut SchemaGenerator) -> Schema {
+    names(",", &SEPARADORES)
+}
+
+/// A text that is one of the names.
+fn names<T>(default: &str, allowed: &[(&str, T)]) -> Schema {
+    let metadata = Metadata { default: Some(default.into()), ..Metadata::default() };
+    Schema::Object(SchemaObject {
+        metadata: Some(Box::new(metadata)),
+        instance_type: Some(InstanceType::String.into()),
+        enum_values: Some(allowed.iter().map(|(name, _)| (*name).into()).collect()),
+        ..SchemaObject::default()
+    })
 }
 
 const fn limit_default() -> i64 {
@@ -139,35 +175,8 @@ struct QueryOrdem(Ordem);
 
 impl Deserr<Faults> for QueryOrdem {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, at: ValuePointerRef<'_>) -> Result<Self, Faults> {
-        let ordens = [
-            ("criado_em", (Campo::CriadoEm, false)),
-            ("-criado_em", (Campo::CriadoEm, true)),
-            ("atualizado_em", (Campo::AtualizadoEm, false)),
-            ("-atualizado_em", (Campo::AtualizadoEm, true)),
-            ("nome", (Campo::Nome, false)),
-            ("-nome", (Campo::Nome, true)),
-        ];
-        one_of(value, at, &ordens).map(|(campo, decrescente)| Self(Ordem { campo, decrescente }))
+        one_of(value, at, &ORDENS).map(|(campo, decrescente)| Self(Ordem { campo, decrescente }))
     }
-}
-
-/// The names that [`QueryOrdem`] reads, for OpenAPI.
-#[derive(Default, serde::Serialize, JsonSchema)]
-#[expect(dead_code, reason = "it describes what `QueryOrdem` reads")]
-enum NomeDaOrdem {
-    #[serde(rename = "criado_em")]
-    CriadoEm,
-    #[default]
-    #[serde(rename = "-criado_em")]
-    MenosCriadoEm,
-    #[serde(rename = "atualizado_em")]
-    AtualizadoEm,
-    #[serde(rename = "-atualizado_em")]
-    MenosAtualizadoEm,
-    #[serde(rename = "nome")]
-    Nome,
-    #[serde(rename = "-nome")]
-    MenosNome,
 }
 
 /// A cursor, or the beginning of the list.
@@ -193,35 +202,14 @@ pub enum Formato {
 
 impl Deserr<Faults> for Formato {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, at: ValuePointerRef<'_>) -> Result<Self, Faults> {
-        one_of(value, at, &[("json", Self::Json), ("csv", Self::Csv)])
+        one_of(value, at, &FORMATOS)
     }
-}
-
-/// The names that [`Formato`] reads, for OpenAPI.
-#[derive(Default, serde::Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[expect(dead_code, reason = "it describes what `Formato` reads")]
-enum NomeDoFormato {
-    #[default]
-    Json,
-    Csv,
 }
 
 struct Separador(u8);
 
 impl Deserr<Faults> for Separador {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, at: ValuePointerRef<'_>) -> Result<Self, Faults> {
-        one_of(value, at, &[(",", b','), (";", b';')]).map(Self)
+        one_of(value, at, &SEPARADORES).map(Self)
     }
-}
-
-/// The names that [`Separador`] reads, for OpenAPI.
-#[derive(Default, serde::Serialize, JsonSchema)]
-#[expect(dead_code, reason = "it describes what `Separador` reads")]
-enum NomeDoSeparador {
-    #[default]
-    #[serde(rename = ",")]
-    Virgula,
-    #[serde(rename = ";")]
-    PontoEVirgula,
 }
