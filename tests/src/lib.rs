@@ -8,6 +8,7 @@
     reason = "a tool of tests fails by a panic, as every test does"
 )]
 
+pub mod azure;
 pub mod client;
 pub mod postgres;
 pub mod server;

@@ -40,7 +40,12 @@ pub(crate) fn of_profile(profile: Profile) -> Result<Usuario, Failure> {
 fn real_id(id: Option<&str>) -> Result<Uuid, Failure> {
     let id = id.and_then(|id| Uuid::parse_str(id).ok());
     let id = id.ok_or_else(|| Failure::senseless("an identity without an id"))?;
-    if id.is_nil() || id == ANONYMOUS { Err(Failure::Rejected) } else { Ok(id) }
+    if is_somebody(id) { Ok(id) } else { Err(Failure::Rejected) }
+}
+
+/// Whether it is the id of a real identity.
+pub(crate) fn is_somebody(id: Uuid) -> bool {
+    !id.is_nil() && id != ANONYMOUS
 }
 
 fn refuse_public(identity: &Identity) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::AppKey;
+use crate::acceptance;
 use crate::jwt::Jwt;
 
 /// Who signs app tokens; no scheme in front.
@@ -48,6 +49,6 @@ impl AppTokens {
         let now = now.unix_timestamp();
         let is_timely = now < claims.exp.saturating_add(LEEWAY) && claims.nbf.saturating_sub(LEEWAY) <= now;
         let is_right = claims.iss == ISSUER && is_timely && keys.any(|(key, _)| jwt.is_signed_by(key));
-        (is_right && !claims.nameid.is_nil()).then_some(claims.nameid)
+        (is_right && acceptance::is_somebody(claims.nameid)).then_some(claims.nameid)
     }
 }

@@ -1,1 +1,59 @@
-//! azure
+//! With authentication on: people sign in with tokens that an organisation of Azure DevOps knows.
+
+mod app_tokens;
+mod illness;
+mod projects;
+mod refusals;
+mod secrets;
+
+use e2e::azure::{APP_KEY, AUDIENCE, Organisation};
+use e2e::client::{Answer, Api, send};
+use e2e::server::Aponta;
+use reqwest::Method;
+use reqwest::header::AUTHORIZATION;
+use serde_json::Value;
+
+/// The token of Ana, whom the organisation knows.
+const ANA: &str = "a2b3c4d5e6f7qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq";
+const ANAS_EMAIL: &str = "ana.lima@exemplo.br";
+
+/// A server of an organisation that knows Ana.
+async fn given_ana() -> (Organisation, Aponta) {
+    let organisation = Organisation::start().await;
+    organisation.add_user(ANA, Some(ANAS_EMAIL));
+    let aponta = server_of(&organisation.url());
+    (organisation, aponta)
+}
+
+/// A server of the organisation at `url`.
+fn server_of(url: &str) -> Aponta {
+    Aponta::start_with(|program| {
+        program
+            .env("AUTH_ENABLED", "true")
+            .env("AZURE_DEVOPS_ORG_URL", url)
+            .env("EXTENSION_APP_KEYS", format!("{APP_KEY}:{AUDIENCE}"))
+            .env("LOG", "trace")
+    })
+}
+
+/// A request of whoever shows `token`.
+async fn ask(api: &Api, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+    let request = api.request(method, path).header(AUTHORIZATION, format!("Bearer {token}"));
+    send(match body {
+        Some(body) => request.json(&body),
+        None => request,
+    })
+    .await
+}
+
+async fn get(api: &Api, token: &str, path: &str) -> Answer {
+    ask(api, token, Method::GET, path, None).await
+}
+
+async fn post(api: &Api, token: &str, path: &str, body: Value) -> Answer {
+    ask(api, token, Method::POST, path, Some(body)).await
+}
+
+async fn synchronise(api: &Api, token: &str) -> Answer {
+    ask(api, token, Method::POST, "/api/v1/integracao/sincronizar", None).await
+}

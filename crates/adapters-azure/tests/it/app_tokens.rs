@@ -74,7 +74,7 @@ async fn a_good_token_passes_without_a_call() {
 #[tokio::test]
 async fn a_token_with_anything_wrong_is_rejected_without_a_call() {
     let (server, azure) = azure_with_keys().await;
-    let bad_claims: [(&str, Change); 14] = [
+    let bad_claims: [(&str, Change); 15] = [
         ("expired", |c| c["exp"] = json!(NOW - 60)),
         ("not yet valid", |c| c["nbf"] = json!(NOW + 61)),
         ("an expiry that is no number", |c| c["exp"] = json!("1795504200")),
@@ -89,6 +89,7 @@ async fn a_token_with_anything_wrong_is_rejected_without_a_call() {
         ("no user", |c| drop(c.as_object_mut().unwrap().remove("nameid"))),
         ("a user without id", |c| c["nameid"] = json!("ana")),
         ("the user nobody", |c| c["nameid"] = json!("00000000-0000-0000-0000-000000000000")),
+        ("the anonymous user", |c| c["nameid"] = json!("aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa")),
     ];
     let mut bad: Vec<_> =
         bad_claims.into_iter().map(|(name, change)| (name.to_owned(), signed(&key(), &claims(change)))).collect();

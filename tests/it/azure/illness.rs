@@ -1,0 +1,86 @@
+//! Azure DevOps is ill: a good token is good all the same, and everybody is told what to do.
+
+use std::time::Duration;
+
+use e2e::azure::Question;
+use reqwest::Method;
+use serde_json::json;
+use wiremock::ResponseTemplate;
+
+use super::{ANA, ask, get, given_ana, server_of, synchronise};
+
+#[tokio::test]
+async fn each_illness_has_its_answer_and_none_is_a_401() {
+    let (organisation, aponta) = given_ana().await;
+    let nonsense = ResponseTemplate::new(200).set_body_raw("{\"value\": 1", "application/json");
+    let throttled = ResponseTemplate::new(429).insert_header("retry-after", "37");
+    let (bad, gone) =
+        ("O Azure DevOps respondeu com um erro", "Azure DevOps indisponível no momento; tente novamente em instantes");
+
+    for (answer, status, detail) in
+        [(nonsense, 502, bad), (ResponseTemplate::new(500), 502, bad), (throttled, 503, gone)]
+    {
+        organisation.recover();
+        organisation.answer_instead(Question::Projects, answer);
+        assert_eq!(synchronise(&aponta.api, ANA).await.error(status), detail);
+    }
+
+    // Throttled, Azure is left in peace as long as it said, also by those who ask for something else.
+    organisation.recover();
+    let answer = get(&aponta.api, ANA, "/api/v1/integracao/projetos").await;
+    assert_eq!(answer.error(503), gone);
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=37).contains(&wait), "{wait}");
+    assert_eq!(get(&aponta.api, ANA, "/api/v1/projetos").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_unknown_projeto_of_an_ill_azure_is_no_fault_of_the_client() {
+    let (organisation, aponta) = given_ana().await;
+    organisation.answer_instead(Question::Projects, ResponseTemplate::new(500));
+
+    let body = json!({"nome": "A", "id_projeto": uuid::Uuid::now_v7()});
+    let answer = ask(&aponta.api, ANA, Method::POST, "/api/v1/atividades", Some(body)).await;
+
+    assert_eq!(answer.error(502), "O Azure DevOps respondeu com um erro");
+}
+
+#[tokio::test]
+async fn a_slow_azure_is_a_504() {
+    let (organisation, aponta) = given_ana().await;
+    let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(40));
+    organisation.answer_instead(Question::Identity, slow);
+
+    let answer = get(&aponta.api, "quem-sabe", "/api/v1/projetos").await;
+
+    assert_eq!(answer.error(504), "O Azure DevOps não respondeu a tempo");
+}
+
+#[tokio::test]
+async fn whoever_is_known_goes_on_working_while_azure_is_gone_and_protected() {
+    let (organisation, aponta) = given_ana().await;
+    let _ = get(&aponta.api, ANA, "/api/v1/projetos").await.expect(200);
+    organisation.answer_instead(Question::Identity, ResponseTemplate::new(503));
+
+    for n in 0..10 {
+        let answer = get(&aponta.api, &format!("outro-{n}"), "/api/v1/projetos").await;
+        assert!(answer.header("retry-after").is_some());
+        let _ = answer.error(503);
+        assert_eq!(get(&aponta.api, ANA, "/api/v1/projetos").await.status, 200);
+    }
+
+    // Protected, it is not asked any more: ten strangers with up to three attempts each would have been thirty.
+    assert!(organisation.calls("connectionData").await < 15);
+}
+
+#[tokio::test]
+async fn an_azure_that_nobody_answers_for_is_a_503() {
+    // A port that was free a moment ago, and whose listener is gone.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let aponta = server_of(&format!("http://{address}/exemplo"));
+
+    let answer = get(&aponta.api, ANA, "/api/v1/projetos").await;
+
+    assert!(answer.header("retry-after").is_some());
+    assert_eq!(answer.error(503), "Azure DevOps indisponível no momento; tente novamente em instantes");
+}

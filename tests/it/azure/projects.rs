@@ -1,0 +1,166 @@
+//! The organisation's projects, and the atividades that are booked on them.
+
+use std::collections::BTreeSet;
+
+use e2e::azure::Question;
+use e2e::client::{Api, send};
+use reqwest::Method;
+use serde_json::{Value, json};
+use wiremock::ResponseTemplate;
+
+use super::{ANA, ANAS_EMAIL, ask, get, given_ana, post, synchronise};
+
+/// What a synchronisation counted: synced, created, updated, removed.
+async fn counted(api: &Api) -> [u64; 4] {
+    let answer = synchronise(api, ANA).await.expect(200);
+    assert_eq!(answer["status"], "success");
+    for (new, old) in [("synced", "total_azure"), ("synced", "synced"), ("created", "created"), ("updated", "updated")]
+    {
+        assert_eq!(answer[format!("projects_{new}")], answer[old]);
+    }
+    ["synced", "created", "updated", "removed"].map(|count| answer[format!("projects_{count}")].as_u64().unwrap())
+}
+
+async fn projeto(api: &Api, id: &str) -> Value {
+    get(api, ANA, &format!("/api/v1/projetos/{id}")).await.expect(200)
+}
+
+#[tokio::test]
+async fn from_signing_in_to_reading_back() {
+    let (organisation, aponta) = given_ana().await;
+    let api = &aponta.api;
+    let ids: Vec<_> = (0..250).map(|n| organisation.add_project(&format!("Projeto {n:03}"))).collect();
+
+    assert_eq!(counted(api).await, [250, 250, 0, 0]);
+    assert_eq!(organisation.calls("/_apis/projects?").await, 3);
+    let listed = get(api, ANA, "/api/v1/projetos").await.expect(200);
+    let names: Vec<_> = listed.as_array().unwrap().iter().map(|projeto| projeto["nome"].clone()).collect();
+    assert_eq!(names, (0..250).map(|n| json!(format!("Projeto {n:03}"))).collect::<Vec<_>>());
+
+    let appeared = organisation.add_project("Apareceu depois");
+    for (id, nome) in [(&ids[7], "Projeto 007"), (&appeared, "Apareceu depois")] {
+        let created =
+            post(api, ANA, "/api/v1/atividades", json!({"nome": "Revisar", "id_projeto": id})).await.expect(201);
+        let read = get(api, ANA, &format!("/api/v1/atividades/{}", created["id"].as_str().unwrap())).await.expect(200);
+        assert_eq!(read, created);
+        assert_eq!((&read["nome_projeto"], &read["criado_por"]), (&json!(nome), &json!(ANAS_EMAIL)));
+        assert_eq!(read["id_projeto"], json!(id));
+    }
+    let projeto = projeto(api, &appeared).await;
+    assert_eq!((&projeto["azure_project_id"], &projeto["external_id"]), (&json!(appeared), &json!(appeared)));
+    assert_eq!((&projeto["estado"], &projeto["sincronizado_em"]), (&json!("wellFormed"), &projeto["last_sync_at"]));
+}
+
+#[tokio::test]
+async fn a_pat_signs_in_as_bearer_and_as_basic_and_its_author_may_have_no_address() {
+    let (organisation, aponta) = given_ana().await;
+    let id = organisation.add_user("token-sem-endereco", None);
+    let projeto = organisation.add_project("Portal");
+
+    for (token, autor) in [(ANA, ANAS_EMAIL.to_owned()), ("token-sem-endereco", id.to_string())] {
+        let body = json!({"nome": "A", "id_projeto": projeto});
+        let request = aponta.api.request(Method::POST, "/api/v1/atividades").json(&body);
+        let as_basic = send(request.basic_auth("", Some(token))).await.expect(201);
+        let as_bearer = post(&aponta.api, token, "/api/v1/atividades", body).await.expect(201);
+        assert_eq!((&as_basic["criado_por"], &as_bearer["criado_por"]), (&json!(autor), &json!(autor)));
+    }
+}
+
+#[tokio::test]
+async fn a_synchronisation_follows_azure_and_leaves_alone_what_did_not_change() {
+    let (organisation, aponta) = given_ana().await;
+    let api = &aponta.api;
+    let [same, renamed, gone] = ["A", "B", "C"].map(|nome| organisation.add_project(nome));
+    assert_eq!(counted(api).await, [3, 3, 0, 0]);
+    let before = projeto(api, &same).await;
+    let atividade = post(api, ANA, "/api/v1/atividades", json!({"nome": "A", "id_projeto": gone})).await.expect(201);
+
+    assert_eq!(counted(api).await, [3, 0, 0, 0]);
+    let mut removed = Value::Null;
+    organisation.change_projects(|projects| {
+        projects[1]["name"] = json!("B, de novo");
+        removed = projects.remove(2);
+    });
+    assert_eq!(counted(api).await, [2, 0, 1, 1]);
+
+    assert_eq!(projeto(api, &same).await, before);
+    assert_eq!(projeto(api, &renamed).await["nome"], "B, de novo");
+    assert_eq!(projeto(api, &gone).await["estado"], "deleted");
+    let path = format!("/api/v1/atividades/{}", atividade["id"].as_str().unwrap());
+    assert_eq!(get(api, ANA, &path).await.expect(200), atividade);
+
+    organisation.change_projects(|projects| projects.push(removed));
+    assert_eq!(counted(api).await, [3, 0, 1, 0]);
+    assert_eq!(projeto(api, &gone).await["estado"], "wellFormed");
+}
+
+#[tokio::test]
+async fn synchronisations_at_once_agree_and_a_failed_one_changes_nothing() {
+    let (organisation, aponta) = given_ana().await;
+    for n in 0..150 {
+        let _ = organisation.add_project(&format!("Projeto {n}"));
+    }
+
+    let calls = (0..8).map(|_| {
+        let api = aponta.api.clone();
+        tokio::spawn(async move { counted(&api).await })
+    });
+    let mut created = 0;
+    for call in calls.collect::<Vec<_>>() {
+        let [synced, new, ..] = call.await.unwrap();
+        assert_eq!(synced, 150);
+        created += new;
+    }
+    assert_eq!(created, 150);
+
+    let before = aponta.database.query("SELECT * FROM api_aponta.projetos ORDER BY id");
+    organisation.change_projects(|projects| drop(projects.remove(0)));
+    organisation.answer_instead(Question::SecondPage, ResponseTemplate::new(500));
+    let _ = synchronise(&aponta.api, ANA).await.error(502);
+    assert_eq!(aponta.database.query("SELECT * FROM api_aponta.projetos ORDER BY id"), before);
+}
+
+#[tokio::test]
+async fn the_live_list_is_azures_own_with_the_callers_credential() {
+    let (organisation, aponta) = given_ana().await;
+    let ids: BTreeSet<_> = (0..120).map(|n| organisation.add_project(&format!("Projeto {n}"))).collect();
+
+    let live = get(&aponta.api, ANA, "/api/v1/integracao/projetos").await.expect(200);
+
+    let live = live.as_array().unwrap();
+    assert_eq!(live.len(), 120);
+    assert_eq!(live.iter().map(|project| project["id"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(), ids);
+    assert!(live.iter().all(|project| project["revision"] == 7 && project["visibility"] == "private"));
+    assert_eq!(aponta.database.query("SELECT count(*) FROM api_aponta.projetos"), "0");
+}
+
+#[tokio::test]
+async fn an_unknown_projeto_is_looked_up_once_however_many_ask() {
+    let (organisation, aponta) = given_ana().await;
+    let _ = get(&aponta.api, ANA, "/api/v1/projetos").await.expect(200);
+    let id = organisation.add_project("Novo");
+
+    let calls = (0..16).map(|_| {
+        let (api, body) = (aponta.api.clone(), json!({"nome": "A", "id_projeto": id}));
+        tokio::spawn(async move { post(&api, ANA, "/api/v1/atividades", body).await.expect(201) })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap()["nome_projeto"], "Novo");
+    }
+    // Whoever comes after the first look-up has ended and before its result is stored asks again.
+    assert!(organisation.calls(&format!("/_apis/projects/{id}")).await < 16);
+
+    let unknown = json!({"nome": "A", "id_projeto": uuid::Uuid::now_v7()});
+    let refused = post(&aponta.api, ANA, "/api/v1/atividades", unknown.clone()).await;
+    assert_eq!(refused.faults(), ["value_error body.id_projeto"]);
+    let created =
+        post(&aponta.api, ANA, "/api/v1/atividades", json!({"nome": "A", "id_projeto": id})).await.expect(201);
+    let path = format!("/api/v1/atividades/{}", created["id"].as_str().unwrap());
+    assert_eq!(
+        ask(&aponta.api, ANA, Method::PUT, &path, Some(unknown)).await.faults(),
+        ["value_error body.id_projeto"]
+    );
+    let outro = organisation.add_project("Outro");
+    let moved = ask(&aponta.api, ANA, Method::PUT, &path, Some(json!({"id_projeto": outro}))).await.expect(200);
+    assert_eq!(moved["nome_projeto"], "Outro");
+}

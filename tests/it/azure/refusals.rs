@@ -1,0 +1,128 @@
+//! Who does not pass.
+
+use e2e::azure::{Organisation, Question, anonymous};
+use e2e::client::{Answer, send};
+use reqwest::Method;
+use serde_json::{Value, json};
+use wiremock::ResponseTemplate;
+
+use super::{ANA, ask, get, given_ana, server_of, synchronise};
+
+#[track_caller]
+fn assert_unauthorized(answer: &Answer, detail: &str) {
+    assert_eq!(answer.error(401), detail);
+    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+}
+
+/// Every operation of the API that asks who is calling, from its own description.
+async fn operations(api: &e2e::client::Api) -> Vec<(Method, String)> {
+    let document = api.get("/openapi.json").await.expect(200);
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            if path.starts_with("/api/v1/") {
+                let path = path.replace("{id}", "00000000-0000-0000-0000-000000000001");
+                operations.push((method.to_uppercase().parse().unwrap(), path));
+            }
+        }
+    }
+    assert!(operations.len() >= 12, "{operations:?}");
+    operations
+}
+
+#[tokio::test]
+async fn nobody_passes_without_a_good_token_whatever_else_is_wrong() {
+    let (_organisation, aponta) = given_ana().await;
+
+    for (method, path) in operations(&aponta.api).await {
+        for (header, detail) in [
+            (None, "Token de autenticação não fornecido"),
+            (Some("Bearer"), "Token de autenticação não fornecido"),
+            (Some("Digest abc"), "Token de autenticação não fornecido"),
+            (Some("Basic !!!"), "Token de autenticação não fornecido"),
+            (Some("Bearer lixo"), "Token inválido ou expirado"),
+            (Some("Basic OmxpeG8="), "Token inválido ou expirado"),
+            (Some("Bearer a.b.c"), "Token inválido ou expirado"),
+        ] {
+            let mut request = aponta.api.request(method.clone(), &path).body("{nonsense");
+            if let Some(header) = header {
+                request = request.header("authorization", header);
+            }
+            assert_unauthorized(&send(request).await, detail);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_open_asks_nobody() {
+    let (_organisation, aponta) = given_ana().await;
+
+    for path in ["/", "/health", "/healthz", "/api/v1", "/docs", "/redoc", "/openapi.json"] {
+        assert_eq!(aponta.api.get(path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_real_identity_does_not_pass() {
+    let html = |status| ResponseTemplate::new(status).set_body_raw("<html>Sign In</html>", "text/html; charset=utf-8");
+    let organisation = Organisation::start().await;
+    let aponta = server_of(&organisation.url());
+    let sign_in = format!("{}/_signin?secret=1", organisation.url());
+
+    for (n, answer) in [
+        ResponseTemplate::new(401),
+        html(203),
+        html(200),
+        ResponseTemplate::new(302).insert_header("location", sign_in.as_str()),
+        anonymous(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        organisation.answer_instead(Question::Identity, answer);
+        for token in [format!("pat-{n}"), format!("a.b.{n}")] {
+            assert_unauthorized(&get(&aponta.api, &token, "/api/v1/projetos").await, "Token inválido ou expirado");
+        }
+    }
+    assert_eq!(organisation.calls("_signin").await, 0);
+
+    let huge = format!("{{\"pad\": \"{}\"}}", "a".repeat(1024 * 1024));
+    for (n, answer) in [
+        ResponseTemplate::new(200).set_body_json(json!({"authenticatedUser": {"providerDisplayName": "Ana"}})),
+        ResponseTemplate::new(200).set_body_raw("{\"authenticatedUser\": {", "application/json"),
+        ResponseTemplate::new(200).set_body_raw(huge, "application/json"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        organisation.answer_instead(Question::Identity, answer);
+        let detail = get(&aponta.api, &format!("outro-{n}"), "/api/v1/projetos").await.error(502);
+        assert_eq!(detail, "O Azure DevOps respondeu com um erro");
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_token_stays_rejected_for_a_moment_and_costs_azure_nothing() {
+    let (organisation, aponta) = given_ana().await;
+
+    for _ in 0..20 {
+        let _ = get(&aponta.api, "lixo", "/api/v1/projetos").await.error(401);
+    }
+
+    // A PAT is tried as Basic, and then as Bearer.
+    assert_eq!(organisation.calls("connectionData").await, 2);
+}
+
+#[tokio::test]
+async fn a_known_user_whom_azure_refuses_is_forbidden() {
+    let (organisation, aponta) = given_ana().await;
+    let forbidden = "Token não possui permissões necessárias";
+    for status in [403, 401] {
+        organisation.answer_instead(Question::Projects, ResponseTemplate::new(status));
+        assert_eq!(synchronise(&aponta.api, ANA).await.error(403), forbidden);
+        assert_eq!(get(&aponta.api, ANA, "/api/v1/integracao/projetos").await.error(403), forbidden);
+        let body: Value = json!({"nome": "A", "id_projeto": uuid::Uuid::now_v7()});
+        let created = ask(&aponta.api, ANA, Method::POST, "/api/v1/atividades", Some(body)).await;
+        assert_eq!(created.faults(), ["value_error body.id_projeto"]);
+    }
+}

@@ -1,0 +1,71 @@
+//! Tokens and addresses appear nowhere, at whatever level is logged.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use e2e::azure::{APP_KEY, Question, app_token};
+use e2e::client::{Answer, send};
+use reqwest::Method;
+use serde_json::json;
+use wiremock::ResponseTemplate;
+
+use super::{ANA, ANAS_EMAIL, ask, get, given_ana, post, synchronise};
+
+const REVOKED: &str = "revogado-7f3a9c2e51d84b60";
+const ACCESS: &str = "eyJhbGciOiJSUzI1NiJ9.eyJvdXRybyI6MX0.YXNzaW5hdHVyYQ";
+
+/// What would give `token` away: itself, and what Basic makes of it.
+fn traces(token: &str) -> Vec<String> {
+    let basic = format!(":{token}");
+    let encoded = |text: &str| [BASE64_STANDARD.encode(text), BASE64_URL_SAFE_NO_PAD.encode(text)];
+    [token.to_owned()].into_iter().chain(encoded(&basic)).chain(encoded(token)).collect()
+}
+
+#[tokio::test]
+async fn tokens_are_in_no_log_and_in_no_answer() {
+    let (organisation, aponta) = given_ana().await;
+    let api = &aponta.api;
+    let user = organisation.add_user(ACCESS, Some("ana.da.extensao@exemplo.br"));
+    organisation.add_user(REVOKED, Some("rui@exemplo.br"));
+    let hour = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 3600;
+    let app = app_token(user, hour);
+    let expired = app_token(user, 1_700_000_000);
+    let projeto = organisation.add_project("Portal");
+
+    let mut answers: Vec<Answer> = Vec::new();
+    for token in [ANA, REVOKED, ACCESS, &app, &expired, "lixo-4d1c8e7a"] {
+        answers.push(get(api, token, "/api/v1/projetos").await);
+        answers.push(get(api, token, "/api/v1/integracao/projetos").await);
+        answers.push(synchronise(api, token).await);
+        answers.push(post(api, token, "/api/v1/atividades", json!({"nome": "A", "id_projeto": projeto})).await);
+        answers.push(post(api, token, "/api/v1/atividades", json!({"nome": token, "id_projeto": 1})).await);
+        answers.push(ask(api, token, Method::PATCH, "/api/v1/projetos", None).await);
+        answers.push(send(api.request(Method::GET, "/api/v1/projetos").basic_auth("", Some(token))).await);
+        let with_access = api.request(Method::GET, "/api/v1/integracao/projetos").bearer_auth(token);
+        answers.push(send(with_access.header("X-Azure-Access-Token", ACCESS)).await);
+    }
+    organisation.revoke(REVOKED);
+    answers.push(synchronise(api, REVOKED).await);
+    for status in [500, 429, 403, 302] {
+        let illness = ResponseTemplate::new(status).set_body_string(format!("{ANA} {ANAS_EMAIL}"));
+        organisation.answer_instead(Question::Identity, illness.clone());
+        organisation.answer_instead(Question::Projects, illness.insert_header("X-VSS-UserData", ANAS_EMAIL));
+        answers.push(synchronise(api, ANA).await);
+        answers.push(get(api, "outro-token-19ab", "/api/v1/projetos").await);
+    }
+    let last = api.request(Method::GET, "/healthz").header("X-Request-ID", "o-ultimo");
+    answers.push(send(last).await);
+    aponta.server.wait_for_log("o-ultimo");
+
+    let log = aponta.server.log();
+    assert!(log.contains("TRACE"), "nothing was logged at TRACE");
+    let tokens = [ANA, REVOKED, ACCESS, &app, &expired, "lixo-4d1c8e7a", "outro-token-19ab", APP_KEY];
+    for trace in tokens.into_iter().flat_map(traces).chain([ANAS_EMAIL.to_owned()]) {
+        assert!(!log.contains(&trace), "the log has {trace}");
+        for answer in &answers {
+            let shown = format!("{:?} {}", answer.headers, answer.text);
+            assert!(!shown.contains(&trace) || (answer.status == 201 && trace == ANAS_EMAIL), "{trace}: {shown}");
+        }
+    }
+}
