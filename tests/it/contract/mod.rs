@@ -1,1 +1,9 @@
-//! contract
+//! The HTTP contract, row by row, without authentication.
+
+mod atividades;
+mod errors;
+mod habits;
+mod lists;
+mod projetos;
+mod service;
+mod validation;

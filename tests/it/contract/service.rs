@@ -1,0 +1,55 @@
+//! What the service says of itself.
+
+use e2e::client::Api;
+use e2e::postgres::Cluster;
+use e2e::server::{Aponta, Program};
+use serde_json::json;
+
+async fn status(api: &Api, path: &str) -> (u16, String) {
+    let answer = api.get(path).await;
+    let body = answer.json();
+    assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["environment", "status", "version"]);
+    assert_eq!(body["environment"], "development");
+    (answer.status, body["status"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn health_follows_the_database_and_liveness_does_not() {
+    let cluster = Cluster::start();
+    let database = cluster.create_database();
+    let server = Program::serve(&database).start();
+    let api = server.api();
+
+    for path in ["/", "/health", "/healthz"] {
+        assert_eq!(status(&api, path).await, (200, "healthy".to_owned()), "{path}");
+    }
+    cluster.stop();
+    assert_eq!(status(&api, "/health").await, (503, "unhealthy".to_owned()));
+    assert_eq!(api.get("/health").await.header("retry-after"), Some("5"));
+    for path in ["/", "/healthz"] {
+        assert_eq!(status(&api, path).await, (200, "healthy".to_owned()), "{path}");
+    }
+    let answer = api.get("/api/v1/atividades").await;
+    assert!(answer.header("retry-after").is_some());
+    assert_eq!(answer.error(503), "Banco de dados indisponível no momento; tente novamente em instantes");
+    cluster.start_again();
+    assert_eq!(status(&api, "/health").await, (200, "healthy".to_owned()));
+    let _ = api.get("/api/v1/atividades").await.expect(200);
+}
+
+#[tokio::test]
+async fn the_api_names_itself_and_its_documentation() {
+    let Aponta { api, .. } = &Aponta::start();
+
+    let version = api.get("/health").await.json()["version"].clone();
+    let expected = json!({"name": "API Aponta", "version": version, "docs": "/docs", "redoc": "/redoc"});
+    assert_eq!(api.get("/api/v1").await.expect(200), expected);
+    for path in ["/docs", "/redoc"] {
+        let page = api.get(path).await;
+        assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(policy.contains("script-src 'self';"), "{policy}");
+        assert!(!page.text.contains("https://"), "{path} names another host");
+    }
+    assert_eq!(api.get("/openapi.json").await.expect(200)["openapi"], "3.0.3");
+}
