@@ -13,7 +13,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// API Aponta: activities and projects tied to Azure DevOps, over REST.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(name = "aponta", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

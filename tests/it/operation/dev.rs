@@ -1,0 +1,109 @@
+//! `aponta dev`: one process, no server to install.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use e2e::client::Api;
+use e2e::server::{Directory, Program};
+use serde_json::json;
+
+fn dev(data: &Path) -> Program {
+    Program::new(&["dev", "--port", "0", "--data", data.to_str().unwrap()])
+}
+
+async fn total(api: &Api) -> u64 {
+    api.get("/api/v1/atividades?limit=1").await.expect(200)["total"].as_u64().unwrap()
+}
+
+/// The one line that says why it did not start.
+#[track_caller]
+fn refusal(program: Program) -> String {
+    let finished = program.run();
+    assert_eq!(finished.code(), 1, "{}", finished.stderr());
+    let said = finished.stderr();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said
+}
+
+#[tokio::test]
+async fn the_first_run_has_samples_and_says_where_everything_is() {
+    let program = Program::new(&["dev", "--port", "0"]);
+    let home = program.directory().to_owned();
+
+    let server = program.start();
+    let address = server.wait_for_address();
+    server.wait_for_log("PostgreSQL");
+
+    let said = server.log();
+    for line in ["/api/v1", "/docs"] {
+        assert!(said.contains(&format!("{address}{line}")), "{said}");
+    }
+    for word in ["Ctrl+C", "aponta serve", "DATABASE_URL", &home.join(".local/share/aponta").display().to_string()] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(total(&server.api()).await > 3);
+    assert!(server.api().get("/api/v1/projetos").await.expect(200).as_array().unwrap().len() > 1);
+    assert!(address.starts_with("http://127.0.0.1:"), "{address}");
+    let port = address.rsplit_once(':').unwrap().1;
+    let elsewhere = format!("http://127.0.0.2:{port}");
+    assert!(reqwest::get(format!("{elsewhere}/health")).await.is_err(), "it listens on more than one address");
+}
+
+#[tokio::test]
+async fn data_stays_over_a_stop_and_a_kill_and_samples_come_once() {
+    let data = Directory::new();
+    let mut server = dev(data.path()).start();
+    let api = server.api();
+    let listed = api.get("/api/v1/atividades").await.expect(200);
+    for atividade in listed["items"].as_array().unwrap() {
+        let path = format!("/api/v1/atividades/{}", atividade["id"].as_str().unwrap());
+        assert_eq!(api.delete(&path).await.status, 204);
+    }
+    let projeto = api.projeto("Meu").await;
+    let first = api.atividade("Antes de parar", &projeto).await;
+    server.terminate();
+    assert!(server.wait().success());
+
+    let mut server = dev(data.path()).start();
+    let second = server.api().atividade("Antes de cair", &projeto).await;
+    server.kill();
+
+    let server = dev(data.path()).start();
+    assert_eq!(total(&server.api()).await, 2);
+    for id in [first, second] {
+        assert_eq!(server.api().get(&format!("/api/v1/atividades/{id}")).await.expect(200)["nome_projeto"], "Meu");
+    }
+}
+
+#[tokio::test]
+async fn two_on_the_same_data_share_it() {
+    let data = Directory::new();
+    let (first, second) = (dev(data.path()).start(), dev(data.path()).start());
+
+    let projeto = first.api().projeto("Meu").await;
+    let created = second.api().post("/api/v1/atividades", &json!({"nome": "A", "id_projeto": projeto})).await;
+
+    let id = created.expect(201)["id"].as_str().unwrap().to_owned();
+    let _ = first.api().get(&format!("/api/v1/atividades/{id}")).await.expect(200);
+}
+
+#[test]
+fn what_is_in_the_way_is_told_in_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let data = Directory::new();
+    let file = data.path().join("arquivo");
+    std::fs::write(&file, "texto").unwrap();
+    let garbage = data.path().join("lixo");
+    std::fs::create_dir(&garbage).unwrap();
+    std::fs::write(garbage.join("aponta.sqlite3"), "isto não é um banco de dados ".repeat(100)).unwrap();
+
+    let said = refusal(Program::new(&["dev", "--port", &port, "--data", data.path().to_str().unwrap()]));
+    assert!(said.contains(&format!("port {port} of 127.0.0.1 is taken")), "{said}");
+    for path in [file.clone(), file.join("dentro")] {
+        let said = refusal(dev(&path));
+        assert!(said.contains("cannot create the data directory") && said.contains("--data DIR"), "{said}");
+    }
+    let said = refusal(dev(&garbage));
+    assert!(said.contains("cannot use the database"), "{said}");
+}

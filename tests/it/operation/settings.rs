@@ -1,0 +1,90 @@
+//! Wrong and unsafe settings, and where settings come from.
+
+use e2e::postgres::Cluster;
+use e2e::server::Program;
+
+#[test]
+fn every_wrong_setting_is_named_at_once_and_no_secret_is_shown() {
+    let finished = Program::new(&["serve"])
+        .env("DATABASE_URL", "mysql://ana:segredo@db/aponta")
+        .env("API_PORT", "porta")
+        .env("AUTH_ENABLED", "talvez")
+        .env("AUTH_CACHE_TTL", "-1")
+        .env("CORS_ORIGINS", "*")
+        .env("AZURE_DEVOPS_ORG_URL", "ftp://exemplo")
+        .env("EXTENSION_APP_KEYS", "segredo-sem-audiencia")
+        .env("LOG", "=x=")
+        .env("DATABASE_SCHEMA", "a".repeat(64))
+        .run();
+
+    let said = finished.stderr();
+    assert_eq!(finished.code(), 1);
+    for name in [
+        "DATABASE_URL",
+        "API_PORT",
+        "AUTH_ENABLED",
+        "AUTH_CACHE_TTL",
+        "CORS_ORIGINS",
+        "AZURE_DEVOPS_ORG_URL",
+        "EXTENSION_APP_KEYS",
+        "DATABASE_SCHEMA",
+    ] {
+        assert!(said.contains(name), "{name}: {said}");
+    }
+    assert!(said.contains("porta") && said.contains("talvez") && !said.contains("segredo"), "{said}");
+}
+
+#[test]
+fn production_refuses_what_is_unsafe() {
+    for (name, value) in [("AUTH_ENABLED", "false"), ("API_DEBUG", "true")] {
+        let finished =
+            Program::new(&["serve"]).env("DATABASE_URL", "postgresql://a:b@127.0.0.1:1/c").env(name, value).run();
+
+        assert_eq!(finished.code(), 1);
+        assert!(finished.stderr().contains(name), "{}", finished.stderr());
+    }
+}
+
+#[test]
+fn an_empty_environment_says_what_is_missing() {
+    let finished = Program::new(&["serve"]).run();
+
+    assert_eq!(finished.code(), 1);
+    assert!(finished.stderr().contains("DATABASE_URL"), "{}", finished.stderr());
+}
+
+#[tokio::test]
+async fn secrets_come_from_files_and_parts_make_an_address() {
+    let database = Cluster::shared().create_database();
+    let program = Program::new(&["serve"]).development();
+    let password = program.directory().join("senha");
+    std::fs::write(&password, format!("{}\n", Cluster::shared().password())).unwrap();
+
+    let server = program
+        .env("DATABASE_HOST", Cluster::HOST)
+        .env("DATABASE_PORT", Cluster::shared().port().to_string())
+        .env("DATABASE_NAME", database.name())
+        .env("DATABASE_USER", Cluster::SUPERUSER)
+        .env("DATABASE_PASSWORD_FILE", password)
+        .start();
+
+    assert_eq!(server.api().get("/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_environment_wins_over_env_files_and_these_over_toml() {
+    let database = Cluster::shared().create_database();
+    let program = Program::new(&["serve"]).env("API_HOST", "127.0.0.1").env("API_PORT", "0");
+    let dotenv = format!("ENVIRONMENT=development\nAUTH_ENABLED=false\nAPI_PORT=1\nDATABASE_URL={}\n", database.url());
+    std::fs::write(program.directory().join(".env"), dotenv).unwrap();
+    std::fs::write(
+        program.directory().join("aponta.toml"),
+        "environment = \"production\"\ndatabase_schema = \"do_toml\"\n",
+    )
+    .unwrap();
+
+    let server = program.start();
+
+    assert_eq!(server.api().get("/health").await.expect(200)["environment"], "development");
+    assert_eq!(database.query("SELECT to_regclass('do_toml.atividades') IS NOT NULL"), "t");
+}

@@ -1,0 +1,71 @@
+//! Stopping without losing a request.
+
+use e2e::client::send;
+use e2e::server::Aponta;
+use reqwest::Method;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_flight_is_finished_and_nothing_new_is_taken() {
+    let Aponta { api, mut server, database } = Aponta::start();
+    let projeto = api.projeto("Portal").await;
+    // Whoever holds the table lets the request wait as long as it takes to tell the server to stop.
+    let holder = {
+        let url = database.url();
+        std::process::Command::new("sh")
+            .args(["-c", "exec \"$0\" -X -q \"$1\"", &psql(), &url])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let mut holder = Holder(holder);
+    holder.say("BEGIN; LOCK TABLE api_aponta.atividades;");
+    let held = "SELECT count(*) FROM pg_locks WHERE relation = 'api_aponta.atividades'::regclass AND mode = 'AccessExclusiveLock'";
+    until(|| database.query(held) == "1");
+
+    let request = api.request(Method::POST, "/api/v1/atividades").json(&json!({"nome": "A", "id_projeto": projeto}));
+    let in_flight = tokio::spawn(send(request));
+    until(|| {
+        database.query("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT%'")
+            != "0"
+    });
+    server.terminate();
+    let address = api.base().trim_start_matches("http://").to_owned();
+    until(|| std::net::TcpStream::connect(&address).is_err());
+    holder.say("COMMIT;");
+
+    let _ = in_flight.await.unwrap().expect(201);
+    assert!(server.wait().success());
+    assert_eq!(database.query("SELECT nome FROM api_aponta.atividades"), "A");
+}
+
+fn psql() -> String {
+    e2e::postgres::Cluster::shared().programs().join("psql").display().to_string()
+}
+
+/// Polls until it is so.
+fn until(is_so: impl Fn() -> bool) {
+    let give_up = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !is_so() {
+        assert!(std::time::Instant::now() < give_up, "it never came true");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// A session of psql, which ends with the test.
+struct Holder(std::process::Child);
+
+impl Holder {
+    fn say(&mut self, sql: &str) {
+        use std::io::Write;
+        writeln!(self.0.stdin.as_mut().unwrap(), "{sql}").unwrap();
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
