@@ -8,6 +8,7 @@ use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 mod m20260112_000001_create_projetos;
 mod m20260112_000002_create_atividades;
+mod m20260112_000003_create_idempotencia;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20260112_000001_create_projetos::Migration),
             Box::new(m20260112_000002_create_atividades::Migration),
+            Box::new(m20260112_000003_create_idempotencia::Migration),
         ]
     }
 }

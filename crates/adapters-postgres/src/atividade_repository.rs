@@ -4,13 +4,14 @@
 use async_trait::async_trait;
 use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Descricao, Error,
-    NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation,
+    Idempotency, NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation,
 };
 use sea_orm::{DbErr, FromQueryResult, raw_sql};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{PostgresDatabase, db_error, listing};
+use crate::{PostgresDatabase, bulk, db_error, listing};
 
 /// [`AtividadeRepository`] on PostgreSQL.
 #[derive(Debug, Clone)]
@@ -45,6 +46,15 @@ impl AtividadeRepository for PostgresAtividadeRepository {
             .await
             .map_err(unknown_projeto)?;
         row.ok_or_else(|| Error::invalid("id_projeto", Violation::UnknownProjeto))?.try_into()
+    }
+
+    async fn insert_all(
+        &self,
+        records: Vec<AtividadeRecord>,
+        once: Option<Idempotency>,
+    ) -> Result<Vec<Atividade>, Error> {
+        let rows = bulk::insert(&self.0, &records, once.as_ref()).await?;
+        rows.into_iter().map(Atividade::try_from).collect()
     }
 
     async fn find(&self, id: AtividadeId) -> Result<Option<Atividade>, Error> {
@@ -154,9 +164,10 @@ fn unknown_projeto(error: DbErr) -> Error {
     db_error::on(error, "atividades_id_projeto_fkey", unknown)
 }
 
-#[derive(FromQueryResult)]
-struct AtividadeRow {
-    id: Uuid,
+/// An atividade as it is read, and as it is kept with the key of a request that made it.
+#[derive(FromQueryResult, Serialize, Deserialize)]
+pub(crate) struct AtividadeRow {
+    pub(crate) id: Uuid,
     nome: String,
     descricao: Option<String>,
     ativo: bool,

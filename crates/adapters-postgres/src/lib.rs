@@ -5,9 +5,11 @@
 //! holds them to it on a real server.
 
 mod atividade_repository;
+mod bulk;
 mod config;
 mod database;
 mod db_error;
+mod idempotency;
 mod link;
 mod listing;
 mod migrations;

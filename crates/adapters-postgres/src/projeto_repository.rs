@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
-    AzureProjectId, Conflict, Descricao, Error, NomeProjeto, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord,
-    ProjetoRepository, RemoteProjeto, SyncSummary,
+    AzureProjectId, Conflict, Descricao, Error, Idempotency, NomeProjeto, Projeto, ProjetoId, ProjetoPatch,
+    ProjetoRecord, ProjetoRepository, RemoteProjeto, SyncSummary,
 };
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, TransactionTrait, raw_sql};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::idempotency::{self, Beginning};
 use crate::{PostgresDatabase, db_error};
 
 /// [`ProjetoRepository`] on PostgreSQL.
@@ -29,22 +30,9 @@ impl PostgresProjetoRepository {
 
 #[async_trait]
 impl ProjetoRepository for PostgresProjetoRepository {
-    async fn insert(&self, record: ProjetoRecord) -> Result<Projeto, Error> {
-        let ProjetoRecord { id, nome, descricao, criado_em } = record;
-        let (id, nome, descricao) = (id.0, nome.into_string(), descricao.map(Descricao::into_string));
-        let row: Option<ProjetoRow> = self
-            .0
-            .write(raw_sql!(
-                Postgres,
-                r#"
-                INSERT INTO projetos (id, nome, descricao, criado_em, atualizado_em)
-                VALUES ({id}, {nome}, {descricao}, {criado_em}, {criado_em})
-                RETURNING id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
-                "#
-            ))
-            .await
-            .map_err(db_error::from)?;
-        row.ok_or_else(|| Error::internal("an INSERT answered no row"))?.try_into()
+    async fn insert(&self, record: ProjetoRecord, once: Option<Idempotency>) -> Result<Projeto, Error> {
+        let stored = self.0.within(self.0.limit(5), self.store(record, once.as_ref())).await;
+        stored.map_err(db_error::from)?.ok_or(Error::KeyReused)?.try_into()
     }
 
     async fn find(&self, id: ProjetoId) -> Result<Option<Projeto>, Error> {
@@ -188,6 +176,28 @@ impl ProjetoRepository for PostgresProjetoRepository {
 }
 
 impl PostgresProjetoRepository {
+    /// Nothing when the key of `once` stands for another request.
+    async fn store(&self, record: ProjetoRecord, once: Option<&Idempotency>) -> Result<Option<ProjetoRow>, DbErr> {
+        let ProjetoRecord { id, nome, descricao, criado_em } = record;
+        let transaction = match idempotency::begin(&self.0, once, criado_em).await? {
+            Beginning::New(transaction) => transaction,
+            Beginning::Known(row) => return Ok(Some(row)),
+            Beginning::Reused => return Ok(None),
+        };
+        let (id, nome, descricao) = (id.0, nome.into_string(), descricao.map(Descricao::into_string));
+        let stored = ProjetoRow::find_by_statement(raw_sql!(
+            Postgres,
+            r#"
+            INSERT INTO projetos (id, nome, descricao, criado_em, atualizado_em)
+            VALUES ({id}, {nome}, {descricao}, {criado_em}, {criado_em})
+            RETURNING id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
+            "#
+        ));
+        let row = stored.one(&transaction).await?;
+        idempotency::end(transaction, once, &row).await?;
+        Ok(row)
+    }
+
     /// The statement of `synchronize`. The lock comes first and by itself, because a statement sees the world as it was
     /// when it began: whoever waited here then sees what the one before has done.
     async fn replace_all(&self, remote: serde_json::Value, now: OffsetDateTime) -> Result<Option<SummaryRow>, DbErr> {
@@ -237,7 +247,8 @@ impl PostgresProjetoRepository {
     }
 }
 
-#[derive(FromQueryResult)]
+/// A projeto as it is read, and as it is kept with the key of a request that made it.
+#[derive(FromQueryResult, Serialize, Deserialize)]
 struct ProjetoRow {
     id: Uuid,
     nome: String,

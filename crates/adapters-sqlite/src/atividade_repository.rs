@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Descricao, Error,
-    NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation, folded,
+    Idempotency, NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation, folded,
 };
 use sea_orm::{DbErr, FromQueryResult, raw_sql};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::value::{id_text, instant, microseconds, parse_id};
-use crate::{SqliteDatabase, db_error, listing};
+use crate::{SqliteDatabase, bulk, db_error, listing};
 
 /// [`AtividadeRepository`] on SQLite.
 #[derive(Debug, Clone)]
@@ -45,6 +46,15 @@ impl AtividadeRepository for SqliteAtividadeRepository {
             .await
             .map_err(unknown_projeto)?;
         row.ok_or_else(|| Error::internal("an INSERT answered no row"))?.try_into()
+    }
+
+    async fn insert_all(
+        &self,
+        records: Vec<AtividadeRecord>,
+        once: Option<Idempotency>,
+    ) -> Result<Vec<Atividade>, Error> {
+        let rows = bulk::insert(&self.0, &records, once.as_ref()).await?;
+        rows.into_iter().map(Atividade::try_from).collect()
     }
 
     async fn find(&self, id: AtividadeId) -> Result<Option<Atividade>, Error> {
@@ -138,9 +148,10 @@ fn unknown_projeto(error: DbErr) -> Error {
     db_error::on_foreign_key(error, Error::invalid("id_projeto", Violation::UnknownProjeto))
 }
 
-#[derive(FromQueryResult)]
-struct AtividadeRow {
-    id: String,
+/// An atividade as it is read, and as it is kept with the key of a request that made it.
+#[derive(FromQueryResult, Serialize, Deserialize)]
+pub(crate) struct AtividadeRow {
+    pub(crate) id: String,
     nome: String,
     descricao: Option<String>,
     ativo: bool,

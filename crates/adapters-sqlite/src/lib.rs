@@ -4,8 +4,10 @@
 //! to its promises.
 
 mod atividade_repository;
+mod bulk;
 mod database;
 mod db_error;
+mod idempotency;
 mod listing;
 mod projeto_repository;
 mod readiness;

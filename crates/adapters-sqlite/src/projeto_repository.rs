@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
-    AzureProjectId, Conflict, Descricao, Error, NomeProjeto, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord,
-    ProjetoRepository, RemoteProjeto, SyncSummary,
+    AzureProjectId, Conflict, Descricao, Error, Idempotency, NomeProjeto, Projeto, ProjetoId, ProjetoPatch,
+    ProjetoRecord, ProjetoRepository, RemoteProjeto, SyncSummary,
 };
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, raw_sql};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 
+use crate::idempotency::{self, Beginning};
 use crate::value::{id_text, instant, microseconds, parse_id};
 use crate::{SqliteDatabase, db_error};
 
@@ -23,6 +25,29 @@ impl SqliteProjetoRepository {
     #[must_use]
     pub fn new(database: &SqliteDatabase) -> Self {
         Self(database.clone())
+    }
+
+    /// Nothing when the key of `once` stands for another request.
+    async fn store(&self, record: ProjetoRecord, once: Option<&Idempotency>) -> Result<Option<ProjetoRow>, DbErr> {
+        let ProjetoRecord { id, nome, descricao, criado_em } = record;
+        let transaction = match idempotency::begin(&self.0, once, criado_em).await? {
+            Beginning::New(transaction) => transaction,
+            Beginning::Known(row) => return Ok(Some(row)),
+            Beginning::Reused => return Ok(None),
+        };
+        let (id, nome, now) = (id_text(id.0), nome.into_string(), microseconds(criado_em));
+        let descricao = descricao.map(Descricao::into_string);
+        let stored = ProjetoRow::find_by_statement(raw_sql!(
+            Sqlite,
+            r#"
+            INSERT INTO projetos (id, nome, descricao, criado_em, atualizado_em)
+            VALUES ({id}, {nome}, {descricao}, {now}, {now})
+            RETURNING id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
+            "#
+        ));
+        let row = stored.one(&transaction).await?;
+        idempotency::end(transaction, once, criado_em, &row).await?;
+        Ok(row)
     }
 
     /// Takes over `remote`, a JSON array, and answers how many were updated, created and removed.
@@ -78,23 +103,9 @@ impl SqliteProjetoRepository {
 
 #[async_trait]
 impl ProjetoRepository for SqliteProjetoRepository {
-    async fn insert(&self, record: ProjetoRecord) -> Result<Projeto, Error> {
-        let ProjetoRecord { id, nome, descricao, criado_em } = record;
-        let (id, nome, now) = (id_text(id.0), nome.into_string(), microseconds(criado_em));
-        let descricao = descricao.map(Descricao::into_string);
-        let row: Option<ProjetoRow> = self
-            .0
-            .row(raw_sql!(
-                Sqlite,
-                r#"
-                INSERT INTO projetos (id, nome, descricao, criado_em, atualizado_em)
-                VALUES ({id}, {nome}, {descricao}, {now}, {now})
-                RETURNING id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
-                "#
-            ))
-            .await
-            .map_err(db_error::from)?;
-        row.ok_or_else(|| Error::internal("an INSERT answered no row"))?.try_into()
+    async fn insert(&self, record: ProjetoRecord, once: Option<Idempotency>) -> Result<Projeto, Error> {
+        let stored = self.store(record, once.as_ref()).await;
+        stored.map_err(db_error::from)?.ok_or(Error::KeyReused)?.try_into()
     }
 
     async fn find(&self, id: ProjetoId) -> Result<Option<Projeto>, Error> {
@@ -234,7 +245,8 @@ fn to_json(remote: RemoteProjeto) -> serde_json::Value {
     json!({"id": id_text(id.get()), "nome": nome, "descricao": descricao, "url": url, "estado": estado})
 }
 
-#[derive(FromQueryResult)]
+/// A projeto as it is read, and as it is kept with the key of a request that made it.
+#[derive(FromQueryResult, Serialize, Deserialize)]
 struct ProjetoRow {
     id: String,
     nome: String,

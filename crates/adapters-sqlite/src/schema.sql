@@ -29,5 +29,15 @@ CREATE INDEX atividades_atualizado_em_idx ON atividades (atualizado_em DESC, id 
 CREATE INDEX atividades_nome_busca_idx ON atividades (nome_busca, id);
 CREATE INDEX atividades_id_projeto_criado_em_idx ON atividades (id_projeto, criado_em DESC, id DESC);
 
+-- Keys of requests that count once, each with what was answered.
+CREATE TABLE idempotencia (
+    usuario TEXT NOT NULL,
+    chave TEXT NOT NULL,
+    pedido BLOB NOT NULL CHECK (length(pedido) = 32),
+    resposta TEXT NOT NULL,
+    criado_em INTEGER NOT NULL,
+    PRIMARY KEY (usuario, chave)
+) STRICT;
+
 -- What was done once and must not be done again.
 CREATE TABLE marcas (nome TEXT NOT NULL PRIMARY KEY) STRICT;

@@ -29,6 +29,9 @@ pub enum Error {
     /// Somebody else changed it since the caller saw it.
     #[error("changed in the meantime")]
     Changed,
+    /// The key of the request stands for another request.
+    #[error("idempotency key reused")]
+    KeyReused,
     /// The request carries no credential.
     #[error("no credential")]
     CredentialMissing,
@@ -76,12 +79,29 @@ impl Error {
     /// One field that breaks one rule.
     #[must_use]
     pub fn invalid(field: &'static str, violation: Violation) -> Self {
-        Self::Invalid(vec![InvalidField { field, violation }])
+        Self::Invalid(vec![InvalidField { item: None, field, violation }])
     }
 
     /// A bug here, told by `cause`.
     pub fn internal(cause: impl Into<Cause>) -> Self {
         Self::Internal(cause.into())
+    }
+
+    /// The same field of some items of a request that has many, each by its place, counted from 0.
+    #[must_use]
+    pub fn invalid_items(items: impl IntoIterator<Item = usize>, field: &'static str, violation: Violation) -> Self {
+        Self::Invalid(items.into_iter().map(|item| InvalidField { item: Some(item), field, violation }).collect())
+    }
+
+    /// What went wrong with many items of which there is one: it has no place of its own.
+    #[must_use]
+    pub fn of_one(self) -> Self {
+        match self {
+            Self::Invalid(fields) => {
+                Self::Invalid(fields.into_iter().map(|field| InvalidField { item: None, ..field }).collect())
+            }
+            other => other,
+        }
     }
 
     /// Whether this says that `id_projeto` names no projeto.

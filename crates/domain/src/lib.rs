@@ -5,6 +5,7 @@
 
 mod atividade;
 mod error;
+mod idempotency;
 mod listagem;
 mod patch;
 mod ports;
@@ -19,6 +20,7 @@ pub mod testing;
 
 pub use atividade::{Atividade, AtividadeId, AtividadePatch, AtividadeRecord, NomeAtividade, NovaAtividade};
 pub use error::{Cause, Conflict, Error, Resource, Service};
+pub use idempotency::{Idempotency, IdempotencyKey};
 pub use listagem::{AtividadeQuery, Busca, Campo, Chave, Cursor, Filtro, Limit, Ordem, Pagina, Skip};
 pub use patch::Patch;
 pub use ports::{AtividadeRepository, Clock, IdentityProvider, ProjectDirectory, ProjetoRepository, Readiness};

@@ -6,7 +6,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AzureProjectId, Caller, Credential, Error,
-    Pagina, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord, RemoteProjeto, SyncSummary,
+    Idempotency, Pagina, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord, RemoteProjeto, SyncSummary,
 };
 
 /// Where atividades are kept. Each method is one transaction: it happens wholly or not at all.
@@ -20,6 +20,19 @@ pub trait AtividadeRepository: Send + Sync {
     /// # Errors
     /// `Invalid` with `UnknownProjeto` on `id_projeto` when no projeto has that id.
     async fn insert(&self, record: AtividadeRecord) -> Result<Atividade, Error>;
+
+    /// Stores all of `records`, or none, and answers them as stored, in their order. Where `once` was there before and
+    /// is not older than [`Idempotency::LIFETIME`], nothing is stored and the answer is the first one, whatever became
+    /// of the atividades. Calls with the same `once` that run side by side take turns.
+    ///
+    /// # Errors
+    /// `Invalid` with `UnknownProjeto` on `id_projeto` for each item whose projeto does not exist; `KeyReused` when the
+    /// key of `once` stands for another request.
+    async fn insert_all(
+        &self,
+        records: Vec<AtividadeRecord>,
+        once: Option<Idempotency>,
+    ) -> Result<Vec<Atividade>, Error>;
 
     /// The atividade with that id, if there is one.
     ///
@@ -68,11 +81,12 @@ pub trait AtividadeRepository: Send + Sync {
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait ProjetoRepository: Send + Sync {
-    /// Stores a projeto that exists only here and answers it as stored.
+    /// Stores a projeto that exists only here and answers it as stored. `once` is as in
+    /// [`AtividadeRepository::insert_all`].
     ///
     /// # Errors
-    /// See the trait.
-    async fn insert(&self, record: ProjetoRecord) -> Result<Projeto, Error>;
+    /// `KeyReused` when the key of `once` stands for another request.
+    async fn insert(&self, record: ProjetoRecord, once: Option<Idempotency>) -> Result<Projeto, Error>;
 
     /// The projeto with that id, if there is one.
     ///

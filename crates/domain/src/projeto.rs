@@ -18,7 +18,7 @@ impl ProjetoId {
 }
 
 /// An id that somebody calls a projeto's: only a repository knows whether it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProjetoRef(pub Uuid);
 
 /// The name of a projeto: 1..=255 characters, no NUL, no surrounding white space.

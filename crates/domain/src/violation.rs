@@ -42,6 +42,18 @@ pub enum Violation {
     /// A text that no list gave as a place in it, or one of a list in another order.
     #[error("not a cursor")]
     NotACursor,
+    /// Fewer than `min` items.
+    #[error("fewer than {min} items")]
+    TooFew {
+        /// The smallest number that is allowed.
+        min: usize,
+    },
+    /// More than `max` items.
+    #[error("more than {max} items")]
+    TooMany {
+        /// The largest number that is allowed.
+        max: usize,
+    },
     /// A reference to a projeto that does not exist.
     #[error("no such projeto")]
     UnknownProjeto,
@@ -50,6 +62,8 @@ pub enum Violation {
 /// A field of a request, by its name in the API, and the rule it broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidField {
+    /// Which item it belongs to, counted from 0, if the request has many.
+    pub item: Option<usize>,
     /// The field's name in the API, for example `id_projeto`.
     pub field: &'static str,
     /// The rule it broke.

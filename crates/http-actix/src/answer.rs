@@ -142,6 +142,31 @@ impl<T: ApiComponent> ApiComponent for Created<T> {
     }
 }
 
+/// 201 with many things, which have no address together.
+pub struct Stored<T>(pub T);
+
+impl<T: Serialize> Responder for Stored<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        json(HttpResponse::Created(), &self.0)
+    }
+}
+
+impl<T: ApiComponent> ApiComponent for Stored<T> {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        T::child_schemas()
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        T::schema()
+    }
+
+    fn responses(_: Option<String>) -> Option<Responses> {
+        Some(documented::<T>([("201", "Criado")]))
+    }
+}
+
 /// 204: it is gone.
 pub struct Gone;
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
+use domain::InvalidField;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::answer::{JSON, RETRY_SOON};
 use crate::faults::{Fault, Faults};
@@ -79,6 +81,7 @@ impl ApiError {
                 E::Invalid(_) => self.faults().in_words(),
                 E::Conflict(conflict) => texts::conflict(*conflict).to_owned(),
                 E::Changed => texts::CHANGED.to_owned(),
+                E::KeyReused => texts::KEY_REUSED.to_owned(),
                 E::CredentialMissing => texts::CREDENTIAL_MISSING.to_owned(),
                 E::CredentialRejected => texts::CREDENTIAL_REJECTED.to_owned(),
                 E::Forbidden => texts::FORBIDDEN.to_owned(),
@@ -99,7 +102,10 @@ impl ApiError {
         match self {
             Self::Validation(faults) => faults.clone(),
             Self::Domain(domain::Error::Invalid(fields)) => {
-                fields.iter().map(|f| Fault::of(f.violation, vec!["body".into(), f.field.into()])).collect()
+                fields.iter().map(|field| Fault::of(field.violation, place(field))).collect()
+            }
+            Self::Domain(domain::Error::KeyReused) => {
+                Faults::one(Fault::new("value_error", vec!["body".into()], texts::KEY_REUSED))
             }
             Self::Domain(_) | Self::Refused(_) => Faults::default(),
         }
@@ -129,13 +135,21 @@ impl ApiError {
     }
 }
 
+/// Where a field stands in the body: the items of a request that has many are its `items`.
+fn place(field: &InvalidField) -> Vec<Value> {
+    match field.item {
+        Some(item) => vec!["body".into(), "items".into(), item.into(), field.field.into()],
+        None => vec!["body".into(), field.field.into()],
+    }
+}
+
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         use domain::Error as E;
         match self {
             Self::Domain(error) => match error {
                 E::NotFound { .. } => StatusCode::NOT_FOUND,
-                E::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                E::Invalid(_) | E::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
                 E::Conflict(_) => StatusCode::CONFLICT,
                 E::Changed => StatusCode::PRECONDITION_FAILED,
                 E::CredentialMissing | E::CredentialRejected => StatusCode::UNAUTHORIZED,

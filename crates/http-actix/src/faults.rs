@@ -43,6 +43,8 @@ impl Fault {
             Violation::TooLong { max } | Violation::TooManyBytes { max } => {
                 ("string_too_long", Some(("max_length", json!(max))))
             }
+            Violation::TooFew { min } => ("too_short", Some(("min_length", json!(min)))),
+            Violation::TooMany { max } => ("too_long", Some(("max_length", json!(max)))),
             Violation::LessThan { min } => ("greater_than_equal", Some(("ge", json!(min)))),
             Violation::GreaterThan { max } => ("less_than_equal", Some(("le", json!(max)))),
             Violation::NotAGuid => ("uuid_parsing", None),
@@ -72,23 +74,32 @@ impl Faults {
     /// Takes over `other`, whose places lie within `section` (`path`, `query` or `body`), in the order of `fields`:
     /// deserr reports them in the order of the keys that came, and the missing ones last.
     pub fn absorb(&mut self, section: &str, other: Self, fields: &[String]) {
-        let mut found = other.0;
-        let place = |fault: &Fault| match fault.loc.first() {
-            Some(Value::String(name)) => fields.iter().position(|f| f == name).unwrap_or(usize::MAX),
-            Some(Value::Number(index)) => index.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX),
-            _ => 0,
-        };
-        found.sort_by_key(place);
-        self.0.extend(found.into_iter().map(|mut fault| {
+        let found = other.in_order_of(fields, 0);
+        self.0.extend(found.0.into_iter().map(|mut fault| {
             fault.loc.insert(0, section.into());
             fault
         }));
     }
 
+    /// The same, in the order in which `fields` stand in the object that is `depth` steps down.
+    pub fn in_order_of(mut self, fields: &[String], depth: usize) -> Self {
+        self.0.sort_by_key(|fault| match fault.loc.get(depth) {
+            Some(Value::String(name)) => fields.iter().position(|field| field == name).unwrap_or(usize::MAX),
+            Some(Value::Number(index)) => index.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX),
+            _ => 0,
+        });
+        self
+    }
+
+    /// Those of both.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// All faults in one sentence for a person.
     pub fn in_words(&self) -> String {
-        let words = self.iter().map(|fault| match fault.loc.get(1) {
-            Some(Value::String(field)) => format!("{field}: {}", fault.msg),
+        let words = self.iter().map(|fault| match fault.loc.get(1..) {
+            Some(way @ [Value::String(_), ..]) => format!("{}: {}", way_in_words(way), fault.msg),
             _ => fault.msg.clone(),
         });
         words.collect::<Vec<_>>().join("; ")
@@ -100,6 +111,12 @@ impl Faults {
         faults.0.push(fault);
         ControlFlow::Continue(faults)
     }
+}
+
+/// `items.3.nome`.
+fn way_in_words(way: &[Value]) -> String {
+    let steps = way.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
+    steps.collect::<Vec<_>>().join(".")
 }
 
 impl FromIterator<Fault> for Faults {

@@ -16,6 +16,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::api_error::{ApiError, Refusal};
 use crate::faults::{Fault, Faults};
+use crate::idempotency::{self, KeyedRequest};
 use crate::texts;
 
 /// The largest body that is read, in bytes.
@@ -25,6 +26,8 @@ pub const MAX_BODY: usize = 1024 * 1024;
 pub trait Section: Deserr<Faults> + ApiComponent + 'static {
     /// Whether anything is read at all.
     const READ: bool = true;
+    /// Whether it is the body of a request that counts once when it comes with a key.
+    const KEYED: bool = false;
 }
 
 /// Nothing is asked for: whatever the request has there is ignored.
@@ -51,6 +54,8 @@ impl ApiComponent for Nothing {
 }
 
 /// The path, the query and the JSON body of a request.
+///
+/// A body may come with an `Idempotency-Key`.
 pub struct Input<P: Section = Nothing, Q: Section = Nothing, B: Section = Nothing> {
     /// The parameters of the path.
     pub path: P,
@@ -58,6 +63,8 @@ pub struct Input<P: Section = Nothing, Q: Section = Nothing, B: Section = Nothin
     pub query: Q,
     /// The body.
     pub body: B,
+    /// What the client calls this request, in case that it has to send it again.
+    pub keyed: Option<KeyedRequest>,
 }
 
 impl<P: Section, Q: Section, B: Section> FromRequest for Input<P, Q, B> {
@@ -70,10 +77,16 @@ impl<P: Section, Q: Section, B: Section> FromRequest for Input<P, Q, B> {
             let mut faults = Faults::default();
             let path = read::<P>("path", Ok(path_of(&request)), &mut faults);
             let query = read::<Q>("query", Ok(query_of(&request)), &mut faults);
-            let body = if B::READ { parse(&bytes_of(&request, payload).await?) } else { Ok(Json::Null) };
+            let (body, keyed) = if B::READ {
+                let bytes = bytes_of(&request, payload).await?;
+                let keyed = if B::KEYED { KeyedRequest::read(&request, &bytes)? } else { None };
+                (parse(&bytes), keyed)
+            } else {
+                (Ok(Json::Null), None)
+            };
             let body = read::<B>("body", body, &mut faults);
             match (path, query, body) {
-                (Some(path), Some(query), Some(body)) => Ok(Self { path, query, body }),
+                (Some(path), Some(query), Some(body)) => Ok(Self { path, query, body, keyed }),
                 _ => Err(ApiError::Validation(faults)),
             }
         })
@@ -92,7 +105,7 @@ fn read<T: Section>(section: &str, value: Result<Json, Faults>, faults: &mut Fau
 }
 
 /// The names of a section's fields, in the order in which they are declared.
-fn fields<T: ApiComponent>() -> Vec<String> {
+pub fn fields<T: ApiComponent>() -> Vec<String> {
     match T::schema() {
         Some((_, ReferenceOr::Object(schema))) => {
             schema.into_object().object.map(|object| object.properties.into_keys().collect()).unwrap_or_default()
@@ -180,6 +193,7 @@ impl<P: Section, Q: Section, B: Section> ApiComponent for Input<P, Q, B> {
     fn parameters() -> Vec<Parameter> {
         let mut parameters = <actix_web::web::Path<P> as ApiComponent>::parameters();
         parameters.extend(<actix_web::web::Query<Q> as ApiComponent>::parameters());
+        parameters.extend(B::KEYED.then(idempotency::parameter));
         parameters
     }
 }

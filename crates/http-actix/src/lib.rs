@@ -9,6 +9,7 @@ mod conditional;
 mod development;
 mod docs;
 mod faults;
+mod idempotency;
 mod input;
 mod middleware;
 mod openapi;

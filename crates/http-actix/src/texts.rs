@@ -15,6 +15,9 @@ pub const BODY_TOO_LARGE: &str = "O corpo da requisição ultrapassa 1 MiB";
 pub const NOT_JSON: &str = "O corpo da requisição deve ser application/json";
 pub const ENCODED_BODY: &str = "O corpo da requisição não pode vir comprimido";
 
+pub const IDEMPOTENCY_KEY: &str = "O cabeçalho Idempotency-Key deve ter de 1 a 255 caracteres ASCII visíveis";
+pub const KEY_REUSED: &str = "A chave de idempotência já foi usada com outra requisição";
+
 pub const MISSING: &str = "Campo obrigatório";
 pub const STRING_TYPE: &str = "Deve ser um texto";
 pub const BOOL_TYPE: &str = "Deve ser true ou false";
@@ -22,6 +25,7 @@ pub const BOOL_PARSING: &str = "Não é um booleano válido: use true ou false";
 pub const INT_PARSING: &str = "Não é um número inteiro válido";
 pub const UUID_TYPE: &str = "Deve ser um texto com um UUID";
 pub const UUID_PARSING: &str = "Não é um UUID válido";
+pub const LIST_TYPE: &str = "Deve ser uma lista";
 pub const OBJECT_TYPE: &str = "Deve ser um objeto JSON";
 pub const JSON_INVALID: &str = "JSON inválido";
 
@@ -33,6 +37,9 @@ pub fn violation(violation: Violation) -> String {
         Violation::TooLong { max } => format!("Deve ter no máximo {max} caracteres"),
         Violation::TooManyBytes { max } => format!("Deve ter no máximo {max} bytes"),
         Violation::ContainsNul => "Não pode conter o caractere NUL".to_owned(),
+        Violation::TooFew { min: 1 } => "Deve ter no mínimo 1 item".to_owned(),
+        Violation::TooFew { min } => format!("Deve ter no mínimo {min} itens"),
+        Violation::TooMany { max } => format!("Deve ter no máximo {max} itens"),
         Violation::LessThan { min } => format!("Deve ser maior ou igual a {min}"),
         Violation::GreaterThan { max } => format!("Deve ser menor ou igual a {max}"),
         Violation::NotACursor => "Não é um cursor desta listagem".to_owned(),

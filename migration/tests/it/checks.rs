@@ -6,7 +6,7 @@ use sea_orm_migration::MigratorTrait;
 
 /// The names of all constraints that answer for the tables, with what breaks each of them alone. The statements run on
 /// one projeto and one atividade, both valid.
-const BREACHES: [(&str, &str); 20] = [
+const BREACHES: [(&str, &str); 22] = [
     ("projetos_pkey", "INSERT INTO projetos SELECT * FROM projetos"),
     (
         "projetos_azure_project_id_check",
@@ -36,6 +36,11 @@ const BREACHES: [(&str, &str); 20] = [
     ("atividades_descricao_check", "UPDATE atividades SET descricao = repeat('a', 65537)"),
     ("atividades_atualizado_em_check", "UPDATE atividades SET atualizado_em = '-infinity'"),
     ("varying(255)", "UPDATE atividades SET nome = repeat('é', 256)"),
+    (
+        "idempotencia_pkey",
+        "INSERT INTO idempotencia SELECT 'ana', 'a', decode(repeat('00', 32), 'hex'), NULL, now() FROM generate_series(1, 2)",
+    ),
+    ("idempotencia_pedido_check", "INSERT INTO idempotencia VALUES ('ana', 'a', '', NULL, now())"),
     ("\"criado_em\"", "UPDATE atividades SET criado_em = NULL"),
 ];
 
@@ -89,7 +94,7 @@ async fn no_constraint_has_a_name_that_the_server_made_up() {
     let named: Vec<_> =
         BREACHES.iter().map(|(constraint, _)| *constraint).chain(["projetos_azure_project_id_key"]).collect();
     let constraints = database.query(
-        "SELECT conname FROM pg_constraint WHERE conrelid IN ('projetos'::regclass, 'atividades'::regclass)
+        "SELECT conname FROM pg_constraint WHERE conrelid IN ('projetos'::regclass, 'atividades'::regclass, 'idempotencia'::regclass)
          AND contype <> 'n'",
     );
 

@@ -54,7 +54,7 @@ async fn read_at_once(db: &Repositories, n: usize) -> Vec<Result<bool, domain::E
 async fn a_statement_that_takes_too_long_is_unavailable() {
     let database = migrated().await;
     let db = repositories(&connect(config(&database).statement_timeout(SHORT)).await);
-    db.projetos.insert(record()).await.unwrap();
+    db.projetos.insert(record(), None).await.unwrap();
     let blocker = block(&database).await;
 
     let started = Instant::now();
@@ -74,7 +74,7 @@ async fn without_a_free_connection_it_is_unavailable_in_time() {
     let db = repositories(&connect(config(&database).max_connections(1).acquire_timeout(SHORT)).await);
     let blocker = block(&database).await;
     let projetos = db.projetos.clone();
-    let first = tokio::spawn(async move { projetos.insert(record()).await });
+    let first = tokio::spawn(async move { projetos.insert(record(), None).await });
     until_blocked(&database, 1, "0").await;
 
     let started = Instant::now();
@@ -90,7 +90,7 @@ async fn without_a_free_connection_it_is_unavailable_in_time() {
 async fn a_database_that_was_gone_and_is_back_is_used_again() {
     let (cluster, database) = private().await;
     let db = repositories(&connect(config(&database).acquire_timeout(Duration::from_secs(1))).await);
-    db.projetos.insert(record()).await.unwrap();
+    db.projetos.insert(record(), None).await.unwrap();
 
     for end in [Cluster::stop, Cluster::kill] {
         read_at_once(&db, 4).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
@@ -114,7 +114,7 @@ async fn a_database_that_was_gone_and_is_back_is_used_again() {
 async fn a_restart_that_nobody_saw_costs_no_read_and_one_write_at_most() {
     let (cluster, database) = private().await;
     let db = repositories(&connect(config(&database)).await);
-    db.projetos.insert(record()).await.unwrap();
+    db.projetos.insert(record(), None).await.unwrap();
     for end in [Cluster::stop, Cluster::kill] {
         read_at_once(&db, 10).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
         end(cluster);
@@ -151,7 +151,7 @@ async fn a_silent_server_is_unavailable_in_time_and_holds_no_connection() {
     signal("-STOP");
 
     let started = Instant::now();
-    assert_unavailable(&db.projetos.insert(record()).await);
+    assert_unavailable(&db.projetos.insert(record(), None).await);
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     // The only place in the pool is free again as soon as the silent connection has been given up.
     while db.projetos.list().await.is_err() {

@@ -27,26 +27,31 @@ fn tables(database: &Database<'_>) -> String {
     )
 }
 
-const ALL_TABLES: &str = "atividades projetos seaql_migrations";
+const ALL_TABLES: &str = "atividades idempotencia projetos seaql_migrations";
+/// How many steps there are.
+const STEPS: usize = 3;
 
 #[tokio::test]
 async fn up_and_down_answer_what_they_did() {
     let database = Cluster::shared().create_database();
     let tenant = connect(config(&database)).await;
-    assert!(matches!(tenant.check_schema().await, Err(MigrationError::Pending { names, .. }) if names.len() == 2));
+    assert!(matches!(tenant.check_schema().await, Err(MigrationError::Pending { names, .. }) if names.len() == STEPS));
     assert_eq!(tables(&database), "", "a look changes nothing");
 
     let first = tenant.migrate_up(Some(1)).await.unwrap();
     assert_eq!(first, ["m20260112_000001_create_projetos"]);
     let states: Vec<_> = tenant.migration_status().await.unwrap().into_iter().map(|step| step.state).collect();
-    assert_eq!(states, [MigrationState::Applied, MigrationState::Pending]);
+    assert_eq!(states, [MigrationState::Applied, MigrationState::Pending, MigrationState::Pending]);
     let rest = tenant.migrate_up(None).await.unwrap();
-    assert_eq!(rest, ["m20260112_000002_create_atividades"]);
+    assert_eq!(rest, ["m20260112_000002_create_atividades", "m20260112_000003_create_idempotencia"]);
     assert!(tenant.migrate_up(None).await.unwrap().is_empty());
     tenant.check_schema().await.unwrap();
     assert_eq!(tables(&database), ALL_TABLES);
 
-    assert_eq!(tenant.migrate_down(Some(1)).await.unwrap(), rest);
+    assert_eq!(
+        tenant.migrate_down(Some(2)).await.unwrap(),
+        ["m20260112_000003_create_idempotencia", "m20260112_000002_create_atividades"]
+    );
     assert_eq!(tables(&database), "projetos seaql_migrations");
     assert_eq!(tenant.migrate_down(None).await.unwrap(), first);
     assert_eq!(tables(&database), "");
@@ -78,7 +83,7 @@ async fn of_many_that_start_at_once_one_migrates_and_all_succeed() {
     }
 
     taken.sort_unstable();
-    assert_eq!(taken, [0, 0, 0, 0, 0, 0, 0, 2]);
+    assert_eq!(taken, [0, 0, 0, 0, 0, 0, 0, STEPS]);
     assert_eq!(tables(&database), ALL_TABLES);
 }
 
@@ -108,7 +113,7 @@ async fn a_role_that_may_not_create_schemas_uses_the_one_it_was_given() {
     let database = Cluster::shared().create_database();
     let tenant = connect_as_role(&database, "CREATE SCHEMA api_aponta; GRANT ALL ON SCHEMA api_aponta TO ROLE").await;
 
-    assert_eq!(tenant.migrate_up(None).await.unwrap().len(), 2);
+    assert_eq!(tenant.migrate_up(None).await.unwrap().len(), STEPS);
     tenant.check_schema().await.unwrap();
 }
 
@@ -154,7 +159,7 @@ async fn a_step_that_fails_leaves_nothing_behind() {
     assert!(failed.to_string().contains("42P07") && !failed.to_string().contains('\n'), "{failed}");
     assert_eq!(tables(&database), "outra");
     database.execute("DROP TABLE api_aponta.outra");
-    assert_eq!(tenant.migrate_up(None).await.unwrap().len(), 2, "the lock is free again");
+    assert_eq!(tenant.migrate_up(None).await.unwrap().len(), STEPS, "the lock is free again");
 }
 
 #[tokio::test]
@@ -189,5 +194,5 @@ async fn no_statement_timeout_ends_a_migration_or_the_wait_for_one() {
     until_blocked(&database, 2, "200 ms").await;
     transaction.rollback().await.unwrap();
 
-    assert_eq!(first.await.unwrap().unwrap().len() + second.await.unwrap().unwrap().len(), 1);
+    assert_eq!(first.await.unwrap().unwrap().len() + second.await.unwrap().unwrap().len(), STEPS - 1);
 }

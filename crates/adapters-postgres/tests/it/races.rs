@@ -23,10 +23,10 @@ fn record(projeto: ProjetoId) -> AtividadeRecord {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deleting_a_projeto_while_an_atividade_comes_to_it() {
     let (db, _database) = fresh().await;
-    let elsewhere = db.projetos.insert(local(-1)).await.unwrap();
+    let elsewhere = db.projetos.insert(local(-1), None).await.unwrap();
 
     for n in 0..40 {
-        let projeto = db.projetos.insert(local(n)).await.unwrap();
+        let projeto = db.projetos.insert(local(n), None).await.unwrap();
         let atividade = db.atividades.insert(record(elsewhere.id)).await.unwrap();
         let (projetos, atividades, id) = (db.projetos.clone(), db.atividades.clone(), projeto.id);
 
@@ -56,7 +56,7 @@ async fn a_local_projeto_with_azures_guid_becomes_azures() {
     let (db, _database) = fresh().await;
     for n in [1, 2] {
         let id = ProjetoId(remote_projeto(n, "Azure").id.get());
-        db.projetos.insert(ProjetoRecord { id, ..local(0) }).await.unwrap();
+        db.projetos.insert(ProjetoRecord { id, ..local(0) }, None).await.unwrap();
     }
 
     let summary = db.projetos.synchronize(vec![remote_projeto(1, "Azure")], NOW).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_row_that_does_not_differ_is_not_even_rewritten() {
     db.projetos.synchronize(remote[..2].to_vec(), NOW).await.unwrap();
     db.projetos.store_remote(remote[2].clone(), NOW).await.unwrap();
     db.projetos.synchronize(remote[..2].to_vec(), NOW).await.unwrap();
-    let projeto = db.projetos.insert(local(0)).await.unwrap();
+    let projeto = db.projetos.insert(local(0), None).await.unwrap();
     let atividade = db.atividades.insert(record(projeto.id)).await.unwrap();
     let versions = "SELECT id, xmin FROM api_aponta.projetos UNION ALL SELECT id, xmin FROM api_aponta.atividades";
     let before = database.query(versions);

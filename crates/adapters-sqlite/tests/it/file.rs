@@ -13,7 +13,7 @@ fn projeto() -> ProjetoRecord {
 async fn data_survives_closing_and_opening() {
     let directory = Directory::new();
     let database = SqliteDatabase::open(directory.path()).await.unwrap();
-    let stored = repositories(&database).projetos.insert(projeto()).await.unwrap();
+    let stored = repositories(&database).projetos.insert(projeto(), None).await.unwrap();
     database.close().await;
 
     let database = SqliteDatabase::open(directory.path()).await.unwrap();
@@ -75,7 +75,7 @@ async fn several_processes_may_open_a_new_file_at_once() {
     let opened = tokio::join!(SqliteDatabase::open(path), SqliteDatabase::open(path), SqliteDatabase::open(path));
 
     let (first, second) = (opened.0.unwrap(), opened.1.unwrap());
-    repositories(&first).projetos.insert(projeto()).await.unwrap();
+    repositories(&first).projetos.insert(projeto(), None).await.unwrap();
     assert!(repositories(&second).projetos.find(projeto_id()).await.unwrap().is_some());
     assert!(opened.2.is_ok());
 }
@@ -85,7 +85,7 @@ async fn fifty_writers_on_two_handles_all_succeed() {
     let directory = Directory::new();
     let databases =
         [SqliteDatabase::open(directory.path()).await.unwrap(), SqliteDatabase::open(directory.path()).await.unwrap()];
-    repositories(&databases[0]).projetos.insert(projeto()).await.unwrap();
+    repositories(&databases[0]).projetos.insert(projeto(), None).await.unwrap();
 
     let writers = (0..50).map(|n| {
         let repositories = repositories(&databases[n % 2]);
@@ -113,7 +113,7 @@ async fn samples_are_wanted_once_and_never_beside_data() {
 
     let directory = Directory::new();
     let database = SqliteDatabase::open(directory.path()).await.unwrap();
-    repositories(&database).projetos.insert(projeto()).await.unwrap();
+    repositories(&database).projetos.insert(projeto(), None).await.unwrap();
     assert!(!database.needs_samples().await.unwrap(), "somebody was faster");
 }
 

@@ -1,14 +1,18 @@
 //! What can be done with atividades.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, AzureProjectId,
-    Caller, Clock, Conflict, Cursor, Error, Limit, NovaAtividade, Pagina, ProjectDirectory, ProjetoRef,
-    ProjetoRepository, Resource, Skip,
+    Caller, Clock, Conflict, Credential, Cursor, Error, Idempotency, Limit, NovaAtividade, Pagina, ProjectDirectory,
+    ProjetoRef, ProjetoRepository, RemoteProjeto, Resource, Skip,
 };
+
+/// How many projetos are looked up one by one; for more of them the whole list is asked for.
+const LOOK_UPS: usize = 4;
 
 /// The use cases of atividades.
 pub struct Atividades {
@@ -35,13 +39,52 @@ impl Atividades {
     ///
     /// # Errors
     /// `Invalid` on `id_projeto` when neither this system nor Azure DevOps shows the caller a projeto with that id;
-    /// `Unavailable`, `TimedOut` or `BadUpstream` when Azure DevOps has to be asked and is ill.
-    pub async fn criar(&self, caller: &Caller, nova: NovaAtividade) -> Result<Atividade, Error> {
+    /// `Unavailable`, `TimedOut` or `BadUpstream` when Azure DevOps has to be asked and is ill; `KeyReused`.
+    pub async fn criar(
+        &self,
+        caller: &Caller,
+        nova: NovaAtividade,
+        once: Option<Idempotency>,
+    ) -> Result<Atividade, Error> {
+        if once.is_some() {
+            let mut criadas = self.criar_lote(caller, vec![nova], once).await.map_err(Error::of_one)?;
+            return criadas.pop().ok_or_else(|| Error::internal("one record was stored and none answered"));
+        }
         let record = AtividadeRecord::new(nova, &caller.usuario, self.clock.now());
         match self.repository.insert(record.clone()).await {
             Err(unknown) if unknown.is_unknown_projeto() => {
-                self.adopt(record.projeto, caller, unknown).await?;
+                if !self.adopt(&[record.projeto].into(), caller).await? {
+                    return Err(unknown);
+                }
                 self.repository.insert(record).await
+            }
+            done => done,
+        }
+    }
+
+    /// Creates all of `novas` in the name of the caller, or none. They are a microsecond apart, so that lists keep
+    /// their order.
+    ///
+    /// # Errors
+    /// Those of [`Self::criar`], each fault with the place of its item.
+    pub async fn criar_lote(
+        &self,
+        caller: &Caller,
+        novas: Vec<NovaAtividade>,
+        once: Option<Idempotency>,
+    ) -> Result<Vec<Atividade>, Error> {
+        let mut now = self.clock.now();
+        let mut records = Vec::with_capacity(novas.len());
+        for nova in novas {
+            records.push(AtividadeRecord::new(nova, &caller.usuario, now));
+            now += Duration::MICROSECOND;
+        }
+        match self.repository.insert_all(records.clone(), once.clone()).await {
+            Err(unknown) if unknown.is_unknown_projeto() => {
+                if !self.adopt(&unknown_projetos(&records, &unknown), caller).await? {
+                    return Err(unknown);
+                }
+                self.repository.insert_all(records, once).await
             }
             done => done,
         }
@@ -93,7 +136,9 @@ impl Atividades {
     pub async fn atualizar(&self, caller: &Caller, id: AtividadeId, patch: AtividadePatch) -> Result<Atividade, Error> {
         let updated = match (self.repository.update(id, patch.clone(), self.clock.now()).await, patch.projeto) {
             (Err(unknown), Some(projeto)) if unknown.is_unknown_projeto() => {
-                self.adopt(projeto, caller, unknown).await?;
+                if !self.adopt(&[projeto].into(), caller).await? {
+                    return Err(unknown);
+                }
                 self.repository.update(id, patch, self.clock.now()).await
             }
             (done, _) => done,
@@ -109,18 +154,42 @@ impl Atividades {
         if self.repository.delete(id, expected).await? { Ok(()) } else { Err(not_found(id)) }
     }
 
-    /// Takes over the projeto that is `unknown` here from Azure DevOps, if it shows the caller such a one.
-    async fn adopt(&self, projeto: ProjetoRef, caller: &Caller, unknown: Error) -> Result<(), Error> {
-        let (Some(credential), Ok(id)) = (caller.credential.clone(), AzureProjectId::new(projeto.0)) else {
-            return Err(unknown);
+    /// Takes over projetos that are unknown here from Azure DevOps, and answers whether it shows the caller any of
+    /// them. Whoever may not see one is told the same as if there were none.
+    async fn adopt(&self, projetos: &BTreeSet<ProjetoRef>, caller: &Caller) -> Result<bool, Error> {
+        let Some(credential) = caller.credential.clone() else { return Ok(false) };
+        let found = match self.look_up(projetos, credential).await {
+            Err(Error::Forbidden | Error::Conflict(Conflict::SemOrganizacao)) => return Ok(false),
+            found => found?,
         };
-        match self.directory.find(credential, id).await {
-            Ok(Some(remote)) => self.projetos.store_remote(remote, self.clock.now()).await.map(drop),
-            // Whoever may not see a projeto is told the same as if there were none.
-            Ok(None) | Err(Error::Forbidden | Error::Conflict(Conflict::SemOrganizacao)) => Err(unknown),
-            Err(ill) => Err(ill),
+        let is_any = !found.is_empty();
+        for remote in found {
+            self.projetos.store_remote(remote, self.clock.now()).await?;
         }
+        Ok(is_any)
     }
+
+    async fn look_up(
+        &self,
+        projetos: &BTreeSet<ProjetoRef>,
+        credential: Credential,
+    ) -> Result<Vec<RemoteProjeto>, Error> {
+        if LOOK_UPS < projetos.len() {
+            let listed = self.directory.list(credential).await?;
+            return Ok(listed.into_iter().filter(|remote| projetos.contains(&ProjetoRef(remote.id.get()))).collect());
+        }
+        let mut found = Vec::new();
+        for id in projetos.iter().filter_map(|projeto| AzureProjectId::new(projeto.0).ok()) {
+            found.extend(self.directory.find(credential.clone(), id).await?);
+        }
+        Ok(found)
+    }
+}
+
+/// The projetos of the items that `unknown` names, each once.
+fn unknown_projetos(records: &[AtividadeRecord], unknown: &Error) -> BTreeSet<ProjetoRef> {
+    let Error::Invalid(fields) = unknown else { return BTreeSet::new() };
+    fields.iter().filter_map(|field| records.get(field.item?)).map(|record| record.projeto).collect()
 }
 
 fn not_found(id: AtividadeId) -> Error {
@@ -165,7 +234,7 @@ mod tests {
         let mut repository = MockAtividadeRepository::new();
         repository.expect_insert().times(1).returning(|record| Ok(stored(record)));
 
-        let criada = atividades(repository).criar(&maria(), nova_atividade("Revisar contrato")).await.unwrap();
+        let criada = atividades(repository).criar(&maria(), nova_atividade("Revisar contrato"), None).await.unwrap();
 
         assert_eq!(criada.criado_por.as_deref(), Some("maria@exemplo.br"));
         assert_eq!((criada.criado_em, criada.atualizado_em), (NOW, NOW));
@@ -177,8 +246,8 @@ mod tests {
         repository.expect_insert().returning(|record| Ok(stored(record)));
         let atividades = atividades(repository);
 
-        let first = atividades.criar(&maria(), nova_atividade("A")).await.unwrap();
-        let second = atividades.criar(&maria(), nova_atividade("A")).await.unwrap();
+        let first = atividades.criar(&maria(), nova_atividade("A"), None).await.unwrap();
+        let second = atividades.criar(&maria(), nova_atividade("A"), None).await.unwrap();
 
         assert_ne!(first.id, second.id);
         assert_eq!(first.id.0.get_version_num(), 7);
@@ -198,7 +267,7 @@ mod tests {
         let atividades = with_directory(repository_missing_the_projeto(), projetos, directory);
         let patch = AtividadePatch { projeto: Some(nova_atividade("A").projeto), ..AtividadePatch::default() };
 
-        atividades.criar(&maria(), nova_atividade("A")).await.unwrap();
+        atividades.criar(&maria(), nova_atividade("A"), None).await.unwrap();
         atividades.atualizar(&maria(), atividade_id(), patch).await.unwrap();
     }
 
@@ -212,7 +281,7 @@ mod tests {
             directory.expect_find().times(1).returning(move |_, _| answer());
             let atividades = with_directory(repository_missing_the_projeto(), MockProjetoRepository::new(), directory);
 
-            let refused = atividades.criar(&maria(), nova_atividade("A")).await.unwrap_err();
+            let refused = atividades.criar(&maria(), nova_atividade("A"), None).await.unwrap_err();
 
             assert!(refused.is_unknown_projeto());
         }
@@ -223,7 +292,7 @@ mod tests {
         let nobody = Caller { credential: None, ..maria() };
 
         let refused =
-            atividades(repository_missing_the_projeto()).criar(&nobody, nova_atividade("A")).await.unwrap_err();
+            atividades(repository_missing_the_projeto()).criar(&nobody, nova_atividade("A"), None).await.unwrap_err();
 
         assert!(refused.is_unknown_projeto());
     }
@@ -236,7 +305,7 @@ mod tests {
             .returning(|_, _| Err(Error::TimedOut { service: Service::AzureDevOps, cause: "slow".into() }));
         let atividades = with_directory(repository_missing_the_projeto(), MockProjetoRepository::new(), directory);
 
-        let failed = atividades.criar(&maria(), nova_atividade("A")).await.unwrap_err();
+        let failed = atividades.criar(&maria(), nova_atividade("A"), None).await.unwrap_err();
 
         assert!(matches!(failed, Error::TimedOut { service: Service::AzureDevOps, .. }));
     }
@@ -257,6 +326,54 @@ mod tests {
 
         for failure in failures {
             assert!(matches!(failure, Error::NotFound { resource: Resource::Atividade, id } if id == atividade_id().0));
+        }
+    }
+
+    /// A repository that misses the projeto of every record once, and then has them all.
+    fn repository_missing_all(items: usize) -> MockAtividadeRepository {
+        let mut repository = MockAtividadeRepository::new();
+        let unknown = move || Error::invalid_items(0..items, "id_projeto", Violation::UnknownProjeto);
+        repository.expect_insert_all().times(1).returning(move |_, _| Err(unknown()));
+        repository.expect_insert_all().returning(|records, _| Ok(records.into_iter().map(stored).collect()));
+        repository
+    }
+
+    fn lote(projetos: u32) -> Vec<NovaAtividade> {
+        let projeto = |n| ProjetoRef(remote_projeto(n, "Novo").id.get());
+        (0..projetos).map(|n| NovaAtividade { projeto: projeto(n), ..nova_atividade("A") }).collect()
+    }
+
+    #[tokio::test]
+    async fn a_lote_keeps_its_order_in_time() {
+        let mut repository = MockAtividadeRepository::new();
+        repository.expect_insert_all().returning(|records, _| Ok(records.into_iter().map(stored).collect()));
+
+        let criadas = atividades(repository).criar_lote(&maria(), lote(3), None).await.unwrap();
+
+        let times: Vec<_> = criadas.iter().map(|criada| (criada.criado_em - NOW).whole_microseconds()).collect();
+        assert_eq!(times, [0, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn few_unknown_projetos_of_a_lote_are_looked_up_one_by_one_and_many_at_once() {
+        for (n, one_by_one) in [(4, 4), (5, 0)] {
+            let mut directory = MockProjectDirectory::new();
+            directory
+                .expect_find()
+                .times(one_by_one)
+                .returning(|_, id| Ok(Some(RemoteProjeto { id, ..remote_projeto(0, "Novo") })));
+            directory
+                .expect_list()
+                .times(usize::from(one_by_one == 0))
+                .returning(|_| Ok((0..100).map(|n| remote_projeto(n, "Novo")).collect()));
+            let mut projetos = MockProjetoRepository::new();
+            projetos.expect_store_remote().times(usize::try_from(n).unwrap()).returning(|_, _| Ok(projeto("Novo")));
+            let repository = repository_missing_all(usize::try_from(n).unwrap());
+
+            let criadas =
+                with_directory(repository, projetos, directory).criar_lote(&maria(), lote(n), None).await.unwrap();
+
+            assert_eq!(criadas.len(), usize::try_from(n).unwrap());
         }
     }
 }

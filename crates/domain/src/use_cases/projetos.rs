@@ -5,8 +5,8 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::{
-    Caller, Clock, Conflict, Credential, Error, NovoProjeto, ProjectDirectory, Projeto, ProjetoId, ProjetoPatch,
-    ProjetoRecord, ProjetoRepository, Resource, Sincronizacao, texto,
+    Caller, Clock, Conflict, Credential, Error, Idempotency, NovoProjeto, ProjectDirectory, Projeto, ProjetoId,
+    ProjetoPatch, ProjetoRecord, ProjetoRepository, Resource, Sincronizacao, texto,
 };
 
 /// The use cases of projetos.
@@ -34,10 +34,11 @@ impl Projetos {
     ///
     /// # Errors
     /// Those of the repository.
-    pub async fn criar(&self, novo: NovoProjeto) -> Result<Projeto, Error> {
+    pub async fn criar(&self, novo: NovoProjeto, once: Option<Idempotency>) -> Result<Projeto, Error> {
         let NovoProjeto { nome, descricao } = novo;
         let criado_em = self.clock.now();
-        self.repository.insert(ProjetoRecord { id: ProjetoId::new(criado_em), nome, descricao, criado_em }).await
+        let record = ProjetoRecord { id: ProjetoId::new(criado_em), nome, descricao, criado_em };
+        self.repository.insert(record, once).await
     }
 
     /// All projetos in the order of their names as a reader expects it: case and accents do not count, unless names
@@ -127,9 +128,9 @@ mod tests {
     #[tokio::test]
     async fn criar_makes_a_projeto_that_exists_only_here() {
         let mut repository = MockProjetoRepository::new();
-        repository.expect_insert().returning(|record| Ok(stored_projeto(record)));
+        repository.expect_insert().returning(|record, _| Ok(stored_projeto(record)));
 
-        let criado = projetos(repository).criar(novo_projeto("Interno")).await.unwrap();
+        let criado = projetos(repository).criar(novo_projeto("Interno"), None).await.unwrap();
 
         assert_eq!(criado.id.0.get_version_num(), 7);
         assert_eq!((criado.criado_em, criado.azure_project_id), (NOW, None));

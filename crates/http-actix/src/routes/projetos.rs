@@ -54,10 +54,11 @@ async fn listar(projetos: Data<Projetos>, _user: CurrentUser) -> Result<Found<Ve
 )]
 async fn criar(
     projetos: Data<Projetos>,
-    _user: CurrentUser,
+    user: CurrentUser,
     input: Input<Nothing, Nothing, CriarProjeto>,
 ) -> Result<Created<ProjetoResponse>, ApiError> {
-    let projeto = projetos.criar(input.body.into()).await?;
+    let once = input.keyed.map(|keyed| keyed.of(&user));
+    let projeto = projetos.criar(input.body.into(), once).await?;
     Ok(Created::at(format!("/api/v1/projetos/{}", projeto.id.0), projeto.into()))
 }
 
@@ -167,7 +168,10 @@ struct AtualizarProjeto {
 }
 
 impl Section for ProjetoPath {}
-impl Section for CriarProjeto {}
+impl Section for CriarProjeto {
+    const KEYED: bool = true;
+}
+
 impl Section for AtualizarProjeto {}
 
 impl From<CriarProjeto> for NovoProjeto {

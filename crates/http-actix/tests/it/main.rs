@@ -8,6 +8,7 @@
 
 mod atividades;
 mod authentication;
+mod bulk;
 mod conditional;
 mod habits;
 mod integracao;

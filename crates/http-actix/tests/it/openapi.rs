@@ -23,6 +23,7 @@ async fn the_description_names_every_operation() {
       "get /api/v1",
       "get /api/v1/atividades",
       "post /api/v1/atividades",
+      "post /api/v1/atividades/lote",
       "delete /api/v1/atividades/{id}",
       "get /api/v1/atividades/{id}",
       "put /api/v1/atividades/{id}",

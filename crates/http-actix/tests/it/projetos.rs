@@ -50,7 +50,7 @@ async fn listar_answers_a_bare_array_with_the_names_of_old_beside_the_new() {
 #[actix_web::test]
 async fn criar_ignores_what_only_azure_devops_may_say() {
     let mut world = World::new();
-    world.projetos.expect_insert().returning(|record| Ok(stored_projeto(record)));
+    world.projetos.expect_insert().returning(|record, _| Ok(stored_projeto(record)));
     let body = json!({"nome": "Interno", "azure_project_id": projeto_id().0, "estado": "wellFormed", "id": "x"});
 
     let answer = world.answer(TestRequest::post().uri("/api/v1/projetos").set_json(body)).await;

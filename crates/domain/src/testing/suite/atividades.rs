@@ -63,7 +63,7 @@ pub async fn insert_refuses_an_unknown_projeto(db: &Repositories) {
 
 /// `error` is `UnknownProjeto` on `id_projeto` and nothing else.
 pub(super) fn assert_unknown_projeto(error: &Error) {
-    let expected = InvalidField { field: "id_projeto", violation: Violation::UnknownProjeto };
+    let expected = InvalidField { item: None, field: "id_projeto", violation: Violation::UnknownProjeto };
     assert!(matches!(error, Error::Invalid(fields) if *fields == [expected]), "{error:?}");
 }
 

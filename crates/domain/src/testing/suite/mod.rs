@@ -16,6 +16,7 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a check fails by a panic, as every test does"
 )]
@@ -24,6 +25,7 @@ pub mod atividades;
 pub mod atividades_list;
 pub mod atividades_order;
 pub mod atividades_update;
+pub mod bulk;
 pub mod projetos;
 pub mod readiness;
 pub mod sync;
@@ -94,6 +96,15 @@ macro_rules! repository_suite {
             what_does_not_differ_is_not_written,
             a_clock_behind_still_moves_atualizado_em_on,
             updates_side_by_side_lose_nothing,
+        ]);
+        $crate::repository_suite!($fresh, bulk: [
+            insert_all_answers_each_as_it_is_kept,
+            insert_all_stores_all_or_none,
+            a_request_that_comes_again_is_answered_as_before,
+            a_key_stands_for_one_request_of_one_user,
+            a_key_is_forgotten_after_its_lifetime,
+            a_request_that_comes_at_once_happens_once,
+            a_projeto_is_created_once,
         ]);
         $crate::repository_suite!($fresh, projetos: [
             projeto_insert_answers_what_find_and_list_answer,
@@ -173,7 +184,7 @@ fn id(n: u128) -> Uuid {
 /// Stores a projeto that exists only here.
 async fn given_projeto(db: &Repositories, n: u128, nome: &str) -> Projeto {
     let record = ProjetoRecord { id: ProjetoId(id(n)), nome: nome_projeto(nome), descricao: None, criado_em: NOW };
-    db.projetos.insert(record).await.unwrap()
+    db.projetos.insert(record, None).await.unwrap()
 }
 
 /// An atividade to be stored: created by Maria at [`NOW`], active, without a description.

@@ -38,7 +38,7 @@ pub async fn projeto_insert_answers_what_find_and_list_answer(db: &Repositories)
         criado_em: NOW,
     };
 
-    let stored = db.projetos.insert(record).await.unwrap();
+    let stored = db.projetos.insert(record, None).await.unwrap();
 
     let expected = Projeto {
         id: ProjetoId(id(7)),
@@ -88,7 +88,7 @@ pub async fn every_text_of_a_projeto_survives(db: &Repositories) {
         let mut remote = remote_projeto(n, nome.as_str());
         (remote.descricao, remote.url) = (descricao.clone(), Some(texto.to_owned()));
 
-        let here = db.projetos.insert(record).await.unwrap();
+        let here = db.projetos.insert(record, None).await.unwrap();
         let azure = db.projetos.store_remote(remote.clone(), NOW).await.unwrap();
         remote.estado = Some(nome.as_str().to_owned());
         db.projetos.synchronize(vec![remote.clone()], later(1)).await.unwrap();

@@ -28,7 +28,7 @@ pub async fn add(projetos: &Projetos, atividades: &Atividades) -> Result<(), Err
     let caller = DevelopmentIdentity.authenticate(None).await?;
     for (projeto, nomes) in SAMPLES {
         let nome = NomeProjeto::parse(projeto).map_err(invalid)?;
-        let projeto = projetos.criar(NovoProjeto { nome, descricao: None }).await?;
+        let projeto = projetos.criar(NovoProjeto { nome, descricao: None }, None).await?;
         for (nome, descricao, ativo) in *nomes {
             let nova = NovaAtividade {
                 nome: NomeAtividade::parse(nome).map_err(invalid)?,
@@ -36,7 +36,7 @@ pub async fn add(projetos: &Projetos, atividades: &Atividades) -> Result<(), Err
                 ativo: *ativo,
                 projeto: ProjetoRef(projeto.id.0),
             };
-            atividades.criar(&caller, nova).await?;
+            atividades.criar(&caller, nova, None).await?;
         }
     }
     Ok(())

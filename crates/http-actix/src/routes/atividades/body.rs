@@ -1,14 +1,15 @@
 //! What a request says about an atividade.
 
 use apistos::ApiComponent;
-use deserr::Deserr;
-use domain::{AtividadePatch, Descricao, NomeAtividade, NovaAtividade, Patch, ProjetoRef};
+use deserr::{Deserr, IntoValue, Sequence, Value, ValuePointerRef};
+use domain::{AtividadePatch, Descricao, NomeAtividade, NovaAtividade, Patch, ProjetoRef, Violation};
 use schemars::JsonSchema;
 use uuid::Uuid;
 
-use crate::faults::Faults;
-use crate::input::Section;
+use crate::faults::{Faults, broken, wrong_type};
+use crate::input::{self, Section};
 use crate::routes::IfPresent;
+use crate::texts;
 
 /// What a new atividade is to be.
 #[derive(Deserr, JsonSchema, ApiComponent)]
@@ -34,6 +35,47 @@ const fn ativo_default() -> bool {
     true
 }
 
+/// Many new atividades.
+#[derive(Deserr, JsonSchema, ApiComponent)]
+#[deserr(error = Faults)]
+pub struct CriarLote {
+    /// As atividades; todas são criadas, ou nenhuma.
+    #[schemars(with = "Vec<CriarAtividade>", length(min = 1, max = 1000))]
+    pub items: Itens,
+}
+
+/// The items of a request that has many: not none, and not too many.
+pub struct Itens(pub Vec<CriarAtividade>);
+
+impl Itens {
+    const MIN: usize = 1;
+    const MAX: usize = 1000;
+}
+
+impl Deserr<Faults> for Itens {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, at: ValuePointerRef<'_>) -> Result<Self, Faults> {
+        let Value::Sequence(items) = value else {
+            return Err(wrong_type("list_type", texts::LIST_TYPE, at));
+        };
+        match items.len() {
+            n if n < Self::MIN => return Err(broken(Violation::TooFew { min: Self::MIN }, at)),
+            // Beyond the bound nobody wants to read the faults of each.
+            n if Self::MAX < n => return Err(broken(Violation::TooMany { max: Self::MAX }, at)),
+            _ => {}
+        }
+        let fields = input::fields::<CriarAtividade>();
+        let (mut read, mut faults) = (Vec::with_capacity(items.len()), Faults::default());
+        for (index, item) in items.into_iter().enumerate() {
+            match CriarAtividade::deserialize_from_value(item.into_value(), at.push_index(index)) {
+                Ok(item) => read.push(item),
+                // In the body they are two steps further down: `items`, and the index.
+                Err(found) => faults.extend(found.in_order_of(&fields, 2)),
+            }
+        }
+        if faults.is_empty() { Ok(Self(read)) } else { Err(faults) }
+    }
+}
+
 /// What is to change.
 #[derive(Deserr, JsonSchema, ApiComponent)]
 #[deserr(error = Faults)]
@@ -56,7 +98,14 @@ pub struct AtualizarAtividade {
     id_projeto: IfPresent<ProjetoRef>,
 }
 
-impl Section for CriarAtividade {}
+impl Section for CriarAtividade {
+    const KEYED: bool = true;
+}
+
+impl Section for CriarLote {
+    const KEYED: bool = true;
+}
+
 impl Section for AtualizarAtividade {}
 
 impl From<CriarAtividade> for NovaAtividade {

@@ -15,9 +15,9 @@ use domain::{AtividadeId, AtividadePatch, Atividades};
 use schemars::JsonSchema;
 use uuid::Uuid;
 
-use self::body::{AtualizarAtividade, CriarAtividade};
-use self::response::AtividadeResponse;
-use crate::answer::{Created, Gone, Single};
+use self::body::{AtualizarAtividade, CriarAtividade, CriarLote};
+use self::response::{AtividadeResponse, LoteCriado};
+use crate::answer::{Created, Gone, Single, Stored};
 use crate::api_error::ApiError;
 use crate::conditional::IfMatch;
 use crate::faults::Faults;
@@ -26,6 +26,7 @@ use crate::middleware::CurrentUser;
 
 /// The routes of atividades.
 pub fn routes(config: &mut ServiceConfig) {
+    config.service(resource("/atividades/lote").route(post().to(criar_lote)));
     config.service(resource("/atividades").route(get().to(list::listar)).route(post().to(criar))).service(
         resource("/atividades/{id}").route(get().to(obter)).route(put().to(atualizar)).route(delete().to(excluir)),
     );
@@ -51,8 +52,35 @@ async fn criar(
     user: CurrentUser,
     input: Input<Nothing, Nothing, CriarAtividade>,
 ) -> Result<Created<AtividadeResponse>, ApiError> {
-    let atividade = atividades.criar(&user, input.body.into()).await?;
+    let once = input.keyed.map(|keyed| keyed.of(&user));
+    let atividade = atividades.criar(&user, input.body.into(), once).await?;
     Ok(Created::at(format!("/api/v1/atividades/{}", atividade.id.0), atividade.into()))
+}
+
+#[api_operation(
+    tag = "Atividades",
+    operation_id = "criar_atividades_em_lote",
+    summary = "Criar atividades em lote",
+    description = "Cria até 1000 atividades em nome de quem chama: todas ou nenhuma.",
+    error_code = 400,
+    error_code = 401,
+    error_code = 413,
+    error_code = 415,
+    error_code = 422,
+    error_code = 500,
+    error_code = 502,
+    error_code = 503,
+    error_code = 504
+)]
+async fn criar_lote(
+    atividades: Data<Atividades>,
+    user: CurrentUser,
+    input: Input<Nothing, Nothing, CriarLote>,
+) -> Result<Stored<LoteCriado>, ApiError> {
+    let once = input.keyed.map(|keyed| keyed.of(&user));
+    let novas = input.body.items.0.into_iter().map(Into::into).collect();
+    let criadas = atividades.criar_lote(&user, novas, once).await?;
+    Ok(Stored(criadas.into()))
 }
 
 #[api_operation(

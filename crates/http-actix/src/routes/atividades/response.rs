@@ -8,6 +8,21 @@ use uuid::Uuid;
 
 use crate::timestamp::Timestamp;
 
+/// The atividades that one request created.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+pub struct LoteCriado {
+    /// As atividades criadas, na ordem em que foram enviadas.
+    items: Vec<AtividadeResponse>,
+    /// Quantas foram criadas.
+    total: usize,
+}
+
+impl From<Vec<Atividade>> for LoteCriado {
+    fn from(criadas: Vec<Atividade>) -> Self {
+        Self { total: criadas.len(), items: criadas.into_iter().map(Into::into).collect() }
+    }
+}
+
 /// An atividade.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "Atividade")]
