@@ -29,6 +29,21 @@ fn the_readme_tells_the_truth() {
     check("README.md", &server.wait_for_address());
 }
 
+/// A change of the contract shows in review.
+#[test]
+fn the_description_in_the_repository_is_that_of_the_api() {
+    let printed = Program::new(&["openapi"]).run().stdout();
+    let document: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let current = serde_json::to_string_pretty(&document).unwrap() + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &current).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    let differs = kept.lines().zip(current.lines()).position(|(kept, current)| kept != current);
+    assert!(kept == current, "docs/openapi.json is old from line {differs:?} on: UPDATE_DOCS=1 writes it anew");
+}
+
 /// Compares a document with itself after its commands were run again at `base`, or writes the latter.
 fn check(file: &str, base: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);

@@ -7,9 +7,9 @@ use actix_web::http::Method;
 use actix_web::http::header::{ETag, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder, ResponseError};
 use apistos::ApiComponent;
-use apistos::paths::{MediaType, Response, Responses};
+use apistos::paths::{Header, MediaType, ParameterDefinition, Response, Responses};
 use apistos::reference_or::ReferenceOr;
-use schemars::schema::Schema;
+use schemars::schema::{InstanceType, Schema, SchemaObject};
 use serde::Serialize;
 
 use crate::api_error::ApiError;
@@ -21,11 +21,36 @@ pub const JSON: &str = "application/json; charset=utf-8";
 /// When a retry makes sense, if the service that failed did not say so.
 pub const RETRY_SOON: Duration = Duration::from_secs(5);
 
+const ETAG: (&str, &str) = ("ETag", "Identifica esta representação, para If-None-Match e If-Match");
+
 fn json(mut answer: HttpResponseBuilder, value: &impl Serialize) -> HttpResponse {
     match serde_json::to_vec(value) {
         Ok(body) => answer.content_type(JSON).body(body),
         Err(error) => ApiError::Domain(domain::Error::internal(error)).error_response(),
     }
+}
+
+/// How OpenAPI is told of a header of an answer.
+fn header(description: &str) -> ReferenceOr<Header> {
+    let schema = SchemaObject { instance_type: Some(InstanceType::String.into()), ..SchemaObject::default() };
+    ReferenceOr::Object(Header {
+        description: Some(description.to_owned()),
+        definition: Some(ParameterDefinition::Schema(Box::new(ReferenceOr::Object(Schema::Object(schema))))),
+        ..Header::default()
+    })
+}
+
+/// The same answers, of which the successes have these headers as well.
+pub fn with_headers(mut responses: Responses, headers: &[(&str, &str)]) -> Responses {
+    for (status, response) in &mut responses.responses {
+        if let ReferenceOr::Object(response) = response
+            && status.starts_with('2')
+        {
+            let headers = headers.iter().map(|(name, description)| ((*name).to_owned(), header(description)));
+            response.headers.extend(headers);
+        }
+    }
+    responses
 }
 
 /// How OpenAPI is told of answers that carry a `T`: their statuses, each with what it means.
@@ -68,10 +93,13 @@ impl<T: ApiComponent> ApiComponent for Found<T> {
     }
 }
 
-/// 200 with one thing, which has a tag; 304 when the client has just that.
-pub struct Single<T>(pub T);
+/// 200 with one thing, which has a tag; 304 when it is read and the client has just that.
+pub struct Single<T, const IS_READ: bool = true>(pub T);
 
-impl<T: Serialize> Responder for Single<T> {
+/// 200 with one thing as it is after a change.
+pub type Updated<T> = Single<T, false>;
+
+impl<T: Serialize, const IS_READ: bool> Responder for Single<T, IS_READ> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
@@ -79,7 +107,7 @@ impl<T: Serialize> Responder for Single<T> {
     }
 }
 
-impl<T: ApiComponent> ApiComponent for Single<T> {
+impl<T: ApiComponent, const IS_READ: bool> ApiComponent for Single<T, IS_READ> {
     fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
         T::child_schemas()
     }
@@ -90,6 +118,16 @@ impl<T: ApiComponent> ApiComponent for Single<T> {
 
     fn schema() -> Option<(String, ReferenceOr<Schema>)> {
         T::schema()
+    }
+
+    fn responses(_: Option<String>) -> Option<Responses> {
+        let mut responses = with_headers(documented::<T>([("200", "O recurso")]), &[ETAG]);
+        if IS_READ {
+            let description = "O cliente já tem esta representação (If-None-Match)".to_owned();
+            let known = ReferenceOr::Object(Response { description, ..Response::default() });
+            responses.responses.insert("304".to_owned(), known);
+        }
+        Some(responses)
     }
 }
 
@@ -138,7 +176,8 @@ impl<T: ApiComponent> ApiComponent for Created<T> {
     }
 
     fn responses(_: Option<String>) -> Option<Responses> {
-        Some(documented::<T>([("201", "Criado")]))
+        let location = ("Location", "Onde está o que foi criado");
+        Some(with_headers(documented::<T>([("201", "Criado")]), &[location, ETAG]))
     }
 }
 

@@ -11,13 +11,16 @@ use apistos::paths::{Parameter, ParameterDefinition, ParameterIn};
 use apistos::reference_or::ReferenceOr;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use schemars::schema::{InstanceType, Schema, SchemaObject};
+use schemars::schema::Schema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::api_error::ApiError;
+use crate::schema;
 
+/// What clients are told that a list of tags has at most, in characters.
+const MAX_TAGS: usize = 1024;
 /// How much of the hash makes the tag: 128 bits.
 const TAG_BYTES: usize = 16;
 
@@ -89,19 +92,23 @@ impl ApiComponent for IfMatch {
     }
 
     fn parameters() -> Vec<Parameter> {
-        vec![header_parameter("If-Match", "Só se a representação ainda for uma destas (ETag); senão, 412.")]
+        let description = "Só se a representação ainda for uma destas (ETag), ou `*`; senão, 412.";
+        vec![header_parameter(
+            "If-Match",
+            description,
+            schema::text(MAX_TAGS, r#"^(\*|(W/)?"[!#-~]*"(, (W/)?"[!#-~]*")*)$"#),
+        )]
     }
 }
 
 /// How OpenAPI is told of a header that may be sent.
-pub fn header_parameter(name: &str, description: &str) -> Parameter {
-    let schema = SchemaObject { instance_type: Some(InstanceType::String.into()), ..SchemaObject::default() };
+pub fn header_parameter(name: &str, description: &str, schema: Schema) -> Parameter {
     Parameter {
         name: name.to_owned(),
         _in: ParameterIn::Header,
         description: Some(description.to_owned()),
         required: Some(false),
-        definition: Some(ParameterDefinition::Schema(Box::new(ReferenceOr::Object(Schema::Object(schema))))),
+        definition: Some(ParameterDefinition::Schema(Box::new(ReferenceOr::Object(schema)))),
         ..Parameter::default()
     }
 }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::api_error::{ApiError, Refusal};
 use crate::conditional::header_parameter;
-use crate::texts;
+use crate::{schema, texts};
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
@@ -43,5 +43,6 @@ pub fn parameter() -> Parameter {
         IDEMPOTENCY_KEY,
         "Chave que o cliente inventa para esta requisição (até 255 caracteres ASCII visíveis): repetida em até 24 horas \
          com o mesmo corpo, dá a primeira resposta outra vez; com outro corpo, 422.",
+        schema::text(IdempotencyKey::MAX, "^[!-~]+$"),
     )
 }

@@ -14,6 +14,7 @@ mod input;
 mod middleware;
 mod openapi;
 mod routes;
+mod schema;
 mod server;
 pub mod settings;
 mod texts;

@@ -8,8 +8,9 @@ use actix_web::web::{Bytes, Data, ServiceConfig, get, resource};
 use actix_web::{App, HttpResponse};
 use apistos::IndexMap;
 use apistos::app::OpenApiWrapper;
-use apistos::info::{Info, License};
+use apistos::info::{Contact, Info, License};
 use apistos::security::{Http, SecurityScheme, SecurityType};
+use apistos::server::Server;
 use apistos::spec::Spec;
 use apistos::tag::Tag;
 use apistos::web::scope;
@@ -78,10 +79,16 @@ pub fn spec() -> Spec {
                 "Atividades e projetos vinculados ao Azure DevOps: as atividades são aquilo em que se apontam horas."
                     .to_owned(),
             ),
+            contact: Some(Contact { name: Some("Equipe da API Aponta".to_owned()), ..Contact::default() }),
             license: Some(License { name: "MIT".to_owned(), ..License::default() }),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Info::default()
         },
+        servers: vec![Server {
+            url: "/".to_owned(),
+            description: Some("Este servidor".to_owned()),
+            ..Server::default()
+        }],
         tags: vec![
             tag("Atividades", "Aquilo em que se apontam horas"),
             tag("Projetos", "Projetos do Azure DevOps e projetos que existem só aqui"),

@@ -33,6 +33,7 @@ const VALIDATION: &str = "422";
 /// Um erro.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it describes what `ErrorBody` writes")]
+#[schemars(example = "crate::routes::examples::erro")]
 struct Erro {
     /// O que houve, em palavras.
     detail: String,
@@ -43,6 +44,7 @@ struct Erro {
 /// Os dados da requisição são inválidos.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it describes what `ErrorBody` writes")]
+#[schemars(example = "crate::routes::examples::erro_de_validacao")]
 struct ErroDeValidacao {
     /// Todas as falhas da requisição.
     detail: Vec<Falha>,

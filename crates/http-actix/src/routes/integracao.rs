@@ -60,6 +60,7 @@ async fn listar(projetos: Data<Projetos>, user: CurrentUser) -> Result<Verbatim,
 
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "Sincronizacao")]
+#[schemars(example = "crate::routes::examples::sincronizacao")]
 struct SincronizacaoResponse {
     /// Sempre success.
     status: &'static str,
@@ -130,9 +131,11 @@ impl ApiComponent for Verbatim {
     }
 }
 
-/// What is sure of a project in Azure's own words; the other fields are documented there (Core, Projects, List).
+/// O que é certo de um projeto nas palavras do Azure DevOps; os outros campos estão na documentação dele
+/// (Core, Projects, List).
 #[derive(JsonSchema, ApiComponent)]
 #[expect(dead_code, reason = "it describes JSON that passes through unread")]
+#[schemars(example = "crate::routes::examples::projeto_azure")]
 struct ProjetoAzure {
     /// GUID do projeto.
     id: Uuid,

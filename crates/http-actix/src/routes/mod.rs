@@ -1,6 +1,7 @@
 //! The endpoints: for each noun its bodies, its handlers and its routes.
 
 pub mod atividades;
+pub mod examples;
 pub mod integracao;
 pub mod projetos;
 pub mod service;

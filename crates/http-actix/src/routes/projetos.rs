@@ -10,12 +10,13 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::IfPresent;
-use crate::answer::{Created, Found, Gone, Single};
+use crate::answer::{Created, Found, Gone, Single, Updated};
 use crate::api_error::ApiError;
 use crate::conditional::IfMatch;
 use crate::faults::Faults;
 use crate::input::{Input, Nothing, Section};
 use crate::middleware::CurrentUser;
+use crate::schema;
 use crate::timestamp::Timestamp;
 
 /// The routes of projetos.
@@ -67,6 +68,7 @@ async fn criar(
     operation_id = "obter_projeto",
     summary = "Obter projeto",
     description = "O projeto com esse id.",
+    error_code = 400,
     error_code = 401,
     error_code = 404,
     error_code = 422,
@@ -102,7 +104,7 @@ async fn atualizar(
     _user: CurrentUser,
     if_match: IfMatch,
     input: Input<ProjetoPath, Nothing, AtualizarProjeto>,
-) -> Result<Single<ProjetoResponse>, ApiError> {
+) -> Result<Updated<ProjetoResponse>, ApiError> {
     let id = input.path.id;
     let expected = if_match.version::<_, ProjetoResponse>(projetos.obter(id), |found| found.atualizado_em).await?;
     let patch = ProjetoPatch { expected, ..input.body.into() };
@@ -114,6 +116,7 @@ async fn atualizar(
     operation_id = "excluir_projeto",
     summary = "Excluir projeto",
     description = "Exclui um projeto que existe só aqui e não tem atividades.",
+    error_code = 400,
     error_code = 401,
     error_code = 404,
     error_code = 409,
@@ -144,26 +147,28 @@ struct ProjetoPath {
 
 #[derive(Deserr, JsonSchema, ApiComponent)]
 #[deserr(error = Faults)]
+#[schemars(example = "crate::routes::examples::criar_projeto")]
 struct CriarProjeto {
     /// Nome do projeto; espaços em volta são descartados.
-    #[schemars(with = "String", length(min = 1, max = 255))]
+    #[schemars(schema_with = "schema::nome")]
     nome: NomeProjeto,
     /// Descrição; até 64 KiB em UTF-8.
     #[deserr(default)]
-    #[schemars(with = "Option<String>", length(max = 65536))]
+    #[schemars(schema_with = "schema::descricao", default)]
     descricao: Option<Descricao>,
 }
 
 #[derive(Deserr, JsonSchema, ApiComponent)]
 #[deserr(error = Faults)]
+#[schemars(example = "crate::routes::examples::atualizar_projeto")]
 struct AtualizarProjeto {
     /// Novo nome.
     #[deserr(default)]
-    #[schemars(with = "String", default, length(min = 1, max = 255))]
+    #[schemars(schema_with = "schema::nome", default)]
     nome: IfPresent<NomeProjeto>,
     /// Nova descrição; null a remove.
     #[deserr(default)]
-    #[schemars(with = "Option<String>", length(max = 65536))]
+    #[schemars(schema_with = "schema::descricao", default)]
     descricao: Patch<Descricao>,
 }
 
@@ -190,6 +195,7 @@ impl From<AtualizarProjeto> for ProjetoPatch {
 
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "Projeto")]
+#[schemars(example = "crate::routes::examples::projeto")]
 struct ProjetoResponse {
     /// Id do projeto; de um projeto sincronizado, o GUID do próprio Azure DevOps.
     id: Uuid,

@@ -81,7 +81,7 @@ const HEALTHY: &str = "healthy";
 const UNHEALTHY: &str = "unhealthy";
 
 #[derive(Serialize, JsonSchema, ApiComponent)]
-#[schemars(rename = "Saude")]
+#[schemars(rename = "Saude", example = "crate::routes::examples::saude")]
 struct Health {
     /// healthy ou unhealthy.
     status: &'static str,
@@ -98,7 +98,7 @@ impl Health {
 }
 
 #[derive(Serialize, JsonSchema, ApiComponent)]
-#[schemars(rename = "Informacoes")]
+#[schemars(rename = "Informacoes", example = "crate::routes::examples::informacoes")]
 struct Info {
     /// Nome da API.
     name: &'static str,

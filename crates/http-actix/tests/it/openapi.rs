@@ -44,6 +44,12 @@ async fn the_description_names_every_operation() {
 async fn every_operation_says_what_it_does_and_how_it_fails() {
     let document = document().await;
 
+    // Comments of the code are English, and so would be what they become by mistake.
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let description = schema["description"].as_str().unwrap_or_default();
+        assert!(!description.starts_with("A ") && !description.contains(" the "), "{name}: {description}");
+        assert!(name == "Proximo" || !schema["example"].is_null(), "{name} has no example");
+    }
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let name = format!("{method} {path}");

@@ -9,18 +9,19 @@ use uuid::Uuid;
 use crate::faults::{Faults, broken, wrong_type};
 use crate::input::{self, Section};
 use crate::routes::IfPresent;
-use crate::texts;
+use crate::{schema, texts};
 
-/// What a new atividade is to be.
+/// Uma atividade a criar.
 #[derive(Deserr, JsonSchema, ApiComponent)]
 #[deserr(error = Faults)]
+#[schemars(example = "crate::routes::examples::criar_atividade")]
 pub struct CriarAtividade {
     /// Nome da atividade; espaços em volta são descartados.
-    #[schemars(with = "String", length(min = 1, max = 255))]
+    #[schemars(schema_with = "schema::nome")]
     nome: NomeAtividade,
     /// Descrição; até 64 KiB em UTF-8.
     #[deserr(default)]
-    #[schemars(with = "Option<String>", length(max = 65536))]
+    #[schemars(schema_with = "schema::descricao", default)]
     descricao: Option<Descricao>,
     /// Se é possível apontar horas nela.
     #[deserr(default = ativo_default())]
@@ -35,9 +36,10 @@ const fn ativo_default() -> bool {
     true
 }
 
-/// Many new atividades.
+/// Várias atividades a criar.
 #[derive(Deserr, JsonSchema, ApiComponent)]
 #[deserr(error = Faults)]
+#[schemars(example = "crate::routes::examples::criar_lote")]
 pub struct CriarLote {
     /// As atividades; todas são criadas, ou nenhuma.
     #[schemars(with = "Vec<CriarAtividade>", length(min = 1, max = 1000))]
@@ -76,17 +78,18 @@ impl Deserr<Faults> for Itens {
     }
 }
 
-/// What is to change.
+/// O que muda em uma atividade.
 #[derive(Deserr, JsonSchema, ApiComponent)]
 #[deserr(error = Faults)]
+#[schemars(example = "crate::routes::examples::atualizar_atividade")]
 pub struct AtualizarAtividade {
     /// Novo nome.
     #[deserr(default)]
-    #[schemars(with = "String", default, length(min = 1, max = 255))]
+    #[schemars(schema_with = "schema::nome", default)]
     nome: IfPresent<NomeAtividade>,
     /// Nova descrição; null a remove.
     #[deserr(default)]
-    #[schemars(with = "Option<String>", length(max = 65536))]
+    #[schemars(schema_with = "schema::descricao", default)]
     descricao: Patch<Descricao>,
     /// Se é possível apontar horas nela.
     #[deserr(default)]

@@ -16,7 +16,7 @@ use super::csv;
 use super::links::links;
 use super::query::{Formato, ListarAtividades};
 use super::response::AtividadeResponse;
-use crate::answer::{Found, documented};
+use crate::answer::{Found, documented, with_headers};
 use crate::api_error::ApiError;
 use crate::input::{Input, Nothing};
 use crate::middleware::CurrentUser;
@@ -89,6 +89,8 @@ impl ApiComponent for Listed {
 
     fn responses(_: Option<String>) -> Option<Responses> {
         let mut responses = documented::<ListaAtividades>([("200", "A lista")]);
+        let link = ("Link", "Onde estão as outras páginas (RFC 8288): first, prev, next, last");
+        responses = with_headers(responses, &[link]);
         if let Some(ReferenceOr::Object(response)) = responses.responses.get_mut("200") {
             let text = SchemaObject { instance_type: Some(InstanceType::String.into()), ..SchemaObject::default() };
             let schema = Some(ReferenceOr::Object(Schema::Object(text)));
@@ -99,6 +101,7 @@ impl ApiComponent for Listed {
 }
 
 #[derive(Serialize, JsonSchema, ApiComponent)]
+#[schemars(example = "crate::routes::examples::lista_atividades")]
 struct ListaAtividades {
     /// As atividades desta página.
     items: Vec<AtividadeResponse>,
@@ -109,7 +112,7 @@ struct ListaAtividades {
     proximo: Option<Proximo>,
 }
 
-/// A cursor, or null where there is no next page.
+/// Um cursor, ou null quando não há próxima página.
 #[derive(Serialize, JsonSchema)]
 struct Proximo(Option<String>);
 

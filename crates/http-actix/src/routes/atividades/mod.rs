@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use self::body::{AtualizarAtividade, CriarAtividade, CriarLote};
 use self::response::{AtividadeResponse, LoteCriado};
-use crate::answer::{Created, Gone, Single, Stored};
+use crate::answer::{Created, Gone, Single, Stored, Updated};
 use crate::api_error::ApiError;
 use crate::conditional::IfMatch;
 use crate::faults::Faults;
@@ -88,6 +88,7 @@ async fn criar_lote(
     operation_id = "obter_atividade",
     summary = "Obter atividade",
     description = "A atividade com esse id.",
+    error_code = 400,
     error_code = 401,
     error_code = 404,
     error_code = 422,
@@ -124,7 +125,7 @@ async fn atualizar(
     user: CurrentUser,
     if_match: IfMatch,
     input: Input<AtividadePath, Nothing, AtualizarAtividade>,
-) -> Result<Single<AtividadeResponse>, ApiError> {
+) -> Result<Updated<AtividadeResponse>, ApiError> {
     let id = input.path.id;
     let expected = if_match.version::<_, AtividadeResponse>(atividades.obter(id), |found| found.atualizado_em).await?;
     let patch = AtividadePatch { expected, ..input.body.into() };
@@ -136,6 +137,7 @@ async fn atualizar(
     operation_id = "excluir_atividade",
     summary = "Excluir atividade",
     description = "Exclui a atividade para sempre.",
+    error_code = 400,
     error_code = 401,
     error_code = 404,
     error_code = 412,

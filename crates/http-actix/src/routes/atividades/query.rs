@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::api_error::ApiError;
 use crate::faults::{Fault, Faults, wrong_type};
 use crate::input::Section;
+use crate::schema;
 use crate::texts;
 
 /// The parameters of a list.
@@ -35,7 +36,7 @@ pub struct ListarAtividades {
     id_projeto: Option<ProjetoRef>,
     /// Só as que têm este texto no nome; maiúsculas e acentos não importam.
     #[deserr(default)]
-    #[schemars(with = "String", default, length(max = 255))]
+    #[schemars(schema_with = "busca", default)]
     q: Option<Busca>,
     /// A ordem da lista; com `-`, a inversa. Padrão: `-criado_em`, as mais novas primeiro.
     #[deserr(default)]
@@ -81,6 +82,10 @@ fn formatos(_: &mut SchemaGenerator) -> Schema {
 
 fn separadores(_: &mut SchemaGenerator) -> Schema {
     names(",", &SEPARADORES)
+}
+
+fn busca(_: &mut SchemaGenerator) -> Schema {
+    schema::text(Busca::MAX, r"^[^\x00]*$")
 }
 
 /// A text that is one of the names.

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::timestamp::Timestamp;
 
-/// The atividades that one request created.
+/// As atividades que uma requisição criou.
 #[derive(Serialize, JsonSchema, ApiComponent)]
+#[schemars(example = "crate::routes::examples::lote_criado")]
 pub struct LoteCriado {
     /// As atividades criadas, na ordem em que foram enviadas.
     items: Vec<AtividadeResponse>,
@@ -23,9 +24,10 @@ impl From<Vec<Atividade>> for LoteCriado {
     }
 }
 
-/// An atividade.
+/// Uma atividade.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "Atividade")]
+#[schemars(example = "crate::routes::examples::atividade")]
 pub struct AtividadeResponse {
     /// Id da atividade.
     pub id: Uuid,

@@ -1,0 +1,85 @@
+//! What bodies look like, for the description of the API.
+
+use serde_json::{Value, json};
+
+const ID: &str = "019ab120-3c41-7be2-8a5f-6d09e4c7b218";
+const PROJETO: &str = "eb6e4656-77fc-42a1-9181-4c6d8e9da5d1";
+const EM: &str = "2026-01-12T16:00:00.123456Z";
+
+pub fn atividade() -> Value {
+    json!({
+        "id": ID, "nome": "Revisar contrato", "descricao": "Com o jurídico", "ativo": true, "id_projeto": PROJETO,
+        "nome_projeto": "Portal", "criado_por": "ana.lima@exemplo.com.br", "criado_em": EM, "atualizado_em": EM,
+    })
+}
+
+pub fn criar_atividade() -> Value {
+    json!({"nome": "Revisar contrato", "descricao": "Com o jurídico", "id_projeto": PROJETO})
+}
+
+pub fn atualizar_atividade() -> Value {
+    json!({"descricao": null, "ativo": false})
+}
+
+pub fn criar_lote() -> Value {
+    json!({"items": [criar_atividade(), {"nome": "Testar a integração", "id_projeto": PROJETO}]})
+}
+
+pub fn lote_criado() -> Value {
+    json!({"items": [atividade()], "total": 1})
+}
+
+pub fn lista_atividades() -> Value {
+    json!({"items": [atividade()], "total": 1})
+}
+
+pub fn projeto() -> Value {
+    json!({
+        "id": PROJETO, "nome": "Portal", "descricao": null, "azure_project_id": PROJETO,
+        "url": format!("https://dev.azure.com/exemplo/_apis/projects/{PROJETO}"), "estado": "wellFormed",
+        "sincronizado_em": EM, "criado_em": EM, "atualizado_em": EM,
+        "external_id": PROJETO, "last_sync_at": EM, "created_at": EM, "updated_at": EM,
+    })
+}
+
+pub fn criar_projeto() -> Value {
+    json!({"nome": "Administração interna", "descricao": "O que não está no Azure DevOps"})
+}
+
+pub fn atualizar_projeto() -> Value {
+    json!({"nome": "Administração"})
+}
+
+pub fn projeto_azure() -> Value {
+    json!({
+        "id": PROJETO, "name": "Portal", "state": "wellFormed", "revision": 411, "visibility": "private",
+        "url": format!("https://dev.azure.com/exemplo/_apis/projects/{PROJETO}"),
+    })
+}
+
+pub fn sincronizacao() -> Value {
+    json!({
+        "status": "success", "message": "250 projetos sincronizados: novos 3, alterados 1, removidos 0",
+        "projects_synced": 250, "projects_created": 3, "projects_updated": 1, "projects_removed": 0, "timestamp": EM,
+        "total_azure": 250, "synced": 250, "created": 3, "updated": 1,
+    })
+}
+
+pub fn saude() -> Value {
+    json!({"status": "healthy", "version": env!("CARGO_PKG_VERSION"), "environment": "production"})
+}
+
+pub fn informacoes() -> Value {
+    json!({"name": "API Aponta", "version": env!("CARGO_PKG_VERSION"), "docs": "/docs", "redoc": "/redoc"})
+}
+
+pub fn erro() -> Value {
+    json!({"detail": "Erro interno", "message": "Erro interno"})
+}
+
+pub fn erro_de_validacao() -> Value {
+    json!({
+        "detail": [{"type": "missing", "loc": ["body", "nome"], "msg": "Campo obrigatório"}],
+        "message": "nome: Campo obrigatório",
+    })
+}

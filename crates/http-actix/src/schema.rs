@@ -1,0 +1,44 @@
+//! Schemas of values whose rules need more than a type to be told.
+
+use domain::Descricao;
+use schemars::r#gen::SchemaGenerator;
+use schemars::schema::{InstanceType, Schema, SchemaObject, StringValidation};
+use serde_json::json;
+
+/// White space is Unicode's, by its code points: the classes of regular expressions differ from language to language.
+const SPACE: &str = r"\x09-\x0d\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
+
+/// A name: 1 to 255 characters between white space that does not count, and no NUL. A bound on the length of the text
+/// would count the white space.
+pub fn nome(_: &mut SchemaGenerator) -> Schema {
+    let (space, other) = (format!("[{SPACE}]*"), format!(r"[^\x00{SPACE}]"));
+    string(StringValidation {
+        min_length: Some(1),
+        pattern: Some(format!(r"^{space}{other}(?:[^\x00]{{0,253}}{other})?{space}$")),
+        ..StringValidation::default()
+    })
+}
+
+/// A description, or none.
+pub fn descricao(_: &mut SchemaGenerator) -> Schema {
+    let mut schema = text(Descricao::MAX_BYTES, r"^[^\x00]*$").into_object();
+    schema.extensions.insert("nullable".to_owned(), json!(true));
+    schema.into()
+}
+
+/// A text of at most `max` characters.
+pub fn text(max: usize, pattern: &str) -> Schema {
+    string(StringValidation {
+        max_length: u32::try_from(max).ok(),
+        pattern: Some(pattern.to_owned()),
+        ..StringValidation::default()
+    })
+}
+
+fn string(validation: StringValidation) -> Schema {
+    Schema::Object(SchemaObject {
+        instance_type: Some(InstanceType::String.into()),
+        string: Some(Box::new(validation)),
+        ..SchemaObject::default()
+    })
+}
