@@ -21,7 +21,7 @@ CREATE TABLE projetos (
     CONSTRAINT projetos_pkey PRIMARY KEY (id),
     CONSTRAINT projetos_azure_project_id_key UNIQUE (azure_project_id),
     CONSTRAINT projetos_azure_project_id_check CHECK (azure_project_id IS NULL OR azure_project_id = id::text),
-    CONSTRAINT projetos_nome_check CHECK (nome <> '' AND nome = btrim(nome, E' \t\n\v\f\r')),
+    CONSTRAINT projetos_nome_check CHECK (nome <> '' AND nome = btrim(nome, E' \t\n\x0b\f\r')),
     CONSTRAINT projetos_descricao_check CHECK (octet_length(descricao) <= 65536),
     CONSTRAINT projetos_sincronizado_em_check CHECK ((sincronizado_em IS NULL) = (azure_project_id IS NULL)),
     CONSTRAINT projetos_atualizado_em_check CHECK (atualizado_em >= criado_em)

@@ -31,7 +31,7 @@ CREATE TABLE atividades (
     atualizado_em timestamptz NOT NULL,
     CONSTRAINT atividades_pkey PRIMARY KEY (id),
     CONSTRAINT atividades_id_projeto_fkey FOREIGN KEY (id_projeto) REFERENCES projetos (id) ON DELETE RESTRICT,
-    CONSTRAINT atividades_nome_check CHECK (nome <> '' AND nome = btrim(nome, E' \t\n\v\f\r')),
+    CONSTRAINT atividades_nome_check CHECK (nome <> '' AND nome = btrim(nome, E' \t\n\x0b\f\r')),
     CONSTRAINT atividades_descricao_check CHECK (octet_length(descricao) <= 65536),
     CONSTRAINT atividades_atualizado_em_check CHECK (atualizado_em >= criado_em)
 );

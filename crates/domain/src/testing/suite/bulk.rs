@@ -2,6 +2,7 @@
 
 use super::atividades_list::{page, query};
 use super::{NOW, Repositories, given_projeto, id, later, nome_atividade, record, side_by_side};
+use crate::testing::remote_projeto;
 use crate::{
     AtividadeId, AtividadeQuery, AtividadeRecord, Error, Idempotency, IdempotencyKey, ProjetoId, ProjetoPatch,
     ProjetoRecord, Violation,
@@ -40,6 +41,24 @@ pub async fn insert_all_answers_each_as_it_is_kept(db: &Repositories) {
     assert_eq!(page(db, query(0, 3)).await, (vec![1000, 999, 998], 1000));
     assert_eq!(db.atividades.find(stored[1].id).await.unwrap().as_ref(), Some(&stored[1]));
     assert_eq!(db.atividades.insert_all(Vec::new(), None).await.unwrap(), []);
+}
+
+/// Every visible character can stand at the ends of a name, also those that some escape makes of a letter.
+pub async fn every_character_can_begin_and_end_a_name(db: &Repositories) {
+    let projeto = given_projeto(db, 1, "Portal").await.id;
+    let characters = ('\u{1}'..='\u{2ff}').chain(['\u{feff}', '\u{200b}', '\u{10ffff}']);
+    let nomes: Vec<_> = characters.filter(|c| !c.is_whitespace()).map(|c| format!("{c}a{c}")).collect();
+    let records: Vec<_> = (1..)
+        .zip(&nomes)
+        .map(|(n, nome)| AtividadeRecord { nome: nome_atividade(nome), ..record(n, projeto) })
+        .collect();
+
+    let stored = db.atividades.insert_all(records, None).await.unwrap();
+
+    assert!(stored.iter().map(|atividade| atividade.nome.as_str()).eq(&nomes));
+    let remote = (1..).zip(&nomes).map(|(n, nome)| remote_projeto(n, nome));
+    db.projetos.synchronize(remote.collect(), NOW).await.unwrap();
+    assert_eq!(db.projetos.list().await.unwrap().len(), nomes.len() + 1);
 }
 
 /// One unknown projeto keeps all from being stored, and every fault is told with its place.

@@ -99,6 +99,7 @@ macro_rules! repository_suite {
         ]);
         $crate::repository_suite!($fresh, bulk: [
             insert_all_answers_each_as_it_is_kept,
+            every_character_can_begin_and_end_a_name,
             insert_all_stores_all_or_none,
             a_request_that_comes_again_is_answered_as_before,
             a_key_stands_for_one_request_of_one_user,
