@@ -4,8 +4,9 @@
 #   ./tests/run.sh            everything
 #   ./tests/run.sh projetos   the tests whose names contain that word
 #
-# Needs a Rust toolchain. Installs, on Debian and Ubuntu: a C compiler and PostgreSQL 15 or later. It says so and asks
-# before it does, but not where nobody can answer: with CI=true, or without a terminal.
+# Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, Python,
+# Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
+# terminal. Tools from PyPI and npm go into the work tree.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +20,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,8s/^# \{0,1\}//p' "$0"
+    sed -n '2,9s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -52,14 +53,28 @@ install_postgresql() {
     return "$status"
 }
 
+# Notes that something is missing: its name, and Debian's packages that have it.
+need() {
+    names+=("$1")
+    packages+=("${@:2}")
+}
+
+find_missing() {
+    names=() packages=()
+    command -v cc >/dev/null || need "a C compiler" gcc libc6-dev
+    has_postgresql || need "PostgreSQL 15 or later"
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need "Python with venv" python3 python3-venv
+    node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null || need "Node.js 18 or later" nodejs
+    command -v npm >/dev/null || need npm npm
+    [[ -x /usr/bin/chromium && -x /usr/bin/chromedriver ]] || need "Chromium and its driver" chromium chromium-driver
+}
+
 install_missing() {
-    local missing=()
-    command -v cc >/dev/null || missing+=("a C compiler")
-    has_postgresql || missing+=("PostgreSQL 15 or later")
-    ((${#missing[@]})) || return 0
+    find_missing
+    ((${#names[@]})) || return 0
 
     local list
-    list=$(printf ', %s' "${missing[@]}")
+    list=$(printf ', %s' "${names[@]}")
     list=${list:2}
     command -v apt-get >/dev/null || fail "the tests need $list; install that with this system's package manager"
     say "missing: $list; installing that from the system's packages"
@@ -68,13 +83,33 @@ install_missing() {
         [[ ${answer:-y} == [Yy]* ]] || fail "nothing was installed"
     fi
     as_root apt-get update -q
-    command -v cc >/dev/null || as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q gcc libc6-dev
+    ((${#packages[@]} == 0)) ||
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"
     has_postgresql || install_postgresql
-    has_postgresql || fail "the system's packages hold no PostgreSQL 15 or later; the tests need one"
+    find_missing
+    ((${#names[@]} == 0)) || fail "the system's packages do not have it all; still missing: ${names[*]}"
+}
+
+# What the tests drive from other languages, in the versions that the repository names.
+install_tools() {
+    local python=target/test-tools/python requirements=tests/tools/requirements.txt client=tests/tools/typescript
+    if ! cmp -s "$requirements" "$python/requirements.txt"; then
+        say "installing schemathesis and selenium"
+        rm -rf "$python"
+        python3 -m venv "$python"
+        "$python/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+        cp "$requirements" "$python/requirements.txt"
+    fi
+    if ! cmp -s "$client/package-lock.json" "$client/node_modules/.installed"; then
+        say "installing the tools of the TypeScript client"
+        npm --prefix "$client" ci --silent
+        cp "$client/package-lock.json" "$client/node_modules/.installed"
+    fi
 }
 
 command -v cargo >/dev/null || fail "there is no Rust toolchain; https://rustup.rs has one"
 install_missing
+install_tools
 
 say "building and testing"
 cargo test --workspace --locked -- "$@"

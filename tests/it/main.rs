@@ -12,3 +12,4 @@ mod contract;
 mod documentation;
 mod operation;
 mod persistence;
+mod tools;

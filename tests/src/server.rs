@@ -14,6 +14,9 @@ use crate::postgres::{Cluster, Database};
 /// How long a server may take to say where it listens, on a busy machine.
 const START: Duration = Duration::from_mins(1);
 
+/// How many lines of a server's log a failed test shows.
+const END: usize = 100;
+
 /// An empty directory that is removed at the end.
 pub struct Directory(PathBuf);
 
@@ -208,7 +211,10 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- log of the server\n{}---", self.log());
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let end = lines.split_at(lines.len().saturating_sub(END)).1;
+            eprintln!("--- end of the log of the server\n{}\n---", end.join("\n"));
         }
     }
 }

@@ -1,0 +1,22 @@
+use std::process::Command;
+
+use e2e::azure::Organisation;
+use e2e::server::Aponta;
+
+use super::{file, succeed};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_with_generated_types_lists_creates_changes_deletes_and_synchronises() {
+    let organisation = Organisation::start().await;
+    organisation.add_user("pat-do-cliente", Some("ana@exemplo.br"));
+    for nome in ["Portal", "Aplicativo"] {
+        let _ = organisation.add_project(nome);
+    }
+    let aponta = Aponta::start_with(|program| {
+        program.env("AUTH_ENABLED", "true").env("AZURE_DEVOPS_ORG_URL", organisation.url())
+    });
+    let client = file("typescript");
+
+    succeed(Command::new("npm").args(["run", "build"]).current_dir(&client));
+    succeed(Command::new("node").arg(client.join("build/journey.js")).args([aponta.api.base(), "pat-do-cliente"]));
+}
