@@ -63,6 +63,7 @@ find_missing() {
     names=() packages=()
     command -v cc >/dev/null || need "a C compiler" gcc libc6-dev
     has_postgresql || need "PostgreSQL 15 or later"
+    command -v curl >/dev/null || need curl curl ca-certificates
     python3 -c 'import ensurepip, venv' 2>/dev/null || need "Python with venv" python3 python3-venv
     node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null || need "Node.js 18 or later" nodejs
     command -v npm >/dev/null || need npm npm

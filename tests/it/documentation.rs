@@ -6,11 +6,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use e2e::server::Program;
+use e2e::azure::Organisation;
+use e2e::server::{Aponta, Program};
 use regex::{Captures, Regex};
 
 /// The address in the documents.
 const ADDRESS: &str = "http://127.0.0.1:8000";
+
+/// The organisation in the documents.
+const AZURE: &str = "https://dev.azure.com/exemplo";
+/// The token that the documents call `$TOKEN`.
+const TOKEN: &str = "um-token-da-ana";
 
 /// What differs from run to run: ids, times, and what comes of them.
 const VOLATILE: &str = concat!(
@@ -18,6 +24,7 @@ const VOLATILE: &str = concat!(
     r"|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)",
     r"|(?m:^date: (.+)$)",
     r#"|(?m:^etag: "(.+)"$)"#,
+    r#"|"proximo": ?"([^"]+)""#,
 );
 /// The groups of [`VOLATILE`] that commands use again.
 const IDS: [usize; 2] = [1, 4];
@@ -26,7 +33,21 @@ const IDS: [usize; 2] = [1, 4];
 fn the_readme_tells_the_truth() {
     let server = Program::new(&["dev", "--port", "0"]).start();
 
-    check("README.md", &server.wait_for_address());
+    check("README.md", &server.wait_for_address(), ADDRESS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_calls_of_the_api_are_answered_as_documented() {
+    let organisation = Organisation::start().await;
+    organisation.add_user(TOKEN, Some("ana.lima@exemplo.com.br"));
+    for nome in ["Portal", "Aplicativo"] {
+        let _ = organisation.add_project(nome);
+    }
+    let aponta = Aponta::start_with(|program| {
+        program.env("AUTH_ENABLED", "true").env("AZURE_DEVOPS_ORG_URL", organisation.url())
+    });
+
+    check("docs/api.md", aponta.api.base(), &organisation.url());
 }
 
 /// A change of the contract shows in review.
@@ -44,11 +65,12 @@ fn the_description_in_the_repository_is_that_of_the_api() {
     assert!(kept == current, "docs/openapi.json is old from line {differs:?} on: UPDATE_DOCS=1 writes it anew");
 }
 
-/// Compares a document with itself after its commands were run again at `base`, or writes the latter.
-fn check(file: &str, base: &str) {
+/// Compares a document with itself after its commands were run again at `base`, or writes the latter. `azure` is where
+/// the organisation is.
+fn check(file: &str, base: &str, azure: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
     let document = std::fs::read_to_string(&path).unwrap();
-    let replayed = replay(&document, base);
+    let replayed = replay(&document, base, azure);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, replayed).unwrap();
     } else {
@@ -58,14 +80,14 @@ fn check(file: &str, base: &str) {
 
 /// The document with the answers that the server gives now: each `sh` block that calls it is run, and the block that
 /// follows is what it printed.
-fn replay(document: &str, base: &str) -> String {
+fn replay(document: &str, base: &str, azure: &str) -> String {
     let block = Regex::new(r"(?ms)^```sh\n([^`]*?http://127\.0\.0\.1:8000[^`]*?)```\n\n```(\w*)\n(.*?)\n```$").unwrap();
     let mut names = Names::default();
     let mut replayed = String::new();
     let mut end = 0;
     for found in block.captures_iter(document) {
         let answer = found.get(3).unwrap();
-        let printed = run(&names.now(&found[1]).replace(ADDRESS, base)).replace(base, ADDRESS);
+        let printed = run(&names.now(&found[1]).replace(ADDRESS, base)).replace(base, ADDRESS).replace(azure, AZURE);
         let printed = if &found[2] == "json" { indented(&printed) } else { printed };
         replayed += &document[end..answer.start()];
         replayed += &names.documented(&printed, answer.as_str());
@@ -76,7 +98,7 @@ fn replay(document: &str, base: &str) -> String {
 }
 
 fn run(command: &str) -> String {
-    let output = Command::new("sh").args(["-c", command]).output().unwrap();
+    let output = Command::new("sh").args(["-c", command]).env("TOKEN", TOKEN).output().unwrap();
     assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout).unwrap().replace('\r', "");
     let Some((head, body)) = printed.split_once("\n\n").filter(|_| printed.starts_with("HTTP/")) else {

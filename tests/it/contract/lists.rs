@@ -94,14 +94,20 @@ async fn cursors_and_links_lead_through_the_list() {
     assert_eq!(seen.concat(), "ABCDEF");
 }
 
+/// Stores so many atividades, each a second older than the one before.
+fn given_many(aponta: &Aponta, projeto: &str, n: u32) {
+    aponta.database.execute(&format!(
+        "INSERT INTO api_aponta.atividades (id, nome, id_projeto, criado_em, atualizado_em)
+         SELECT gen_random_uuid(), 'Atividade ' || n, '{projeto}', now() - n * interval '1 s', now()
+         FROM generate_series(1, {n}) n"
+    ));
+}
+
 #[tokio::test]
 async fn csv_has_every_row_however_many() {
     let aponta = Aponta::start();
     let projeto = aponta.api.projeto("Portal").await;
-    aponta.database.execute(&format!(
-        "INSERT INTO api_aponta.atividades (id, nome, id_projeto, criado_em, atualizado_em)
-         SELECT gen_random_uuid(), 'Atividade ' || n, '{projeto}', now() - n * interval '1 s', now() FROM generate_series(1, 2500) n"
-    ));
+    given_many(&aponta, &projeto, 2500);
 
     let csv = aponta.api.get(&format!("{PATH}?formato=csv")).await;
     let by_header =
@@ -111,4 +117,29 @@ async fn csv_has_every_row_however_many() {
     assert_eq!((csv.status, rows.len()), (200, 2501));
     assert!(rows[1].contains(",Atividade 1,") && rows[2500].contains(",Atividade 2500,"));
     assert_eq!(by_header.text.lines().count(), 4);
+}
+
+/// The most memory that a process has had so far, in KiB.
+fn peak_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn csv_takes_no_more_memory_for_more_rows() {
+    let aponta = Aponta::start();
+    let projeto = aponta.api.projeto("Portal").await;
+    let csv = format!("{PATH}?formato=csv");
+    given_many(&aponta, &projeto, 3000);
+    let _ = aponta.api.get(&csv).await;
+    let few = peak_memory(aponta.server.pid());
+
+    given_many(&aponta, &projeto, 120_000);
+    let rows = aponta.api.get(&csv).await.text;
+    let many = peak_memory(aponta.server.pid());
+
+    assert_eq!(rows.lines().count(), 123_001);
+    // The rows themselves are more than that.
+    assert!(15_000_000 < rows.len() && many < few + 10_000, "{few} KiB, then {many} KiB");
 }
