@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Says what runs, how it is, and what is about to end. Exits with 1 when something is not as it should be.
+#
+#   status.sh
+set -euo pipefail
+# shellcheck source=lib.sh
+source "$(dirname "$0")/lib.sh"
+
+options "$@"
+wrong=0
+
+say "versions: $(version_file current) serves, $(version_file previous) before"
+compose ps --format 'table {{.Service}}\t{{.Name}}\t{{.Image}}\t{{.Status}}'
+for service in nginx api postgres; do
+    mapfile -t running < <(containers --status running "$service")
+    if ((${#running[@]} == 0)); then
+        say "$service does not run"
+        wrong=1
+    fi
+    for container in "${running[@]}"; do
+        health=$(docker inspect --format '{{.State.Health.Status}}' "$container")
+        [[ $health == healthy ]] || { say "$service is $health" && wrong=1; }
+    done
+done
+say "migrations"
+compose exec -T --index "$(containers api >/dev/null && compose ps --format '{{.Name}}' api | head -n 1 | grep -o '[0-9]*$')" api \
+    aponta migrate status || wrong=1
+say "disk: $(df -h --output=pcent,avail "$(docker info --format '{{.DockerRootDir}}')" | tail -n 1)"
+say "certificate: $(openssl x509 -in "$deploy/certs/origin.pem" -noout -enddate)"
+openssl x509 -in "$deploy/certs/origin.pem" -noout -checkend $((30 * 86400)) >/dev/null ||
+    { say "the certificate ends within a month" && wrong=1; }
+verify || { say "the stack does not answer" && wrong=1; }
+exit "$wrong"
