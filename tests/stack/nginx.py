@@ -1,0 +1,356 @@
+"""nginx with the very files of deploy/nginx, on addresses of its own in a network namespace.
+
+usage: unshare --net --mount nginx.py ROOT
+
+ROOT is a root file system that has nginx. Nothing of the host is touched: namespaces go with this process.
+"""
+
+import contextlib
+import http.server
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+ROOT = pathlib.Path(sys.argv[1])
+DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
+# One of CloudFlare's addresses and one of nobody's, both on this namespace's loopback; so is the server.
+CLOUDFLARE, STRANGER, SERVER = "173.245.48.7", "203.0.113.9", "198.51.100.1"
+UPSTREAM = 9000
+WORK = pathlib.Path(tempfile.mkdtemp(prefix="aponta-nginx-"))
+
+
+def sh(*command, **options):
+    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
+
+
+class Upstream(http.server.BaseHTTPRequestHandler):
+    """The API, as far as nginx sees it: it tells what it was sent, and is ill where it is asked to be."""
+
+    protocol_version = "HTTP/1.1"
+    connections = set()
+
+    def do_GET(self):
+        self.connections.add(self.client_address)
+        length = int(self.headers.get("Content-Length") or 0)
+        self.rfile.read(length)
+        if self.path == "/hangs":
+            time.sleep(90)
+        body = json.dumps({"path": self.path, "length": length, "headers": dict(self.headers)})
+        if self.path == "/large":
+            body = json.dumps({"pad": "a" * 5000})
+        status = int(self.path.removeprefix("/status/")) if self.path.startswith("/status/") else 200
+        if status >= 400:
+            body = '{"detail":"da API","message":"da API"}'
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("X-Request-ID", "id-da-api")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    do_POST = do_PUT = do_DELETE = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+class UpstreamServer(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+
+class Answer:
+    def __init__(self, printed):
+        head, _, self.body = printed.rpartition("\r\n\r\n")
+        lines = head.split("\r\n\r\n")[-1].split("\r\n")
+        self.version, self.status = lines[0].split()[0], int(lines[0].split()[1])
+        self.headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines[1:])}
+
+    def is_error(self, status, text):
+        assert self.status == status, (self.status, self.body)
+        assert json.loads(self.body) == {"detail": text, "message": text}, self.body
+        assert self.headers["content-type"] == "application/json; charset=utf-8", self.headers
+        assert self.headers["cache-control"] == "no-store" and self.headers["x-request-id"], self.headers
+        return self
+
+
+def curl(path, *options, source=CLOUDFLARE, scheme="https", check=True):
+    """An answer, or the exit code of curl where there is none."""
+    command = ["curl", "-sik", "--max-time", "100", "--interface", source, *options, f"{scheme}://{SERVER}{path}"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode != 0:
+        assert not check, (command, done)
+        return done.returncode
+    return Answer(done.stdout.decode())
+
+
+def certificate(name, *, directory):
+    directory.mkdir(parents=True, exist_ok=True)
+    key, pem = directory / f"{name}.key", directory / f"{name}.pem"
+    sh("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+       "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(pem))
+    return pem, key
+
+
+@contextlib.contextmanager
+def nginx(*, guard="on", origin_pulls="off"):
+    """nginx with the files of deploy/nginx; only where the API is, is told otherwise."""
+    etc = ROOT / "etc/nginx"
+    shutil.rmtree(etc / "aponta", ignore_errors=True)
+    shutil.copytree(DEPLOY / "nginx", etc / "aponta")
+    upstream = (etc / "aponta/upstream.conf").read_text()
+    upstream, n = re.subn(r"server api:8000 resolve", f"server 127.0.0.1:{UPSTREAM}", upstream)
+    assert n == 1, upstream
+    (etc / "aponta/upstream.conf").write_text(upstream)
+    shutil.copy(DEPLOY / "nginx/nginx.conf", etc / "nginx.conf")
+    shutil.copy(DEPLOY / f"nginx/guard/{guard}.conf", etc / "guard.conf")
+    shutil.copy(DEPLOY / f"nginx/origin-pulls/{origin_pulls}.conf", etc / "origin-pulls.conf")
+    shutil.copytree(WORK / "certs", etc / "certs", dirs_exist_ok=True)
+    (ROOT / "var/cache/nginx").mkdir(parents=True, exist_ok=True)
+    with open(WORK / "access.log", "w", encoding="utf-8") as log, open(WORK / "error.log", "w", encoding="utf-8") as err:
+        subprocess.run(["chroot", str(ROOT), "nginx", "-t", "-q"], check=True)
+        process = subprocess.Popen(["chroot", str(ROOT), "nginx", "-g", "daemon off;"], stdout=log, stderr=err)
+        try:
+            for _ in range(100):
+                with contextlib.suppress(OSError), socket.create_connection((SERVER, 443), 1):
+                    break
+                time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def log_lines():
+    return [json.loads(line) for line in (WORK / "access.log").read_text().splitlines()]
+
+
+def tls_and_headers():
+    answer = curl("/api/v1?x=1", "--http2")
+    assert answer.version == "HTTP/2", answer.version
+    assert answer.headers["strict-transport-security"].startswith("max-age=31536000")
+    assert answer.headers["x-frame-options"] == "DENY" and answer.headers["server"] == "nginx"
+    assert curl("/", "--http1.1").version == "HTTP/1.1"
+    for version, is_spoken in ((ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = version
+        raw = socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0))
+        try:
+            with context.wrap_socket(raw):
+                spoken = True
+        except (ssl.SSLError, OSError):
+            spoken = False
+        assert spoken == is_spoken, version
+
+
+def port_80_redirects():
+    answer = curl("/docs?a=1", "-H", "Host: api.exemplo", scheme="http")
+    assert (answer.status, answer.headers["location"]) == (308, "https://api.exemplo/docs?a=1")
+
+
+def strangers_get_no_answer():
+    for scheme in ("http", "https"):
+        for path in ("/", "/api/v1/atividades", "/nginx-health"):
+            # The server closed the connection without a word (52), or reset it (56), or the same in HTTP/2 (92).
+            spoof = ("-H", f"CF-Connecting-IP: {CLOUDFLARE}", "-H", f"X-Forwarded-For: {CLOUDFLARE}")
+            assert curl(path, *spoof, source=STRANGER, scheme=scheme, check=False) in (52, 56, 92), (scheme, path)
+
+
+def the_client_is_whom_cloudflare_names():
+    headers = json.loads(curl("/", "-H", "CF-Connecting-IP: 192.0.2.55", "-H", "X-Forwarded-For: 6.6.6.6").body)["headers"]
+    assert headers["X-Forwarded-For"] == headers["X-Real-IP"] == "192.0.2.55", headers
+    assert headers["X-Forwarded-Proto"] == "https" and "CF-Connecting-IP" not in headers, headers
+    line = next(line for line in log_lines() if line["client"] == "192.0.2.55")
+    assert line["request_id"] == "id-da-api" and line["status"] == 200 and line["tls"].startswith("TLSv1"), line
+
+
+def with_the_guard_off_nobody_is_believed():
+    headers = json.loads(curl("/", "-H", "CF-Connecting-IP: 192.0.2.55", source=STRANGER).body)["headers"]
+    assert headers["X-Forwarded-For"] == STRANGER, headers
+
+
+def each_client_has_a_rate():
+    def burst(client):
+        with ThreadPoolExecutor(60) as pool:
+            return list(pool.map(lambda _: curl("/", "-H", f"CF-Connecting-IP: {client}"), range(60)))
+
+    answers = burst("192.0.2.1")
+    passed = sum(answer.status == 200 for answer in answers)
+    # One, a burst of 20, and ten for each second that sixty handshakes took.
+    assert 21 <= passed <= 45, passed
+    refused = next(answer for answer in answers if answer.status == 429)
+    refused.is_error(429, "Requisições demais; tente novamente em instantes")
+    assert refused.headers["retry-after"] == "1", refused.headers
+    assert curl("/", "-H", "CF-Connecting-IP: 192.0.2.2").status == 200, "another client has a rate of its own"
+
+
+def bodies_have_a_limit():
+    for bytes_, status in ((1024 * 1024, 200), (1024 * 1024 + 1, 413)):
+        (WORK / "body").write_bytes(b"a" * bytes_)
+        for how in (["-H", "Expect:"], ["-H", "Transfer-Encoding: chunked", "--http1.1"]):
+            answer = curl("/", "--data-binary", f"@{WORK / 'body'}", *how, "-H", "CF-Connecting-IP: 192.0.2.3")
+            assert answer.status == status, (bytes_, answer.status)
+            if status == 413:
+                answer.is_error(413, "O corpo da requisição ultrapassa 1 MiB")
+
+
+def requests_that_are_too_long_are_told():
+    curl("/" + "a" * 9000, "--http1.1").is_error(414, "O endereço da requisição é longo demais")
+    curl("/", "-H", "X-Long: " + "a" * 9000, "--http1.1").is_error(431, "Os cabeçalhos da requisição são longos demais")
+
+
+def large_answers_are_compressed():
+    assert curl("/large", "-H", "Accept-Encoding: gzip", "-o", "/dev/null", "-D", "-").headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in curl("/large").headers
+    assert "content-encoding" not in curl("/", "-H", "Accept-Encoding: gzip").headers
+
+
+def connections_to_the_api_are_kept():
+    before = len(Upstream.connections)
+    for n in range(40):
+        curl("/", "-H", f"CF-Connecting-IP: 192.0.2.{100 + n}")
+    # Each worker keeps its own.
+    assert len(Upstream.connections) - before <= 2 * os.cpu_count(), len(Upstream.connections) - before
+
+
+def errors_of_the_api_pass_as_they_are():
+    for status in (404, 422, 500, 503):
+        answer = curl(f"/status/{status}")
+        assert (answer.status, answer.body) == (status, '{"detail":"da API","message":"da API"}')
+        assert answer.headers["x-request-id"] == "id-da-api"
+
+
+def nothing_internal_is_shown():
+    for path in ("/metrics", "/metrics/x", "/internal/a", "/errors/500"):
+        curl(path).is_error(404, "Recurso não encontrado")
+    assert curl("/nginx-health").body == "healthy\n"
+    # Inside, for the container's own check.
+    assert sh("curl", "-fsS", "http://127.0.0.1:8080/nginx-health") == "healthy\n"
+
+
+def dawdlers_are_cut_off():
+    started = time.monotonic()
+    raw = socket.create_connection((SERVER, 80), 5, source_address=(CLOUDFLARE, 0))
+    raw.settimeout(30)
+    raw.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n")
+    # It says nothing more, and is not waited for longer than ten seconds.
+    with contextlib.suppress(ConnectionResetError):
+        while raw.recv(1000):
+            pass
+    assert time.monotonic() - started < 25
+
+
+def an_api_that_hangs_is_a_504():
+    answer = curl("/hangs", "-H", "CF-Connecting-IP: 192.0.2.9")
+    answer.is_error(504, "O serviço não respondeu a tempo")
+    assert answer.headers["retry-after"] == "5"
+
+
+def an_api_that_is_gone_is_a_502():
+    answer = curl("/")
+    answer.is_error(502, "Serviço indisponível no momento; tente novamente em instantes")
+    assert answer.headers["retry-after"] == "5" and answer.headers["strict-transport-security"]
+
+
+def only_cloudflares_certificate_is_taken(client):
+    pem, key = client
+    curl("/").is_error(400, "A requisição não pode ser lida")
+    assert curl("/", "--cert", str(pem), "--key", str(key)).status == 200
+    other, other_key = certificate("other", directory=WORK / "other")
+    curl("/", "--cert", str(other), "--key", str(other_key)).is_error(400, "A requisição não pode ser lida")
+
+
+def cloudflares_lists_are_renewed():
+    copy = WORK / "deploy"
+    shutil.copytree(DEPLOY, copy)
+    script = str(copy / "scripts/renew-cloudflare-ips.sh")
+
+    def renew(v4, v6, *options):
+        (WORK / "v4").write_text(v4)
+        (WORK / "v6").write_text(v6)
+        command = [script, *options, str(WORK / "v4"), str(WORK / "v6")]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    geo, real_ip = copy / "nginx/cloudflare.geo.conf", copy / "nginx/cloudflare.real-ip.conf"
+    kept = re.findall(r"^(\S+) 1;$", geo.read_text(), re.M)
+    assert kept == re.findall(r"^set_real_ip_from (\S+);$", real_ip.read_text(), re.M) and len(kept) > 20
+    v4, v6 = ([n for n in kept if (":" in n) == is_v6] for is_v6 in (False, True))
+    assert "nothing changed" in renew("\n".join(v4), "\n".join(v6)).stdout
+    before = geo.read_text()
+    for bad in ("", "<html>sorry</html>", "0.0.0.0/0\n" * 20, "10.0.0.0/8\n" * 20):
+        done = renew(bad, "\n".join(v6))
+        assert done.returncode == 1 and "not written" in done.stderr, (bad, done)
+        assert geo.read_text() == before
+    assert "would write" in renew("\n".join(v4[:-1]), "\n".join(v6), "--dry-run").stdout and geo.read_text() == before
+    assert renew("\n".join(v4[:-1]), "\n".join(v6)).returncode == 0
+    assert v4[-1] not in geo.read_text() and v4[-1] not in real_ip.read_text()
+
+
+def main():
+    sh("ip", "link", "set", "lo", "up")
+    for address in (CLOUDFLARE, STRANGER, SERVER, *(f"192.0.2.{n}" for n in range(1, 3))):
+        sh("ip", "address", "add", f"{address}/32", "dev", "lo")
+    # nginx opens these inside of ROOT.
+    for device in ("null", "urandom", "stdout", "stderr"):
+        target = ROOT / "dev" / device
+        target.unlink(missing_ok=True)
+    sh("mount", "--bind", "/dev", str(ROOT / "dev"))
+    sh("mount", "-t", "proc", "proc", str(ROOT / "proc"))
+    certificate("origin", directory=WORK / "certs")
+    client = certificate("origin-pull", directory=WORK)
+    shutil.copy(client[0], WORK / "certs/origin-pull-ca.pem")
+
+    cloudflares_lists_are_renewed()
+    with nginx():
+        an_api_that_is_gone_is_a_502()
+    upstream = UpstreamServer(("127.0.0.1", UPSTREAM), Upstream)
+    threading.Thread(target=upstream.serve_forever, daemon=True).start()
+    with nginx(), ThreadPoolExecutor(2) as pool:
+        slow = [pool.submit(an_api_that_hangs_is_a_504), pool.submit(dawdlers_are_cut_off)]
+        for check in (
+            tls_and_headers,
+            port_80_redirects,
+            strangers_get_no_answer,
+            the_client_is_whom_cloudflare_names,
+            bodies_have_a_limit,
+            requests_that_are_too_long_are_told,
+            large_answers_are_compressed,
+            connections_to_the_api_are_kept,
+            errors_of_the_api_pass_as_they_are,
+            nothing_internal_is_shown,
+            each_client_has_a_rate,
+        ):
+            # Each has a rate limit of its own to use up.
+            time.sleep(1)
+            check()
+            print(f"ok {check.__name__}", flush=True)
+        for check in slow:
+            check.result()
+    with nginx(guard="off"):
+        with_the_guard_off_nobody_is_believed()
+    with nginx(origin_pulls="on"):
+        only_cloudflares_certificate_is_taken(client)
+    print("nginx: all checks passed")
+
+
+try:
+    main()
+except BaseException:
+    for name in ("error.log", "access.log"):
+        if (WORK / name).exists():
+            print(f"--- {name}", *(WORK / name).read_text().splitlines()[-20:], sep="\n", file=sys.stderr)
+    raise
+finally:
+    shutil.rmtree(WORK, ignore_errors=True)
