@@ -3,6 +3,7 @@
 #
 #   ./tests/run.sh            everything
 #   ./tests/run.sh projetos   the tests whose names contain that word
+#   ./tests/run.sh --stack    the compose stack on a Docker engine of its own, and the files of nginx; needs root
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, Python,
 # Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
@@ -20,7 +21,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -108,8 +109,33 @@ install_tools() {
     fi
 }
 
+# nginx with our files, and the whole stack, each on what engine.sh makes of Debian's packages.
+test_stack() {
+    local command package missing=()
+    for command in debootstrap:debootstrap iptables:iptables ip:iproute2 openssl:openssl git:git flock:util-linux; do
+        package=${command#*:}
+        command -v "${command%:*}" >/dev/null || missing+=("$package")
+    done
+    if ((${#missing[@]})); then
+        say "installing ${missing[*]}"
+        as_root apt-get update -q
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+    fi
+    # shellcheck disable=SC2016 # NGINX_ROOT is engine.sh's.
+    as_root env PATH="$PATH" HOME="$HOME" tests/stack/engine.sh target/stack bash -euc '
+        rm -rf target/stack/nginx-test
+        cp -a "$NGINX_ROOT" target/stack/nginx-test
+        unshare --net --mount python3 -W ignore tests/stack/nginx.py target/stack/nginx-test
+        python3 tests/stack/compose.py'
+    say "the stack passed"
+}
+
 command -v cargo >/dev/null || fail "there is no Rust toolchain; https://rustup.rs has one"
 install_missing
+if [[ ${1:-} == --stack ]]; then
+    test_stack
+    exit
+fi
 install_tools
 
 say "building and testing"

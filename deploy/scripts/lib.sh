@@ -82,6 +82,15 @@ addresses() {
     docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$@"
 }
 
+# Whether nginx reaches each of these containers, which may be healthy in their own eyes alone.
+reachable() {
+    local address
+    [[ $(containers --status running nginx) ]] || return 0
+    for address in $(addresses "$@"); do
+        compose exec -T nginx curl -fsS -o /dev/null --max-time 5 "http://$address:8000/health" || return 1
+    done
+}
+
 # Lets nginx send requests to these containers alone; without any, to whatever the name `api` stands for.
 route_to() {
     local file=$deploy/nginx/upstream.conf lines
@@ -97,6 +106,18 @@ route_to() {
     compose exec -T nginx nginx -t -q && compose exec -T nginx nginx -s reload
 }
 
+# Waits until nginx's workers with the configuration before have finished; nginx bounds that itself.
+drained() {
+    local nginx attempt
+    nginx=$(containers --status running nginx)
+    [[ $nginx ]] || return 0
+    for attempt in {1..65}; do
+        docker top "$nginx" -eo args | grep -q 'worker process is shutting down' || return 0
+        sleep 1
+    done
+    say "nginx still has workers that shut down after $attempt s"
+}
+
 # Puts replicas of the version in APONTA_VERSION in the place of those that run, and loses no request: the new ones
 # start beside the old ones, nginx turns to them, and only then the old ones are asked to stop.
 replace_replicas() {
@@ -105,14 +126,13 @@ replace_replicas() {
     mapfile -t old < <(containers api)
     compose up --detach --no-deps --no-recreate --scale "api=$((replicas + ${#old[@]}))" api
     mapfile -t new < <(comm -13 <(printf '%s\n' "${old[@]}" | sort) <(containers api | sort))
-    if ! wait_healthy 120 "${new[@]}"; then
+    if ! wait_healthy 120 "${new[@]}" || ! reachable "${new[@]}"; then
         docker rm --force "${new[@]}" >/dev/null
         return 1
     fi
     if ((${#old[@]})); then
         route_to "${new[@]}"
-        # nginx's old workers finish what they have sent to the old replicas.
-        sleep 2
+        drained
         docker stop --time 30 "${old[@]}" >/dev/null
         docker rm "${old[@]}" >/dev/null
         route_to

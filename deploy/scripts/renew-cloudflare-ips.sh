@@ -43,8 +43,8 @@ write() {
 }
 
 changed=false
-write cloudflare.geo.conf "$head"$'\n'"$(sed 's/$/ 1;/' <<<"$networks")"
-write cloudflare.real-ip.conf "$head"$'\n'"$(sed 's/.*/set_real_ip_from &;/' <<<"$networks")"
+write cloudflare.geo.conf "$head"$'\n'"$(awk '{ print $0 " 1;" }' <<<"$networks")"
+write cloudflare.real-ip.conf "$head"$'\n'"$(awk '{ print "set_real_ip_from " $0 ";" }' <<<"$networks")"
 if $changed && [[ $(compose ps --quiet --status running nginx 2>/dev/null || true) ]]; then
     compose exec -T nginx nginx -t -q && compose exec -T nginx nginx -s reload
     say "nginx has the new addresses"

@@ -2,6 +2,8 @@
 # As the entrypoint of the real image: makes a cluster where there is none, and then becomes the server.
 set -euo pipefail
 
+[[ $1 == postgres ]] || exec "$@"
+
 if [[ $(id -u) == 0 ]]; then
     # Files of secrets may be for root's eyes only.
     if [[ ${POSTGRES_PASSWORD_FILE:-} ]]; then

@@ -1,0 +1,380 @@
+"""The whole stack, as an operator has it: deployed by deploy/scripts, unchanged, on the engine of DOCKER_HOST.
+
+usage: compose.py
+"""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+WORK = pathlib.Path(tempfile.mkdtemp(prefix="aponta-stack-"))
+DEPLOY = WORK / "repository/deploy"
+HTTP, HTTPS = 18080, 18443
+KEY, AUDIENCE = "uma-chave-de-extensao-que-e-longa-o-bastante", "7b3c2a1d-0000-4000-8000-000000000001"
+TLS = ssl.create_default_context()
+TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
+
+
+def run(*command, check=True, **options):
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    if check and done.returncode != 0:
+        sys.exit(f"{' '.join(command)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def script(name, *arguments, check=True, **environment):
+    # The network of this machine's containers leads nowhere, and the build asks for crates.
+    environment = {**os.environ, "COMPOSE_OVERRIDE": str(WORK / "build-network.yml"), **environment}
+    return run(str(DEPLOY / "scripts" / name), *arguments, check=check, env=environment)
+
+
+def compose(*arguments, check=True):
+    return run("docker", "compose", *arguments, check=check, cwd=DEPLOY).stdout
+
+
+def containers(service):
+    return compose("ps", "--quiet", service).split()
+
+
+def inspect(container, template):
+    return run("docker", "inspect", "--format", template, container).stdout.strip()
+
+
+def wait_healthy(service):
+    deadline = time.monotonic() + 120
+    while not all(inspect(c, "{{.State.Health.Status}}") == "healthy" for c in containers(service)):
+        assert time.monotonic() < deadline, f"{service} does not become healthy"
+        time.sleep(0.5)
+
+
+def encoded(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def app_token():
+    """An app token of the extension, with which people sign in without a call to Azure DevOps."""
+    claims = {"nameid": str(uuid.uuid4()), "iss": "app.vstoken.visualstudio.com", "aud": AUDIENCE, "exp": int(time.time()) + 7200}
+    text = ".".join(encoded(json.dumps(part).encode()) for part in ({"typ": "JWT", "alg": "HS256"}, claims))
+    return f"{text}.{encoded(hmac.digest(KEY.encode(), text.encode(), hashlib.sha256))}"
+
+
+TOKEN = app_token()
+
+
+class Client:
+    """A client as CloudFlare sends it: over TLS, on a connection that is kept, each request of another person."""
+
+    def __init__(self):
+        self.connection = None
+
+    def ask(self, method, path, body=None):
+        if self.connection is None:
+            self.connection = http.client.HTTPSConnection("127.0.0.1", HTTPS, timeout=60, context=TLS)
+        headers = {"Authorization": f"Bearer {TOKEN}", "CF-Connecting-IP": f"192.0.2.{random.randrange(256)}"}
+        if body is not None:
+            body, headers["Content-Type"] = json.dumps(body), "application/json"
+        try:
+            self.connection.request(method, path, body, headers)
+            answer = self.connection.getresponse()
+            text = answer.read().decode()
+        except BaseException:
+            self.connection.close()
+            self.connection = None
+            raise
+        if answer.getheader("Connection") == "close":
+            self.connection.close()
+            self.connection = None
+        return answer.status, json.loads(text) if text else None
+
+    def ask_again(self, method, path, body=None):
+        """The answer, once there is one that is no refusal for the moment."""
+        deadline = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                status, answer = self.ask(method, path, body)
+                if status < 500:
+                    return status, answer
+            assert time.monotonic() < deadline, f"{method} {path} is not answered"
+            time.sleep(0.3)
+
+
+class Load:
+    """People who read and write all the time; what they were told is remembered."""
+
+    def __init__(self, projeto):
+        self.projeto, self.created, self.failures, self.requests = projeto, [], [], 0
+        self.stop, self.lock = threading.Event(), threading.Lock()
+
+    def work(self):
+        client = Client()
+        while not self.stop.is_set():
+            nome = str(uuid.uuid4())
+            try:
+                status, answer = client.ask("POST", "/api/v1/atividades", {"nome": nome, "id_projeto": self.projeto})
+                ok = status == 201
+                if ok:
+                    self.created.append(answer["id"])
+                    status, answer = client.ask("GET", f"/api/v1/atividades/{answer['id']}")
+                    ok = status == 200 and answer["nome"] == nome
+                problem = None if ok else (status, answer)
+            except (OSError, http.client.HTTPException) as error:
+                problem = repr(error)
+            with self.lock:
+                self.requests += 2
+                if problem:
+                    self.failures.append(problem)
+            time.sleep(0.01)
+
+    def __enter__(self):
+        self.threads = [threading.Thread(target=self.work) for _ in range(8)]
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def prepare():
+    """A copy of the work tree, with what an operator adds to it."""
+    files = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=REPOSITORY).stdout.split("\n")
+    for file in filter(None, files):
+        if (REPOSITORY / file).is_file():
+            (WORK / "repository" / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / file, WORK / "repository" / file)
+    (WORK / "build-network.yml").write_text("services: {api: {build: {network: host}}}\n")
+    for directory in ("certs", "secrets"):
+        (DEPLOY / directory).mkdir(exist_ok=True)
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90", "-subj",
+        "/CN=api.exemplo", "-keyout", str(DEPLOY / "certs/origin.key"), "-out", str(DEPLOY / "certs/origin.pem"))
+    (DEPLOY / "secrets/database_password").write_text("s3nha%com:coisas@estranhas\n")
+    (DEPLOY / "secrets/extension_app_keys").write_text(f"{KEY}:{AUDIENCE}\n")
+    example = (DEPLOY / ".env.example").read_text()
+    (DEPLOY / ".env").write_text(f"{example}\nHTTP_PORT={HTTP}\nHTTPS_PORT={HTTPS}\n")
+    for file in (".env", "secrets/database_password", "secrets/extension_app_keys", "certs/origin.key"):
+        (DEPLOY / file).chmod(0o600)
+
+
+def refuses_what_is_not_right():
+    (DEPLOY / ".env").chmod(0o644)
+    (DEPLOY / "secrets/extension_app_keys").rename(DEPLOY / "secrets/away")
+    done = script("deploy.sh", "v1", check=False)
+    assert done.returncode == 1 and "nothing was changed" in done.stderr, done
+    assert "may be read by others" in done.stderr and "extension_app_keys is missing" in done.stderr, done.stderr
+    (DEPLOY / ".env").chmod(0o600)
+    (DEPLOY / "secrets/away").rename(DEPLOY / "secrets/extension_app_keys")
+    done = script("deploy.sh", "--dry-run", "v1", MIN_FREE_MB="100")
+    assert "would run: " in done.stdout and "compose build api" in done.stdout, done.stdout
+    assert containers("api") == [] and not (DEPLOY / "state").exists()
+
+
+def deploys_from_nothing():
+    script("deploy.sh", "v1", MIN_FREE_MB="100")
+    assert (DEPLOY / "state/current").read_text() == "v1\n"
+    assert [len(containers(s)) for s in ("nginx", "api", "postgres")] == [1, 2, 1]
+
+
+def code():
+    """What curl on this host is answered; 000 is no answer at all."""
+    command = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", f"https://127.0.0.1:{HTTPS}/health"]
+    return run(*command, check=False).stdout
+
+
+def let_this_host_in():
+    """Makes this host one of CloudFlare's."""
+    gateway = inspect(containers("nginx")[0], "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}")
+    with open(DEPLOY / "nginx/cloudflare.geo.conf", "a", encoding="utf-8") as geo:
+        geo.write(f"{gateway}/32 1;\n")
+    with open(DEPLOY / "nginx/cloudflare.real-ip.conf", "a", encoding="utf-8") as real_ip:
+        real_ip.write(f"set_real_ip_from {gateway}/32;\n")
+    compose("exec", "-T", "nginx", "nginx", "-s", "reload")
+    deadline = time.monotonic() + 10
+    while code() != "200":
+        assert time.monotonic() < deadline, code()
+        time.sleep(0.2)
+
+
+def lets_nobody_in_but_cloudflare():
+    assert code() == "000", "this host is not CloudFlare"
+    let_this_host_in()
+
+
+def shuts_everything_in():
+    published = run("docker", "ps", "--format", "{{.Names}} {{.Ports}}").stdout
+    open_ports = [line for line in published.splitlines() if "->" in line]
+    assert len(open_ports) == 1 and "nginx" in open_ports[0], published
+    for container in containers("api"):
+        for template, expected in (
+            ("{{.Config.User}}", "10001:10001"),
+            ("{{.HostConfig.ReadonlyRootfs}}", "true"),
+            ("{{.HostConfig.CapDrop}}", "[ALL]"),
+            ("{{.HostConfig.CapAdd}}", "[]"),
+            ("{{.HostConfig.SecurityOpt}}", "[no-new-privileges:true]"),
+            ("{{.HostConfig.RestartPolicy.Name}}", "unless-stopped"),
+            ("{{.HostConfig.Memory}}", str(256 * 1024 * 1024)),
+            ("{{index .HostConfig.LogConfig.Config \"max-size\"}}", "10m"),
+            ("{{index .Config.Labels \"org.opencontainers.image.version\"}}", "v1"),
+        ):
+            assert inspect(container, template) == expected, (template, inspect(container, template))
+        environment = inspect(container, "{{.Config.Env}}")
+        assert "s3nha" not in environment and KEY not in environment, environment
+        log = run("docker", "logs", container)
+        assert all(json.loads(line) for line in log.stderr.splitlines()), "logs are JSON"
+    wrong = run("docker", "run", "--rm", "--network", "aponta-network", "-e", "PGPASSWORD=errada", "postgres:15-alpine",
+                "psql", "-h", "postgres", "-U", "aponta", "-c", "SELECT 1", check=False)
+    assert "password authentication failed" in wrong.stderr, wrong
+
+
+def shows_postgresql_on_loopback_with_the_override_alone():
+    files = ("-f", "compose.yml", "-f", "compose.postgres-loopback.yml")
+    config = json.loads(compose(*files, "config", "--format", "json"))
+    assert [port["host_ip"] for port in config["services"]["postgres"]["ports"]] == ["127.0.0.1"]
+
+
+def survives_restarts(client, path):
+    expected = client.ask("GET", path)[1]
+    for service in ("nginx", "api", "postgres"):
+        compose("restart", service)
+        wait_healthy(service)
+        assert client.ask_again("GET", path) == (200, expected), service
+    for service in ("api", "postgres"):
+        # As the kernel would: docker kill counts as a wish of the operator, after which nothing is started again.
+        container = containers(service)[0]
+        os.kill(int(inspect(container, "{{.State.Pid}}")), signal.SIGKILL)
+        assert client.ask_again("GET", path) == (200, expected), service
+        wait_healthy(service)
+    assert all(len(containers(service)) == n for service, n in (("nginx", 1), ("api", 2), ("postgres", 1)))
+
+
+def answers_503_while_the_database_is_away(client, path):
+    compose("stop", "postgres")
+    status, answer = client.ask("GET", path)
+    assert status == 503 and answer["detail"].startswith("Banco de dados indisponível"), (status, answer)
+    assert client.ask("GET", "/healthz")[0] == 200
+    compose("start", "postgres")
+    assert client.ask_again("GET", path)[0] == 200
+    wait_healthy("postgres")
+
+
+def finds_replicas_by_itself(client, load):
+    version = (DEPLOY / "state/current").read_text().strip()
+    os.environ["APONTA_VERSION"] = version
+    compose("up", "--detach", "--no-deps", "--no-recreate", "--scale", "api=3", "api")
+    wait_healthy("api")
+    served = set()
+    deadline = time.monotonic() + 30
+    while len(served) < 3:
+        assert time.monotonic() < deadline, served
+        client.ask("GET", "/healthz")
+        log = run("docker", "logs", "--since", "5s", containers("nginx")[0]).stdout
+        served = {json.loads(line)["upstream"].split(",")[-1].strip() for line in log.splitlines() if '"upstream":"1' in line}
+    compose("up", "--detach", "--no-deps", "--no-recreate", "--scale", "api=2", "api")
+    assert len(containers("api")) == 2
+    assert load.requests > 0
+
+
+def versions_that_run():
+    return sorted(inspect(c, "{{.Config.Image}}") for c in containers("api"))
+
+
+def upgrades_and_goes_back_without_a_failed_request(projeto):
+    created = []
+    for name, arguments, expected in (
+        ("deploy.sh", ("v2",), "v2"),
+        ("deploy.sh", ("v2",), "v2"),
+        ("rollback.sh", (), "v1"),
+        ("rollback.sh", ("v2",), "v2"),
+    ):
+        with Load(projeto) as load:
+            script(name, *arguments, MIN_FREE_MB="100")
+        assert versions_that_run() == [f"aponta-api:{expected}"] * 2
+        assert not load.failures, (name, len(load.failures), load.requests, load.failures[:3])
+        assert load.requests > 100, load.requests
+        print(f"ok {name} {' '.join(arguments)}: {load.requests} requests, none failed", flush=True)
+        created += load.created
+    return created
+
+
+def goes_back_by_itself_when_a_version_is_bad(projeto):
+    # Healthy in its own eyes, and reachable for nobody else.
+    run("docker", "build", "--quiet", "--tag", "aponta-api:v3", "-", input="FROM aponta-api:v1\nENV API_HOST=127.0.0.1\n")
+    with Load(projeto) as load:
+        done = script("deploy.sh", "v3", check=False, SKIP_BUILD="1", MIN_FREE_MB="100")
+    assert done.returncode == 1 and "v2 serves as before" in done.stderr, done
+    assert versions_that_run() == ["aponta-api:v2"] * 2 and not load.failures, load.failures[:3]
+    assert (DEPLOY / "state/current").read_text() == "v2\n"
+    done = script("deploy.sh", "v4", check=False, SKIP_BUILD="1", MIN_FREE_MB="100")
+    assert done.returncode == 1 and "there is no image aponta-api:v4" in done.stderr, done
+    return load.created
+
+
+def refuses_to_go_back_over_a_migration_by_accident():
+    sql = "INSERT INTO api_aponta.seaql_migrations VALUES ('m99991231_000001_do_futuro', 1)"
+    psql = ("exec", "-T", "postgres", "psql", "-q", "-U", "aponta", "-c")
+    compose(*psql, sql)
+    done = script("rollback.sh", check=False)
+    assert done.returncode == 1 and "--undo-migrations" in done.stderr, done
+    compose(*psql, sql.replace("INSERT INTO", "DELETE FROM").split(" VALUES")[0] + " WHERE version LIKE 'm9999%'")
+
+
+def main():
+    prepare()
+    refuses_what_is_not_right()
+    started = time.monotonic()
+    deploys_from_nothing()
+    print(f"ok deployed from nothing in {time.monotonic() - started:.0f} s", flush=True)
+    lets_nobody_in_but_cloudflare()
+    shuts_everything_in()
+    shows_postgresql_on_loopback_with_the_override_alone()
+
+    client = Client()
+    status, projeto = client.ask("POST", "/api/v1/projetos", {"nome": "Portal"})
+    assert status == 201, (status, projeto)
+    status, atividade = client.ask("POST", "/api/v1/atividades", {"nome": "A primeira", "id_projeto": projeto["id"]})
+    assert status == 201, (status, atividade)
+    path = f"/api/v1/atividades/{atividade['id']}"
+    survives_restarts(client, path)
+    print("ok restarts and kills", flush=True)
+    answers_503_while_the_database_is_away(client, path)
+    with Load(projeto["id"]) as load:
+        finds_replicas_by_itself(client, load)
+    print(f"ok scaled to three and back: {load.requests} requests, {len(load.failures)} failed", flush=True)
+    created = [atividade["id"], *load.created]
+    created += upgrades_and_goes_back_without_a_failed_request(projeto["id"])
+    created += goes_back_by_itself_when_a_version_is_bad(projeto["id"])
+    refuses_to_go_back_over_a_migration_by_accident()
+
+    assert script("status.sh").returncode == 0
+    compose("down")
+    script("deploy.sh", "v2", MIN_FREE_MB="100")
+    let_this_host_in()
+    found = compose("exec", "-T", "postgres", "psql", "-U", "aponta", "-At", "-c", "SELECT id FROM api_aponta.atividades").split()
+    assert set(created) <= set(found), f"{len(set(created) - set(found))} of {len(created)} are lost"
+    assert client.ask_again("GET", path)[0] == 200
+    print(f"stack: all checks passed, {len(created)} activities found again")
+
+
+try:
+    main()
+finally:
+    if DEPLOY.exists():
+        compose("down", "--volumes", "--timeout", "1", check=False)
+    shutil.rmtree(WORK, ignore_errors=True)

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Runs a command with a Docker engine of its own, which has the stack's base images under their real names, made from
+# Debian's packages: no registry of images is asked, and no engine of this machine is touched.
+#
+#   engine.sh CACHE COMMAND [ARGUMENT ...]
+#
+# CACHE keeps packages, images and volumes between runs; a warm run builds nothing. Needs root. The command finds the
+# engine by DOCKER_HOST, and a root file system that has nginx by NGINX_ROOT.
+set -euo pipefail
+
+cache=$1
+shift
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd)
+# The path of a socket may have 108 bytes at most.
+run=$(mktemp -d /tmp/aponta-engine.XXXXXX)
+bridge=aponta-engine
+
+say() {
+    printf '==> %s\n' "$*"
+}
+
+fail() {
+    printf 'engine.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+((EUID == 0)) || fail "only root may start an engine"
+exec 9>"$cache/lock"
+flock -n 9 || fail "another run uses $cache"
+
+# shellcheck disable=SC2016 # apt-get expands it.
+mirror=$(apt-get indextargets --format '$(SITE)' | head -n 1)
+
+# Packages of a newer Debian, unpacked and not installed. Its own runc does not suit every kernel, this Debian's does.
+unpack_engine() {
+    [[ ! -f $cache/engine/.done ]] || return 0
+    say "fetching an engine from Debian's packages"
+    local apt=$cache/apt options
+    rm -rf "$cache/engine" "$cache/debs"
+    mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$cache/debs"
+    echo "deb $mirror trixie main" >"$apt/sources.list"
+    options=(-q -o "Dir::Etc::sourcelist=$apt/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$apt/lists"
+        -o "Dir::Cache=$apt" -o APT::Sandbox::User=root)
+    apt-get "${options[@]}" update >/dev/null
+    (
+        cd "$cache/debs"
+        apt-get "${options[@]}" download docker.io containerd docker-buildx docker-compose >/dev/null
+        apt-get -q -o APT::Sandbox::User=root download runc >/dev/null
+    )
+    local package
+    for package in "$cache"/debs/*.deb; do dpkg -x "$package" "$cache/engine"; done
+    mkdir -p "$cache/config/cli-plugins"
+    ln -sf "$cache"/engine/usr/libexec/docker/cli-plugins/* "$cache/config/cli-plugins/"
+    rm -rf "$cache/debs" "$apt"
+    touch "$cache/engine/.done"
+}
+
+# A minimal system of a suite, with packages beyond that.
+bootstrap() {
+    local suite=$1 directory=$2 packages=$3 script=$1
+    [[ ! -f $directory/.done ]] || return 0
+    say "making a system of $suite"
+    rm -rf "$directory"
+    [[ -e /usr/share/debootstrap/scripts/$suite ]] || script=sid
+    debootstrap --variant=minbase --include="$packages" "$suite" "$directory" "$mirror" \
+        "/usr/share/debootstrap/scripts/$script" >"$run/debootstrap.log" 2>&1 ||
+        { tail -n 20 "$run/debootstrap.log" >&2 && fail "debootstrap failed"; }
+    rm -rf "$directory"/var/cache/apt/archives/*.deb
+    touch "$directory/.done"
+}
+
+start_engine() {
+    iptables-save >"$run/iptables"
+    ip link add "$bridge" type bridge
+    ip address add 10.213.0.1/24 dev "$bridge"
+    ip link set "$bridge" up
+    setsid dockerd --data-root "$cache/data" --exec-root "$run/exec" --pidfile "$run/pid" -H "unix://$run/docker.sock" \
+        --storage-driver overlay2 --bridge "$bridge" --default-address-pool base=10.213.128.0/17,size=24 \
+        >"$cache/dockerd.log" 2>&1 9>&- &
+    local attempt
+    for attempt in {1..150}; do
+        docker info >/dev/null 2>&1 && return
+        sleep 0.2
+    done
+    tail -n 20 "$cache/dockerd.log" >&2
+    fail "the engine did not start within 30 s ($attempt attempts)"
+}
+
+stop_engine() {
+    local pid
+    pid=$(cat "$run/pid" 2>/dev/null || true)
+    # Process ids come back; this one must still be an engine's.
+    if [[ $pid ]] && grep -q dockerd "/proc/$pid/cmdline" 2>/dev/null; then
+        kill "$pid"
+        while [[ -d /proc/$pid ]]; do sleep 0.1; done
+    fi
+    umount "$run"/exec/netns/* 2>/dev/null || true
+    ip link delete "$bridge" 2>/dev/null || true
+    [[ ! -f $run/iptables ]] || iptables-restore <"$run/iptables"
+    rm -rf "$run"
+}
+
+# Builds an image unless its recipe is the one that it was built from.
+image() {
+    local name=$1 recipe=$2 hash
+    shift 2
+    hash=$(cat "$recipe"/* <(rustc --version) | sha256sum | cut -c 1-16)
+    [[ $(docker image inspect --format '{{index .Config.Labels "recipe"}}' "$name" 2>/dev/null) != "$hash" ]] || return 0
+    say "building a stand-in of $name"
+    docker build --quiet --network host --label "recipe=$hash" --tag "$name" "$@" >/dev/null
+}
+
+export PATH=$cache/engine/usr/bin:$cache/engine/usr/sbin:$PATH
+export DOCKER_HOST=unix://$run/docker.sock DOCKER_CONFIG=$cache/config NGINX_ROOT=$cache/nginx
+unpack_engine
+bootstrap bookworm "$cache/bookworm" ca-certificates
+# http2 on and upstream resolve are of a newer nginx than this Debian's.
+bootstrap forky "$NGINX_ROOT" ca-certificates,curl,nginx-light
+
+trap stop_engine EXIT
+start_engine
+docker image inspect debian:bookworm-slim >/dev/null 2>&1 ||
+    tar -C "$cache/bookworm" -c . | docker import - debian:bookworm-slim >/dev/null
+image postgres:15-alpine "$here/images/postgres" "$here/images/postgres"
+image nginx:alpine "$here/images/nginx" --file "$here/images/nginx/Dockerfile" "$NGINX_ROOT"
+image rust:1-slim-bookworm "$here/images/rust" --build-context "toolchain=$(rustc --print sysroot)" \
+    --build-context certificates=/etc/ssl/certs "$here/images/rust"
+"$@"
