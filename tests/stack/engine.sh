@@ -5,7 +5,8 @@
 #   engine.sh CACHE COMMAND [ARGUMENT ...]
 #
 # CACHE keeps packages, images and volumes between runs; a warm run builds nothing. Needs root. The command finds the
-# engine by DOCKER_HOST, and a root file system that has nginx by NGINX_ROOT.
+# engine by DOCKER_HOST, and a root file system that has nginx by NGINX_ROOT. Where there can be no engine, the exit code
+# is 75; otherwise it is the command's.
 set -euo pipefail
 
 cache=$1
@@ -23,7 +24,7 @@ say() {
 
 fail() {
     printf 'engine.sh: %s\n' "$*" >&2
-    exit 1
+    exit 75
 }
 
 ((EUID == 0)) || fail "only root may start an engine"
@@ -112,6 +113,8 @@ image() {
     docker build --quiet --network host --label "recipe=$hash" --tag "$name" "$@" >/dev/null
 }
 
+# Until there is an engine, whatever fails is this machine's fault and not that of what is to be tested.
+trap 'fail "line $LINENO failed"' ERR
 export PATH=$cache/engine/usr/bin:$cache/engine/usr/sbin:$PATH
 export DOCKER_HOST=unix://$run/docker.sock DOCKER_CONFIG=$cache/config NGINX_ROOT=$cache/nginx
 unpack_engine
@@ -127,4 +130,5 @@ image postgres:15-alpine "$here/images/postgres" "$here/images/postgres"
 image nginx:alpine "$here/images/nginx" --file "$here/images/nginx/Dockerfile" "$NGINX_ROOT"
 image rust:1-slim-bookworm "$here/images/rust" --build-context "toolchain=$(rustc --print sysroot)" \
     --build-context certificates=/etc/ssl/certs "$here/images/rust"
+trap - ERR
 "$@"
