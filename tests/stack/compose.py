@@ -335,6 +335,34 @@ def refuses_to_go_back_over_a_migration_by_accident():
     compose(*psql, sql.replace("INSERT INTO", "DELETE FROM").split(" VALUES")[0] + " WHERE version LIKE 'm9999%'")
 
 
+# A version that says of the newest migration that it does not know it.
+OLDER = r"""
+FROM aponta-api:v1
+USER 0
+RUN printf '%s\\n' '#!/bin/sh' '[ "$*" = "migrate status" ] || exec aponta "$@"' \\
+    'aponta migrate status | sed "s/idempotencia  applied/idempotencia  unknown to this version/"' > /usr/local/bin/older && \\
+    chmod 755 /usr/local/bin/older
+USER 10001:10001
+ENTRYPOINT ["older"]
+CMD ["serve"]
+"""
+
+
+def goes_back_over_a_migration_when_told(client, projeto):
+    psql = ("exec", "-T", "postgres", "psql", "-U", "aponta", "-At", "-c")
+    compose(*psql, "INSERT INTO api_aponta.idempotencia SELECT 'ana', 'a', decode(repeat('00', 32), 'hex'), NULL, now()")
+    run("docker", "build", "--quiet", "--tag", "aponta-api:v0", "-", input=OLDER)
+    done = script("rollback.sh", "v0", check=False)
+    assert done.returncode == 1 and "the newest 1 migration(s)" in done.stderr, done
+    assert "undoing 1 migration(s)" in script("rollback.sh", "--undo-migrations", "--dry-run", "v0").stdout
+    script("rollback.sh", "--undo-migrations", "v0")
+    assert versions_that_run() == ["aponta-api:v0"] * 2
+    assert compose(*psql, "SELECT count(*) FROM api_aponta.idempotencia").strip() == "0", "its migration was not undone"
+    status, _ = client.ask_again("POST", "/api/v1/atividades", {"nome": "Depois", "id_projeto": projeto})
+    assert status == 201, status
+    script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
+
+
 def main():
     prepare()
     refuses_what_is_not_right()
@@ -361,6 +389,8 @@ def main():
     created += upgrades_and_goes_back_without_a_failed_request(projeto["id"])
     created += goes_back_by_itself_when_a_version_is_bad(projeto["id"])
     refuses_to_go_back_over_a_migration_by_accident()
+    goes_back_over_a_migration_when_told(client, projeto["id"])
+    print("ok rolled back over a migration", flush=True)
 
     assert script("status.sh").returncode == 0
     compose("down")
