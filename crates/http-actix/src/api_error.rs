@@ -39,6 +39,9 @@ pub enum Refusal {
     /// Its body is larger than [`crate::input::MAX_BODY`].
     #[error("too large")]
     TooLarge,
+    /// Its body does not arrive.
+    #[error("too slow")]
+    TooSlow,
     /// Its body is no JSON.
     #[error("unsupported media type")]
     UnsupportedMediaType(&'static str),
@@ -93,6 +96,7 @@ impl ApiError {
             Self::Validation(faults) => faults.in_words(),
             Self::Refused(Refusal::Unreadable(text) | Refusal::UnsupportedMediaType(text)) => (*text).to_owned(),
             Self::Refused(Refusal::TooLarge) => texts::BODY_TOO_LARGE.to_owned(),
+            Self::Refused(Refusal::TooSlow) => texts::BODY_TOO_SLOW.to_owned(),
             Self::Refused(Refusal::Internal) => texts::INTERNAL.to_owned(),
         }
     }
@@ -163,6 +167,7 @@ impl ResponseError for ApiError {
             Self::Refused(refusal) => match refusal {
                 Refusal::Unreadable(_) => StatusCode::BAD_REQUEST,
                 Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
                 Refusal::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             },

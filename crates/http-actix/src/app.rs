@@ -5,10 +5,8 @@ use std::sync::Arc;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Condition, NormalizePath, from_fn};
-use actix_web::web::Data;
+use actix_web::web::{Data, scope};
 use actix_web::{Error, HttpResponse};
-use apistos::app::{BuildConfig, OpenApiWrapper};
-use apistos::web::scope;
 use domain::{
     AtividadeRepository, Atividades, Clock, Credential, IdentityProvider, ProjectDirectory, ProjetoRepository,
     Projetos, Readiness,
@@ -113,10 +111,8 @@ pub fn app(
         .wrap(Condition::new(!state.cors_origins.is_empty(), middleware::cors(state.cors_origins.clone())))
         .wrap(from_fn(middleware::around))
         .wrap(from_fn(middleware::compress))
-        .document(openapi::spec())
         .configure(routes::service::routes)
         .service(scope("/api/v1").wrap(from_fn(middleware::authenticate)).configure(routes::api))
-        .build_with("", BuildConfig::default().disable_openapi_route())
         .configure(openapi::routes)
         .configure(docs::configure)
         .default_service(actix_web::web::to(HttpResponse::NotFound))

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut};
@@ -21,6 +22,9 @@ use crate::texts;
 
 /// The largest body that is read, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
+
+/// How long a body may take to arrive: whoever is slower holds a connection for nothing.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A part of a request that can be absent altogether.
 pub trait Section: Deserr<Faults> + ApiComponent + 'static {
@@ -136,6 +140,10 @@ async fn bytes_of(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, 
     if request.headers().contains_key(CONTENT_TYPE) && !is_json(request) {
         return Err(Refusal::UnsupportedMediaType(texts::NOT_JSON).into());
     }
+    tokio::time::timeout(PATIENCE, collect(&mut payload)).await.map_err(|_| Refusal::TooSlow)?
+}
+
+async fn collect(payload: &mut Payload) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Refusal::Unreadable(texts::UNREADABLE_BODY))?;

@@ -30,8 +30,8 @@ impl Document {
         // apistos hands its description out by HTTP alone, so this asks it once and in memory.
         let app = App::new()
             .document(spec())
-            .configure(routes::service::routes)
-            .service(scope("/api/v1").configure(routes::api))
+            .configure(routes::service::described)
+            .service(scope("/api/v1").configure(routes::described_api))
             .build(PATH);
         let service = init_service(app).await;
         Self(call_and_read_body(&service, TestRequest::get().uri(PATH).to_request()).await)
@@ -57,7 +57,7 @@ async fn serve(document: Data<Document>) -> HttpResponse {
 }
 
 /// What the description says beyond the operations.
-pub fn spec() -> Spec {
+fn spec() -> Spec {
     let tag = |name: &str, description: &str| Tag {
         name: name.to_owned(),
         description: Some(description.to_owned()),

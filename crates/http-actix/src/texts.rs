@@ -12,6 +12,8 @@ pub const INTERNAL: &str = "Erro interno";
 pub const UNREADABLE_PATH: &str = "O caminho da requisição não pode ser lido: codificação inválida";
 pub const UNREADABLE_BODY: &str = "O corpo da requisição não pôde ser lido";
 pub const BODY_TOO_LARGE: &str = "O corpo da requisição ultrapassa 1 MiB";
+pub const BODY_TOO_SLOW: &str = "O corpo da requisição demorou demais";
+pub const ORIGIN_REFUSED: &str = "Páginas desta origem não podem chamar a API";
 pub const NOT_JSON: &str = "O corpo da requisição deve ser application/json";
 pub const ENCODED_BODY: &str = "O corpo da requisição não pode vir comprimido";
 

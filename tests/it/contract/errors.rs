@@ -74,6 +74,16 @@ async fn what_cannot_be_read_is_400() {
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("\"detail\""), "{answer}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_arrive_is_not_waited_for() {
+    let Aponta { api, server: _server, .. } = &Aponta::start();
+
+    // The connection is kept by the client and closed by the server: `raw` reads until then.
+    let answer = raw(api.base(), &format!("POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{{"));
+
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("demorou demais"), "{answer}");
+}
+
 #[tokio::test]
 async fn whoever_asks_gets_problem_details() {
     let Aponta { api, .. } = &Aponta::start();

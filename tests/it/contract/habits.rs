@@ -101,6 +101,17 @@ async fn a_preflight_is_answered_without_a_token() {
         .header("Access-Control-Request-Method", "PUT")
         .header("Access-Control-Request-Headers", "authorization, content-type, x-azure-access-token, if-match");
 
+    let stranger = aponta
+        .api
+        .request(Method::OPTIONS, PATH)
+        .header("Origin", "https://evil.example")
+        .header("Access-Control-Request-Method", "PUT");
+    let refused = send(stranger).await;
+    assert_eq!(
+        (refused.error(400), allowed(&refused).0),
+        ("Páginas desta origem não podem chamar a API".to_owned(), None)
+    );
+
     let answer = send(request).await;
 
     assert_eq!((answer.status, allowed(&answer)), (200, (Some(ORIGIN), Some("true"))));

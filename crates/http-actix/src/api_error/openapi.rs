@@ -12,11 +12,12 @@ use schemars::schema::Schema;
 use super::ApiError;
 
 /// What each status means; an operation names those that it can answer.
-const STATUSES: [(&str, &str); 13] = [
+const STATUSES: [(&str, &str); 14] = [
     ("400", "A requisição não pode ser lida"),
     ("401", "Token ausente, inválido ou expirado"),
     ("403", "O token não possui as permissões necessárias"),
     ("404", "Recurso não encontrado"),
+    ("408", "O corpo não chegou a tempo"),
     ("409", "Conflito com o estado atual"),
     ("412", "O recurso mudou desde que foi lido (If-Match)"),
     ("413", "Corpo maior que 1 MiB"),

@@ -49,7 +49,7 @@ pub async fn around(
     match AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await {
         Ok(Ok(answer)) => {
             let (request, answer) = answer.into_parts();
-            let answer = dressed(as_json(answer.map_into_boxed_body()), id, problem_at.as_deref());
+            let answer = dressed(as_json(answer.map_into_boxed_body(), &method), id, problem_at.as_deref());
             let route = request.match_pattern();
             span.in_scope(|| log(route.as_deref().unwrap_or("unknown"), &method, answer.status(), started));
             Ok(ServiceResponse::new(request, answer))
@@ -88,14 +88,17 @@ fn is_readable(path: &str) -> bool {
 }
 
 /// An error without a JSON body, as the framework answers some, gets one.
-fn as_json(answer: HttpResponse) -> HttpResponse {
+fn as_json(answer: HttpResponse, method: &Method) -> HttpResponse {
     let status = answer.status();
     let is_error = status.is_client_error() || status.is_server_error();
     let is_json = answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/"));
     if !is_error || is_json {
         return answer;
     }
-    let mut new = HttpResponse::build(status).content_type(JSON).body(api_error::body(texts::status(status)));
+    // Nobody but the CORS middleware answers OPTIONS.
+    let is_refused_preflight = *method == Method::OPTIONS && status == StatusCode::BAD_REQUEST;
+    let text = if is_refused_preflight { texts::ORIGIN_REFUSED } else { texts::status(status) };
+    let mut new = HttpResponse::build(status).content_type(JSON).body(api_error::body(text));
     for (name, value) in answer.headers() {
         if name != CONTENT_TYPE {
             new.headers_mut().append(name.clone(), value.clone());

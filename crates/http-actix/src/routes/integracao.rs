@@ -4,7 +4,6 @@ use actix_web::body::BoxBody;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use apistos::reference_or::ReferenceOr;
-use apistos::web::{ServiceConfig, get, post, resource};
 use apistos::{ApiComponent, api_operation};
 use domain::{Projetos, Sincronizacao};
 use schemars::JsonSchema;
@@ -17,11 +16,13 @@ use crate::api_error::ApiError;
 use crate::middleware::CurrentUser;
 use crate::timestamp::Timestamp;
 
-/// The routes of the integration.
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(resource("/integracao/sincronizar").route(post().to(sincronizar)))
-        .service(resource("/integracao/projetos").route(get().to(listar)));
+routes! {
+    /// The routes of the integration.
+    config => {
+        config
+            .service(resource("/integracao/sincronizar").route(post().to(sincronizar)))
+            .service(resource("/integracao/projetos").route(get().to(listar)));
+    }
 }
 
 #[api_operation(

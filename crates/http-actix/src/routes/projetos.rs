@@ -1,7 +1,6 @@
 //! `/api/v1/projetos`.
 
 use actix_web::web::Data;
-use apistos::web::{ServiceConfig, delete, get, post, put, resource};
 use apistos::{ApiComponent, api_operation};
 use deserr::Deserr;
 use domain::{Descricao, NomeProjeto, NovoProjeto, Patch, Projeto, ProjetoId, ProjetoPatch, Projetos};
@@ -19,11 +18,13 @@ use crate::middleware::CurrentUser;
 use crate::schema;
 use crate::timestamp::Timestamp;
 
-/// The routes of projetos.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/projetos").route(get().to(listar)).route(post().to(criar))).service(
-        resource("/projetos/{id}").route(get().to(obter)).route(put().to(atualizar)).route(delete().to(excluir)),
-    );
+routes! {
+    /// The routes of projetos.
+    config => {
+        config.service(resource("/projetos").route(get().to(listar)).route(post().to(criar))).service(
+            resource("/projetos/{id}").route(get().to(obter)).route(put().to(atualizar)).route(delete().to(excluir)),
+        );
+    }
 }
 
 #[api_operation(
@@ -47,6 +48,7 @@ async fn listar(projetos: Data<Projetos>, _user: CurrentUser) -> Result<Found<Ve
     description = "Cria um projeto que existe só aqui, e não no Azure DevOps.",
     error_code = 400,
     error_code = 401,
+    error_code = 408,
     error_code = 413,
     error_code = 415,
     error_code = 422,
@@ -91,6 +93,7 @@ async fn obter(
     error_code = 400,
     error_code = 401,
     error_code = 404,
+    error_code = 408,
     error_code = 409,
     error_code = 412,
     error_code = 413,

@@ -7,7 +7,6 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use apistos::paths::Responses;
 use apistos::reference_or::ReferenceOr;
-use apistos::web::{ServiceConfig, get, resource};
 use apistos::{ApiComponent, api_operation};
 use domain::Readiness;
 use schemars::JsonSchema;
@@ -17,13 +16,15 @@ use serde::Serialize;
 use crate::answer::{Found, RETRY_SOON, documented};
 use crate::app::ServiceInfo;
 
-/// The routes outside of `/api/v1`, and `/api/v1` itself.
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(resource("/").route(get().to(root)))
-        .service(resource("/health").route(get().to(health)))
-        .service(resource("/healthz").route(get().to(healthz)))
-        .service(resource("/api/v1").route(get().to(info)));
+routes! {
+    /// The routes outside of `/api/v1`, and `/api/v1` itself.
+    config => {
+        config
+            .service(resource("/").route(get().to(root)))
+            .service(resource("/health").route(get().to(health)))
+            .service(resource("/healthz").route(get().to(healthz)))
+            .service(resource("/api/v1").route(get().to(info)));
+    }
 }
 
 #[api_operation(

@@ -8,7 +8,6 @@ mod query;
 mod response;
 
 use actix_web::web::Data;
-use apistos::web::{ServiceConfig, delete, get, post, put, resource};
 use apistos::{ApiComponent, api_operation};
 use deserr::Deserr;
 use domain::{AtividadeId, AtividadePatch, Atividades};
@@ -24,12 +23,14 @@ use crate::faults::Faults;
 use crate::input::{Input, Nothing, Section};
 use crate::middleware::CurrentUser;
 
-/// The routes of atividades.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(resource("/atividades/lote").route(post().to(criar_lote)));
-    config.service(resource("/atividades").route(get().to(list::listar)).route(post().to(criar))).service(
-        resource("/atividades/{id}").route(get().to(obter)).route(put().to(atualizar)).route(delete().to(excluir)),
-    );
+routes! {
+    /// The routes of atividades.
+    config => {
+        config.service(resource("/atividades/lote").route(post().to(criar_lote)));
+        config.service(resource("/atividades").route(get().to(list::listar)).route(post().to(criar))).service(
+            resource("/atividades/{id}").route(get().to(obter)).route(put().to(atualizar)).route(delete().to(excluir)),
+        );
+    }
 }
 
 #[api_operation(
@@ -39,6 +40,7 @@ pub fn routes(config: &mut ServiceConfig) {
     description = "Cria uma atividade em nome de quem chama.",
     error_code = 400,
     error_code = 401,
+    error_code = 408,
     error_code = 413,
     error_code = 415,
     error_code = 422,
@@ -64,6 +66,7 @@ async fn criar(
     description = "Cria até 1000 atividades em nome de quem chama: todas ou nenhuma.",
     error_code = 400,
     error_code = 401,
+    error_code = 408,
     error_code = 413,
     error_code = 415,
     error_code = 422,
@@ -111,6 +114,7 @@ async fn obter(
     error_code = 400,
     error_code = 401,
     error_code = 404,
+    error_code = 408,
     error_code = 412,
     error_code = 413,
     error_code = 415,
