@@ -339,8 +339,8 @@ def refuses_to_go_back_over_a_migration_by_accident():
 OLDER = r"""
 FROM aponta-api:v1
 USER 0
-RUN printf '%s\\n' '#!/bin/sh' '[ "$*" = "migrate status" ] || exec aponta "$@"' \\
-    'aponta migrate status | sed "s/idempotencia  applied/idempotencia  unknown to this version/"' > /usr/local/bin/older && \\
+RUN printf '%s\n' '#!/bin/sh' '[ "$*" = "migrate status" ] || exec aponta "$@"' \
+    'aponta migrate status | sed "s/idempotencia  applied/idempotencia  unknown to this version/"' > /usr/local/bin/older && \
     chmod 755 /usr/local/bin/older
 USER 10001:10001
 ENTRYPOINT ["older"]
@@ -361,6 +361,20 @@ def goes_back_over_a_migration_when_told(client, projeto):
     status, _ = client.ask_again("POST", "/api/v1/atividades", {"nome": "Depois", "id_projeto": projeto})
     assert status == 201, status
     script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
+
+
+def restores_as_the_runbook_says(projeto):
+    """The commands of the runbook's chapter, as they stand there."""
+    chapter = (DEPLOY / "README.md").read_text().split("## Restore")[1].split("\n## ")[0]
+    dump, restore = (block.split("```")[0] for block in chapter.split("```sh\n")[1:])
+    run("bash", "-euc", dump, cwd=DEPLOY)
+    client = Client()
+    before = client.ask("GET", "/api/v1/atividades?limit=1")[1]
+    status, _ = client.ask("POST", "/api/v1/atividades", {"nome": "Depois da cópia", "id_projeto": projeto})
+    assert status == 201, status
+    run("bash", "-euc", restore, cwd=DEPLOY)
+    wait_healthy("api")
+    assert client.ask_again("GET", "/api/v1/atividades?limit=1") == (200, before)
 
 
 def main():
@@ -391,6 +405,8 @@ def main():
     refuses_to_go_back_over_a_migration_by_accident()
     goes_back_over_a_migration_when_told(client, projeto["id"])
     print("ok rolled back over a migration", flush=True)
+    restores_as_the_runbook_says(projeto["id"])
+    print("ok restored from a dump", flush=True)
 
     assert script("status.sh").returncode == 0
     compose("down")
