@@ -12,6 +12,10 @@ dev *arguments:
 test *words:
     ./tests/run.sh {{words}}
 
+# The compose stack on a Docker engine of its own, and the files of nginx
+stack:
+    ./tests/run.sh --stack
+
 # The rules alone, in milliseconds
 domain:
     cargo test -p domain
