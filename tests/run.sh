@@ -112,7 +112,8 @@ install_tools() {
 # nginx with our files, and the whole stack, each on what engine.sh makes of Debian's packages.
 test_stack() {
     local command package missing=()
-    for command in debootstrap:debootstrap iptables:iptables ip:iproute2 openssl:openssl git:git flock:util-linux; do
+    for command in debootstrap:debootstrap iptables:iptables ip:iproute2 openssl:openssl git:git flock:util-linux \
+        slirp4netns:slirp4netns; do
         package=${command#*:}
         command -v "${command%:*}" >/dev/null || missing+=("$package")
     done

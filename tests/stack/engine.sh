@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Runs a command with a Docker engine of its own, which has the stack's base images under their real names, made from
-# Debian's packages: no registry of images is asked, and no engine of this machine is touched.
+# Debian's packages: no registry of images is asked, and no engine of this machine is touched, nor its network: the
+# engine and the command have a network of their own, which reaches the world as a mere process (slirp4netns), and what
+# an engine leaves behind there goes with it. Both end with this script, however it ends.
 #
 #   engine.sh CACHE COMMAND [ARGUMENT ...]
 #
 # CACHE keeps packages, images and volumes between runs; a warm run builds nothing. Needs root. The command finds the
 # engine by DOCKER_HOST, and a root file system that has nginx by NGINX_ROOT. Where there can be no engine, the exit code
 # is 75; otherwise it is the command's.
-set -euo pipefail
+set -Eeuo pipefail
 
 cache=$1
 shift
@@ -16,7 +18,7 @@ mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
 # The path of a socket may have 108 bytes at most.
 run=$(mktemp -d /tmp/aponta-engine.XXXXXX)
-bridge=aponta-engine
+trap 'rm -rf "$run"' EXIT
 
 say() {
     printf '==> %s\n' "$*"
@@ -72,14 +74,31 @@ bootstrap() {
     touch "$directory/.done"
 }
 
+inside() {
+    nsenter --net="/proc/$network/ns/net" -- "$@"
+}
+
+start_network() {
+    local attempt
+    setpriv --pdeathsig KILL unshare --net sleep infinity 9>&- &
+    network=$!
+    for attempt in {1..100}; do
+        [[ $(readlink "/proc/$network/ns/net") == "$(readlink /proc/self/ns/net)" ]] || break
+        sleep 0.1
+    done
+    setpriv --pdeathsig KILL slirp4netns --configure --mtu 65520 "$network" tap0 >"$run/slirp4netns.log" 2>&1 9>&- &
+    for attempt in {1..100}; do
+        ! inside ip route 2>/dev/null | grep -q default || return 0
+        sleep 0.1
+    done
+    cat "$run/slirp4netns.log" >&2
+    fail "there is no network after 10 s ($attempt attempts)"
+}
+
 start_engine() {
-    iptables-save >"$run/iptables"
-    ip link add "$bridge" type bridge
-    ip address add 10.213.0.1/24 dev "$bridge"
-    ip link set "$bridge" up
-    setsid dockerd --data-root "$cache/data" --exec-root "$run/exec" --pidfile "$run/pid" -H "unix://$run/docker.sock" \
-        --storage-driver overlay2 --bridge "$bridge" --default-address-pool base=10.213.128.0/17,size=24 \
-        >"$cache/dockerd.log" 2>&1 9>&- &
+    setpriv --pdeathsig TERM nsenter --net="/proc/$network/ns/net" -- setsid dockerd --data-root "$cache/data" \
+        --exec-root "$run/exec" --pidfile "$run/pid" -H "unix://$run/docker.sock" --storage-driver overlay2 \
+        --bip 10.213.0.1/24 --default-address-pool base=10.213.128.0/17,size=24 >"$cache/dockerd.log" 2>&1 9>&- &
     local attempt
     for attempt in {1..150}; do
         docker info >/dev/null 2>&1 && return
@@ -98,8 +117,6 @@ stop_engine() {
         while [[ -d /proc/$pid ]]; do sleep 0.1; done
     fi
     umount "$run"/exec/netns/* 2>/dev/null || true
-    ip link delete "$bridge" 2>/dev/null || true
-    [[ ! -f $run/iptables ]] || iptables-restore <"$run/iptables"
     rm -rf "$run"
 }
 
@@ -123,6 +140,7 @@ bootstrap bookworm "$cache/bookworm" ca-certificates
 bootstrap forky "$NGINX_ROOT" ca-certificates,curl,nginx-light
 
 trap stop_engine EXIT
+start_network
 start_engine
 docker image inspect debian:bookworm-slim >/dev/null 2>&1 ||
     tar -C "$cache/bookworm" -c . | docker import - debian:bookworm-slim >/dev/null
@@ -131,4 +149,4 @@ image nginx:alpine "$here/images/nginx" --file "$here/images/nginx/Dockerfile" "
 image rust:1-slim-bookworm "$here/images/rust" --build-context "toolchain=$(rustc --print sysroot)" \
     --build-context certificates=/etc/ssl/certs "$here/images/rust"
 trap - ERR
-"$@"
+inside "$@"
