@@ -33,16 +33,19 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         let descricao = descricao.map(Descricao::into_string);
         let row: Option<AtividadeRow> = self
             .0
-            .write(raw_sql!(
-                Postgres,
-                r#"
+            .write(
+                "atividades.insert",
+                raw_sql!(
+                    Postgres,
+                    r#"
                 INSERT INTO atividades (id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
                 SELECT {id}, {nome}, {descricao}, {ativo}, p.id, {criado_por}, {criado_em}, {criado_em}
                 FROM projetos p WHERE p.id = {projeto}
                 RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
                           (SELECT p.nome FROM projetos p WHERE p.id = id_projeto) AS nome_projeto
                 "#
-            ))
+                ),
+            )
             .await
             .map_err(unknown_projeto)?;
         row.ok_or_else(|| Error::invalid("id_projeto", Violation::UnknownProjeto))?.try_into()
@@ -61,28 +64,31 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         let id = id.0;
         let rows: Vec<AtividadeRow> = self
             .0
-            .read(raw_sql!(
-                Postgres,
-                r#"
+            .read(
+                "atividades.find",
+                raw_sql!(
+                    Postgres,
+                    r#"
                 SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em,
                        p.nome AS nome_projeto
                 FROM atividades a JOIN projetos p ON p.id = a.id_projeto
                 WHERE a.id = {id}
                 "#
-            ))
+                ),
+            )
             .await?;
         rows.into_iter().next().map(Atividade::try_from).transpose()
     }
 
     async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
-        let rows: Vec<ListRow> = self.0.read(listing::page_and_total(query)).await?;
+        let rows: Vec<ListRow> = self.0.read("atividades.list", listing::page_and_total(query)).await?;
         let total = rows.first().map_or(0, |row| row.total);
         let items = rows.into_iter().filter_map(|row| row.atividade).map(Atividade::try_from);
         Ok(Pagina { items: items.collect::<Result<_, _>>()?, total: u64::try_from(total).map_err(Error::internal)? })
     }
 
     async fn rows(&self, query: AtividadeQuery) -> Result<Vec<Atividade>, Error> {
-        let rows: Vec<AtividadeRow> = self.0.read(listing::page(query)).await?;
+        let rows: Vec<AtividadeRow> = self.0.read("atividades.rows", listing::page(query)).await?;
         rows.into_iter().map(Atividade::try_from).collect()
     }
 
@@ -99,9 +105,11 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         // What the patch leaves out is NULL in `novo`; comparing with it gives NULL, which does not make a difference.
         let changed: Option<AtividadeRow> = self
             .0
-            .write(raw_sql!(
-                Postgres,
-                r#"
+            .write(
+                "atividades.update",
+                raw_sql!(
+                    Postgres,
+                    r#"
                 WITH changed AS (
                     UPDATE atividades a
                     SET nome = COALESCE(novo.nome, a.nome),
@@ -124,7 +132,8 @@ impl AtividadeRepository for PostgresAtividadeRepository {
                        p.nome AS nome_projeto
                 FROM changed a JOIN projetos p ON p.id = a.id_projeto
                 "#
-            ))
+                ),
+            )
             .await
             .map_err(unknown_projeto)?;
         match changed {
@@ -142,13 +151,16 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         let key = id.0;
         let deleted: Option<DeletedRow> = self
             .0
-            .write(raw_sql!(
-                Postgres,
-                r#"
+            .write(
+                "atividades.delete",
+                raw_sql!(
+                    Postgres,
+                    r#"
                 DELETE FROM atividades
                 WHERE id = {key} AND ({expected} IS NULL OR atualizado_em = {expected}) RETURNING id
                 "#
-            ))
+                ),
+            )
             .await
             .map_err(db_error::from)?;
         if deleted.is_none() && expected.is_some() && self.find(id).await?.is_some() {

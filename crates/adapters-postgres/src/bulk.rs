@@ -25,7 +25,7 @@ pub(crate) async fn insert(
     once: Option<&Idempotency>,
 ) -> Result<Vec<AtividadeRow>, Error> {
     let unknown = || Error::invalid("id_projeto", Violation::UnknownProjeto);
-    let stored = database.within(database.limit(6), store(database, records, once)).await;
+    let stored = database.within("atividades.insert_all", database.limit(6), store(database, records, once)).await;
     match stored.map_err(|error| db_error::on(error, FOREIGN_KEY, unknown())) {
         Err(error) if error.is_unknown_projeto() => Err(which_are_unknown(database, records).await?),
         stored => stored?.ok_or(Error::KeyReused),
@@ -89,13 +89,16 @@ async fn store(
 async fn which_are_unknown(database: &PostgresDatabase, records: &[AtividadeRecord]) -> Result<Error, Error> {
     let ids: Value = records.iter().map(|record| json!(record.projeto.0)).collect();
     let unknown: Vec<IdRow> = database
-        .read(raw_sql!(
-            Postgres,
-            r#"
+        .read(
+            "atividades.unknown_projetos",
+            raw_sql!(
+                Postgres,
+                r#"
             SELECT i.id::uuid AS id FROM jsonb_array_elements_text({ids}) i (id)
             WHERE NOT EXISTS (SELECT FROM projetos p WHERE p.id = i.id::uuid)
             "#
-        ))
+            ),
+        )
         .await?;
     let unknown: HashSet<_> = unknown.into_iter().map(|row| row.id).collect();
     let items = records.iter().enumerate().filter(|(_, record)| unknown.contains(&record.projeto.0));

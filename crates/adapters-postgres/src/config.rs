@@ -3,10 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
+use log::LevelFilter;
+use sea_orm::sqlx::ConnectOptions;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{InvalidUrl, SchemaName, url};
+
+/// A statement that takes longer is logged: on a healthy database the slowest one stays far below.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// Where the database is, who asks, and how long it may take. Its `Debug` hides the password.
 ///
@@ -58,7 +63,10 @@ impl Config {
     }
 
     fn options() -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass().application_name("aponta")
+        PgConnectOptions::new_without_pgpass()
+            .application_name("aponta")
+            // The text of a statement has no values: all of them are bound.
+            .log_slow_statements(LevelFilter::Warn, SLOW)
     }
 
     const fn new(options: PgConnectOptions, schema: SchemaName) -> Self {

@@ -3,14 +3,20 @@
 
 use std::fmt;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Error;
+use prometheus_client::registry::Registry;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sea_orm::sqlx::{self, ConnectOptions, PgConnection};
-use sea_orm::{DatabaseConnection, DbErr, FromQueryResult, Statement};
+use sea_orm::{ConnAcquireErr, DatabaseConnection, DbErr, FromQueryResult, Statement};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Instrument;
 
 use crate::link::{self, LastBreak};
+use crate::metrics::Metrics;
 use crate::{Config, SchemaName, db_error};
 
 /// What the network may take on top of what the server may take for a statement.
@@ -20,6 +26,9 @@ const GRACE: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct PostgresDatabase {
     connection: DatabaseConnection,
+    /// As many as there can be connections: whoever has none waits here, where it can be seen, and not in the pool.
+    places: Arc<Semaphore>,
+    metrics: Metrics,
     schema: SchemaName,
     last_break: LastBreak,
     acquire_timeout: Duration,
@@ -58,7 +67,20 @@ impl PostgresDatabase {
             Ok(pool) => pool,
             Err(error) => return Err(ConnectError::explain(error, &options).await),
         };
-        Ok(Self { connection: pool.into(), schema, last_break, acquire_timeout, statement_timeout })
+        Ok(Self {
+            connection: pool.into(),
+            places: Arc::new(Semaphore::new(max_connections as usize)),
+            metrics: Metrics::default(),
+            schema,
+            last_break,
+            acquire_timeout,
+            statement_timeout,
+        })
+    }
+
+    /// Makes what is measured here part of `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry, self.connection.get_postgres_connection_pool().clone());
     }
 
     /// Closes all connections, each when the statement that it runs has ended. Whoever asks after that is refused.
@@ -77,16 +99,25 @@ impl PostgresDatabase {
     }
 
     /// The rows of a statement that only reads. A connection that broke is replaced once: nothing can happen twice.
-    pub(crate) async fn read<R: FromQueryResult + Send + Sync>(&self, statement: Statement) -> Result<Vec<R>, Error> {
-        self.read_within(self.limit(1), statement).await
-    }
-
-    /// The same, within a time of one's own.
-    pub(crate) async fn read_within<R>(&self, limit: Duration, statement: Statement) -> Result<Vec<R>, Error>
+    /// Here and below `operation` is what metrics and traces call it.
+    pub(crate) async fn read<R>(&self, operation: &'static str, statement: Statement) -> Result<Vec<R>, Error>
     where
         R: FromQueryResult + Send + Sync,
     {
-        let rows = || self.within(limit, R::find_by_statement(statement.clone()).all(&self.connection));
+        self.read_within(operation, self.limit(1), statement).await
+    }
+
+    /// The same, within a time of one's own.
+    pub(crate) async fn read_within<R>(
+        &self,
+        operation: &'static str,
+        limit: Duration,
+        statement: Statement,
+    ) -> Result<Vec<R>, Error>
+    where
+        R: FromQueryResult + Send + Sync,
+    {
+        let rows = || self.within(operation, limit, R::find_by_statement(statement.clone()).all(&self.connection));
         match rows().await {
             Err(error) if db_error::is_broken_connection(&error) => rows().await,
             answer => answer,
@@ -95,11 +126,11 @@ impl PostgresDatabase {
     }
 
     /// The row of a statement that may write, if it answers one. It runs once: after a break nobody knows what it did.
-    pub(crate) async fn write<R: FromQueryResult + Send + Sync>(
-        &self,
-        statement: Statement,
-    ) -> Result<Option<R>, DbErr> {
-        self.within(self.limit(1), R::find_by_statement(statement).one(&self.connection)).await
+    pub(crate) async fn write<R>(&self, operation: &'static str, statement: Statement) -> Result<Option<R>, DbErr>
+    where
+        R: FromQueryResult + Send + Sync,
+    {
+        self.within(operation, self.limit(1), R::find_by_statement(statement).one(&self.connection)).await
     }
 
     /// How long it can take to get a connection and to run so many statements, each within its bound.
@@ -107,22 +138,69 @@ impl PostgresDatabase {
         self.acquire_timeout + self.statement_timeout * statements + GRACE
     }
 
-    /// Runs `work`, but no longer than `limit`. The server bounds its statements itself; this is for the day on which
-    /// nothing comes back at all, neither an answer nor the end of the connection.
+    /// Runs `work`, which uses one connection, but no longer than `limit`. The server bounds its statements itself;
+    /// this is for the day on which nothing comes back at all, neither an answer nor the end of the connection.
     pub(crate) async fn within<T>(
         &self,
+        operation: &'static str,
         limit: Duration,
         work: impl Future<Output = Result<T, DbErr>>,
     ) -> Result<T, DbErr> {
-        let mut work = pin!(work);
-        let result = tokio::time::timeout(limit, &mut work).await.unwrap_or_else(|_| Err(db_error::silence(limit)));
-        // Noted before `work` is dropped and its connection returns to the pool, where this makes it a suspect.
-        if let Err(error) = &result
-            && (db_error::is_broken_connection(error) || db_error::is_silence(error))
-        {
-            self.last_break.note();
+        let span = tracing::debug_span!(
+            "database",
+            otel.name = operation,
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            db.system.name = "postgresql",
+            db.operation.name = operation,
+        );
+        let limited = async {
+            let deadline = Instant::now() + limit;
+            let _place = self.place(limit).await?;
+            let started = Instant::now();
+            let mut work = pin!(work);
+            let result = timeout_at(deadline, &mut work).await.unwrap_or_else(|_| Err(db_error::silence(limit)));
+            self.metrics.ended(operation, result.is_ok(), started.elapsed());
+            if let Err(error) = &result {
+                tracing::Span::current().record("otel.status_code", "ERROR");
+                // Noted before `work` is dropped and its connection returns to the pool, where this makes it a suspect.
+                if db_error::is_broken_connection(error) || db_error::is_silence(error) {
+                    self.last_break.note();
+                }
+            }
+            result
+        };
+        limited.instrument(span).await
+    }
+
+    /// A place at the database, waited for as long as for a connection, and no longer than `limit`.
+    async fn place(&self, limit: Duration) -> Result<SemaphorePermit<'_>, DbErr> {
+        if let Ok(place) = self.places.try_acquire() {
+            self.metrics.waited(Duration::ZERO);
+            return Ok(place);
         }
-        result
+        let started = Instant::now();
+        let _pending = Pending::new(&self.metrics);
+        let place = timeout(self.acquire_timeout.min(limit), self.places.acquire()).await;
+        self.metrics.waited(started.elapsed());
+        // Nobody closes the semaphore.
+        place.ok().and_then(Result::ok).ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
+    }
+}
+
+/// One who waits, until it is dropped: its client may give up at any moment.
+struct Pending<'a>(&'a Metrics);
+
+impl<'a> Pending<'a> {
+    fn new(metrics: &'a Metrics) -> Self {
+        metrics.pending.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.0.pending.dec();
     }
 }
 

@@ -12,6 +12,7 @@ mod db_error;
 mod idempotency;
 mod link;
 mod listing;
+mod metrics;
 mod migrations;
 mod projeto_repository;
 mod readiness;

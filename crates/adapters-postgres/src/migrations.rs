@@ -143,7 +143,7 @@ impl PostgresDatabase {
     /// # Errors
     /// See [`MigrationError`].
     pub async fn migration_status(&self) -> Result<Vec<MigrationStatus>, MigrationError> {
-        let applied = self.within(self.limit(2), applied(self.connection())).await;
+        let applied = self.within("migrations.status", self.limit(2), applied(self.connection())).await;
         Ok(compare(applied.map_err(|error| self.failed(error))?))
     }
 

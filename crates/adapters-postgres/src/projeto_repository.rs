@@ -31,7 +31,7 @@ impl PostgresProjetoRepository {
 #[async_trait]
 impl ProjetoRepository for PostgresProjetoRepository {
     async fn insert(&self, record: ProjetoRecord, once: Option<Idempotency>) -> Result<Projeto, Error> {
-        let stored = self.0.within(self.0.limit(5), self.store(record, once.as_ref())).await;
+        let stored = self.0.within("projetos.insert", self.0.limit(5), self.store(record, once.as_ref())).await;
         stored.map_err(db_error::from)?.ok_or(Error::KeyReused)?.try_into()
     }
 
@@ -39,13 +39,16 @@ impl ProjetoRepository for PostgresProjetoRepository {
         let id = id.0;
         let rows: Vec<ProjetoRow> = self
             .0
-            .read(raw_sql!(
-                Postgres,
-                r#"
+            .read(
+                "projetos.find",
+                raw_sql!(
+                    Postgres,
+                    r#"
                 SELECT id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
                 FROM projetos WHERE id = {id}
                 "#
-            ))
+                ),
+            )
             .await?;
         rows.into_iter().next().map(Projeto::try_from).transpose()
     }
@@ -53,13 +56,16 @@ impl ProjetoRepository for PostgresProjetoRepository {
     async fn list(&self) -> Result<Vec<Projeto>, Error> {
         let rows: Vec<ProjetoRow> = self
             .0
-            .read(raw_sql!(
-                Postgres,
-                r#"
+            .read(
+                "projetos.list",
+                raw_sql!(
+                    Postgres,
+                    r#"
                 SELECT id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
                 FROM projetos
                 "#
-            ))
+                ),
+            )
             .await?;
         rows.into_iter().map(Projeto::try_from).collect()
     }
@@ -72,9 +78,11 @@ impl ProjetoRepository for PostgresProjetoRepository {
         // What the patch leaves out is NULL in `novo`; comparing with it gives NULL, which does not make a difference.
         let changed: Option<ProjetoRow> = self
             .0
-            .write(raw_sql!(
-                Postgres,
-                r#"
+            .write(
+                "projetos.update",
+                raw_sql!(
+                    Postgres,
+                    r#"
                 UPDATE projetos p
                 SET nome = COALESCE(novo.nome, p.nome),
                     descricao = CASE WHEN novo.keep_descricao THEN p.descricao ELSE novo.descricao END,
@@ -90,7 +98,8 @@ impl ProjetoRepository for PostgresProjetoRepository {
                 RETURNING p.id, p.nome, p.descricao, p.azure_project_id, p.url, p.estado, p.sincronizado_em,
                           p.criado_em, p.atualizado_em
                 "#
-            ))
+                ),
+            )
             .await
             .map_err(db_error::from)?;
         if let Some(row) = changed {
@@ -108,9 +117,11 @@ impl ProjetoRepository for PostgresProjetoRepository {
         let id = id.0;
         let found: Option<DeleteRow> = self
             .0
-            .write(raw_sql!(
-                Postgres,
-                r#"
+            .write(
+                "projetos.delete",
+                raw_sql!(
+                    Postgres,
+                    r#"
                 WITH deleted AS (
                     DELETE FROM projetos
                     WHERE id = {id} AND azure_project_id IS NULL
@@ -120,7 +131,8 @@ impl ProjetoRepository for PostgresProjetoRepository {
                 SELECT azure_project_id IS NOT NULL AS do_azure, EXISTS (SELECT FROM deleted) AS deleted
                 FROM projetos WHERE id = {id}
                 "#
-            ))
+                ),
+            )
             .await
             .map_err(|error| {
                 let in_use = Error::Conflict(Conflict::ProjetoComAtividades);
@@ -140,7 +152,11 @@ impl ProjetoRepository for PostgresProjetoRepository {
         let synced = remote.len();
         let remote: Vec<_> = remote.into_values().map(RemoteRow::from).collect();
         let remote = serde_json::to_value(remote).map_err(Error::internal)?;
-        let row = self.0.within(self.0.limit(2), self.replace_all(remote, now)).await.map_err(db_error::from)?;
+        let row = self
+            .0
+            .within("projetos.synchronize", self.0.limit(2), self.replace_all(remote, now))
+            .await
+            .map_err(db_error::from)?;
         row.ok_or_else(|| Error::internal("a SELECT without FROM answered no row"))?.summary(synced)
     }
 
@@ -149,9 +165,11 @@ impl ProjetoRepository for PostgresProjetoRepository {
         let RemoteRow { id, nome, descricao, url, estado } = RemoteRow::from(remote);
         let written: Option<ProjetoRow> = self
             .0
-            .write(raw_sql!(
-                Postgres,
-                r#"
+            .write(
+                "projetos.store_remote",
+                raw_sql!(
+                    Postgres,
+                    r#"
                 INSERT INTO projetos AS p
                     (id, azure_project_id, nome, descricao, url, estado, sincronizado_em, criado_em, atualizado_em)
                 VALUES ({id}, {id}::text, {nome}, {descricao}, {url}, {estado}, {now}, {now}, {now})
@@ -164,7 +182,8 @@ impl ProjetoRepository for PostgresProjetoRepository {
                 RETURNING p.id, p.nome, p.descricao, p.azure_project_id, p.url, p.estado, p.sincronizado_em,
                           p.criado_em, p.atualizado_em
                 "#
-            ))
+                ),
+            )
             .await
             .map_err(db_error::from)?;
         if let Some(row) = written {

@@ -29,6 +29,6 @@ struct Answer {}
 #[async_trait]
 impl Readiness for PostgresReadiness {
     async fn check(&self) -> Result<(), Error> {
-        self.0.read_within::<Answer>(LIMIT, raw_sql!(Postgres, "SELECT 1")).await.map(drop)
+        self.0.read_within::<Answer>("readiness", LIMIT, raw_sql!(Postgres, "SELECT 1")).await.map(drop)
     }
 }
