@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use domain::{
     AzureProjectId, Caller, Clock, Credential, Error, IdentityProvider, ProjectDirectory, RemoteProjeto, Usuario,
 };
+use prometheus_client::registry::Registry;
 use secrecy::SecretString;
 use serde_json::value::RawValue;
 
@@ -29,6 +30,7 @@ use crate::{AzureConfig, OrgUrl, ServiceUrl};
 pub struct AzureDevOps(Arc<Inner>);
 
 struct Inner {
+    upstream: Arc<Upstream>,
     identities: Identities,
     directory: Option<Directory>,
     app_tokens: AppTokens,
@@ -63,10 +65,16 @@ impl AzureDevOps {
             fingerprints: Fingerprints::new(base.as_str())?,
             app_tokens: AppTokens::new(&config.extension_app_keys),
             directory: org.map(|org| Directory::new(config, org.clone(), Arc::clone(&upstream))),
-            identities: Identities::new(config, source, upstream, Arc::clone(&clock)),
+            identities: Identities::new(config, source, Arc::clone(&upstream), Arc::clone(&clock)),
+            upstream,
             clock,
             identity_age: config.listing_identity_age,
         })))
+    }
+
+    /// Makes what is measured here part of `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.0.upstream.metrics().register(registry, Arc::clone(&self.0.upstream));
     }
 }
 

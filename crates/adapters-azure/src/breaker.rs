@@ -28,6 +28,17 @@ enum State {
     Probing,
 }
 
+/// What the breaker does, for those who watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BreakerState {
+    /// It lets calls through.
+    Closed,
+    /// It lets none through.
+    Open,
+    /// It lets one through, or would.
+    HalfOpen,
+}
+
 /// The right to make one call. Dropped without a verdict it counts for nothing, and another call may try.
 pub(crate) struct Permit<'a> {
     breaker: &'a Breaker,
@@ -53,6 +64,15 @@ impl Breaker {
             *state = State::Probing;
         }
         Ok(Permit { breaker: self, is_probe, is_settled: false })
+    }
+
+    /// What it does now.
+    pub(crate) fn watch(&self, now: Instant) -> BreakerState {
+        match *self.state() {
+            State::Closed { .. } => BreakerState::Closed,
+            State::Open { until } if now < until => BreakerState::Open,
+            State::Open { .. } | State::Probing => BreakerState::HalfOpen,
+        }
     }
 
     /// Takes over what a call saw. Late news of calls that began before the last change of state do not count.
@@ -129,7 +149,9 @@ mod tests {
     #[test]
     fn after_the_pause_one_call_tries_and_decides() {
         let (breaker, now) = (breaker(), Instant::now());
+        assert_eq!(breaker.watch(now), BreakerState::Closed);
         see(&breaker, &[false, false, false], now);
+        assert_eq!((breaker.watch(now), breaker.watch(now + PAUSE)), (BreakerState::Open, BreakerState::HalfOpen));
 
         let probe = breaker.enter(now + PAUSE).unwrap_or_else(|_| panic!("it is open"));
         assert_eq!(breaker.enter(now + PAUSE).err(), Some(TRIAL), "one at a time");

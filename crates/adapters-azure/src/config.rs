@@ -38,6 +38,8 @@ pub struct AzureConfig {
     pub retries: Retries,
     /// When Azure is left alone.
     pub breaking: Breaking,
+    /// Tells the `traceparent` header of the request that is worked on, which goes along. Default: none.
+    pub traceparent: Option<fn() -> Option<String>>,
 }
 
 impl AzureConfig {
@@ -61,6 +63,7 @@ impl Default for AzureConfig {
             timeouts: Timeouts::default(),
             retries: Retries::default(),
             breaking: Breaking::default(),
+            traceparent: None,
         }
     }
 }

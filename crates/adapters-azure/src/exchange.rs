@@ -11,6 +11,8 @@ use crate::failure::Failure;
 use crate::upstream::Call;
 use crate::upstream_error;
 
+/// The header of the W3C trace context (<https://www.w3.org/TR/trace-context/>).
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Turns the redirect of a rejected credential into a 401.
 const SUPPRESS: HeaderName = HeaderName::from_static("x-tfs-fedauthredirect");
 
@@ -31,11 +33,19 @@ pub(crate) fn client(config: &AzureConfig, is_loopback: bool) -> Result<Client, 
     builder.build().map_err(upstream_error::on_build)
 }
 
-/// Sends `call` once and reads the answer to its end.
-pub(crate) async fn get(client: &Client, call: &Call<'_>) -> Result<Answer, Fault> {
+/// Sends `call` once, as part of the trace that `traceparent` tells, and reads the answer to its end.
+pub(crate) async fn get(
+    client: &Client,
+    call: &Call<'_>,
+    traceparent: Option<fn() -> Option<String>>,
+) -> Result<Answer, Fault> {
     let authorization = call.shown.authorization(call.scheme).ok_or(Failure::Rejected)?;
     let started = Instant::now();
     let request = client.get(call.url.clone()).header(AUTHORIZATION, authorization);
+    let request = match traceparent.and_then(|current| current()) {
+        Some(current) => request.header(TRACEPARENT, current),
+        None => request,
+    };
     let mut response = request.send().await.map_err(upstream_error::on_send)?;
     let body = body(&mut response, call.max_bytes).await?;
     let answer = Answer::new(response.status(), response.headers(), body);

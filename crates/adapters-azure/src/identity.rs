@@ -13,6 +13,7 @@ use crate::credential::{Scheme, Shown};
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::jwt::Jwt;
+use crate::metrics::LookUp;
 use crate::payload;
 use crate::upstream::{Call, Upstream};
 use crate::{AzureConfig, ServiceUrl};
@@ -64,9 +65,16 @@ impl Identities {
 
     /// The user behind `shown`. However many ask at once for the same credential, Azure is asked once.
     pub(crate) async fn identify(&self, shown: &Shown) -> Result<Known, Failure> {
+        let metrics = self.upstream.metrics();
         if !shown.is_sendable() || self.rejected.contains_key(&shown.fingerprint) {
+            metrics.looked_up(LookUp::Rejected);
             return Err(Failure::Rejected);
         }
+        if let Some(known) = self.known.get(&shown.fingerprint).await {
+            metrics.looked_up(LookUp::Hit);
+            return Ok(known);
+        }
+        metrics.looked_up(LookUp::Miss);
         let asked = self.known.try_get_with(shown.fingerprint, self.ask(shown)).await;
         asked.map_err(|failure| (*failure).clone())
     }
@@ -99,12 +107,12 @@ impl Identities {
                 Err(Failure::Rejected) => {}
                 Err(failure) => return Err(failure),
                 Ok(usuario) => {
-                    tracing::debug!(user = usuario.id, ?scheme, "Azure DevOps knows the credential");
+                    tracing::info!(user = usuario.id, ?scheme, "Azure DevOps knows the credential");
                     return Ok(self.known(usuario, scheme, shown));
                 }
             }
         }
-        tracing::debug!("Azure DevOps rejects the credential");
+        tracing::info!("Azure DevOps rejects the credential");
         self.rejected.insert(shown.fingerprint, ()).await;
         Err(Failure::Rejected)
     }

@@ -20,6 +20,7 @@ mod fingerprint;
 mod gate;
 mod identity;
 mod jwt;
+mod metrics;
 mod payload;
 mod service_url;
 mod upstream;

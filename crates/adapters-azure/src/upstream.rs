@@ -5,12 +5,14 @@ use domain::Error;
 use reqwest::{Client, Url};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
 use crate::answer::{Answer, Fault};
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, BreakerState};
 use crate::credential::{Scheme, Shown};
 use crate::failure::{Failure, Seen};
 use crate::gate::Gates;
+use crate::metrics::{self, Metrics};
 use crate::{AzureConfig, Retries, Timeouts, exchange};
 
 /// One GET that is to be answered with JSON.
@@ -32,6 +34,8 @@ pub(crate) struct Upstream {
     in_flight: Semaphore,
     timeouts: Timeouts,
     retries: Retries,
+    metrics: Metrics,
+    traceparent: Option<fn() -> Option<String>>,
 }
 
 impl Upstream {
@@ -43,7 +47,18 @@ impl Upstream {
             in_flight: Semaphore::new(config.max_in_flight),
             timeouts: config.timeouts,
             retries: config.retries,
+            metrics: Metrics::new(&["connectionData", "profile", "projects", "project"]),
+            traceparent: config.traceparent,
         })
+    }
+
+    pub(crate) const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Whether Azure is called now.
+    pub(crate) fn breaker_state(&self) -> BreakerState {
+        self.breaker.watch(Instant::now())
     }
 
     /// The answer to `call`, repeated where that may help.
@@ -66,11 +81,27 @@ impl Upstream {
         let permit = self.breaker.enter(Instant::now());
         let permit = permit.map_err(|pause| Failure::unavailable(pause, "Azure DevOps is being left alone"))?;
         let deadline = call.deadline.min(Instant::now() + self.timeouts.attempt);
-        let result = match timeout_at(deadline, exchange::get(&self.client, call)).await {
+        let span = tracing::debug_span!(
+            "azure",
+            otel.name = format_args!("GET {}", call.name),
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            http.request.method = "GET",
+            server.address = call.url.host_str(),
+            outcome = tracing::field::Empty,
+        );
+        let started = Instant::now();
+        let exchanged = timeout_at(deadline, exchange::get(&self.client, call, self.traceparent));
+        let result = match exchanged.instrument(span.clone()).await {
             Ok(Ok(answer)) => self.judged(answer, call.shown).await,
             Ok(Err(fault)) => Err(fault),
             Err(_) => Err(too_slow()),
         };
+        self.metrics.answered(call.name, &result, started.elapsed());
+        span.record("outcome", metrics::outcome(&result));
+        if result.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
         permit.settle(!matches!(&result, Err(fault) if fault.is_illness), Instant::now());
         result
     }
