@@ -10,6 +10,7 @@ mod architecture;
 mod azure;
 mod contract;
 mod documentation;
+mod observability;
 mod operation;
 mod persistence;
 mod tools;

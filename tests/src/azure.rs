@@ -113,6 +113,15 @@ impl Organisation {
         lock(&self.state).instead.clear();
     }
 
+    /// The header `name` of every request for a path that contains `part`; empty where there was none.
+    pub async fn headers(&self, part: &str, name: &str) -> Vec<String> {
+        let requests = self.server.received_requests().await.unwrap();
+        let requests = requests.iter().filter(|request| request.url.as_str().contains(part));
+        requests
+            .map(|request| request.headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned())
+            .collect()
+    }
+
     /// How often a path that contains `part` was asked for.
     pub async fn calls(&self, part: &str) -> usize {
         let requests = self.server.received_requests().await.unwrap();

@@ -169,6 +169,15 @@ impl Server {
         })
     }
 
+    /// `http://` and where its metrics are.
+    #[must_use]
+    pub fn wait_for_metrics(&self) -> Api {
+        Api::new(&self.log.wait_for(START, |log| {
+            let after = log.split("metrics at ").nth(1)?;
+            Some(after.split_once("/metrics")?.0.to_owned())
+        }))
+    }
+
     /// Waits until it has logged `text`.
     pub fn wait_for_log(&self, text: &str) {
         self.log.wait_for(START, |log| log.contains(text).then_some(()));

@@ -12,6 +12,9 @@ use domain::{
     Projetos, Readiness,
 };
 
+use crate::client_address::TrustedProxies;
+use crate::metrics::Metrics;
+use crate::middleware::Watch;
 use crate::openapi::{self, Document};
 use crate::settings::OriginPattern;
 use crate::{docs, middleware, routes};
@@ -61,6 +64,7 @@ pub struct AppState {
     info: Data<ServiceInfo>,
     cors_origins: Arc<[OriginPattern]>,
     document: Data<Document>,
+    watch: Data<Watch>,
 }
 
 impl AppState {
@@ -75,7 +79,20 @@ impl AppState {
             info: Data::new(info),
             cors_origins: cors_origins.into(),
             document: Data::new(Document::new().await),
+            watch: Data::new(Watch { metrics: Metrics::new(), proxies: TrustedProxies::default() }),
         }
+    }
+
+    /// The same, behind proxies that tell whose requests they pass on.
+    #[must_use]
+    pub fn behind(self, proxies: TrustedProxies) -> Self {
+        Self { watch: Data::new(Watch { metrics: self.metrics().clone(), proxies }), ..self }
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.watch.metrics
     }
 
     /// The use cases of atividades.
@@ -106,6 +123,7 @@ pub fn app(
         .app_data(state.identity.clone())
         .app_data(state.info.clone())
         .app_data(state.document.clone())
+        .app_data(state.watch.clone())
         // The last one wrapped is the first to see a request.
         .wrap(NormalizePath::trim())
         .wrap(Condition::new(!state.cors_origins.is_empty(), middleware::cors(state.cors_origins.clone())))

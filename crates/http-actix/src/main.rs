@@ -1,7 +1,7 @@
 //! The binary `aponta`: the service and what an operator does with it.
 
 mod commands;
-mod logging;
+mod telemetry;
 
 use std::process::ExitCode;
 

@@ -1,11 +1,30 @@
-//! Where log lines go: standard error, so that what a command prints can be piped.
+//! Where log lines and traces go: lines to standard error, so that what a command prints can be piped, and traces to a
+//! collector, if the settings name one.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use http_actix::settings::{SettingFault, Settings};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use reqwest::Url;
+use tracing::Metadata;
+use tracing_subscriber::filter::{ParseError, filter_fn};
+use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+use crate::commands::Failure;
+
+/// How long a stop waits for the last spans to get away.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// The crates of this service, whose details `debug` shows.
+const OURS: &str = "adapters_azure=debug,adapters_postgres=debug,aponta=debug,http_actix=debug,sqlx::query=debug";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,26 +35,106 @@ pub enum Format {
     Json,
 }
 
-/// The crates of this service, whose details `debug` shows.
-const OURS: &str = "adapters_azure=debug,adapters_postgres=debug,aponta=debug,http_actix=debug,sqlx::query=debug";
+/// What is logged and exported.
+pub struct Wanted {
+    filter: EnvFilter,
+    format: Format,
+    traces: Option<Url>,
+}
+
+/// What runs until the end of the process.
+#[derive(Default)]
+pub struct Telemetry(Option<SdkTracerProvider>);
+
+impl Wanted {
+    /// What `filter` lets through, in `format`, and no traces.
+    pub const fn lines(filter: EnvFilter, format: Format) -> Self {
+        Self { filter, format, traces: None }
+    }
+
+    /// What the settings say.
+    pub fn of(settings: &Settings, format: Format) -> Result<Self, Vec<SettingFault>> {
+        let filter = filter(&settings.log, settings.debug).map_err(|reason| {
+            SettingFault::value("LOG", &settings.log, format!("is not a filter for log lines: {reason}"))
+        });
+        let traces = settings.otlp_endpoint.as_deref().map(|text| {
+            let address =
+                Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+            // The specification of the exporter: the signal's path comes after that of the base address.
+            let address =
+                address.and_then(|url| Url::parse(&format!("{}/v1/traces", url.as_str().trim_end_matches('/'))).ok());
+            let fault = || SettingFault::value("OTEL_EXPORTER_OTLP_ENDPOINT", text, "is not an http or https address");
+            address.ok_or_else(fault)
+        });
+        match (filter, traces.transpose()) {
+            (Ok(filter), Ok(traces)) => Ok(Self { filter, format, traces }),
+            (filter, traces) => Err(filter.err().into_iter().chain(traces.err()).collect()),
+        }
+    }
+
+    /// Starts logging and exporting.
+    ///
+    /// # Errors
+    /// When no exporter can be made.
+    pub fn start(self) -> Result<Telemetry, Failure> {
+        let Self { filter, format, traces } = self;
+        let provider = traces.map(provider).transpose()?;
+        let exported = provider.as_ref().map(|provider| {
+            tracing_opentelemetry::layer()
+                .with_tracer(provider.tracer("aponta"))
+                .with_location(false)
+                .with_threads(false)
+                .with_target(false)
+                .with_filter(filter_fn(is_exported))
+        });
+        let is_terminal = std::io::stderr().is_terminal();
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(is_terminal)
+            .with_span_events(FmtSpan::NONE);
+        let lines = match format {
+            Format::Text => lines.compact().with_filter(filter).boxed(),
+            Format::Json => lines.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed(),
+        };
+        tracing_subscriber::registry().with(exported).with(lines).init();
+        Ok(Telemetry(provider))
+    }
+}
+
+impl Telemetry {
+    /// Sends what is left to send.
+    pub async fn stop(self) {
+        if let Some(provider) = self.0 {
+            let stopped = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FAREWELL)).await;
+            if !matches!(stopped, Ok(Ok(()))) {
+                tracing::warn!("the last traces did not reach the collector");
+            }
+        }
+    }
+}
 
 /// Reads a filter: a level, or `target=level` pairs separated by commas; with `debug` our own crates say more.
-///
-/// # Errors
-/// When it is no filter.
-pub fn filter(text: &str, debug: bool) -> Result<EnvFilter, ParseError> {
+fn filter(text: &str, debug: bool) -> Result<EnvFilter, ParseError> {
     let ours = if debug { OURS } else { "" };
     // sqlx passes on every notice of the server as information; a migration alone has a handful.
     EnvFilter::builder().parse(format!("sqlx::postgres::notice=warn,{ours},{text}"))
 }
 
-/// Starts logging what `filter` lets through.
-pub fn start(filter: EnvFilter, format: Format) {
-    let is_terminal = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(is_terminal);
-    let registry = tracing_subscriber::registry().with(filter);
-    match format {
-        Format::Text => registry.with(lines.compact()).init(),
-        Format::Json => registry.with(lines.json().flatten_event(true)).init(),
+/// Spans that say what kind they are, which are ours; and never what is logged within them.
+fn is_exported(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && metadata.fields().field("otel.kind").is_some()
+}
+
+/// Spans in batches to `address`. What more there is to set has the names of OpenTelemetry in the environment: the
+/// sampler, headers, limits (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>).
+fn provider(address: Url) -> Result<SdkTracerProvider, Failure> {
+    let exporter =
+        SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(address).build();
+    let exporter = exporter.map_err(|error| Failure::new(format_args!("traces cannot be exported: {error}")))?;
+    let mut attributes = vec![KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))];
+    if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
+        attributes.push(KeyValue::new("service.name", "aponta"));
     }
+    let resource = Resource::builder().with_attributes(attributes).build();
+    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
 }

@@ -33,6 +33,7 @@ fn server_of(url: &str) -> Aponta {
             .env("AZURE_DEVOPS_ORG_URL", url)
             .env("EXTENSION_APP_KEYS", format!("{APP_KEY}:{AUDIENCE}"))
             .env("LOG", "trace")
+            .env("METRICS_PORT", "0")
     })
 }
 

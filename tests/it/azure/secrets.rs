@@ -1,4 +1,4 @@
-//! Tokens and addresses appear nowhere, at whatever level is logged.
+//! Tokens and addresses appear nowhere: not in answers, not in metrics, not in the log at whatever level.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -23,7 +23,7 @@ fn traces(token: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn tokens_are_in_no_log_and_in_no_answer() {
+async fn tokens_are_in_no_log_no_answer_and_no_metric() {
     let (organisation, aponta) = given_ana().await;
     let api = &aponta.api;
     let user = organisation.add_user(ACCESS, Some("ana.da.extensao@exemplo.br"));
@@ -57,6 +57,10 @@ async fn tokens_are_in_no_log_and_in_no_answer() {
     let last = api.request(Method::GET, "/healthz").header("X-Request-ID", "o-ultimo");
     answers.push(send(last).await);
     aponta.server.wait_for_log("o-ultimo");
+
+    let metrics = aponta.server.wait_for_metrics().get("/metrics").await;
+    assert!(metrics.text.contains("azure_identity_cache_requests_total"), "{}", metrics.text);
+    answers.push(metrics);
 
     let log = aponta.server.log();
     assert!(log.contains("TRACE"), "nothing was logged at TRACE");

@@ -20,6 +20,7 @@ pub fn config(settings: &Settings) -> Result<AzureConfig, Vec<SettingFault>> {
             profile_base_url: Some(profile_url),
             extension_app_keys,
             cache_ttl: settings.auth_cache_ttl,
+            traceparent: Some(http_actix::traceparent),
             ..AzureConfig::default()
         }),
         (org_url, profile_url, app_keys) => {

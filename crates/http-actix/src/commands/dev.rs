@@ -13,7 +13,7 @@ use http_actix::{AppState, DevelopmentIdentity, NoOrganisation, Ports, ServiceIn
 use tracing_subscriber::EnvFilter;
 
 use super::{Failure, bind};
-use crate::logging::{self, Format};
+use crate::telemetry::{Format, Wanted};
 
 /// The options of `aponta dev`.
 #[derive(Args)]
@@ -31,7 +31,7 @@ pub struct Options {
 /// # Errors
 /// When the directory or the port cannot be used.
 pub async fn run(options: Options) -> Result<(), Failure> {
-    logging::start(EnvFilter::new("warn,http_actix=info"), Format::Text);
+    Wanted::lines(EnvFilter::new("warn,http_actix=info"), Format::Text).start()?;
     let directory = match options.data {
         Some(directory) => directory,
         None => etcetera::choose_base_strategy()

@@ -12,6 +12,7 @@ pub mod serve;
 
 use std::error::Error as _;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -53,12 +54,17 @@ fn settings<T>(demand: impl FnOnce(&Settings) -> Result<T, Vec<SettingFault>>) -
 
 /// Takes the port, or says what is in the way.
 fn bind(state: AppState, address: SocketAddr) -> Result<Server, Failure> {
-    Server::bind(state, address).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => Failure::new(format_args!(
+    Server::bind(state, address).map_err(|error| cannot_bind(address, &error))
+}
+
+/// Why a port could not be had.
+fn cannot_bind(address: SocketAddr, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => Failure::new(format_args!(
             "port {} of {} is taken by another program; choose another one (0 lets the system choose)",
             address.port(),
             address.ip()
         )),
         _ => Failure::new(format_args!("cannot listen on {address}: {error}")),
-    })
+    }
 }

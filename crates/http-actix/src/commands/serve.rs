@@ -8,11 +8,13 @@ use adapters_postgres::{
 };
 use domain::{Credential, IdentityProvider, ProjectDirectory};
 use http_actix::settings::{Environment, SettingFault, Settings};
-use http_actix::{AppState, DevelopmentIdentity, NoOrganisation, Ports, ServiceInfo, SystemClock};
-use tracing_subscriber::EnvFilter;
+use http_actix::{
+    AppState, DevelopmentIdentity, MetricsServer, NoOrganisation, Ports, ServiceInfo, SystemClock, TrustedProxies,
+};
+use prometheus_client::registry::Registry;
 
 use super::{Failure, azure, bind, database};
-use crate::logging::{self, Format};
+use crate::telemetry::{Format, Wanted};
 
 /// Migrates the schema and serves until the process is told to stop.
 ///
@@ -20,68 +22,93 @@ use crate::logging::{self, Format};
 /// When a setting is wrong or unsafe, the database or the port cannot be used, or the schema is newer than this binary.
 pub async fn run() -> Result<(), Failure> {
     let (settings, needs) = super::settings(Needs::of)?;
-    let Needs { filter, database, azure } = needs;
-    let format = match settings.environment {
-        Environment::Development => Format::Text,
-        Environment::Production => Format::Json,
-    };
-    logging::start(filter, format);
-    let database = database::connect(database).await?;
-    let applied = database.migrate_up(None).await.map_err(Failure::new)?;
-    tracing::info!(?applied, "schema is up to date");
+    let Needs { telemetry, database, azure } = needs;
+    let telemetry = telemetry.start()?;
+    let ended = serve(settings, database, &azure).await;
+    telemetry.stop().await;
+    ended
+}
+
+async fn serve(settings: Settings, database: Config, azure: &AzureConfig) -> Result<(), Failure> {
     let environment = match settings.environment {
         Environment::Development => "development",
         Environment::Production => "production",
     };
-    let ports = ports(&database, &settings, &azure)?;
-    let state = AppState::new(ports, ServiceInfo::new(environment), settings.cors_origins).await;
+    let database = database::connect(database).await?;
+    let applied = database.migrate_up(None).await.map_err(Failure::new)?;
+    tracing::info!(?applied, "schema is up to date");
+    let clock = Arc::new(SystemClock);
+    // Where nobody is asked there is no need for certificates of authorities either.
+    let azure = if settings.auth_enabled || azure.org_url.is_some() {
+        Some(Arc::new(AzureDevOps::new(azure, clock.clone()).map_err(|error| Failure::of(&error))?))
+    } else {
+        None
+    };
+    let ports = ports(&database, &settings, azure.as_ref(), clock);
+    let proxies = TrustedProxies::new(settings.trusted_proxies);
+    let state = AppState::new(ports, ServiceInfo::new(environment), settings.cors_origins).await.behind(proxies);
+    let metrics = match settings.metrics {
+        Some(address) => {
+            let mut registry = Registry::default();
+            state.metrics().register(&mut registry);
+            database.register(&mut registry);
+            azure.iter().for_each(|azure| azure.register(&mut registry));
+            Some(MetricsServer::start(registry, address).map_err(|error| super::cannot_bind(address, &error))?)
+        }
+        None => None,
+    };
     let server = bind(state, settings.listen)?;
     if !settings.auth_enabled {
         tracing::warn!("AUTH_ENABLED=false: every request is the development user's");
     }
+    if let Some(metrics) = &metrics {
+        tracing::info!("metrics at http://{}/metrics", metrics.address());
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), environment, "listening on http://{}", server.address());
     let ended = server.run().await.map_err(Failure::new);
     database.close().await;
+    if let Some(metrics) = metrics {
+        metrics.stop().await;
+    }
     tracing::info!("stopped");
     ended
 }
 
 /// What serving takes beyond the settings themselves.
 struct Needs {
-    filter: EnvFilter,
+    telemetry: Wanted,
     database: Config,
     azure: AzureConfig,
 }
 
 impl Needs {
     fn of(settings: &Settings) -> Result<Self, Vec<SettingFault>> {
-        let filter = logging::filter(&settings.log, settings.debug).map_err(|reason| {
-            vec![SettingFault::value("LOG", &settings.log, format!("is not a filter for log lines: {reason}"))]
-        });
-        match (filter, database::config(settings), azure::config(settings)) {
-            (Ok(filter), Ok(database), Ok(azure)) => Ok(Self { filter, database, azure }),
-            (filter, database, azure) => {
-                let faults = [filter.err(), database.err(), azure.err()];
+        let format = match settings.environment {
+            Environment::Development => Format::Text,
+            Environment::Production => Format::Json,
+        };
+        match (Wanted::of(settings, format), database::config(settings), azure::config(settings)) {
+            (Ok(telemetry), Ok(database), Ok(azure)) => Ok(Self { telemetry, database, azure }),
+            (telemetry, database, azure) => {
+                let faults = [telemetry.err(), database.err(), azure.err()];
                 Err(faults.into_iter().flatten().flatten().collect())
             }
         }
     }
 }
 
-fn ports(database: &PostgresDatabase, settings: &Settings, azure: &AzureConfig) -> Result<Ports, Failure> {
-    let clock = Arc::new(SystemClock);
-    let (identity, directory): (Arc<dyn IdentityProvider>, Arc<dyn ProjectDirectory>) =
-        match (settings.auth_enabled, &azure.org_url) {
-            // Nobody to ask, so there is no need for certificates of authorities either.
-            (false, None) => (Arc::new(DevelopmentIdentity), Arc::new(NoOrganisation)),
-            (auth_enabled, _) => {
-                let azure = Arc::new(AzureDevOps::new(azure, clock.clone()).map_err(|error| Failure::of(&error))?);
-                let identity: Arc<dyn IdentityProvider> =
-                    if auth_enabled { azure.clone() } else { Arc::new(DevelopmentIdentity) };
-                (identity, azure)
-            }
-        };
-    Ok(Ports {
+fn ports(
+    database: &PostgresDatabase,
+    settings: &Settings,
+    azure: Option<&Arc<AzureDevOps>>,
+    clock: Arc<SystemClock>,
+) -> Ports {
+    let (identity, directory): (Arc<dyn IdentityProvider>, Arc<dyn ProjectDirectory>) = match azure {
+        None => (Arc::new(DevelopmentIdentity), Arc::new(NoOrganisation)),
+        Some(azure) if settings.auth_enabled => (azure.clone(), azure.clone()),
+        Some(azure) => (Arc::new(DevelopmentIdentity), azure.clone()),
+    };
+    Ports {
         atividades: Arc::new(PostgresAtividadeRepository::new(database)),
         projetos: Arc::new(PostgresProjetoRepository::new(database)),
         readiness: Arc::new(PostgresReadiness::new(database)),
@@ -89,5 +116,5 @@ fn ports(database: &PostgresDatabase, settings: &Settings, azure: &AzureConfig) 
         directory,
         service_credential: settings.azure.pat.clone().map(|pat| Credential::Basic { pat }),
         clock,
-    })
+    }
 }

@@ -17,6 +17,7 @@ use domain::{Caller, Credential, IdentityProvider};
 use schemars::schema::Schema;
 use secrecy::SecretString;
 
+use super::Watch;
 use crate::api_error::ApiError;
 
 /// The user's access token, beside the extension's app token.
@@ -33,7 +34,12 @@ pub async fn authenticate(
     if request.match_pattern().is_none() {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     }
-    match identify(&request).await {
+    let identified = identify(&request).await;
+    let outcome = outcome(&identified);
+    if let Some(watch) = request.app_data::<web::Data<Watch>>() {
+        watch.metrics.authenticated(outcome);
+    }
+    match identified {
         Ok(caller) => {
             request.extensions_mut().insert(CurrentUser(caller));
             let mut answer = next.call(request).await?.map_into_boxed_body();
@@ -42,15 +48,32 @@ pub async fn authenticate(
             }
             Ok(answer)
         }
-        Err(error) => Ok(request.into_response(error.error_response())),
+        Err(error) => {
+            tracing::info!(outcome, "authentication refused");
+            Ok(request.into_response(ApiError::from(error).error_response()))
+        }
     }
 }
 
-async fn identify(request: &ServiceRequest) -> Result<Caller, ApiError> {
+/// What an attempt came to, in one word.
+fn outcome(identified: &Result<Caller, domain::Error>) -> &'static str {
+    match identified {
+        Ok(_) => "ok",
+        Err(domain::Error::CredentialMissing) => "missing",
+        Err(domain::Error::CredentialRejected) => "rejected",
+        Err(domain::Error::Forbidden) => "forbidden",
+        Err(domain::Error::Unavailable { .. } | domain::Error::TimedOut { .. } | domain::Error::BadUpstream { .. }) => {
+            "unavailable"
+        }
+        Err(_) => "error",
+    }
+}
+
+async fn identify(request: &ServiceRequest) -> Result<Caller, domain::Error> {
     let identity = request
         .app_data::<web::Data<dyn IdentityProvider>>()
         .ok_or_else(|| domain::Error::internal("no identity provider is wired"))?;
-    Ok(identity.authenticate(credential(request)).await?)
+    identity.authenticate(credential(request)).await
 }
 
 /// What the caller shows; a scheme that is not known, or a header that cannot be read, is nothing.

@@ -3,10 +3,11 @@
 mod authentication;
 mod compression;
 mod cors;
+mod exchange;
 mod problem;
 mod request;
 
 pub use authentication::{CurrentUser, authenticate};
 pub use compression::compress;
 pub use cors::cors;
-pub use request::around;
+pub use request::{Watch, around};

@@ -1,5 +1,6 @@
-//! Around every request: its id, its line in the log, HEAD, and the promise that every error is JSON.
+//! Around every request: its id, its trace, HEAD, and the promise that every error is JSON.
 
+use std::cell::LazyCell;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -11,31 +12,47 @@ use actix_web::http::header::{
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, ResponseError};
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage, HttpResponse, ResponseError};
 use futures_util::FutureExt;
-use tracing::Instrument;
+use tracing::{Instrument, field};
 use uuid::Uuid;
 
-use super::problem;
+use super::exchange::Exchange;
+use super::{CurrentUser, problem};
 use crate::answer::JSON;
 use crate::api_error::{self, ApiError, Refusal};
+use crate::client_address::TrustedProxies;
+use crate::metrics::Metrics;
 use crate::texts;
+use crate::trace_context::TraceContext;
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives the request its id, runs it, and sees to it that the answer keeps what every answer promises.
+/// What is needed to tell of requests.
+#[derive(Clone)]
+pub struct Watch {
+    /// Where they are counted.
+    pub metrics: Metrics,
+    /// Whose word on the client's address counts.
+    pub proxies: TrustedProxies,
+}
+
+/// Gives the request its id and its place in a trace, runs it, and sees to it that the answer keeps what every answer
+/// promises.
 ///
 /// # Errors
 /// When a handler panics or an inner middleware fails: the error carries the whole answer.
 pub async fn around(
+    watch: Data<Watch>,
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let started = Instant::now();
-    let id = request_id(request.headers());
-    let method = request.method().clone();
+    let exchange = begin(&watch, &request);
+    let id = exchange.request_id.clone();
+    let method = exchange.method.clone();
     let problem_at = problem::is_wanted(&request).then(|| request.path().to_owned());
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
     if method == Method::HEAD {
         // A route for GET answers HEAD as well (RFC 9110 §9.3.2); the connection leaves the body out by itself.
         request.head_mut().method = Method::GET;
@@ -43,15 +60,17 @@ pub async fn around(
     if !is_readable(request.path()) {
         let refusal = ApiError::from(Refusal::Unreadable(texts::UNREADABLE_PATH));
         let refused = dressed(refusal.error_response(), id, problem_at.as_deref());
-        span.in_scope(|| log("unknown", &method, refused.status(), started));
-        return Ok(request.into_response(refused));
+        return Ok(request.into_response(exchange.ends_with(refused, None, None)));
     }
-    match AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await {
+    let (trace, exported) = (exchange.trace, exchange.span.clone());
+    let logged = tracing::info_span!("request", request_id = %printable(&id), trace_id = %trace.trace_id());
+    let work = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(exported).instrument(logged);
+    match trace.scope(work).await {
         Ok(Ok(answer)) => {
             let (request, answer) = answer.into_parts();
             let answer = dressed(as_json(answer.map_into_boxed_body(), &method), id, problem_at.as_deref());
-            let route = request.match_pattern();
-            span.in_scope(|| log(route.as_deref().unwrap_or("unknown"), &method, answer.status(), started));
+            let user = request.extensions().get::<CurrentUser>().map(|user| user.usuario.id.clone());
+            let answer = exchange.ends_with(answer, request.match_pattern(), user);
             Ok(ServiceResponse::new(request, answer))
         }
         failed => {
@@ -61,22 +80,56 @@ pub async fn around(
                 _ => ApiError::from(Refusal::Internal).error_response(),
             };
             let answer = dressed(answer, id, problem_at.as_deref());
-            span.in_scope(|| log("unknown", &method, answer.status(), started));
-            Err(InternalError::from_response("interrupted", answer).into())
+            Err(InternalError::from_response("interrupted", exchange.ends_with(answer, None, None)).into())
         }
     }
 }
 
-/// The client's own id when it is a sane token, otherwise a new one.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
+fn begin(watch: &Watch, request: &ServiceRequest) -> Exchange {
+    let headers = request.headers();
+    let client = watch.proxies.client(request.peer_addr(), headers);
+    let new = LazyCell::new(Uuid::now_v7);
+    let request_id = request_id(headers).unwrap_or_else(|| {
+        // A UUID is visible ASCII, which every header can hold.
+        HeaderValue::from_str(&new.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
+    });
+    // Only spans with a kind are exported. The route, and with it the name, is known at the end.
+    let span = tracing::debug_span!(
+        parent: None,
+        "server",
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        http.request.method = %request.method(),
+        http.route = field::Empty,
+        http.response.status_code = field::Empty,
+        client.address = client.map(field::display),
+        request_id = %printable(&request_id),
+    );
+    let told = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    Exchange {
+        method: request.method().clone(),
+        client,
+        trace: TraceContext::of_request(told, &span, || *new),
+        request_id,
+        span,
+        started: Instant::now(),
+        active: watch.metrics.begin(),
+        metrics: watch.metrics.clone(),
+    }
+}
+
+/// An id as text; it is one, since nothing else gets through.
+fn printable(id: &HeaderValue) -> &str {
+    id.to_str().unwrap_or_default()
+}
+
+/// The client's own id, when it is a sane token.
+fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
     let is_sane = |id: &&HeaderValue| {
         (1..=128).contains(&id.len())
             && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
     };
-    headers.get(X_REQUEST_ID).filter(is_sane).cloned().unwrap_or_else(|| {
-        // A UUID is visible ASCII, which every header can hold.
-        HeaderValue::from_str(&Uuid::now_v7().to_string()).unwrap_or(HeaderValue::from_static("unknown"))
-    })
+    headers.get(X_REQUEST_ID).filter(is_sane).cloned()
 }
 
 /// Whether every percent sign of a path is followed by two hex digits and the whole is UTF-8.
@@ -137,12 +190,6 @@ fn dressed(answer: HttpResponse, id: HeaderValue, problem_at: Option<&str>) -> H
     answer
 }
 
-/// One line for the request: the route and never the path, which can hold anything.
-fn log(route: &str, method: &Method, status: StatusCode, started: Instant) {
-    let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(%method, route, status = status.as_u16(), duration_us, "answered");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,7 +199,7 @@ mod tests {
         let kept = |id: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(X_REQUEST_ID, HeaderValue::from_str(id).unwrap());
-            request_id(&headers) == id
+            request_id(&headers).is_some_and(|kept| kept == id)
         };
         assert!(kept("a") && kept("7f.A_-9") && kept(&"x".repeat(128)));
         for bad in ["", "a b", "a,b", "<script>", "ç", &"x".repeat(129)] {

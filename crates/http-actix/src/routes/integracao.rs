@@ -1,5 +1,7 @@
 //! `/api/v1/integracao`: the organisation's projects.
 
+use std::time::Instant;
+
 use actix_web::body::BoxBody;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, Responder};
@@ -13,7 +15,7 @@ use uuid::Uuid;
 
 use crate::answer::{Found, JSON};
 use crate::api_error::ApiError;
-use crate::middleware::CurrentUser;
+use crate::middleware::{CurrentUser, Watch};
 use crate::timestamp::Timestamp;
 
 routes! {
@@ -38,8 +40,18 @@ routes! {
     error_code = 503,
     error_code = 504
 )]
-async fn sincronizar(projetos: Data<Projetos>, user: CurrentUser) -> Result<Found<SincronizacaoResponse>, ApiError> {
-    Ok(Found(projetos.sincronizar(&user).await?.into()))
+async fn sincronizar(
+    projetos: Data<Projetos>,
+    watch: Data<Watch>,
+    user: CurrentUser,
+) -> Result<Found<SincronizacaoResponse>, ApiError> {
+    let started = Instant::now();
+    let done = projetos.sincronizar(&user).await;
+    // A caller whom Azure DevOps refuses is no fault of ours, and nobody else's sync suffers.
+    if !matches!(done, Err(domain::Error::Forbidden | domain::Error::CredentialRejected)) {
+        watch.metrics.synchronised(done.is_ok(), started.elapsed());
+    }
+    Ok(Found(done?.into()))
 }
 
 #[api_operation(

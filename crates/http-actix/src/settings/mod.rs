@@ -17,6 +17,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use database::DatabaseSettings;
@@ -34,6 +35,12 @@ pub struct Settings {
     pub environment: Environment,
     /// `API_HOST` and `API_PORT`.
     pub listen: SocketAddr,
+    /// `METRICS_PORT`, on the address of `API_HOST`; none when it is unset.
+    pub metrics: Option<SocketAddr>,
+    /// `TRUSTED_PROXIES`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, still to be judged by the exporter.
+    pub otlp_endpoint: Option<String>,
     /// `API_DEBUG`.
     pub debug: bool,
     /// `LOG`, still to be judged by the filter's own parser.
@@ -119,8 +126,13 @@ impl Settings {
             all.into_iter().find(|environment| environment.to_string().eq_ignore_ascii_case(text.trim()))
         })?;
         let host: IpAddr = reader.parse("API_HOST", "an IP address, like 0.0.0.0", |text| text.trim().parse().ok())?;
-        let port = |text: &str| text.trim().parse().ok();
-        let port: u16 = reader.parse("API_PORT", "a port (0..=65535)", port)?;
+        let to_port = |text: &str| text.trim().parse().ok();
+        let port: u16 = reader.parse("API_PORT", "a port (0..=65535)", to_port)?;
+        let metrics = reader.optional("METRICS_PORT", "a port (0..=65535)", to_port);
+        let trusted_proxies = reader.list("TRUSTED_PROXIES", "a network like 172.16.0.0/12 or an address", |text| {
+            text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+        });
+        let otlp_endpoint = reader.text("OTEL_EXPORTER_OTLP_ENDPOINT");
         let debug = reader.flag("API_DEBUG")?;
         let log = reader.text("LOG")?;
         let database = DatabaseSettings::read(reader)?;
@@ -131,6 +143,9 @@ impl Settings {
         Some(Self {
             environment,
             listen: SocketAddr::new(host, port),
+            metrics: metrics.map(|port| SocketAddr::new(host, port)),
+            trusted_proxies,
+            otlp_endpoint,
             debug,
             log,
             database,

@@ -50,6 +50,16 @@ impl Reader {
         })
     }
 
+    /// The same of a setting without a default: a wrong one is a fault and counts as unset.
+    pub fn optional<T>(&mut self, name: &str, allowed: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.text(name)?;
+        let read = parse(&text);
+        if read.is_none() {
+            self.fault(SettingFault::value(name, text, format!("is not {allowed}")));
+        }
+        read
+    }
+
     /// A whole number within the range.
     pub fn number<T: TryFrom<u32>>(&mut self, name: &str, range: RangeInclusive<u32>) -> Option<T> {
         let allowed = format!("a whole number from {} to {}", range.start(), range.end());

@@ -1,0 +1,127 @@
+//! The log: a line of JSON for each request in production, and nothing in it that is nobody's business.
+
+use std::time::Duration;
+
+use e2e::client::send;
+use e2e::server::{Aponta, Server};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{EMAIL, TOKEN, TRACE, TRACEPARENT, production};
+
+/// The lines of a log of JSON.
+fn lines(server: &Server) -> Vec<Value> {
+    let log = server.log();
+    log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+}
+
+/// The line of the request with that id, once it is there.
+fn line_of(server: &Server, request_id: &str) -> Value {
+    server.wait_for_log(&format!(r#""request_id":"{request_id}","trace_id""#));
+    let told: Vec<_> = lines(server).into_iter().filter(|line| line["request_id"] == request_id).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    told[0].clone()
+}
+
+#[tokio::test]
+async fn a_request_is_one_line_with_all_that_matters() {
+    let (_organisation, user, aponta) = production(|program| program.env("TRUSTED_PROXIES", "127.0.0.0/8")).await;
+    let request = |id| {
+        let request =
+            aponta.api.request(Method::GET, "/api/v1/projetos/0190c0de-0000-7000-8000-000000000000?x=segredo");
+        request.header("X-Request-ID", id).header("traceparent", TRACEPARENT)
+    };
+    let signed_in = request("com-token").bearer_auth(TOKEN).header("X-Forwarded-For", "198.51.100.7, 203.0.113.9");
+    let answer = send(signed_in).await;
+    let refused = send(request("sem-token")).await;
+    assert_eq!((answer.status, refused.status), (404, 401));
+
+    let line = line_of(&aponta.server, "com-token");
+    assert_eq!(
+        (&line["level"], &line["message"], &line["method"], &line["route"], &line["status"]),
+        (&json!("INFO"), &json!("answered"), &json!("GET"), &json!("/api/v1/projetos/{id}"), &json!(404))
+    );
+    assert_eq!(
+        (&line["user"], &line["client"], &line["trace_id"], &line["bytes"]),
+        (&json!(user), &json!("203.0.113.9"), &json!(TRACE), &json!(answer.text.len()))
+    );
+    assert!(line["duration_ms"].as_f64().is_some_and(|duration| 0.0 < duration) && line["timestamp"].is_string());
+
+    let line = line_of(&aponta.server, "sem-token");
+    assert_eq!((&line["status"], &line["user"], &line["client"]), (&json!(401), &Value::Null, &json!("127.0.0.1")));
+    assert!(!aponta.server.log().contains("segredo"), "a query is logged");
+}
+
+#[tokio::test]
+async fn attempts_to_be_let_in_are_told_without_the_token() {
+    let (_organisation, user, aponta) = production(|program| program).await;
+    for token in [TOKEN, "lixo-0123456789"] {
+        let _ = send(aponta.api.request(Method::GET, "/api/v1/projetos").bearer_auth(token)).await;
+    }
+    let _ = aponta.api.get("/api/v1/projetos").await;
+    aponta.server.wait_for_log(r#""outcome":"missing""#);
+
+    let lines = lines(&aponta.server);
+    let told = |message: &str| lines.iter().filter(|line| line["message"] == message).cloned().collect::<Vec<_>>();
+    let known = told("Azure DevOps knows the credential");
+    assert_eq!((known.len(), &known[0]["user"]), (1, &json!(user)));
+    let refused = told("authentication refused");
+    let outcomes: Vec<_> = refused.iter().map(|line| &line["outcome"]).collect();
+    assert_eq!(outcomes, ["rejected", "missing"]);
+    assert!(refused.iter().all(|line| line["span"]["request_id"].is_string()), "{refused:#?}");
+    let log = aponta.server.log();
+    assert!(!log.contains(TOKEN) && !log.contains("lixo-0123456789") && !log.contains(EMAIL), "{log}");
+}
+
+#[tokio::test]
+async fn a_stream_is_told_when_it_ends() {
+    let aponta = Aponta::start();
+    let projeto = aponta.api.projeto("P").await;
+    aponta.api.atividade("A", &projeto).await;
+    let request = aponta.api.request(Method::GET, "/api/v1/atividades?formato=csv").header("X-Request-ID", "planilha");
+    let answer = send(request).await;
+
+    aponta.server.wait_for_log("planilha");
+    let log = aponta.server.log();
+    let line = log.lines().find(|line| line.contains("planilha")).unwrap();
+    assert!(line.contains(&format!("bytes={} ", answer.text.len())), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_statement_is_told_without_its_values() {
+    let aponta = Aponta::start();
+    let projeto = aponta.api.projeto("P").await;
+    let locked = "BEGIN; LOCK TABLE api_aponta.atividades; SELECT pg_sleep(1.5); COMMIT";
+    let body = json!({"nome": "valor-que-ninguem-ve", "id_projeto": projeto});
+
+    std::thread::scope(|scope| {
+        scope.spawn(|| aponta.database.execute(locked));
+        let waiting = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation =
+                       'api_aponta.atividades'::regclass";
+        while aponta.database.query(waiting) == "0" {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(aponta.api.post("/api/v1/atividades", &body)).expect(201)
+        });
+    });
+
+    aponta.server.wait_for_log("slow statement");
+    let log = aponta.server.log();
+    let line = log.lines().find(|line| line.contains("slow statement")).unwrap();
+    assert!(line.contains("INSERT INTO atividades") && line.contains("elapsed"), "{line}");
+    assert!(!log.contains("valor-que-ninguem-ve"), "{log}");
+}
+
+#[tokio::test]
+async fn what_is_logged_is_chosen_by_module() {
+    let only = |filter: &'static str| Aponta::start_with(move |program| program.env("LOG", filter));
+    let aponta = only("info,http_actix::request=off");
+    let _ = aponta.api.get("/healthz").await.expect(200);
+    let (quiet, verbose) = (aponta.server.log(), only("info,adapters_postgres=debug,sqlx::query=debug"));
+    let _ = verbose.api.get("/api/v1/projetos").await.expect(200);
+    verbose.server.wait_for_log("answered");
+
+    assert!(!quiet.contains("answered") && quiet.contains("listening on"), "{quiet}");
+    assert!(verbose.server.log().contains("sqlx::query"), "{}", verbose.server.log());
+}
