@@ -31,6 +31,8 @@ enum Command {
     Migrate(commands::migrate::Direction),
     /// Print the effective settings and where each comes from, secrets masked
     Config,
+    /// Look at everything that the service needs; each line says ok or what to do, the exit code whether all is well
+    Doctor(commands::doctor::Options),
     /// Ask the running service whether it is ready; the exit code says
     Healthcheck,
     /// Print the OpenAPI description
@@ -57,6 +59,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Serve => commands::serve::run().await,
         Command::Migrate(direction) => commands::migrate::run(direction).await,
         Command::Config => commands::config::run(),
+        Command::Doctor(options) => commands::doctor::run(options).await,
         Command::Healthcheck => commands::healthcheck::run().await,
         Command::Openapi => commands::openapi::run().await,
     }

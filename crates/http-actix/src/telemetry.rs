@@ -48,6 +48,7 @@ pub struct Telemetry(Option<SdkTracerProvider>);
 
 impl Wanted {
     /// What `filter` lets through, in `format`, and no traces.
+    #[cfg(feature = "embedded")]
     pub const fn lines(filter: EnvFilter, format: Format) -> Self {
         Self { filter, format, traces: None }
     }

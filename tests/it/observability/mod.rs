@@ -1,5 +1,6 @@
-//! What an operator sees of a running service: its log, its metrics and its traces.
+//! What an operator sees of a service: its log, its metrics, its traces, and what `aponta doctor` says.
 
+mod doctor;
 mod logs;
 mod metrics;
 mod traces;

@@ -5,6 +5,7 @@ pub mod config;
 mod database;
 #[cfg(feature = "embedded")]
 pub mod dev;
+pub mod doctor;
 pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;

@@ -52,7 +52,9 @@ async fn serve(settings: Settings, database: Config, azure: &AzureConfig) -> Res
             let mut registry = Registry::default();
             state.metrics().register(&mut registry);
             database.register(&mut registry);
-            azure.iter().for_each(|azure| azure.register(&mut registry));
+            if let Some(azure) = &azure {
+                azure.register(&mut registry);
+            }
             Some(MetricsServer::start(registry, address).map_err(|error| super::cannot_bind(address, &error))?)
         }
         None => None,

@@ -1,0 +1,77 @@
+//! Azure DevOps: whether it can be reached, what time it has, and whether our token is good.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use adapters_azure::{AzureConfig, AzureDevOps};
+use domain::{Credential, Error, IdentityProvider};
+use http_actix::SystemClock;
+use http_actix::settings::Settings;
+use reqwest::header::DATE;
+use reqwest::redirect::Policy;
+
+use super::report::Report;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The header has whole seconds, and the way takes time. Tokens are checked with a tolerance of minutes.
+const SKEW: Duration = Duration::from_secs(30);
+
+/// Looks at what the settings say of Azure DevOps.
+pub async fn look(settings: &Settings, config: &AzureConfig, report: &mut Report) {
+    let address = match &settings.azure.org_url {
+        Some(organisation) => organisation,
+        None if settings.auth_enabled => {
+            report.note("organisation", "AZURE_DEVOPS_ORG_URL is unset: tokens of one organisation are refused");
+            &settings.azure.profile_url
+        }
+        None => return report.note("Azure DevOps", "not used: AUTH_ENABLED=false and no AZURE_DEVOPS_ORG_URL"),
+    };
+    look_at_way(address, report).await;
+    match &settings.azure.pat {
+        Some(pat) => look_at_token(config, Credential::Basic { pat: pat.clone() }, report).await,
+        None => report.note("token", "AZURE_DEVOPS_PAT is unset: needed only with AUTH_ENABLED=false"),
+    }
+}
+
+/// Any answer will do: without a token there is nothing to be had.
+async fn look_at_way(address: &str, report: &mut Report) {
+    let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(Policy::none()).build();
+    let started = Instant::now();
+    let answer = match client {
+        Ok(client) => client.get(address).send().await,
+        Err(error) => Err(error),
+    };
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            let reason = if error.is_timeout() { "no answer in time" } else { "no connection" };
+            return report.wrong("Azure DevOps", format_args!("{address}: {reason}: look at DNS, firewall and proxy"));
+        }
+    };
+    report.ok("Azure DevOps", format_args!("{address} answers in {} ms", started.elapsed().as_millis()));
+    let date = answer.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    if let Some(date) = date {
+        let now = SystemTime::now();
+        let skew = now.duration_since(date).or_else(|_| date.duration_since(now)).unwrap_or_default();
+        if skew <= SKEW {
+            report.ok("clock", format_args!("{} s from Azure DevOps'", skew.as_secs()));
+        } else {
+            let seconds = skew.as_secs();
+            report.wrong("clock", format_args!("{seconds} s from Azure DevOps': tokens seem expired; follow NTP"));
+        }
+    }
+}
+
+async fn look_at_token(config: &AzureConfig, credential: Credential, report: &mut Report) {
+    let azure = match AzureDevOps::new(config, Arc::new(SystemClock)) {
+        Ok(azure) => azure,
+        Err(error) => return report.wrong("token", super::Failure::of(&error)),
+    };
+    match azure.authenticate(Some(credential)).await {
+        Ok(caller) => report.ok("token", format_args!("AZURE_DEVOPS_PAT is that of {}", caller.usuario.display_name)),
+        Err(Error::CredentialRejected) => {
+            report.wrong("token", "AZURE_DEVOPS_PAT is rejected: it has ended or was revoked; make a new one");
+        }
+        Err(error) => report.wrong("token", super::Failure::of(&error)),
+    }
+}

@@ -1,0 +1,131 @@
+//! `aponta doctor`: each line ok or what to do, and the exit code whether all is well.
+
+use std::path::Path;
+
+use e2e::azure::Organisation;
+use e2e::postgres::{Cluster, Database};
+use e2e::server::{Finished, Program};
+use rcgen::{CertificateParams, KeyPair};
+use time::{Duration, OffsetDateTime};
+
+use super::TOKEN;
+
+/// A doctor of a development set-up with an organisation.
+fn doctor(database: &Database<'_>, organisation: &str, arguments: &[&str]) -> Program {
+    Program::new(&[&["doctor"], arguments].concat())
+        .development()
+        .env("DATABASE_URL", database.url())
+        .env("AZURE_DEVOPS_ORG_URL", organisation)
+        .env("AZURE_DEVOPS_PAT", TOKEN)
+        .env("CORS_ORIGINS", "https://*.gallerycdn.vsassets.io")
+}
+
+fn migrated() -> Database<'static> {
+    let database = Cluster::shared().create_database();
+    let migrated = Program::new(&["migrate", "up"]).development().env("DATABASE_URL", database.url()).run();
+    assert_eq!(migrated.code(), 0, "{}", migrated.stderr());
+    database
+}
+
+fn write_certificate(file: &Path, end: OffsetDateTime) {
+    let mut params = CertificateParams::new(vec!["api.exemplo.br".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (end - Duration::days(365), end);
+    let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(file, certificate.pem()).unwrap();
+}
+
+fn write_backup(file: &Path, end: OffsetDateTime) {
+    let metric = "aponta_backup_last_success_timestamp_seconds{type=\"full\"}";
+    std::fs::write(file, format!("{metric} {}\n", end.unix_timestamp())).unwrap();
+}
+
+/// The lines that say what is wrong.
+fn wrongs(finished: &Finished) -> Vec<String> {
+    let said = finished.stdout();
+    said.lines().filter(|line| line.starts_with("WRONG")).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn all_is_well_and_each_thing_has_a_line() {
+    let organisation = Organisation::start().await;
+    organisation.add_user(TOKEN, Some("rita.souza@exemplo.br"));
+    let (files, database, now) = (e2e::server::Directory::new(), migrated(), OffsetDateTime::now_utc());
+    let (certificate, backups) = (files.path().join("origin.pem"), files.path().join("backup.prom"));
+    write_certificate(&certificate, now + Duration::days(90));
+    write_backup(&backups, now - Duration::hours(3));
+    let arguments = ["--certificate", certificate.to_str().unwrap(), "--backups", backups.to_str().unwrap()];
+
+    let finished = doctor(&database, &organisation.url(), &arguments).run();
+
+    let said = finished.stdout();
+    assert_eq!(finished.code(), 0, "{said}{}", finished.stderr());
+    for expected in [
+        "ok     settings ",
+        "ok     database      PostgreSQL 1",
+        "ok     schema        has all 3 migrations",
+        "ms from the database's",
+        "ok     Azure DevOps  http://127.0.0.1:",
+        "ok     token         AZURE_DEVOPS_PAT is that of Ana Lima",
+        "ok     CORS          1 origins: https://*.gallerycdn.vsassets.io",
+        "ok     certificate   ends on ",
+        "ok     backups       the last good one ended 3 h ago",
+        "all is well",
+    ] {
+        assert!(said.contains(expected), "{expected:?} is not in\n{said}");
+    }
+    assert!(!said.contains(TOKEN) && !said.contains("exemplo.br"), "{said}");
+}
+
+#[tokio::test]
+async fn each_wrong_thing_says_what_to_do() {
+    let organisation = Organisation::start().await;
+    let (files, database, now) =
+        (e2e::server::Directory::new(), Cluster::shared().create_database(), OffsetDateTime::now_utc());
+    let (certificate, backups) = (files.path().join("origin.pem"), files.path().join("backup.prom"));
+    write_certificate(&certificate, now - Duration::days(2));
+    write_backup(&backups, now - Duration::days(3));
+    let arguments = ["--certificate", certificate.to_str().unwrap(), "--backups", backups.to_str().unwrap()];
+
+    let finished = doctor(&database, &organisation.url(), &arguments).run();
+
+    let wrongs = wrongs(&finished);
+    let expected = [
+        ("schema", "`aponta migrate up`"),
+        ("token", "is rejected"),
+        ("backups", "72 h ago"),
+        ("certificate", "ended on"),
+    ];
+    assert_eq!(wrongs.len(), expected.len(), "{wrongs:#?}");
+    for (line, (topic, what)) in wrongs.iter().zip(expected) {
+        assert!(line.contains(topic) && line.contains(what), "{line}");
+    }
+    assert_eq!(finished.code(), 1);
+    assert_eq!(finished.stderr(), "aponta: 4 of 11 things are not as they should be\n");
+}
+
+#[test]
+fn what_cannot_be_reached_is_told_and_the_rest_is_looked_at() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let finished = Program::new(&["doctor", "--certificate", "nenhum.pem", "--backups", "nenhum.prom"])
+        .development()
+        .env("DATABASE_URL", format!("postgresql://ana:segredo@{gone}/aponta"))
+        .env("AZURE_DEVOPS_ORG_URL", format!("http://{gone}/exemplo"))
+        .env("CORS_ORIGINS", "")
+        .run();
+
+    let wrongs = wrongs(&finished);
+    let topics: Vec<_> = wrongs.iter().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+    assert_eq!(topics, ["database", "Azure", "backups", "certificate"], "{wrongs:#?}");
+    assert!(finished.stdout().contains("--     CORS "), "{}", finished.stdout());
+    assert!(!finished.stdout().contains("segredo"), "{}", finished.stdout());
+    assert_eq!(finished.code(), 1);
+}
+
+#[test]
+fn settings_that_are_wrong_are_all_named() {
+    let finished = Program::new(&["doctor"]).env("API_PORT", "sim").env("AUTH_ENABLED", "talvez").run();
+
+    let wrongs = wrongs(&finished).join("\n");
+    assert!(wrongs.contains("API_PORT") && wrongs.contains("AUTH_ENABLED"), "{wrongs}");
+    assert_eq!(finished.code(), 1);
+}
