@@ -9,6 +9,7 @@ use sea_orm_migration::{MigrationTrait, MigratorTrait};
 mod m20260112_000001_create_projetos;
 mod m20260112_000002_create_atividades;
 mod m20260112_000003_create_idempotencia;
+mod m20261123_000004_count_atividades;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260112_000001_create_projetos::Migration),
             Box::new(m20260112_000002_create_atividades::Migration),
             Box::new(m20260112_000003_create_idempotencia::Migration),
+            Box::new(m20261123_000004_count_atividades::Migration),
         ]
     }
 }

@@ -11,10 +11,11 @@ const COLUMNS: &str = "id, nome, descricao, ativo, id_projeto, criado_por, criad
 pub(crate) fn page_and_total(query: AtividadeQuery) -> Statement {
     let mut values = Values::default();
     let matches = values.matches(&query.filtro);
+    let count = values.count(&query.filtro, &matches);
     let (page, order) = values.page(query, &matches);
     values.statement(format!(
         "SELECT counted.total, a.*, p.nome AS nome_projeto
-         FROM (SELECT count(*) AS total FROM atividades WHERE {matches}) counted
+         FROM ({count}) counted
          LEFT JOIN ({page}) a ON true
          LEFT JOIN projetos p ON p.id = a.id_projeto
          ORDER BY {order}"
@@ -52,6 +53,19 @@ impl Values {
             conditions.push(format!("position(sem_acentos({}) IN nome_busca) > 0", self.bind(texto.as_str())));
         }
         conditions.join(" AND ")
+    }
+
+    /// How many fulfil `matches`: as it is kept, but for a text, which nobody can count beforehand.
+    fn count(&mut self, filtro: &Filtro, matches: &str) -> String {
+        let Filtro { ativo, projeto, texto } = filtro;
+        if texto.is_some() {
+            return format!("SELECT count(*) AS total FROM atividades WHERE {matches}");
+        }
+        let projeto = projeto.map_or_else(|| "IS NULL".to_owned(), |projeto| format!("= {}", self.bind(projeto.0)));
+        let ativo = ativo.map_or_else(String::new, |ativo| format!("AND ativo = {}", self.bind(ativo)));
+        format!(
+            "SELECT COALESCE(sum(total), 0)::bigint AS total FROM atividades_contagem WHERE id_projeto {projeto} {ativo}"
+        )
     }
 
     /// The page among those that fulfil `matches`, and its order, which holds in it and outside of it.

@@ -1,7 +1,12 @@
 //! The adapter on a real PostgreSQL: the suite of the domain, and what only PostgreSQL can do wrong.
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic, and so does what it shares with others")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, and so does what it shares with others"
+)]
 
 mod connecting;
+mod counting;
 mod faults;
 mod migrations;
 mod races;
