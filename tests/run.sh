@@ -4,6 +4,7 @@
 #   ./tests/run.sh            everything
 #   ./tests/run.sh projetos   the tests whose names contain that word
 #   ./tests/run.sh --stack    the compose stack on a Docker engine of its own, and the files of nginx; needs root
+#   ./tests/run.sh --backup   the backups of deploy/backup: a database is destroyed and put back; needs root
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, Python,
 # Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
@@ -21,7 +22,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,10s/^# \{0,1\}//p' "$0"
+    sed -n '2,11s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -109,19 +110,28 @@ install_tools() {
     fi
 }
 
+# Installs those of the commands, each with its package, that are not there.
+need_commands() {
+    local command missing=()
+    for command in "$@"; do
+        command -v "${command%:*}" >/dev/null || missing+=("${command#*:}")
+    done
+    ((${#missing[@]})) || return 0
+    say "installing ${missing[*]}"
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+test_backup() {
+    need_commands pgbackrest:pgbackrest
+    as_root python3 tests/backup/drill.py
+    say "the backups passed"
+}
+
 # nginx with our files, and the whole stack, each on what engine.sh makes of Debian's packages.
 test_stack() {
-    local command package missing=()
-    for command in debootstrap:debootstrap iptables:iptables ip:iproute2 openssl:openssl git:git flock:util-linux \
-        slirp4netns:slirp4netns; do
-        package=${command#*:}
-        command -v "${command%:*}" >/dev/null || missing+=("$package")
-    done
-    if ((${#missing[@]})); then
-        say "installing ${missing[*]}"
-        as_root apt-get update -q
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
-    fi
+    need_commands debootstrap:debootstrap iptables:iptables ip:iproute2 openssl:openssl git:git flock:util-linux \
+        slirp4netns:slirp4netns
     # shellcheck disable=SC2016 # NGINX_ROOT is engine.sh's.
     as_root env PATH="$PATH" HOME="$HOME" tests/stack/engine.sh target/stack bash -euc '
         rm -rf target/stack/nginx-test
@@ -133,10 +143,10 @@ test_stack() {
 
 command -v cargo >/dev/null || fail "there is no Rust toolchain; https://rustup.rs has one"
 install_missing
-if [[ ${1:-} == --stack ]]; then
-    test_stack
-    exit
-fi
+case ${1:-} in
+--stack) test_stack && exit ;;
+--backup) test_backup && exit ;;
+esac
 install_tools
 
 say "building and testing"

@@ -49,6 +49,12 @@ check() {
     [[ ! -f $deploy/secrets/database_password || -s $deploy/secrets/database_password ]] ||
         fault "$deploy/secrets/database_password is empty"
     [[ $(setting AZURE_DEVOPS_ORG_URL "") ]] || fault "AZURE_DEVOPS_ORG_URL is not set in $deploy/.env"
+    if uses monitoring; then
+        private "$deploy/secrets/grafana_password"
+        private "$deploy/secrets/smtp_password"
+        private "$deploy/secrets/slack_webhook"
+    fi
+    ! uses backup || private "$deploy/secrets/backup.conf"
     check_certificate
     local free
     free=$(df --output=avail -B 1M "$(docker info --format '{{.DockerRootDir}}')" | tail -n 1)
@@ -57,6 +63,11 @@ check() {
     ((${#faults[@]} == 0)) || { printf '  %s\n' "${faults[@]}" >&2 && fail "nothing was changed"; }
     # The API runs as a user without rights, and its secrets come as files of this host.
     run chown 10001:10001 "$deploy/secrets/database_password" "$deploy/secrets/extension_app_keys"
+    if uses monitoring; then
+        # The users of Grafana and of Alertmanager.
+        run chown 472:0 "$deploy/secrets/grafana_password"
+        run chown 65534:65534 "$deploy/secrets/smtp_password" "$deploy/secrets/slack_webhook"
+    fi
 }
 
 back() {
@@ -76,6 +87,7 @@ if [[ ${SKIP_BUILD:-} ]]; then
 else
     say "building aponta-api:$version"
     run compose build api
+    ! uses backup || run compose build postgres
 fi
 if $dry_run; then
     say "would migrate, replace the replicas of ${current:-nothing} by $version and verify"
@@ -84,7 +96,14 @@ fi
 
 mkdir -p "$state"
 say "database"
-compose up --detach --no-recreate postgres
+running=$(containers --status running postgres)
+wanted=$(compose config --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)["services"]["postgres"]["image"])')
+if [[ $running && $(docker inspect --format '{{.Config.Image}}' "$running") != "$wanted" ]]; then
+    say "the database becomes $wanted: the service answers 503 for some seconds"
+    compose up --detach postgres
+else
+    compose up --detach --no-recreate postgres
+fi
 wait_healthy 120 "$(containers postgres)" || fail "the database does not become healthy"
 say "migrating"
 compose run --rm --no-deps -T api migrate up || fail "the migration failed; nothing was changed"
@@ -94,6 +113,9 @@ replace_replicas || back "$current"
 say "nginx"
 compose up --detach --no-deps nginx
 wait_healthy 60 "$(containers nginx)" || back "$current"
+# What the overlays bring.
+mapfile -t others < <(compose config --services | grep -vxE 'nginx|api|postgres' || true)
+((${#others[@]} == 0)) || compose up --detach --no-deps "${others[@]}"
 say "verifying"
 verify || back "$current"
 

@@ -41,8 +41,17 @@ run() {
     fi
 }
 
+# The files are those of COMPOSE_FILE in .env, as for `docker compose` by hand.
 compose() {
-    docker compose --project-directory "$deploy" -f "$deploy/compose.yml" ${COMPOSE_OVERRIDE:+-f "$COMPOSE_OVERRIDE"} "$@"
+    local files=() names name
+    IFS=: read -ra names <<<"$(setting COMPOSE_FILE compose.yml)"
+    for name in "${names[@]}"; do files+=(-f "$deploy/$name"); done
+    docker compose --project-directory "$deploy" "${files[@]}" ${COMPOSE_OVERRIDE:+-f "$COMPOSE_OVERRIDE"} "$@"
+}
+
+# Whether an overlay is in use.
+uses() {
+    [[ :$(setting COMPOSE_FILE compose.yml): == *:$1/compose.yml:* ]]
 }
 
 # The value of a setting of .env, or a default.

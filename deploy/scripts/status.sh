@@ -29,5 +29,12 @@ say "disk: $(df -h --output=pcent,avail "$(docker info --format '{{.DockerRootDi
 say "certificate: $(openssl x509 -in "$deploy/certs/origin.pem" -noout -enddate)"
 openssl x509 -in "$deploy/certs/origin.pem" -noout -checkend $((30 * 86400)) >/dev/null ||
     { say "the certificate ends within a month" && wrong=1; }
+if uses backup; then
+    last=$(compose exec -T backup sed -n 's/^aponta_backup_last_success_timestamp_seconds{.*} //p' \
+        /var/lib/aponta-backup/backup.prom 2>/dev/null | sort -n | tail -n 1 || true)
+    age=$((($(date +%s) - ${last:-0}) / 3600))
+    say "backup: the last good one ended $age h ago"
+    ((age <= 26)) || { say "there is no backup of the last day" && wrong=1; }
+fi
 verify || { say "the stack does not answer" && wrong=1; }
 exit "$wrong"

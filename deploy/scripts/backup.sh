@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Makes a backup now, beside the daily ones.
+#
+#   backup.sh [--dry-run] [full|incr]
+set -euo pipefail
+# shellcheck source=lib.sh
+source "$(dirname "$0")/lib.sh"
+
+options "$@"
+[[ $(containers --status running backup 2>/dev/null) ]] ||
+    fail "the backups do not run: COMPOSE_FILE=compose.yml:backup/compose.yml in $deploy/.env, and deploy.sh"
+run compose exec -T --user postgres backup aponta-backup "${arguments[@]}"
