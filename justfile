@@ -16,6 +16,14 @@ test *words:
 stack:
     ./tests/run.sh --stack
 
+# The drill of the backups
+backup:
+    ./tests/run.sh --backup
+
+# The rules, the dashboard and the metrics that they use
+monitoring:
+    ./tests/run.sh --monitoring
+
 # The rules alone, in milliseconds
 domain:
     cargo test -p domain

@@ -5,6 +5,7 @@
 #   ./tests/run.sh projetos   the tests whose names contain that word
 #   ./tests/run.sh --stack    the compose stack on a Docker engine of its own, and the files of nginx; needs root
 #   ./tests/run.sh --backup   the backups of deploy/backup: a database is destroyed and put back; needs root
+#   ./tests/run.sh --monitoring   the rules, the dashboard and the metrics that they use
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, Python,
 # Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
@@ -22,7 +23,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,11s/^# \{0,1\}//p' "$0"
+    sed -n '2,12s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -128,6 +129,28 @@ test_backup() {
     say "the backups passed"
 }
 
+# Unpacked and not installed: the packages would start daemons.
+test_monitoring() {
+    local root=target/monitoring debs package
+    need_commands openssl:openssl
+    if [[ ! -f $root/.done ]]; then
+        say "fetching Prometheus and exporters from Debian's packages"
+        as_root apt-get update -q >/dev/null
+        debs=$(mktemp -d)
+        (
+            cd "$debs"
+            apt-get -q -o APT::Sandbox::User=root download nginx prometheus prometheus-alertmanager prometheus-blackbox-exporter \
+                prometheus-nginx-exporter prometheus-node-exporter prometheus-postgres-exporter >/dev/null
+        )
+        for package in "$debs"/*.deb; do dpkg -x "$package" "$root"; done
+        rm -rf "$debs"
+        touch "$root/.done"
+    fi
+    cargo build --locked -p http-actix
+    APONTA_BIN=$PWD/target/debug/aponta python3 tests/monitoring/monitoring.py "$root"
+    say "the monitoring passed"
+}
+
 # nginx with our files, and the whole stack, each on what engine.sh makes of Debian's packages.
 test_stack() {
     need_commands debootstrap:debootstrap iptables:iptables ip:iproute2 openssl:openssl git:git flock:util-linux \
@@ -144,8 +167,10 @@ test_stack() {
 command -v cargo >/dev/null || fail "there is no Rust toolchain; https://rustup.rs has one"
 install_missing
 case ${1:-} in
---stack) test_stack && exit ;;
---backup) test_backup && exit ;;
+--stack | --backup | --monitoring)
+    "test_${1#--}"
+    exit
+    ;;
 esac
 install_tools
 

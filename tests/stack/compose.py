@@ -393,6 +393,10 @@ def goes_back_to_a_moment_with_the_backup_overlay(projeto):
         assert time.monotonic() < deadline, compose("logs", "backup")
         time.sleep(1)
     script("backup.sh", "incr")
+    said = script("doctor.sh", check=False).stdout
+    for line in ("ok     database ", "ok     schema ", "ok     certificate ", "ok     backups       the last good one ended 0 h ago",
+                 "ok     archive "):
+        assert line in said, said
     client = Client()
     path = "/api/v1/atividades?limit=1"
     before = client.ask_again("GET", path)

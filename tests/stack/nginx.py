@@ -238,6 +238,9 @@ def nothing_internal_is_shown():
     assert curl("/nginx-health").body == "healthy\n"
     # Inside, for the container's own check.
     assert sh("curl", "-fsS", "http://127.0.0.1:8080/nginx-health") == "healthy\n"
+    # Between containers, for the exporter; to clients it is nothing but a path.
+    assert sh("curl", "-fsS", "http://127.0.0.1:8081/stub_status").startswith("Active connections: ")
+    assert "Active connections" not in curl("/stub_status", check=False).body
 
 
 def dawdlers_are_cut_off():
