@@ -16,6 +16,10 @@ test *words:
 stack:
     ./tests/run.sh --stack
 
+# Measure the service against a hand-written server; --quick for a smoke run
+bench *arguments:
+    benches/run.py {{arguments}}
+
 # The rules alone, in milliseconds
 domain:
     cargo test -p domain
