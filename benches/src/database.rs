@@ -71,10 +71,7 @@ impl Database {
         let Connection { client, insert, .. } = self.connection()?;
         let NovaAtividade { nome, descricao, ativo, id_projeto } = nova;
         let (id, now) = (Uuid::now_v7(), OffsetDateTime::now_utc());
-        client
-            .query_opt(insert, &[&id, nome, descricao, ativo, id_projeto, &now])
-            .await
-            .map_err(io::Error::other)
+        client.query_opt(insert, &[&id, nome, descricao, ativo, id_projeto, &now]).await.map_err(io::Error::other)
     }
 
     fn connection(&self) -> io::Result<&Connection> {
