@@ -90,6 +90,7 @@ def serve(fleet, organisation):
         "auth": fleet.ours("rows_1k", "auth", azure=organisation.url),
         "production": fleet.ours("rows_1k", "production", azure=organisation.url, environment="production"),
         "theirs": fleet.theirs("rows_1k", "theirs"),
+        "theirs_pooled": fleet.theirs("rows_1k", "theirs_pooled", pipelining="off"),
         "theirs_big": fleet.theirs("rows_big", "theirs_big"),
         "theirs_create": fleet.theirs("create_theirs", "theirs_create"),
     }

@@ -10,7 +10,7 @@ LIST = "/api/v1/atividades"
 PAGE = f"{LIST}?limit=50"
 CREATE = json.dumps({"nome": "Revisar contrato", "descricao": "Com o jurídico", "id_projeto": PROJETO})
 
-HAND_WRITTEN, OFF = "hand-written", "authentication off"
+HAND_WRITTEN, POOLED, OFF = "hand-written", "hand-written, without pipelining", "authentication off"
 
 
 def paths_by_id(cluster, database):
@@ -41,7 +41,7 @@ def cases(cluster, servers, by_id, rows):
 
     active, of_one = "&ativo=true", f"&id_projeto={PROJETO}"
     same = "the same out of 1,000"
-    auth, production = servers["auth"], servers["production"]
+    auth, production, pooled = (servers[name] for name in ("auth", "production", "theirs_pooled"))
     known = {"token": TOKEN}
     return [
         Case("by id", Load(ours, by_id), HAND_WRITTEN, Load(theirs, by_id), 0.85),
@@ -68,6 +68,8 @@ def cases(cluster, servers, by_id, rows):
         Case(f"apos, {deep:,} deep", page(big, f"&apos={proximo}"), "apos, the first page", page(big, "&apos="), 0.9),
         Case("by id, authentication on", Load(auth, by_id, **known), OFF, Load(ours, by_id), 0.9),
         Case("page of 50, authentication on", page(auth, **known), OFF, page(ours), 0.9),
+        Case("by id", Load(ours, by_id), POOLED, Load(pooled, by_id), None),
+        Case("page of 50 out of 1,000", page(ours), POOLED, page(pooled), None),
         Case("by id, as in production", Load(production, by_id, **known), HAND_WRITTEN, Load(theirs, by_id), None),
         Case("page of 50, as in production", page(production, **known), HAND_WRITTEN, page(theirs), None),
     ]

@@ -38,7 +38,8 @@ def markdown(machine, options, cases, figures):
             f"| {row['case']}{errors} | {number(row['ours'])} | {row['against']} | {number(row['theirs'])} "
             f"| {row['ratio']:.2f} | {goal} | {yes(row['met'])} | {row['p50_ms']:.2f} | {row['p99_ms']:.2f} |"
         )
-    lines += ["", "| Figure | Value | Goal | Met |", "|---|--:|--:|---|"]
+    if figures:
+        lines += ["", "| Figure | Value | Goal | Met |", "|---|--:|--:|---|"]
     for row in figures:
         goal = "" if row["goal"] is None else f"≤ {number(row['goal'])}"
         note = f" ({row['note']})" if row["note"] else ""

@@ -81,9 +81,9 @@ class Fleet:
         settings |= {"AZURE_DEVOPS_ORG_URL": azure} if azure else {"AUTH_ENABLED": "false"}
         return self._start([self.aponta, "serve"], label, settings)
 
-    def theirs(self, database, label):
+    def theirs(self, database, label, pipelining="on"):
         url = self.cluster.url(database) + f"?options=-csearch_path%3D{SCHEMA}"
-        return self._start([self.hand_written], label, {"DATABASE_URL": url})
+        return self._start([self.hand_written], label, {"DATABASE_URL": url, "DATABASE_PIPELINING": pipelining})
 
     def _start(self, command, label, settings):
         server = Server(command, self.directory, label, settings)

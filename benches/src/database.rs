@@ -1,11 +1,12 @@
-//! A few connections of one worker, used in turn. Each takes the next statement before the last one has answered, so
-//! nobody waits for a free one.
+//! A few connections of one worker, used in turn. Pipelined, each takes the next statement before the last one has
+//! answered, so nobody waits for a free one; otherwise one after the other, as a connection of a pool is used.
 
 use std::cell::Cell;
 use std::io;
 
 use actix_web::rt;
 use futures_util::future::try_join_all;
+use futures_util::lock::{Mutex, MutexGuard};
 use time::OffsetDateTime;
 use tokio_postgres::{Client, Error, NoTls, Row, Statement};
 use uuid::Uuid;
@@ -34,6 +35,7 @@ const INSERT: &str = "
 pub struct Database {
     connections: Vec<Connection>,
     next: Cell<usize>,
+    pipelined: bool,
 }
 
 struct Connection {
@@ -42,22 +44,23 @@ struct Connection {
     list: Statement,
     count: Statement,
     insert: Statement,
+    turn: Mutex<()>,
 }
 
 impl Database {
-    pub async fn connect(url: String, connections: usize) -> Result<Self, Error> {
+    pub async fn connect(url: String, connections: usize, pipelined: bool) -> Result<Self, Error> {
         let connections = try_join_all((0..connections).map(|_| Connection::open(&url))).await?;
-        Ok(Self { connections, next: Cell::new(0) })
+        Ok(Self { connections, next: Cell::new(0), pipelined })
     }
 
     pub async fn find(&self, id: Uuid) -> io::Result<Option<Row>> {
-        let Connection { client, find, .. } = self.connection()?;
+        let (Connection { client, find, .. }, _turn) = self.connection().await?;
         client.query_opt(find, &[&id]).await.map_err(io::Error::other)
     }
 
     /// One page, and how many there are.
     pub async fn list(&self, skip: i64, limit: i64) -> io::Result<(Vec<Row>, i64)> {
-        let Connection { client, list, count, .. } = self.connection()?;
+        let (Connection { client, list, count, .. }, _turn) = self.connection().await?;
         let rows = client.query(list, &[&skip, &limit]).await.map_err(io::Error::other)?;
         let total = match rows.first() {
             Some(row) => row.try_get(9),
@@ -68,16 +71,20 @@ impl Database {
 
     /// The row that was stored, unless there is no such projeto.
     pub async fn insert(&self, nova: &NovaAtividade) -> io::Result<Option<Row>> {
-        let Connection { client, insert, .. } = self.connection()?;
+        let (Connection { client, insert, .. }, _turn) = self.connection().await?;
         let NovaAtividade { nome, descricao, ativo, id_projeto } = nova;
         let (id, now) = (Uuid::now_v7(), OffsetDateTime::now_utc());
         client.query_opt(insert, &[&id, nome, descricao, ativo, id_projeto, &now]).await.map_err(io::Error::other)
     }
 
-    fn connection(&self) -> io::Result<&Connection> {
+    /// A connection and, unless statements may pile up on it, the turn to use it.
+    async fn connection(&self) -> io::Result<(&Connection, Option<MutexGuard<'_, ()>>)> {
         let next = self.next.replace(self.next.get().wrapping_add(1));
         let place = next.checked_rem(self.connections.len());
-        place.and_then(|place| self.connections.get(place)).ok_or_else(|| io::Error::other("no connection"))
+        let connection = place.and_then(|place| self.connections.get(place));
+        let connection = connection.ok_or_else(|| io::Error::other("no connection"))?;
+        let turn = if self.pipelined { None } else { Some(connection.turn.lock().await) };
+        Ok((connection, turn))
     }
 }
 
@@ -94,6 +101,7 @@ impl Connection {
             list: client.prepare(LIST).await?,
             count: client.prepare(COUNT).await?,
             insert: client.prepare(INSERT).await?,
+            turn: Mutex::new(()),
             client,
         })
     }

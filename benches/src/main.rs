@@ -26,13 +26,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = env::var("DATABASE_URL")?;
     let port: u16 = env::var("API_PORT")?.parse()?;
     let connections: usize = env::var("DATABASE_POOL_SIZE")?.parse()?;
+    let pipelined = env::var("DATABASE_PIPELINING")? == "on";
     // As many workers as the service has, and no more connections than its pool.
     let workers = available_parallelism()?.get();
     let of_each = (connections / workers).max(1);
     let server = HttpServer::new(move || {
         let url = url.clone();
         App::new()
-            .data_factory(move || Database::connect(url.clone(), of_each))
+            .data_factory(move || Database::connect(url.clone(), of_each, pipelined))
             .route("/healthz", web::get().to(HttpResponse::Ok))
             .route("/api/v1/atividades", web::get().to(listar))
             .route("/api/v1/atividades", web::post().to(criar))
