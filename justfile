@@ -24,6 +24,10 @@ backup:
 monitoring:
     ./tests/run.sh --monitoring
 
+# Measure the service against a hand-written server; --quick for a smoke run
+bench *arguments:
+    benches/run.py {{arguments}}
+
 # The rules alone, in milliseconds
 domain:
     cargo test -p domain

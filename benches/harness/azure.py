@@ -1,0 +1,75 @@
+"""A stand-in for an organisation of Azure DevOps that knows everybody and has a thousand projects."""
+
+import json
+import threading
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+PROJECTS = 1000
+# As many as Azure gives at most, however many are asked for.
+PAGE = 100
+USER = {
+    "id": "cdbc0002-5e61-5e97-84f7-32df35fb8951",
+    "descriptor": "Microsoft.IdentityModel.Claims.ClaimsIdentity;exemplo\\ana.lima@exemplo.com.br",
+    "subjectDescriptor": "aad.Y2RiYzAwMDItNWU2MS01ZTk3LTg0ZjctMzJkZjM1ZmI4OTUx",
+    "providerDisplayName": "Ana Lima",
+    "isActive": True,
+    "properties": {"Account": {"$type": "System.String", "$value": "ana.lima@exemplo.com.br"}},
+}
+
+
+class Organisation:
+    """Answers until the `with` block ends."""
+
+    def __enter__(self):
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/exemplo"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        address = urlsplit(self.path)
+        if address.path == "/exemplo/_apis/connectionData":
+            self.answer({"authenticatedUser": USER, "authorizedUser": USER})
+        elif address.path == "/exemplo/_apis/projects":
+            query = parse_qs(address.query)
+            start = int(query.get("continuationToken", ["0"])[0])
+            end = min(start + min(int(query["$top"][0]), PAGE), PROJECTS)
+            projects = [project(n) for n in range(start, end)]
+            more = {"x-ms-continuationtoken": str(end)} if end < PROJECTS else {}
+            self.answer({"count": len(projects), "value": projects}, more)
+        else:
+            self.send_error(404)
+
+    def answer(self, value, headers=()):
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        for name, text in {"Content-Type": "application/json", "Content-Length": str(len(body)), **dict(headers)}.items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def project(number):
+    guid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"projeto {number}"))
+    return {
+        "id": guid,
+        "name": f"Projeto do Azure {number}",
+        "description": "Sistema do cliente, manutenção e evolução",
+        "url": f"https://dev.azure.com/exemplo/_apis/projects/{guid}",
+        "state": "wellFormed",
+        "revision": 7,
+        "visibility": "private",
+    }

@@ -1,0 +1,70 @@
+"""What is no rate: memory, time to start, statements and round trips."""
+
+import json
+import statistics
+import time
+
+from harness.azure import PAGE, PROJECTS
+from harness.cases import LIST
+from harness.counting import count_statements, counted, wire_to
+from harness.data import PROJETO
+from harness.server import TOKEN
+
+BULK = json.dumps({"items": [{"nome": f"Atividade {n}", "id_projeto": PROJETO} for n in range(1000)]})
+
+
+def figure(name, value, unit, goal=None, note=""):
+    met = None if goal is None else value <= goal
+    return {"figure": name, "value": value, "unit": unit, "goal": goal, "met": met, "note": note}
+
+
+def spread(results, unit="times p50"):
+    """p99 of the cases that are compared with the hand-written server."""
+    return [
+        figure(f"p99 of «{row['case']}»", row["p99_ms"] / row["p50_ms"], unit, 5)
+        for row in results
+        if row["against"] == "hand-written" and row["goal"] and row["p50_ms"]
+    ]
+
+
+def start(fleet, times):
+    """From the start of the process on a migrated database to the first answer."""
+    took = []
+    for _ in range(times):
+        with fleet.briefly("rows_1k", "start") as server:
+            took.append(server.started_ms)
+    return figure("start", statistics.median(took), "ms", 100)
+
+
+def speaking(fleet, organisation, times):
+    """A synchronisation and a bulk creation, in steady state: connections are open, statements prepared."""
+    cluster, database = fleet.cluster, "counted"
+    count_statements(cluster, database)
+    with wire_to(cluster) as wire, fleet.briefly(database, "counted", port=wire.port, azure=organisation.url) as server:
+        rows = []
+        for name, path, body, clean, goals in (
+            (
+                f"synchronisation of {PROJECTS:,} projects",
+                "/api/v1/integracao/sincronizar",
+                None,
+                "DELETE FROM projetos WHERE azure_project_id IS NOT NULL",
+                {"round trips": PROJECTS // PAGE},
+            ),
+            ("bulk creation of 1,000", f"{LIST}/lote", BULK, "TRUNCATE atividades", {"statements": 1}),
+        ):
+            took = []
+
+            def work():
+                began = time.perf_counter()
+                server.json("POST", path, body, token=TOKEN)
+                took.append((time.perf_counter() - began) * 1000)
+
+            for _ in range(max(times, 2)):
+                cluster.sql(database, clean)
+                calls, trips, texts = counted(cluster, wire, database, work)
+            values = {"ms": statistics.median(took[1:]), "statements": calls, "round trips": trips}
+            notes = {"statements": "; ".join(" ".join(text.split()[:5]) + " …" for text in texts)}
+            rows += [
+                figure(name, value, unit, goals.get(unit), notes.get(unit, "")) for unit, value in values.items()
+            ]
+    return rows

@@ -1,0 +1,90 @@
+"""Load by wrk: two threads, 32 connections, as the goals name it."""
+
+import json
+import statistics
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPT = Path(__file__).resolve().parent.parent / "load.lua"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is asked of one server again and again."""
+
+    server: object
+    paths: tuple
+    body: str | None = None
+    token: str | None = None
+    #: Called before each run.
+    prepare: object = None
+
+    def run(self, seconds):
+        if self.prepare:
+            self.prepare()
+        with tempfile.TemporaryDirectory() as directory:
+            paths, body = Path(directory) / "paths", Path(directory) / "body"
+            paths.write_text("".join(f"{path}\n" for path in self.paths))
+            command = ["wrk", "-t2", "-c32", f"-d{seconds}s", "--timeout", "30s", "-s", SCRIPT]
+            command += ["-H", f"Authorization: Bearer {self.token}"] if self.token else []
+            command += [f"http://127.0.0.1:{self.server.port}", "--", paths]
+            if self.body:
+                body.write_text(self.body)
+                command.append(body)
+            ran = subprocess.run(command, check=True, text=True, capture_output=True)
+        # A busy minute leaves gigabytes.
+        self.server.forget_log()
+        return Run(**json.loads(ran.stdout.split("RESULT ")[-1]))
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of it."""
+
+    requests: int
+    duration_us: int
+    refused: int
+    broken: int
+    p50_us: int
+    p99_us: int
+
+    @property
+    def rate(self):
+        """Good answers a second."""
+        return (self.requests - self.refused) * 1e6 / self.duration_us
+
+
+@dataclass(frozen=True)
+class Case:
+    """A load and the one that it is compared with; `goal` is the least ratio that is good enough, if there is one."""
+
+    name: str
+    load: Load
+    against: str
+    baseline: Load
+    goal: float | None
+
+    def measure(self, seconds, rounds, warm_up):
+        """Both take turns, so that what else the machine does meets both."""
+        pair = (self.load, self.baseline)
+        for load in pair if warm_up else ():
+            load.run(1)
+        runs = [[load.run(seconds) for load in pair] for _ in range(rounds)]
+        ours, theirs = zip(*runs)
+        rate, base = (statistics.median(run.rate for run in side) for side in (ours, theirs))
+        ratio = statistics.median(one.rate / other.rate if other.rate else 0.0 for one, other in runs)
+        p50, p99 = (statistics.median(getattr(run, field) for run in ours) / 1000 for field in ("p50_us", "p99_us"))
+        return {
+            "case": self.name,
+            "ours": rate,
+            "against": self.against,
+            "theirs": base,
+            "ratio": ratio,
+            "goal": self.goal,
+            "met": None if self.goal is None else ratio >= self.goal,
+            "p50_ms": p50,
+            "p99_ms": p99,
+            "errors": sum(run.refused + run.broken for run in ours + theirs),
+        }

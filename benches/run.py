@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Measures the service against a hand-written server, on a private PostgreSQL, and prints tables. Nothing here fails
+because something is slow.
+
+Needs a Rust toolchain, and PostgreSQL 15 or later as ./tests/run.sh installs it; installs wrk on Debian and Ubuntu.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness import figures, report
+from harness.azure import Organisation
+from harness.cases import LIST, cases, check_same_answers, check_same_creation, paths_by_id
+from harness.cluster import Cluster
+from harness.data import fill
+from harness.server import Fleet
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def say(text):
+    print(f"==> {text}", file=sys.stderr, flush=True)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=5, help="how long each run takes (default: 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each side of a case (default: 3)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large database (default: 1000000)")
+    parser.add_argument("--quick", action="store_true", help="1 s, 1 round, 20000 rows: does it all work?")
+    parser.add_argument("--only", metavar="TEXT", help="only the cases whose name has this in it, and no figures")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the results to this file as well")
+    parser.add_argument("--aponta", metavar="FILE", type=Path, help="measure this binary and build none of the service")
+    options = parser.parse_args()
+    if options.quick:
+        options.seconds, options.rounds, options.rows = 1, 1, 20_000
+    return options
+
+
+def install_wrk():
+    if shutil.which("wrk"):
+        return
+    if not shutil.which("apt-get"):
+        raise SystemExit("wrk is missing; install it with this system's package manager")
+    say("missing: wrk; installing that from the system's packages")
+    if os.environ.get("CI") != "true" and sys.stdin.isatty() and input("Go on? [Y/n] ").lower()[:1] not in ("", "y"):
+        raise SystemExit("nothing was installed")
+    root = [] if os.geteuid() == 0 else ["sudo"]
+    subprocess.run([*root, "apt-get", "update", "-q"], check=True, stdout=sys.stderr)
+    install = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", "--no-install-recommends"]
+    subprocess.run([*root, *install, "wrk"], check=True, stdout=sys.stderr)
+
+
+def build(aponta):
+    """The paths of both binaries. The service is built as its image is, without the embedded database."""
+    say("building")
+    packages = ["--package", "benches", "--bin", "hand-written"]
+    packages += [] if aponta else ["--package", "http-actix", "--bin", "aponta"]
+    cargo = ["cargo", "build", "--release", "--locked", "--no-default-features", *packages]
+    subprocess.run(cargo, check=True, cwd=ROOT)
+    metadata = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
+    described = subprocess.run(metadata, check=True, cwd=ROOT, stdout=subprocess.PIPE).stdout
+    built = Path(json.loads(described)["target_directory"]) / "release"
+    return (aponta or built / "aponta").resolve(), built / "hand-written"
+
+
+def prepare(cluster, aponta, rows):
+    say(f"filling databases with 1,000 and {rows:,} rows")
+    fill(cluster, aponta, "rows_1k", 1000)
+    fill(cluster, aponta, "rows_big", rows)
+    for copy in ("create_ours", "create_theirs", "counted"):
+        cluster.create(copy, template="rows_1k")
+    # What the service keeps in step with its rows for its lists, a hand-written server that counts has no use for.
+    cluster.sql("create_theirs", "ALTER TABLE atividades DISABLE TRIGGER USER")
+
+
+def serve(fleet, organisation):
+    say("starting the servers")
+    servers = {
+        "ours": fleet.ours("rows_1k", "ours"),
+        "big": fleet.ours("rows_big", "big"),
+        "create": fleet.ours("create_ours", "create"),
+        "auth": fleet.ours("rows_1k", "auth", azure=organisation.url),
+        "production": fleet.ours("rows_1k", "production", azure=organisation.url, environment="production"),
+        "theirs": fleet.theirs("rows_1k", "theirs"),
+        "theirs_pooled": fleet.theirs("rows_1k", "theirs_pooled", pipelining="off"),
+        "theirs_big": fleet.theirs("rows_big", "theirs_big"),
+        "theirs_create": fleet.theirs("create_theirs", "theirs_create"),
+    }
+    # What a start takes has been given back, or it never is.
+    time.sleep(1)
+    return servers
+
+
+def check(servers, by_id, rows):
+    say("comparing answers")
+    pages = [f"{LIST}?{query}" for query in ("limit=50", "limit=1000", "skip=990&limit=50", "skip=2000", "")]
+    check_same_answers(servers["ours"], servers["theirs"], [*by_id[:20], *pages])
+    check_same_answers(servers["big"], servers["theirs_big"], [pages[0], f"{LIST}?skip={rows - 60}&limit=50"])
+    check_same_creation(servers["create"], servers["theirs_create"])
+
+
+def measure(fleet, organisation, options):
+    servers = serve(fleet, organisation)
+    ours = servers["ours"].process
+    at_rest = ours.memory("VmRSS")
+    by_id = paths_by_id(fleet.cluster, "rows_1k")
+    check(servers, by_id, options.rows)
+    results = []
+    for case in cases(fleet.cluster, servers, by_id, options.rows):
+        if options.only is None or options.only in case.name:
+            say(case.name)
+            results.append(case.measure(options.seconds, options.rounds, warm_up=not options.quick))
+    if options.only is not None:
+        return results, []
+    say("memory, start, statements")
+    values = figures.spread(results)
+    values.append(figures.figure("memory at rest", at_rest, "MB", 15))
+    values.append(figures.figure("memory under load, at most", ours.memory("VmHWM"), "MB", 40))
+    values.append(figures.start(fleet, max(options.rounds, 3)))
+    values += figures.speaking(fleet, organisation, options.rounds + 1)
+    return results, values
+
+
+def main():
+    options = arguments()
+    install_wrk()
+    aponta, hand_written = build(options.aponta)
+    with Cluster() as cluster, Organisation() as organisation, tempfile.TemporaryDirectory() as directory:
+        machine = report.machine(cluster)
+        prepare(cluster, aponta, options.rows)
+        with Fleet(cluster, Path(directory), aponta, hand_written) as fleet:
+            results, values = measure(fleet, organisation, options)
+    print(report.markdown(machine, options, results, values))
+    if options.json:
+        report.write_json(options.json, machine, results, values)
+
+
+if __name__ == "__main__":
+    main()
