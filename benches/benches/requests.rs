@@ -77,7 +77,7 @@ async fn service() -> impl Service<actix_http::Request, Response = ServiceRespon
         service_credential: None,
         clock: Arc::new(SystemClock),
     };
-    init_service(app(&AppState::new(ports, ServiceInfo::new("production"), Vec::new()).await)).await
+    init_service(app(&AppState::new(ports, ServiceInfo::new("production"), Vec::new()))).await
 }
 
 fn requests(criterion: &mut Criterion) {

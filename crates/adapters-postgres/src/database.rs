@@ -29,10 +29,8 @@ pub struct PostgresDatabase {
     /// As many as there can be connections: whoever has none waits here, where it can be seen, and not in the pool.
     places: Arc<Semaphore>,
     metrics: Metrics,
-    schema: SchemaName,
     last_break: LastBreak,
-    acquire_timeout: Duration,
-    statement_timeout: Duration,
+    config: Config,
 }
 
 /// No connection could be made.
@@ -51,36 +49,41 @@ impl PostgresDatabase {
     /// # Errors
     /// When there is no connection within [`Config::acquire_timeout`]; a server that starts is waited for.
     pub async fn connect(config: Config) -> Result<Self, ConnectError> {
-        let Config { options, schema, max_connections, acquire_timeout, statement_timeout } = config;
         let last_break = LastBreak::default();
-        let (on_acquire, on_release) = (last_break.clone(), last_break.clone());
-        let session = Session { search_path: schema.quoted(), statement_timeout };
-        let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
-            .acquire_timeout(acquire_timeout)
-            .test_before_acquire(false)
-            .before_acquire(move |connection, meta| Box::pin(link::check(connection, on_acquire.doubts(&meta))))
-            .after_release(move |connection, meta| Box::pin(link::check(connection, on_release.doubts(&meta))))
-            .after_connect(move |connection, _| Box::pin(session.clone().begin(connection)))
-            .connect_with(options.clone());
-        let pool: PgPool = match pool.await {
+        let pool = match pool(&config, config.max_connections, &last_break).connect_with(config.options.clone()).await {
             Ok(pool) => pool,
-            Err(error) => return Err(ConnectError::explain(error, &options).await),
+            Err(error) => return Err(ConnectError::explain(error, &config.options).await),
         };
-        Ok(Self {
-            connection: pool.into(),
-            places: Arc::new(Semaphore::new(max_connections as usize)),
-            metrics: Metrics::default(),
-            schema,
-            last_break,
-            acquire_timeout,
-            statement_timeout,
-        })
+        Ok(Self::new(config, pool, last_break, Metrics::default()))
     }
 
-    /// Makes what is measured here part of `registry`.
-    pub fn register(&self, registry: &mut Registry) {
-        self.metrics.register(registry, self.connection.get_postgres_connection_pool().clone());
+    fn new(config: Config, pool: PgPool, last_break: LastBreak, metrics: Metrics) -> Self {
+        let places = pool.options().get_max_connections() as usize;
+        Self { connection: pool.into(), places: Arc::new(Semaphore::new(places)), metrics, last_break, config }
+    }
+
+    /// The same database for so many threads, each with its share of the connections, which it makes when it needs
+    /// them. A connection belongs to the thread that made it: another one would have to be woken by that one for every
+    /// answer. At most so many shares as there may be connections; those of `self` are to be [closed](Self::close).
+    #[must_use]
+    pub fn divide(&self, threads: u32) -> Vec<Self> {
+        let connections = self.config.max_connections;
+        let shares = threads.clamp(1, connections);
+        (0..shares)
+            .map(|share| {
+                let size = connections / shares + u32::from(share < connections % shares);
+                let pool = pool(&self.config, size, &self.last_break).connect_lazy_with(self.config.options.clone());
+                Self::new(self.config.clone(), pool, self.last_break.clone(), self.metrics.clone())
+            })
+            .collect()
+    }
+
+    /// Makes what is measured in all `shares` of a database part of `registry`.
+    pub fn register(shares: &[Self], registry: &mut Registry) {
+        let pools = shares.iter().map(|share| share.connection.get_postgres_connection_pool().clone()).collect();
+        if let Some(share) = shares.first() {
+            share.metrics.register(registry, pools);
+        }
     }
 
     /// Closes all connections, each when the statement that it runs has ended. Whoever asks after that is refused.
@@ -91,7 +94,7 @@ impl PostgresDatabase {
 
     /// The schema in which everything lives.
     pub(crate) const fn schema(&self) -> &SchemaName {
-        &self.schema
+        &self.config.schema
     }
 
     pub(crate) const fn connection(&self) -> &DatabaseConnection {
@@ -135,7 +138,7 @@ impl PostgresDatabase {
 
     /// How long it can take to get a connection and to run so many statements, each within its bound.
     pub(crate) fn limit(&self, statements: u32) -> Duration {
-        self.acquire_timeout + self.statement_timeout * statements + GRACE
+        self.config.acquire_timeout + self.config.statement_timeout * statements + GRACE
     }
 
     /// Runs `work`, which uses one connection, but no longer than `limit`. The server bounds its statements itself;
@@ -181,7 +184,7 @@ impl PostgresDatabase {
         }
         let started = Instant::now();
         let _pending = Pending::new(&self.metrics);
-        let place = timeout(self.acquire_timeout.min(limit), self.places.acquire()).await;
+        let place = timeout(self.config.acquire_timeout.min(limit), self.places.acquire()).await;
         self.metrics.waited(started.elapsed());
         // Nobody closes the semaphore.
         place.ok().and_then(Result::ok).ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
@@ -206,8 +209,20 @@ impl Drop for Pending<'_> {
 
 impl fmt::Debug for PostgresDatabase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresDatabase").field("schema", &self.schema).finish_non_exhaustive()
+        f.debug_struct("PostgresDatabase").field("schema", self.schema()).finish_non_exhaustive()
     }
+}
+
+fn pool(config: &Config, max_connections: u32, last_break: &LastBreak) -> PgPoolOptions {
+    let (on_acquire, on_release) = (last_break.clone(), last_break.clone());
+    let session = Session { search_path: config.schema.quoted(), statement_timeout: config.statement_timeout };
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(config.acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(move |connection, meta| Box::pin(link::check(connection, on_acquire.doubts(&meta))))
+        .after_release(move |connection, meta| Box::pin(link::check(connection, on_release.doubts(&meta))))
+        .after_connect(move |connection, _| Box::pin(session.clone().begin(connection)))
 }
 
 /// What every connection is told first.

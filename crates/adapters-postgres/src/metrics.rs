@@ -57,8 +57,8 @@ impl Metrics {
         self.operations.get_or_create(&Operation { operation, outcome }).observe(duration.as_secs_f64());
     }
 
-    /// Makes all of it, and the state of `pool`, part of `registry`.
-    pub(crate) fn register(&self, registry: &mut Registry, pool: PgPool) {
+    /// Makes all of it, and the state of `pools`, part of `registry`.
+    pub(crate) fn register(&self, registry: &mut Registry, pools: Vec<PgPool>) {
         let registry = registry.sub_registry_with_prefix("db_client");
         registry.register("connections_pending", "Requests that wait for a connection now", self.pending.clone());
         registry.register_with_unit(
@@ -73,29 +73,31 @@ impl Metrics {
             Unit::Seconds,
             self.operations.clone(),
         );
-        registry.register_collector(Box::new(Pool(pool)));
+        registry.register_collector(Box::new(Pools(pools)));
     }
 }
 
-struct Pool(PgPool);
+struct Pools(Vec<PgPool>);
 
-impl fmt::Debug for Pool {
+impl fmt::Debug for Pools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pool")
+        f.write_str("Pools")
     }
 }
 
-impl Collector for Pool {
+impl Collector for Pools {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let idle = i64::try_from(self.0.num_idle()).unwrap_or(i64::MAX);
-        let used = i64::from(self.0.size()).saturating_sub(idle).max(0);
+        let idle: i64 = self.0.iter().map(|pool| i64::try_from(pool.num_idle()).unwrap_or(0)).sum();
+        let open: i64 = self.0.iter().map(|pool| i64::from(pool.size())).sum();
+        let used = (open - idle).max(0);
         let mut connections =
-            encoder.encode_descriptor("connections", "Connections of the pool", None, MetricType::Gauge)?;
+            encoder.encode_descriptor("connections", "Connections of the pools", None, MetricType::Gauge)?;
         for (state, count) in [("idle", idle), ("used", used)] {
             let labels = [("state", state)];
             ConstGauge::new(count).encode(connections.encode_family(&labels)?)?;
         }
-        let max = ConstGauge::new(i64::from(self.0.options().get_max_connections()));
+        let max: i64 = self.0.iter().map(|pool| i64::from(pool.options().get_max_connections())).sum();
+        let max = ConstGauge::new(max);
         max.encode(encoder.encode_descriptor("connections_max", "Connections at most", None, MetricType::Gauge)?)
     }
 }

@@ -15,7 +15,7 @@ use domain::{
 use crate::client_address::TrustedProxies;
 use crate::metrics::Metrics;
 use crate::middleware::Watch;
-use crate::openapi::{self, Document};
+use crate::openapi;
 use crate::settings::OriginPattern;
 use crate::{docs, middleware, routes};
 
@@ -63,13 +63,13 @@ pub struct AppState {
     identity: Data<dyn IdentityProvider>,
     info: Data<ServiceInfo>,
     cors_origins: Arc<[OriginPattern]>,
-    document: Data<Document>,
     watch: Data<Watch>,
 }
 
 impl AppState {
     /// The use cases over `ports`, callable from pages of `cors_origins`.
-    pub async fn new(ports: Ports, info: ServiceInfo, cors_origins: Vec<OriginPattern>) -> Self {
+    #[must_use]
+    pub fn new(ports: Ports, info: ServiceInfo, cors_origins: Vec<OriginPattern>) -> Self {
         let Ports { atividades, projetos, readiness, identity, directory, service_credential, clock } = ports;
         Self {
             atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
@@ -78,8 +78,20 @@ impl AppState {
             identity: Data::from(identity),
             info: Data::new(info),
             cors_origins: cors_origins.into(),
-            document: Data::new(Document::new().await),
             watch: Data::new(Watch { metrics: Metrics::new(), proxies: TrustedProxies::default() }),
+        }
+    }
+
+    /// The same over other ports, for a worker with ports of its own.
+    #[must_use]
+    pub fn over(&self, ports: Ports) -> Self {
+        let Ports { atividades, projetos, readiness, identity, directory, service_credential, clock } = ports;
+        Self {
+            atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
+            projetos: Data::new(Projetos::new(projetos, directory, service_credential, clock)),
+            readiness: Data::from(readiness),
+            identity: Data::from(identity),
+            ..self.clone()
         }
     }
 
@@ -122,7 +134,6 @@ pub fn app(
         .app_data(state.readiness.clone())
         .app_data(state.identity.clone())
         .app_data(state.info.clone())
-        .app_data(state.document.clone())
         .app_data(state.watch.clone())
         // The last one wrapped is the first to see a request.
         .wrap(NormalizePath::trim())

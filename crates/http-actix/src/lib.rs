@@ -29,6 +29,6 @@ pub use client_address::TrustedProxies;
 pub use clock::SystemClock;
 pub use development::{DevelopmentIdentity, NoOrganisation};
 pub use metrics::{Metrics, MetricsServer};
-pub use openapi::Document;
+pub use openapi::describe;
 pub use server::Server;
 pub use trace_context::traceparent;

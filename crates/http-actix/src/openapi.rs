@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::test::{TestRequest, call_and_read_body, init_service};
-use actix_web::web::{Bytes, Data, ServiceConfig, get, resource};
+use actix_web::web::{Bytes, ServiceConfig, get, resource};
 use actix_web::{App, HttpResponse};
 use apistos::IndexMap;
 use apistos::app::OpenApiWrapper;
@@ -21,27 +21,20 @@ use crate::routes;
 /// Where the description is served.
 pub const PATH: &str = "/openapi.json";
 
-/// The description as JSON, made once.
-pub struct Document(Bytes);
+/// What is served. Making it at every start takes 25 MB, which stay with the process; a test sees to it that it is
+/// what [`describe`] makes.
+const KEPT: &str = include_str!("../../../docs/openapi.json");
 
-impl Document {
-    /// Makes the description from the routes.
-    pub async fn new() -> Self {
-        // apistos hands its description out by HTTP alone, so this asks it once and in memory.
-        let app = App::new()
-            .document(spec())
-            .configure(routes::service::described)
-            .service(scope("/api/v1").configure(routes::described_api))
-            .build(PATH);
-        let service = init_service(app).await;
-        Self(call_and_read_body(&service, TestRequest::get().uri(PATH).to_request()).await)
-    }
-
-    /// The JSON.
-    #[must_use]
-    pub fn json(&self) -> &[u8] {
-        &self.0
-    }
+/// Makes the description from the routes, as JSON.
+pub async fn describe() -> Bytes {
+    // apistos hands its description out by HTTP alone, so this asks it once and in memory.
+    let app = App::new()
+        .document(spec())
+        .configure(routes::service::described)
+        .service(scope("/api/v1").configure(routes::described_api))
+        .build(PATH);
+    let service = init_service(app).await;
+    call_and_read_body(&service, TestRequest::get().uri(PATH).to_request()).await
 }
 
 /// The route of the description.
@@ -49,11 +42,11 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(resource(PATH).route(get().to(serve)));
 }
 
-async fn serve(document: Data<Document>) -> HttpResponse {
+async fn serve() -> HttpResponse {
     HttpResponse::Ok()
         .content_type(JSON)
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")))
-        .body(document.0.clone())
+        .body(KEPT)
 }
 
 /// What the description says beyond the operations.

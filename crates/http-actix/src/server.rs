@@ -17,12 +17,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes `address`; with port 0 the system picks one.
+    /// Takes `address`; with port 0 the system picks one. Each of the `workers` has the state that `state` makes in its
+    /// own thread.
     ///
     /// # Errors
     /// When the address is taken or is not this machine's.
-    pub fn bind(state: AppState, address: SocketAddr) -> io::Result<Self> {
-        let server = HttpServer::new(move || app(&state)).shutdown_timeout(SHUTDOWN_TIMEOUT).bind(address)?;
+    pub fn bind(
+        state: impl Fn() -> AppState + Send + Clone + 'static,
+        workers: usize,
+        address: SocketAddr,
+    ) -> io::Result<Self> {
+        let server = HttpServer::new(move || app(&state())).workers(workers);
+        let server = server.shutdown_timeout(SHUTDOWN_TIMEOUT).bind(address)?;
         let address = server.addrs().first().copied().unwrap_or(address);
         Ok(Self { inner: server.run(), address })
     }

@@ -49,8 +49,10 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         service_credential: None,
         clock: Arc::new(SystemClock),
     };
-    let state = AppState::new(ports, ServiceInfo::new("development"), Vec::new()).await;
-    let server = bind(state.clone(), SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)))?;
+    let state = AppState::new(ports, ServiceInfo::new("development"), Vec::new());
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    let shared = state.clone();
+    let server = bind(move || shared.clone(), super::threads(), address)?;
     if database.needs_samples().await.map_err(|error| Failure::of(&error))? {
         samples::add(state.projetos(), state.atividades()).await.map_err(|error| Failure::of(&error))?;
         database.samples_done().await.map_err(|error| Failure::of(&error))?;

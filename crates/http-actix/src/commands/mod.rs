@@ -15,6 +15,7 @@ use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::Path;
 
 use http_actix::settings::{SettingFault, Settings, Sources};
@@ -54,8 +55,17 @@ fn settings<T>(demand: impl FnOnce(&Settings) -> Result<T, Vec<SettingFault>>) -
 }
 
 /// Takes the port, or says what is in the way.
-fn bind(state: AppState, address: SocketAddr) -> Result<Server, Failure> {
-    Server::bind(state, address).map_err(|error| cannot_bind(address, &error))
+fn bind(
+    state: impl Fn() -> AppState + Send + Clone + 'static,
+    workers: usize,
+    address: SocketAddr,
+) -> Result<Server, Failure> {
+    Server::bind(state, workers, address).map_err(|error| cannot_bind(address, &error))
+}
+
+/// How many threads the machine runs at once.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Why a port could not be had.

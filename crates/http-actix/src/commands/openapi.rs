@@ -2,8 +2,6 @@
 
 use std::io::Write;
 
-use http_actix::Document;
-
 use super::Failure;
 
 /// Prints the description of the API as JSON.
@@ -11,7 +9,7 @@ use super::Failure;
 /// # Errors
 /// When standard output is closed.
 pub async fn run() -> Result<(), Failure> {
-    let document = Document::new().await;
+    let document = http_actix::describe().await;
     let mut out = std::io::stdout().lock();
-    out.write_all(document.json()).and_then(|()| writeln!(out)).map_err(Failure::new)
+    out.write_all(&document).and_then(|()| writeln!(out)).map_err(Failure::new)
 }

@@ -1,6 +1,7 @@
 //! `aponta serve`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use adapters_azure::{AzureConfig, AzureDevOps};
 use adapters_postgres::{
@@ -44,22 +45,35 @@ async fn serve(settings: Settings, database: Config, azure: &AzureConfig) -> Res
     } else {
         None
     };
-    let ports = ports(&database, &settings, azure.as_ref(), clock);
+    let shares = database.divide(u32::try_from(super::threads()).unwrap_or(u32::MAX));
+    database.close().await;
+    let credential = settings.azure.pat.map(|pat| Credential::Basic { pat });
+    let Some(first) = shares.first() else { return Err(Failure::new("there are no connections to share")) };
+    let wiring = Wiring { azure, auth_enabled: settings.auth_enabled, credential, clock };
     let proxies = TrustedProxies::new(settings.trusted_proxies);
-    let state = AppState::new(ports, ServiceInfo::new(environment), settings.cors_origins).await.behind(proxies);
+    let info = ServiceInfo::new(environment);
+    let state = AppState::new(wiring.ports(first), info, settings.cors_origins).behind(proxies);
     let metrics = match settings.metrics {
         Some(address) => {
             let mut registry = Registry::default();
             state.metrics().register(&mut registry);
-            database.register(&mut registry);
-            if let Some(azure) = &azure {
+            PostgresDatabase::register(&shares, &mut registry);
+            if let Some(azure) = &wiring.azure {
                 azure.register(&mut registry);
             }
             Some(MetricsServer::start(registry, address).map_err(|error| super::cannot_bind(address, &error))?)
         }
         None => None,
     };
-    let server = bind(state, settings.listen)?;
+    let workers = shares.len();
+    let worker = Arc::new(AtomicUsize::new(0));
+    let of_workers = shares.clone();
+    let state = move || {
+        // A worker that fell is replaced by another one, which takes a share that is there already.
+        let share = of_workers.iter().cycle().nth(worker.fetch_add(1, Ordering::Relaxed));
+        share.map_or_else(|| state.clone(), |share| state.over(wiring.ports(share)))
+    };
+    let server = bind(state, workers, settings.listen)?;
     if !settings.auth_enabled {
         tracing::warn!("AUTH_ENABLED=false: every request is the development user's");
     }
@@ -68,7 +82,9 @@ async fn serve(settings: Settings, database: Config, azure: &AzureConfig) -> Res
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), environment, "listening on http://{}", server.address());
     let ended = server.run().await.map_err(Failure::new);
-    database.close().await;
+    for share in shares {
+        share.close().await;
+    }
     if let Some(metrics) = metrics {
         metrics.stop().await;
     }
@@ -99,24 +115,31 @@ impl Needs {
     }
 }
 
-fn ports(
-    database: &PostgresDatabase,
-    settings: &Settings,
-    azure: Option<&Arc<AzureDevOps>>,
+/// What the ports of every worker have in common.
+#[derive(Clone)]
+struct Wiring {
+    azure: Option<Arc<AzureDevOps>>,
+    auth_enabled: bool,
+    credential: Option<Credential>,
     clock: Arc<SystemClock>,
-) -> Ports {
-    let (identity, directory): (Arc<dyn IdentityProvider>, Arc<dyn ProjectDirectory>) = match azure {
-        None => (Arc::new(DevelopmentIdentity), Arc::new(NoOrganisation)),
-        Some(azure) if settings.auth_enabled => (azure.clone(), azure.clone()),
-        Some(azure) => (Arc::new(DevelopmentIdentity), azure.clone()),
-    };
-    Ports {
-        atividades: Arc::new(PostgresAtividadeRepository::new(database)),
-        projetos: Arc::new(PostgresProjetoRepository::new(database)),
-        readiness: Arc::new(PostgresReadiness::new(database)),
-        identity,
-        directory,
-        service_credential: settings.azure.pat.clone().map(|pat| Credential::Basic { pat }),
-        clock,
+}
+
+impl Wiring {
+    /// Ports on a share of the database.
+    fn ports(&self, database: &PostgresDatabase) -> Ports {
+        let (identity, directory): (Arc<dyn IdentityProvider>, Arc<dyn ProjectDirectory>) = match &self.azure {
+            None => (Arc::new(DevelopmentIdentity), Arc::new(NoOrganisation)),
+            Some(azure) if self.auth_enabled => (azure.clone(), azure.clone()),
+            Some(azure) => (Arc::new(DevelopmentIdentity), azure.clone()),
+        };
+        Ports {
+            atividades: Arc::new(PostgresAtividadeRepository::new(database)),
+            projetos: Arc::new(PostgresProjetoRepository::new(database)),
+            readiness: Arc::new(PostgresReadiness::new(database)),
+            identity,
+            directory,
+            service_credential: self.credential.clone(),
+            clock: self.clock.clone(),
+        }
     }
 }

@@ -56,7 +56,7 @@ impl World {
             clock: fixed_clock(),
         };
         let origins = vec!["https://*.gallerycdn.vsassets.io".parse::<OriginPattern>().unwrap()];
-        let state = AppState::new(ports, ServiceInfo::new("development"), origins).await;
+        let state = AppState::new(ports, ServiceInfo::new("development"), origins);
         let service = init_service(app(&state)).await;
         // What an error carries is what goes over the wire.
         let response = match service.call(request.to_request()).await {
