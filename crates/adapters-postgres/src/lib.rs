@@ -16,6 +16,7 @@ mod listing;
 mod metrics;
 mod migrations;
 mod projeto_repository;
+mod ranges;
 mod readiness;
 mod schema_name;
 mod url;

@@ -1,7 +1,10 @@
 //! The statements that list atividades. What is not asked for is not in them, so that each is planned for what it is.
 
-use domain::{AtividadeQuery, Campo, Chave, Filtro, Ordem};
+use domain::{AtividadeQuery, Campo, Chave, Cursor, Filtro, Ordem, Skip};
 use sea_orm::{DbBackend, Statement, Value};
+use uuid::Uuid;
+
+use crate::ranges::RANGE;
 
 /// What a row has of an atividade itself.
 const COLUMNS: &str = "id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em";
@@ -57,43 +60,96 @@ impl Values {
 
     /// How many fulfil `matches`: as it is kept, but for a text, which nobody can count beforehand.
     fn count(&mut self, filtro: &Filtro, matches: &str) -> String {
-        let Filtro { ativo, projeto, texto } = filtro;
-        if texto.is_some() {
+        if filtro.texto.is_some() {
             return format!("SELECT count(*) AS total FROM atividades WHERE {matches}");
         }
+        let counted = self.counted(filtro);
+        format!("SELECT COALESCE(sum(total), 0)::bigint AS total FROM atividades_contagem WHERE {counted}")
+    }
+
+    /// The condition that the numbers fulfil that are kept of the matches.
+    fn counted(&mut self, Filtro { ativo, projeto, .. }: &Filtro) -> String {
         let projeto = projeto.map_or_else(|| "IS NULL".to_owned(), |projeto| format!("= {}", self.bind(projeto.0)));
         let ativo = ativo.map_or_else(String::new, |ativo| format!("AND ativo = {}", self.bind(ativo)));
-        format!(
-            "SELECT COALESCE(sum(total), 0)::bigint AS total FROM atividades_contagem WHERE id_projeto {projeto} {ativo}"
-        )
+        format!("id_projeto {projeto} {ativo}")
     }
 
     /// The page among those that fulfil `matches`, and its order, which holds in it and outside of it.
     fn page(&mut self, query: AtividadeQuery, matches: &str) -> (String, String) {
-        let AtividadeQuery { ordem: Ordem { campo, decrescente }, apos, skip, limit, .. } = query;
-        let (after, direction) = if decrescente { ("<", "DESC") } else { (">", "ASC") };
+        let AtividadeQuery { filtro, ordem: Ordem { campo, decrescente }, apos, skip, limit } = query;
+        let direction = if decrescente { "DESC" } else { "ASC" };
         let column = match campo {
             Campo::CriadoEm => "criado_em",
             Campo::AtualizadoEm => "atualizado_em",
             Campo::Nome => "nome_busca",
         };
-        let apos = apos.map_or_else(String::new, |cursor| {
-            let chave = match cursor.chave {
-                Chave::CriadoEm(em) | Chave::AtualizadoEm(em) => self.bind(em),
-                Chave::Nome(nome) => format!("sem_acentos({})", self.bind(nome)),
-            };
-            format!("AND ({column}, id) {after} ({chave}, {})", self.bind(cursor.id.0))
-        });
-        let (limit, skip) = (self.bind(limit.get()), self.bind(skip.get()));
-        let order = format!("{column} {direction}, id {direction}");
+        let is_deep = RANGE <= skip.get() && campo == Campo::CriadoEm && apos.is_none() && filtro.texto.is_none();
+        let Start { with, condition, offset } =
+            if is_deep { self.deep(&filtro, decrescente, skip) } else { self.start(column, decrescente, apos, skip) };
+        let limit = self.bind(limit.get());
         let page = format!(
-            "SELECT {COLUMNS}, {column} AS ordem FROM atividades WHERE {matches} {apos}
-             ORDER BY {order} LIMIT {limit} OFFSET {skip}"
+            "{with} SELECT {COLUMNS}, {column} AS ordem FROM atividades WHERE {matches} AND {condition}
+             ORDER BY {column} {direction}, id {direction} LIMIT {limit} OFFSET {offset}"
         );
         (page, format!("a.ordem {direction}, a.id {direction}"))
+    }
+
+    /// Where a page begins as it was asked for.
+    fn start(&mut self, column: &str, decrescente: bool, apos: Option<Cursor>, skip: Skip) -> Start {
+        let after = if decrescente { "<" } else { ">" };
+        let condition = apos.map_or_else(
+            || "true".to_owned(),
+            |Cursor { chave, id }| {
+                let chave = match chave {
+                    Chave::CriadoEm(em) | Chave::AtualizadoEm(em) => self.bind(em),
+                    Chave::Nome(nome) => format!("sem_acentos({})", self.bind(nome)),
+                };
+                format!("({column}, id) {after} ({chave}, {})", self.bind(id.0))
+            },
+        );
+        Start { with: String::new(), condition, offset: self.bind(skip.get()) }
+    }
+
+    /// Where a page begins that passes over many in the order of creation: in the range in which its first row is, or
+    /// as it was asked for when that is newer than all ranges. `ate` is how many matches there are from the oldest one
+    /// to the end of a range.
+    fn deep(&mut self, filtro: &Filtro, decrescente: bool, skip: Skip) -> Start {
+        let (counted, count) = (self.counted(filtro), self.count(filtro, "true"));
+        let skip = self.bind(skip.get());
+        let (chosen, offset, within, everything) = if decrescente {
+            let rest = format!("ate - (total - {skip})");
+            (format!("{rest} >= 0 ORDER BY ate"), rest, "<=", ("infinity", Uuid::max()))
+        } else {
+            (format!("ate <= {skip} ORDER BY ate DESC"), format!("{skip} - ate"), ">", ("-infinity", Uuid::nil()))
+        };
+        let (em, id) = everything;
+        Start {
+            with: format!(
+                "WITH faixas AS (
+                     SELECT f.criado_em, f.id, (sum(sum(total)) OVER (ORDER BY f.criado_em, f.id))::bigint AS ate
+                     FROM atividades_faixas f JOIN atividades_faixas_contagem USING (faixa)
+                     WHERE {counted} GROUP BY f.faixa
+                 ), inicio AS (
+                     SELECT criado_em, faixas.id, {offset} AS resto FROM faixas, ({count}) counted
+                     WHERE {chosen} LIMIT 1
+                 )"
+            ),
+            condition: format!(
+                "(criado_em, id) {within} (COALESCE((SELECT criado_em FROM inicio), '{em}'),
+                                           COALESCE((SELECT id FROM inicio), '{id}'))"
+            ),
+            offset: format!("COALESCE((SELECT resto FROM inicio), {skip})"),
+        }
     }
 
     fn statement(self, sql: String) -> Statement {
         Statement::from_sql_and_values(DbBackend::Postgres, sql, self.0)
     }
+}
+
+/// Where a page begins, as parts of its statement.
+struct Start {
+    with: String,
+    condition: String,
+    offset: String,
 }

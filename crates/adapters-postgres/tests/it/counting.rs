@@ -6,24 +6,37 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use domain::testing::suite::Repositories;
 use domain::testing::{NOW, maria, nome_atividade, novo_projeto};
 use domain::{
-    Atividade, AtividadePatch, AtividadeQuery, AtividadeRecord, Descricao, Error, Filtro, NovaAtividade, Patch,
-    ProjetoId, ProjetoRecord, ProjetoRef,
+    Atividade, AtividadePatch, AtividadeQuery, AtividadeRecord, Campo, Descricao, Error, Filtro, Limit, NovaAtividade,
+    Ordem, Patch, ProjetoId, ProjetoRecord, ProjetoRef, Skip,
 };
 use e2e::postgres::Database;
-use sea_orm::{ConnectionTrait, TransactionTrait};
+use sea_orm::{ConnectionTrait, IsolationLevel, TransactionTrait};
 
 use crate::support::{config, connect, migrated, repositories};
 
-/// Numbers that are kept and wrong, or not kept. Both are read in one snapshot.
+/// Numbers that are kept and wrong, or not kept. All are read in one snapshot.
 const WRONG: &str = "
     WITH kept AS (
-        SELECT id_projeto, ativo, sum(total)::bigint AS total FROM api_aponta.atividades_contagem
+        SELECT 0 AS faixa, id_projeto, ativo, sum(total)::bigint AS total FROM api_aponta.atividades_contagem
         GROUP BY id_projeto, ativo HAVING sum(total) <> 0
+        UNION ALL
+        SELECT faixa, id_projeto, ativo, sum(total)::bigint FROM api_aponta.atividades_faixas_contagem
+        GROUP BY faixa, id_projeto, ativo HAVING sum(total) <> 0
     ), counted AS (
-        SELECT id_projeto, ativo, count(*) AS total FROM api_aponta.atividades
+        SELECT 0 AS faixa, id_projeto, ativo, count(*) AS total FROM api_aponta.atividades
         GROUP BY GROUPING SETS ((id_projeto, ativo), (ativo))
+        UNION ALL
+        SELECT faixa, id_projeto, ativo, count(*)
+        FROM api_aponta.atividades a, LATERAL (
+            SELECT f.faixa FROM api_aponta.atividades_faixas f WHERE (a.criado_em, a.id) <= (f.criado_em, f.id)
+            ORDER BY f.criado_em, f.id LIMIT 1
+        ) f
+        GROUP BY GROUPING SETS ((faixa, id_projeto, ativo), (faixa, ativo))
     )
     SELECT count(*) FROM ((TABLE kept EXCEPT TABLE counted) UNION ALL (TABLE counted EXCEPT TABLE kept)) wrong";
+
+/// Cuts a range of ten.
+const CUT: &str = "SELECT api_aponta.fechar_faixa(10)";
 
 /// Two projetos and a hundred atividades for each.
 const INSERT: &str = "
@@ -118,11 +131,13 @@ async fn totals_are_exact_while_many_write() {
         let (done, database) = (Arc::clone(&done), Arc::clone(&database));
         move || {
             let mut looks = 0;
+            let mut ranges = 0;
             while !done.load(Ordering::Relaxed) {
                 assert_exact(&database);
                 looks += 1;
+                ranges += u32::from(database.query(CUT) == "t");
             }
-            looks
+            (looks, ranges)
         }
     });
 
@@ -132,7 +147,9 @@ async fn totals_are_exact_while_many_write() {
     }
     done.store(true, Ordering::Relaxed);
 
-    assert!(2 <= looks.await.unwrap(), "nobody looked while the others wrote");
+    let (looks, ranges) = looks.await.unwrap();
+    assert!(2 <= looks, "nobody looked while the others wrote");
+    assert!(2 <= ranges, "nobody cut ranges while the others wrote");
     assert_exact(&database);
     let list = |filtro| db.atividades.list(AtividadeQuery { filtro, ..AtividadeQuery::default() });
     let total = list(Filtro::default()).await.unwrap().total;
@@ -161,6 +178,9 @@ async fn what_was_there_before_counts_as_well() {
 async fn what_is_rolled_back_or_done_by_hand_counts_as_well() {
     let database = migrated().await;
     let statements = [
+        INSERT.to_owned(),
+        CUT.to_owned(),
+        CUT.to_owned(),
         INSERT.to_owned(),
         format!("BEGIN; {INSERT} ROLLBACK"),
         "BEGIN; SAVEPOINT s; DELETE FROM api_aponta.atividades; ROLLBACK TO s; COMMIT".to_owned(),
@@ -202,4 +222,73 @@ async fn one_who_takes_long_holds_up_nobody() {
     }
     slow.commit().await.unwrap();
     assert_exact(&database);
+}
+
+/// Pages deep in the list are those that passing over the rows would find, in whatever range they are.
+#[tokio::test]
+async fn deep_pages_are_the_right_ones() {
+    let database = migrated().await;
+    let tenant = connect(config(&database)).await;
+    let db = repositories(&tenant);
+    database.execute(
+        "INSERT INTO api_aponta.projetos (id, nome, criado_em, atualizado_em)
+         VALUES (gen_random_uuid(), 'P', now(), now()), (gen_random_uuid(), 'Q', now(), now());
+         INSERT INTO api_aponta.atividades (id, nome, ativo, id_projeto, criado_em, atualizado_em)
+         SELECT gen_random_uuid(), 'A' || n, n % 3 = 0, p.id, now() - n / 4 * interval '1 s', now()
+         FROM generate_series(1, 20000) n JOIN api_aponta.projetos p ON p.nome = CASE WHEN n % 4 = 0 THEN 'P' ELSE 'Q' END",
+    );
+    assert_eq!(tenant.cut_ranges().await.unwrap(), 3);
+    assert_eq!(tenant.cut_ranges().await.unwrap(), 0);
+    // Some of the ranges lose rows, one all of them, and one gets many more.
+    database.execute(
+        "DELETE FROM api_aponta.atividades WHERE nome LIKE '%7' OR nome ~ '^A1[01]...$';
+         INSERT INTO api_aponta.atividades (id, nome, ativo, id_projeto, criado_em, atualizado_em)
+         SELECT gen_random_uuid(), 'B' || n, n % 5 = 0, p.id, now() - interval '4000 s', now()
+         FROM generate_series(1, 12000) n, api_aponta.projetos p WHERE p.nome = 'Q';
+         SELECT api_aponta.fechar_faixa(1000), api_aponta.fechar_faixa(1000)",
+    );
+    assert_exact(&database);
+
+    let projeto = ProjetoRef(database.query("SELECT id FROM api_aponta.projetos WHERE nome = 'Q'").parse().unwrap());
+    for (ativo, projeto) in [(None, None), (Some(true), None), (None, Some(projeto)), (Some(false), Some(projeto))] {
+        let filtro = Filtro { ativo, projeto, ..Filtro::default() };
+        let condition = format!(
+            "({ativo}::boolean IS NULL OR ativo = {ativo}) AND ({projeto}::uuid IS NULL OR id_projeto = {projeto})",
+            ativo = ativo.map_or_else(|| "NULL".to_owned(), |ativo| ativo.to_string()),
+            projeto = projeto.map_or_else(|| "NULL".to_owned(), |projeto| format!("'{}'", projeto.0)),
+        );
+        for (decrescente, direction) in [(true, "DESC"), (false, "ASC")] {
+            for skip in (4_500..29_000).step_by(1_750).chain([99_999, i64::MAX]) {
+                let expected = database.query(&format!(
+                    "SELECT string_agg(id::text, ',') FROM (
+                         SELECT id FROM api_aponta.atividades WHERE {condition}
+                         ORDER BY criado_em {direction}, id {direction} OFFSET {skip} LIMIT 3
+                     ) page"
+                ));
+                let query = AtividadeQuery {
+                    filtro: filtro.clone(),
+                    ordem: Ordem { campo: Campo::CriadoEm, decrescente },
+                    skip: Skip::parse(skip).unwrap(),
+                    limit: Limit::parse(3).unwrap(),
+                    ..AtividadeQuery::default()
+                };
+                let ids = |items: &[Atividade]| items.iter().map(|item| item.id.0.to_string()).collect::<Vec<_>>();
+                let page = db.atividades.list(query.clone()).await.unwrap();
+                assert_eq!(ids(&page.items).join(","), expected, "{filtro:?} {direction} {skip}");
+                assert_eq!(db.atividades.rows(query).await.unwrap(), page.items);
+            }
+        }
+    }
+}
+
+/// A transaction with an old snapshot would not see the newest range.
+#[tokio::test]
+async fn nobody_writes_with_an_old_snapshot() {
+    let database = migrated().await;
+    let tenant = sea_orm::Database::connect(database.url()).await.unwrap();
+    for level in [IsolationLevel::RepeatableRead, IsolationLevel::Serializable] {
+        let transaction = tenant.begin_with_config(Some(level), None).await.unwrap();
+        let refused = transaction.execute_unprepared(INSERT).await;
+        assert!(refused.unwrap_err().to_string().contains("READ COMMITTED"));
+    }
 }

@@ -27,7 +27,7 @@ fn tables(database: &Database<'_>) -> String {
     )
 }
 
-const ALL_TABLES: &str = "atividades atividades_contagem idempotencia projetos seaql_migrations";
+const ALL_TABLES: &str = "atividades atividades_contagem atividades_faixas atividades_faixas_contagem idempotencia projetos seaql_migrations";
 /// How many steps there are.
 const STEPS: usize = 4;
 

@@ -30,14 +30,15 @@ pub async fn run() -> Result<(), Failure> {
     ended
 }
 
-async fn serve(settings: Settings, database: Config, azure: &AzureConfig) -> Result<(), Failure> {
+async fn serve(settings: Settings, config: Config, azure: &AzureConfig) -> Result<(), Failure> {
     let environment = match settings.environment {
         Environment::Development => "development",
         Environment::Production => "production",
     };
-    let database = database::connect(database).await?;
+    let database = database::connect(config.clone()).await?;
     let applied = database.migrate_up(None).await.map_err(Failure::new)?;
     tracing::info!(?applied, "schema is up to date");
+    let cutting = actix_web::rt::spawn(PostgresDatabase::keep_cutting_ranges(config));
     let clock = Arc::new(SystemClock);
     // Where nobody is asked there is no need for certificates of authorities either.
     let azure = if settings.auth_enabled || azure.org_url.is_some() {
@@ -82,6 +83,7 @@ async fn serve(settings: Settings, database: Config, azure: &AzureConfig) -> Res
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), environment, "listening on http://{}", server.address());
     let ended = server.run().await.map_err(Failure::new);
+    cutting.abort();
     for share in shares {
         share.close().await;
     }
