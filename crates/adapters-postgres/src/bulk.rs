@@ -5,12 +5,14 @@ use std::collections::{HashMap, HashSet};
 use domain::{AtividadeRecord, Error, Idempotency, Violation};
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, raw_sql};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::atividade_repository::AtividadeRow;
 use crate::idempotency::{self, Beginning};
 use crate::{PostgresDatabase, db_error};
 
+const OPERATION: &str = "atividades.insert_all";
 const FOREIGN_KEY: &str = "atividades_id_projeto_fkey";
 
 #[derive(FromQueryResult)]
@@ -24,26 +26,60 @@ pub(crate) async fn insert(
     records: &[AtividadeRecord],
     once: Option<&Idempotency>,
 ) -> Result<Vec<AtividadeRow>, Error> {
-    let unknown = || Error::invalid("id_projeto", Violation::UnknownProjeto);
-    let stored = database.within("atividades.insert_all", database.limit(6), store(database, records, once)).await;
-    match stored.map_err(|error| db_error::on(error, FOREIGN_KEY, unknown())) {
-        Err(error) if error.is_unknown_projeto() => Err(which_are_unknown(database, records).await?),
-        stored => stored?.ok_or(Error::KeyReused),
+    let Some(now) = records.first().map(|record| record.criado_em) else { return Ok(Vec::new()) };
+    match attempt(database, records, now, once).await {
+        // None of them when they came to be known in between.
+        Err(unknown) if unknown.is_unknown_projeto() => match which_are_unknown(database, records).await? {
+            Some(faults) => Err(faults),
+            None => attempt(database, records, now, once).await,
+        },
+        done => done,
     }
 }
 
-/// Nothing when the key of `once` stands for another request.
-async fn store(
+async fn attempt(
     database: &PostgresDatabase,
     records: &[AtividadeRecord],
+    now: OffsetDateTime,
     once: Option<&Idempotency>,
+) -> Result<Vec<AtividadeRow>, Error> {
+    let unknown = || Error::invalid("id_projeto", Violation::UnknownProjeto);
+    let stored = match once {
+        None => {
+            database.within(OPERATION, database.limit(1), store(database.connection(), records, now)).await.map(Some)
+        }
+        Some(once) => database.within(OPERATION, database.limit(6), store_once(database, records, now, once)).await,
+    };
+    let rows = stored.map_err(|error| db_error::on(error, FOREIGN_KEY, unknown()))?.ok_or(Error::KeyReused)?;
+    if rows.len() == records.len() { Ok(rows) } else { Err(unknown()) }
+}
+
+/// The same for a request that counts once. Nothing when its key stands for another one.
+async fn store_once(
+    database: &PostgresDatabase,
+    records: &[AtividadeRecord],
+    now: OffsetDateTime,
+    once: &Idempotency,
 ) -> Result<Option<Vec<AtividadeRow>>, DbErr> {
-    let Some(now) = records.first().map(|record| record.criado_em) else { return Ok(Some(Vec::new())) };
-    let transaction = match idempotency::begin(database, once, now).await? {
+    let transaction = match idempotency::begin(database, Some(once), now).await? {
         Beginning::New(transaction) => transaction,
         Beginning::Known(rows) => return Ok(Some(rows)),
         Beginning::Reused => return Ok(None),
     };
+    let rows = store(&transaction, records, now).await?;
+    // What was refused is not remembered.
+    if rows.len() == records.len() {
+        idempotency::end(transaction, Some(once), &rows).await?;
+    }
+    Ok(Some(rows))
+}
+
+/// Stores all, or none and answers nothing when the projeto of one of them is unknown. `now` is the time of the first.
+async fn store(
+    connection: &impl ConnectionTrait,
+    records: &[AtividadeRecord],
+    now: OffsetDateTime,
+) -> Result<Vec<AtividadeRow>, DbErr> {
     let rows: Value = records
         .iter()
         .map(|record| {
@@ -55,38 +91,31 @@ async fn store(
             })
         })
         .collect();
-    transaction
-        .execute_raw(raw_sql!(
-            Postgres,
-            r#"
-            INSERT INTO atividades (id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
-            SELECT id, nome, descricao, ativo, id_projeto, criado_por, em, em
-            FROM jsonb_to_recordset({rows}) AS r (
-                id uuid, nome text, descricao text, ativo boolean, id_projeto uuid, criado_por text, depois bigint
-            ), LATERAL (SELECT {now} + depois * interval '1 microsecond' AS em) l
-            "#
-        ))
-        .await?;
-    // In a statement of its own, which sees the newest names: a projeto can be younger than the one before.
-    let ids: Value = records.iter().map(|record| json!(record.id.0)).collect();
     let stored = AtividadeRow::find_by_statement(raw_sql!(
         Postgres,
         r#"
-        SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em,
-               p.nome AS nome_projeto
-        FROM jsonb_array_elements_text({ids}) i (id)
-        JOIN atividades a ON a.id = i.id::uuid
-        JOIN projetos p ON p.id = a.id_projeto
+        WITH novas AS MATERIALIZED (
+            SELECT r.*, p.nome AS nome_projeto, {now} + depois * interval '1 microsecond' AS criado_em
+            FROM jsonb_to_recordset({rows}) AS r (
+                id uuid, nome text, descricao text, ativo boolean, id_projeto uuid, criado_por text, depois bigint
+            ) LEFT JOIN projetos p ON p.id = r.id_projeto
+        ), inserted AS (
+            INSERT INTO atividades (id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
+            SELECT id, nome, descricao, ativo, id_projeto, criado_por, criado_em, criado_em FROM novas
+            WHERE NOT EXISTS (SELECT FROM novas WHERE nome_projeto IS NULL)
+            RETURNING *
+        )
+        SELECT i.id, i.nome, i.descricao, i.ativo, i.id_projeto, i.criado_por, i.criado_em, i.atualizado_em,
+               n.nome_projeto
+        FROM inserted i JOIN novas n USING (id)
         "#
     ));
-    let mut stored: HashMap<_, _> = stored.all(&transaction).await?.into_iter().map(|row| (row.id, row)).collect();
-    let rows: Vec<_> = records.iter().filter_map(|record| stored.remove(&record.id.0)).collect();
-    idempotency::end(transaction, once, &rows).await?;
-    Ok(Some(rows))
+    let mut stored: HashMap<_, _> = stored.all(connection).await?.into_iter().map(|row| (row.id, row)).collect();
+    Ok(records.iter().filter_map(|record| stored.remove(&record.id.0)).collect())
 }
 
-/// The fault of each record whose projeto does not exist.
-async fn which_are_unknown(database: &PostgresDatabase, records: &[AtividadeRecord]) -> Result<Error, Error> {
+/// The fault of each record whose projeto does not exist, if there is one.
+async fn which_are_unknown(database: &PostgresDatabase, records: &[AtividadeRecord]) -> Result<Option<Error>, Error> {
     let ids: Value = records.iter().map(|record| json!(record.projeto.0)).collect();
     let unknown: Vec<IdRow> = database
         .read(
@@ -102,5 +131,6 @@ async fn which_are_unknown(database: &PostgresDatabase, records: &[AtividadeReco
         .await?;
     let unknown: HashSet<_> = unknown.into_iter().map(|row| row.id).collect();
     let items = records.iter().enumerate().filter(|(_, record)| unknown.contains(&record.projeto.0));
-    Ok(Error::invalid_items(items.map(|(item, _)| item), "id_projeto", Violation::UnknownProjeto))
+    let faults = Error::invalid_items(items.map(|(item, _)| item), "id_projeto", Violation::UnknownProjeto);
+    Ok((!unknown.is_empty()).then_some(faults))
 }
