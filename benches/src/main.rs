@@ -18,9 +18,6 @@ use uuid::Uuid;
 use crate::atividade::NovaAtividade;
 use crate::database::Database;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = env::var("DATABASE_URL")?;

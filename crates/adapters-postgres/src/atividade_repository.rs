@@ -6,7 +6,7 @@ use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Descricao, Error,
     Idempotency, NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation,
 };
-use sea_orm::{DbErr, FromQueryResult, raw_sql};
+use sea_orm::{DbErr, FromQueryResult, QueryResult, raw_sql};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -176,25 +176,49 @@ fn unknown_projeto(error: DbErr) -> Error {
     db_error::on(error, "atividades_id_projeto_fkey", unknown)
 }
 
-/// An atividade as it is read, and as it is kept with the key of a request that made it.
-#[derive(FromQueryResult, Serialize, Deserialize)]
+/// An atividade as it is read, and as it is kept with the key of a request that made it. All statements answer its
+/// columns in this order, and first: looking each up by its name for each row takes longer than reading it.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct AtividadeRow {
     pub(crate) id: Uuid,
     nome: String,
     descricao: Option<String>,
     ativo: bool,
     id_projeto: Uuid,
-    nome_projeto: String,
     criado_por: Option<String>,
     criado_em: OffsetDateTime,
     atualizado_em: OffsetDateTime,
+    nome_projeto: String,
 }
 
-#[derive(FromQueryResult)]
+impl FromQueryResult for AtividadeRow {
+    fn from_query_result(row: &QueryResult, _prefix: &str) -> Result<Self, DbErr> {
+        Ok(Self {
+            id: row.try_get_by_index(0)?,
+            nome: row.try_get_by_index(1)?,
+            descricao: row.try_get_by_index(2)?,
+            ativo: row.try_get_by_index(3)?,
+            id_projeto: row.try_get_by_index(4)?,
+            criado_por: row.try_get_by_index(5)?,
+            criado_em: row.try_get_by_index(6)?,
+            atualizado_em: row.try_get_by_index(7)?,
+            nome_projeto: row.try_get_by_index(8)?,
+        })
+    }
+}
+
+/// A row of a page, with the number of all matches. An empty page has one row without an atividade.
 struct ListRow {
     total: i64,
-    #[sea_orm(nested)]
     atividade: Option<AtividadeRow>,
+}
+
+impl FromQueryResult for ListRow {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        let is_empty = row.try_get_by_index::<Option<Uuid>>(0)?.is_none();
+        let atividade = if is_empty { None } else { Some(AtividadeRow::from_query_result(row, prefix)?) };
+        Ok(Self { total: row.try_get_by_index(9)?, atividade })
+    }
 }
 
 #[derive(FromQueryResult)]

@@ -1,9 +1,9 @@
 //! Storing many atividades at once: all of them or none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use domain::{AtividadeRecord, Error, Idempotency, Violation};
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, raw_sql};
+use sea_orm::{DbErr, FromQueryResult, Statement, raw_sql};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -45,9 +45,7 @@ async fn attempt(
 ) -> Result<Vec<AtividadeRow>, Error> {
     let unknown = || Error::invalid("id_projeto", Violation::UnknownProjeto);
     let stored = match once {
-        None => {
-            database.within(OPERATION, database.limit(1), store(database.connection(), records, now)).await.map(Some)
-        }
+        None => database.write_all(OPERATION, statement(records, now)).await.map(Some),
         Some(once) => database.within(OPERATION, database.limit(6), store_once(database, records, now, once)).await,
     };
     let rows = stored.map_err(|error| db_error::on(error, FOREIGN_KEY, unknown()))?.ok_or(Error::KeyReused)?;
@@ -66,7 +64,7 @@ async fn store_once(
         Beginning::Known(rows) => return Ok(Some(rows)),
         Beginning::Reused => return Ok(None),
     };
-    let rows = store(&transaction, records, now).await?;
+    let rows = AtividadeRow::find_by_statement(statement(records, now)).all(&transaction).await?;
     // What was refused is not remembered.
     if rows.len() == records.len() {
         idempotency::end(transaction, Some(once), &rows).await?;
@@ -74,12 +72,8 @@ async fn store_once(
     Ok(Some(rows))
 }
 
-/// Stores all, or none and answers nothing when the projeto of one of them is unknown. `now` is the time of the first.
-async fn store(
-    connection: &impl ConnectionTrait,
-    records: &[AtividadeRecord],
-    now: OffsetDateTime,
-) -> Result<Vec<AtividadeRow>, DbErr> {
+/// What stores all, or none and answers nothing when the projeto of one of them is unknown. `now` is the time of the first.
+fn statement(records: &[AtividadeRecord], now: OffsetDateTime) -> Statement {
     let rows: Value = records
         .iter()
         .map(|record| {
@@ -91,14 +85,15 @@ async fn store(
             })
         })
         .collect();
-    let stored = AtividadeRow::find_by_statement(raw_sql!(
+    raw_sql!(
         Postgres,
         r#"
         WITH novas AS MATERIALIZED (
             SELECT r.*, p.nome AS nome_projeto, {now} + depois * interval '1 microsecond' AS criado_em
-            FROM jsonb_to_recordset({rows}) AS r (
+            FROM ROWS FROM (jsonb_to_recordset({rows}) AS (
                 id uuid, nome text, descricao text, ativo boolean, id_projeto uuid, criado_por text, depois bigint
-            ) LEFT JOIN projetos p ON p.id = r.id_projeto
+            )) WITH ORDINALITY AS r (id, nome, descricao, ativo, id_projeto, criado_por, depois, lugar)
+            LEFT JOIN projetos p ON p.id = r.id_projeto
         ), inserted AS (
             INSERT INTO atividades (id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
             SELECT id, nome, descricao, ativo, id_projeto, criado_por, criado_em, criado_em FROM novas
@@ -108,10 +103,9 @@ async fn store(
         SELECT i.id, i.nome, i.descricao, i.ativo, i.id_projeto, i.criado_por, i.criado_em, i.atualizado_em,
                n.nome_projeto
         FROM inserted i JOIN novas n USING (id)
+        ORDER BY n.lugar
         "#
-    ));
-    let mut stored: HashMap<_, _> = stored.all(connection).await?.into_iter().map(|row| (row.id, row)).collect();
-    Ok(records.iter().filter_map(|record| stored.remove(&record.id.0)).collect())
+    )
 }
 
 /// The fault of each record whose projeto does not exist, if there is one.

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Error;
+use futures_util::TryStreamExt;
 use prometheus_client::registry::Registry;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sea_orm::sqlx::{self, ConnectOptions, PgConnection};
-use sea_orm::{ConnAcquireErr, DatabaseConnection, DbErr, FromQueryResult, Statement};
+use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions, PgConnection};
+use sea_orm::{ConnAcquireErr, DatabaseConnection, DbErr, FromQueryResult, RuntimeErr, Statement, Values};
+use sea_query_sqlx::SqlxValues;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 
+use crate::kept::Kept;
 use crate::link::{self, LastBreak};
 use crate::metrics::Metrics;
 use crate::{Config, SchemaName, db_error};
@@ -25,7 +28,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// A PostgreSQL database as one tenant sees it. A clone uses the same connections.
 #[derive(Clone)]
 pub struct PostgresDatabase {
-    connection: DatabaseConnection,
+    kept: Arc<Kept>,
+    /// The pool as sea-orm takes it, for transactions.
+    pool: DatabaseConnection,
     /// As many as there can be connections: whoever has none waits here, where it can be seen, and not in the pool.
     places: Arc<Semaphore>,
     metrics: Metrics,
@@ -58,8 +63,9 @@ impl PostgresDatabase {
     }
 
     fn new(config: Config, pool: PgPool, last_break: LastBreak, metrics: Metrics) -> Self {
-        let places = pool.options().get_max_connections() as usize;
-        Self { connection: pool.into(), places: Arc::new(Semaphore::new(places)), metrics, last_break, config }
+        let places = Arc::new(Semaphore::new(pool.options().get_max_connections() as usize));
+        let kept = Arc::new(Kept::new(pool.clone(), last_break.clone()));
+        Self { kept, pool: pool.into(), places, metrics, last_break, config }
     }
 
     /// The same database for so many threads, each with its share of the connections, which it makes when it needs
@@ -80,16 +86,15 @@ impl PostgresDatabase {
 
     /// Makes what is measured in all `shares` of a database part of `registry`.
     pub fn register(shares: &[Self], registry: &mut Registry) {
-        let pools = shares.iter().map(|share| share.connection.get_postgres_connection_pool().clone()).collect();
+        let connections = shares.iter().map(|share| share.kept.clone()).collect();
         if let Some(share) = shares.first() {
-            share.metrics.register(registry, pools);
+            share.metrics.register(registry, connections);
         }
     }
 
     /// Closes all connections, each when the statement that it runs has ended. Whoever asks after that is refused.
     pub async fn close(&self) {
-        // The pool never fails to close; the error is there for other databases.
-        let _ = self.connection.close_by_ref().await;
+        self.kept.close().await;
     }
 
     /// The schema in which everything lives.
@@ -97,8 +102,10 @@ impl PostgresDatabase {
         &self.config.schema
     }
 
-    pub(crate) const fn connection(&self) -> &DatabaseConnection {
-        &self.connection
+    /// A connection for more than one statement, to be used [within](Self::within) a place.
+    pub(crate) fn connection(&self) -> &DatabaseConnection {
+        drop(self.kept.release());
+        &self.pool
     }
 
     /// The rows of a statement that only reads. A connection that broke is replaced once: nothing can happen twice.
@@ -120,7 +127,7 @@ impl PostgresDatabase {
     where
         R: FromQueryResult + Send + Sync,
     {
-        let rows = || self.within(operation, limit, R::find_by_statement(statement.clone()).all(&self.connection));
+        let rows = || self.within(operation, limit, self.run(&statement));
         match rows().await {
             Err(error) if db_error::is_broken_connection(&error) => rows().await,
             answer => answer,
@@ -133,7 +140,32 @@ impl PostgresDatabase {
     where
         R: FromQueryResult + Send + Sync,
     {
-        self.within(operation, self.limit(1), R::find_by_statement(statement).one(&self.connection)).await
+        self.write_all(operation, statement).await.map(|rows| rows.into_iter().next())
+    }
+
+    /// The rows of such a statement.
+    pub(crate) async fn write_all<R>(&self, operation: &'static str, statement: Statement) -> Result<Vec<R>, DbErr>
+    where
+        R: FromQueryResult + Send + Sync,
+    {
+        self.within(operation, self.limit(1), self.run(&statement)).await
+    }
+
+    /// The rows of a statement, with neither bounds nor measures.
+    pub(crate) async fn run<R: FromQueryResult>(&self, statement: &Statement) -> Result<Vec<R>, DbErr> {
+        let mut connection = self.kept.acquire().await.map_err(db_error::no_connection)?;
+        let values = SqlxValues(statement.values.clone().unwrap_or(Values(Vec::new())));
+        let query = sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), values);
+        let mut rows = Vec::new();
+        let mut stream = query.fetch(connection.get());
+        while let Some(row) =
+            stream.try_next().await.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))?
+        {
+            rows.push(R::from_query_result(&row.into(), "")?);
+        }
+        drop(stream);
+        self.kept.keep(connection);
+        Ok(rows)
     }
 
     /// How long it can take to get a connection and to run so many statements, each within its bound.
@@ -220,8 +252,12 @@ fn pool(config: &Config, max_connections: u32, last_break: &LastBreak) -> PgPool
         .max_connections(max_connections)
         .acquire_timeout(config.acquire_timeout)
         .test_before_acquire(false)
-        .before_acquire(move |connection, meta| Box::pin(link::check(connection, on_acquire.doubts(&meta))))
-        .after_release(move |connection, meta| Box::pin(link::check(connection, on_release.doubts(&meta))))
+        .before_acquire(move |connection, meta| {
+            Box::pin(link::check(connection, on_acquire.doubts(meta.age, meta.idle_for)))
+        })
+        .after_release(move |connection, meta| {
+            Box::pin(link::check(connection, on_release.doubts(meta.age, meta.idle_for)))
+        })
         .after_connect(move |connection, _| Box::pin(session.clone().begin(connection)))
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use domain::{Error, Service};
 use sea_orm::sqlx;
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 
 /// A role lacks a privilege.
 pub(crate) const INSUFFICIENT_PRIVILEGE: &str = "42501";
@@ -56,6 +56,15 @@ pub(crate) fn is_broken_connection(error: &DbErr) -> bool {
             error.code().is_some_and(|code| code.starts_with("08") || ["57P01", "57P02"].contains(&&*code))
         }
         _ => false,
+    }
+}
+
+/// That there is no connection to be had.
+pub(crate) fn no_connection(error: sqlx::Error) -> DbErr {
+    match error {
+        sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
+        sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+        error => DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))),
     }
 }
 

@@ -11,6 +11,7 @@ mod database;
 mod db_error;
 mod diagnosis;
 mod idempotency;
+mod kept;
 mod link;
 mod listing;
 mod metrics;

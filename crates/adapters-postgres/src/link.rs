@@ -7,7 +7,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sea_orm::sqlx::pool::PoolConnectionMetadata;
 use sea_orm::sqlx::{self, Connection, PgConnection};
 
 /// A connection that was idle for so long is asked before it is used: firewalls forget quiet connections in minutes.
@@ -28,11 +27,12 @@ impl LastBreak {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether a connection has to be asked before it is used, or before it goes back to the pool.
-    pub(crate) fn doubts(&self, connection: &PoolConnectionMetadata) -> bool {
+    /// Whether a connection has to be asked before it is used, or before it goes back to the pool, when it was known to
+    /// be alive so long ago (`age`) and nobody used it for so long.
+    pub(crate) fn doubts(&self, age: Duration, idle_for: Duration) -> bool {
         let noted = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since = noted.map(|at| at.elapsed()).filter(|since| *since < AFTERMATH);
-        IDLE <= connection.idle_for || since.is_some_and(|since| since <= connection.age)
+        IDLE <= idle_for || since.is_some_and(|since| since <= age)
     }
 }
 

@@ -9,6 +9,9 @@ use crate::ranges::RANGE;
 /// What a row has of an atividade itself.
 const COLUMNS: &str = "id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em";
 
+const COLUMNS_OF_PAGE: &str =
+    "a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em";
+
 /// One page, with the number of all matches in each row. The page hangs on the count, so that an empty one still has a
 /// row with the total.
 pub(crate) fn page_and_total(query: AtividadeQuery) -> Statement {
@@ -17,7 +20,7 @@ pub(crate) fn page_and_total(query: AtividadeQuery) -> Statement {
     let count = values.count(&query.filtro, &matches);
     let (page, order) = values.page(query, &matches);
     values.statement(format!(
-        "SELECT counted.total, a.*, p.nome AS nome_projeto
+        "SELECT {COLUMNS_OF_PAGE}, p.nome AS nome_projeto, counted.total
          FROM ({count}) counted
          LEFT JOIN ({page}) a ON true
          LEFT JOIN projetos p ON p.id = a.id_projeto
@@ -31,7 +34,7 @@ pub(crate) fn page(query: AtividadeQuery) -> Statement {
     let matches = values.matches(&query.filtro);
     let (page, order) = values.page(query, &matches);
     values.statement(format!(
-        "SELECT a.*, p.nome AS nome_projeto FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto ORDER BY {order}"
+        "SELECT {COLUMNS_OF_PAGE}, p.nome AS nome_projeto FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto ORDER BY {order}"
     ))
 }
 

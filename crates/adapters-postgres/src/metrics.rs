@@ -2,6 +2,7 @@
 //! databases, as Prometheus writes them.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -11,7 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use sea_orm::sqlx::postgres::PgPool;
+
+use crate::kept::Kept;
 
 /// In seconds: from an answer out of the cache to the bound of a statement.
 const BUCKETS: [f64; 13] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
@@ -57,8 +59,8 @@ impl Metrics {
         self.operations.get_or_create(&Operation { operation, outcome }).observe(duration.as_secs_f64());
     }
 
-    /// Makes all of it, and the state of `pools`, part of `registry`.
-    pub(crate) fn register(&self, registry: &mut Registry, pools: Vec<PgPool>) {
+    /// Makes all of it, and the state of the connections, part of `registry`.
+    pub(crate) fn register(&self, registry: &mut Registry, connections: Vec<Arc<Kept>>) {
         let registry = registry.sub_registry_with_prefix("db_client");
         registry.register("connections_pending", "Requests that wait for a connection now", self.pending.clone());
         registry.register_with_unit(
@@ -73,30 +75,33 @@ impl Metrics {
             Unit::Seconds,
             self.operations.clone(),
         );
-        registry.register_collector(Box::new(Pools(pools)));
+        registry.register_collector(Box::new(Connections(connections)));
     }
 }
 
-struct Pools(Vec<PgPool>);
+struct Connections(Vec<Arc<Kept>>);
 
-impl fmt::Debug for Pools {
+impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pools")
+        f.write_str("Connections")
     }
 }
 
-impl Collector for Pools {
+impl Collector for Connections {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let idle: i64 = self.0.iter().map(|pool| i64::try_from(pool.num_idle()).unwrap_or(0)).sum();
-        let open: i64 = self.0.iter().map(|pool| i64::from(pool.size())).sum();
-        let used = (open - idle).max(0);
+        let (mut used, mut idle, mut max) = (0, 0, 0);
+        for kept in &self.0 {
+            let (open, unused) = kept.open_and_idle();
+            used += i64::from(open.saturating_sub(unused));
+            idle += i64::from(unused);
+            max += i64::from(kept.max());
+        }
         let mut connections =
-            encoder.encode_descriptor("connections", "Connections of the pools", None, MetricType::Gauge)?;
+            encoder.encode_descriptor("connections", "Connections that are open", None, MetricType::Gauge)?;
         for (state, count) in [("idle", idle), ("used", used)] {
             let labels = [("state", state)];
             ConstGauge::new(count).encode(connections.encode_family(&labels)?)?;
         }
-        let max: i64 = self.0.iter().map(|pool| i64::from(pool.options().get_max_connections())).sum();
         let max = ConstGauge::new(max);
         max.encode(encoder.encode_descriptor("connections_max", "Connections at most", None, MetricType::Gauge)?)
     }

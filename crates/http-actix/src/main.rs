@@ -8,9 +8,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use commands::Failure;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// API Aponta: activities and projects tied to Azure DevOps, over REST.
 #[derive(Parser)]
 #[command(name = "aponta", version, arg_required_else_help = true)]

@@ -1,7 +1,8 @@
 //! Where log lines and traces go: lines to standard error, so that what a command prints can be piped, and traces to a
 //! collector, if the settings name one.
 
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use http_actix::settings::{SettingFault, Settings};
@@ -12,11 +13,11 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use reqwest::Url;
 use tracing::Metadata;
-use tracing_subscriber::filter::{ParseError, filter_fn};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{ParseError, Targets, filter_fn};
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::commands::Failure;
 
@@ -37,7 +38,7 @@ pub enum Format {
 
 /// What is logged and exported.
 pub struct Wanted {
-    filter: EnvFilter,
+    filter: Targets,
     format: Format,
     traces: Option<Url>,
 }
@@ -49,7 +50,7 @@ pub struct Telemetry(Option<SdkTracerProvider>);
 impl Wanted {
     /// What `filter` lets through, in `format`, and no traces.
     #[cfg(feature = "embedded")]
-    pub const fn lines(filter: EnvFilter, format: Format) -> Self {
+    pub const fn lines(filter: Targets, format: Format) -> Self {
         Self { filter, format, traces: None }
     }
 
@@ -88,11 +89,11 @@ impl Wanted {
                 .with_target(false)
                 .with_filter(filter_fn(is_exported))
         });
-        let is_terminal = std::io::stderr().is_terminal();
-        let lines = tracing_subscriber::fmt::layer()
-            .with_writer(std::io::stderr)
-            .with_ansi(is_terminal)
-            .with_span_events(FmtSpan::NONE);
+        let is_terminal = io::stderr().is_terminal();
+        // A line is one write, which needs no lock for which all workers would wait.
+        let stderr = stderr().map_err(Failure::new)?;
+        let lines =
+            tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(is_terminal).with_span_events(FmtSpan::NONE);
         let lines = match format {
             Format::Text => lines.compact().with_filter(filter).boxed(),
             Format::Json => lines.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed(),
@@ -114,11 +115,24 @@ impl Telemetry {
     }
 }
 
+#[cfg(unix)]
+fn stderr() -> io::Result<File> {
+    use std::os::fd::AsFd;
+    io::stderr().as_fd().try_clone_to_owned().map(File::from)
+}
+
+#[cfg(windows)]
+fn stderr() -> io::Result<File> {
+    use std::os::windows::io::AsHandle;
+    io::stderr().as_handle().try_clone_to_owned().map(File::from)
+}
+
 /// Reads a filter: a level, or `target=level` pairs separated by commas; with `debug` our own crates say more.
-fn filter(text: &str, debug: bool) -> Result<EnvFilter, ParseError> {
+fn filter(text: &str, debug: bool) -> Result<Targets, ParseError> {
     let ours = if debug { OURS } else { "" };
     // sqlx passes on every notice of the server as information; a migration alone has a handful.
-    EnvFilter::builder().parse(format!("sqlx::postgres::notice=warn,{ours},{text}"))
+    let directives = format!("error,sqlx::postgres::notice=warn,{ours},{text}");
+    directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect::<Vec<_>>().join(",").parse()
 }
 
 /// Spans that say what kind they are, which are ours; and never what is logged within them.

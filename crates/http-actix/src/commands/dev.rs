@@ -10,7 +10,8 @@ use adapters_sqlite::{SqliteAtividadeRepository, SqliteDatabase, SqliteProjetoRe
 use clap::Args;
 use etcetera::BaseStrategy;
 use http_actix::{AppState, DevelopmentIdentity, NoOrganisation, Ports, ServiceInfo, SystemClock};
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 
 use super::{Failure, bind};
 use crate::telemetry::{Format, Wanted};
@@ -31,7 +32,11 @@ pub struct Options {
 /// # Errors
 /// When the directory or the port cannot be used.
 pub async fn run(options: Options) -> Result<(), Failure> {
-    Wanted::lines(EnvFilter::new("warn,http_actix=info"), Format::Text).start()?;
+    Wanted::lines(
+        Targets::new().with_default(LevelFilter::WARN).with_target("http_actix", LevelFilter::INFO),
+        Format::Text,
+    )
+    .start()?;
     let directory = match options.data {
         Some(directory) => directory,
         None => etcetera::choose_base_strategy()
