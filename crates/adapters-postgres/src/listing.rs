@@ -12,6 +12,11 @@ const COLUMNS: &str = "id, nome, descricao, ativo, id_projeto, criado_por, criad
 const COLUMNS_OF_PAGE: &str =
     "a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em";
 
+/// A page that ends before one of these is taken out of so many rows. PostgreSQL does not know what a bound number will
+/// be and plans for a tenth of the table, which is why it would plan each page anew; of a number in the text it knows.
+/// There are three of them and not one for each limit, since every text is a statement that each connection prepares.
+const BOUNDS: [i64; 3] = [100, 1_000, 10_000];
+
 /// One page, with the number of all matches in each row. The page hangs on the count, so that an empty one still has a
 /// row with the total.
 pub(crate) fn page_and_total(query: AtividadeQuery) -> Statement {
@@ -81,6 +86,8 @@ impl Values {
     fn page(&mut self, query: AtividadeQuery, matches: &str) -> (String, String) {
         let AtividadeQuery { filtro, ordem: Ordem { campo, decrescente }, apos, skip, limit } = query;
         let direction = if decrescente { "DESC" } else { "ASC" };
+        let last = skip.get().saturating_add(limit.get());
+        let bound = BOUNDS.into_iter().find(|bound| last <= *bound);
         let column = match campo {
             Campo::CriadoEm => "criado_em",
             Campo::AtualizadoEm => "atualizado_em",
@@ -90,9 +97,12 @@ impl Values {
         let Start { with, condition, offset } =
             if is_deep { self.deep(&filtro, decrescente, skip) } else { self.start(column, decrescente, apos, skip) };
         let limit = self.bind(limit.get());
+        let bound = bound.map_or_else(String::new, |bound| format!("LIMIT {bound}"));
         let page = format!(
-            "{with} SELECT {COLUMNS}, {column} AS ordem FROM atividades WHERE {matches} AND {condition}
-             ORDER BY {column} {direction}, id {direction} LIMIT {limit} OFFSET {offset}"
+            "{with} SELECT * FROM (
+                 SELECT {COLUMNS}, {column} AS ordem FROM atividades WHERE {matches} AND {condition}
+                 ORDER BY {column} {direction}, id {direction} {bound}
+             ) ordenadas LIMIT {limit} OFFSET {offset}"
         );
         (page, format!("a.ordem {direction}, a.id {direction}"))
     }
