@@ -6,6 +6,8 @@
 #   ./tests/run.sh --stack    the compose stack on a Docker engine of its own, and the files of nginx; needs root
 #   ./tests/run.sh --backup   the backups of deploy/backup: a database is destroyed and put back; needs root
 #   ./tests/run.sh --monitoring   the rules, the dashboard and the metrics that they use
+#   ./tests/run.sh --faults   what happens while things fail, and under loads that nobody should send: about 15 minutes;
+#                             with --short after it as CI runs it, with --only NAME one chapter; needs root
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, Python,
 # Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
@@ -23,7 +25,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,12s/^# \{0,1\}//p' "$0"
+    sed -n '2,14s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -151,6 +153,14 @@ test_monitoring() {
     say "the monitoring passed"
 }
 
+# The database of the tests has a disk that is filled, so mounts are private.
+test_faults() {
+    need_commands unshare:util-linux
+    cargo build --locked -p http-actix
+    as_root unshare --mount python3 tests/faults/faults.py target/debug/aponta "$@"
+    say "the faults passed"
+}
+
 # nginx with our files, and the whole stack, each on what engine.sh makes of Debian's packages.
 test_stack() {
     need_commands debootstrap:debootstrap iptables:iptables ip:iproute2 openssl:openssl git:git flock:util-linux \
@@ -167,8 +177,8 @@ test_stack() {
 command -v cargo >/dev/null || fail "there is no Rust toolchain; https://rustup.rs has one"
 install_missing
 case ${1:-} in
---stack | --backup | --monitoring)
-    "test_${1#--}"
+--stack | --backup | --monitoring | --faults)
+    "test_${1#--}" "${@:2}"
     exit
     ;;
 esac

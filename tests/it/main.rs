@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod attacks;
 mod azure;
 mod contract;
 mod documentation;

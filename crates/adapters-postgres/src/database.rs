@@ -25,6 +25,10 @@ use crate::{Config, SchemaName, db_error};
 /// What the network may take on top of what the server may take for a statement.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How many may wait for each connection. A statement takes a few milliseconds, so whoever comes after so many would
+/// wait longer than [`Config::acquire_timeout`] on all but the healthiest of databases.
+const QUEUE: usize = 100;
+
 /// A PostgreSQL database as one tenant sees it. A clone uses the same connections.
 #[derive(Clone)]
 pub struct PostgresDatabase {
@@ -33,6 +37,8 @@ pub struct PostgresDatabase {
     pool: DatabaseConnection,
     /// As many as there can be connections: whoever has none waits here, where it can be seen, and not in the pool.
     places: Arc<Semaphore>,
+    /// As many as may wait there. More would wait in vain, and each keeps a request in memory.
+    queue: Arc<Semaphore>,
     metrics: Metrics,
     last_break: LastBreak,
     config: Config,
@@ -63,9 +69,10 @@ impl PostgresDatabase {
     }
 
     fn new(config: Config, pool: PgPool, last_break: LastBreak, metrics: Metrics) -> Self {
-        let places = Arc::new(Semaphore::new(pool.options().get_max_connections() as usize));
+        let connections = pool.options().get_max_connections() as usize;
+        let (places, queue) = (Arc::new(Semaphore::new(connections)), Arc::new(Semaphore::new(connections * QUEUE)));
         let kept = Arc::new(Kept::new(pool.clone(), last_break.clone()));
-        Self { kept, pool: pool.into(), places, metrics, last_break, config }
+        Self { kept, pool: pool.into(), places, queue, metrics, last_break, config }
     }
 
     /// The same database for so many threads, each with its share of the connections, which it makes when it needs
@@ -214,12 +221,14 @@ impl PostgresDatabase {
             self.metrics.waited(Duration::ZERO);
             return Ok(place);
         }
+        let timed_out = DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
+        let Ok(_queued) = self.queue.try_acquire() else { return Err(timed_out) };
         let started = Instant::now();
         let _pending = Pending::new(&self.metrics);
         let place = timeout(self.config.acquire_timeout.min(limit), self.places.acquire()).await;
         self.metrics.waited(started.elapsed());
         // Nobody closes the semaphore.
-        place.ok().and_then(Result::ok).ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
+        place.ok().and_then(Result::ok).ok_or(timed_out)
     }
 }
 

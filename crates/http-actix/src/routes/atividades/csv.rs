@@ -16,8 +16,9 @@ use crate::api_error::ApiError;
 const COLUMNS: [&str; 9] =
     ["id", "nome", "descricao", "ativo", "id_projeto", "nome_projeto", "criado_por", "criado_em", "atualizado_em"];
 const BOM: &[u8] = b"\xEF\xBB\xBF";
-/// How a cell begins that a spreadsheet would run as a formula (OWASP: CSV injection).
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+/// How a cell begins that a spreadsheet would run as a formula, in some languages also in the width of their letters
+/// (<https://owasp.org/www-community/attacks/CSV_Injection>).
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// What is still to be written.
 struct Export {

