@@ -18,6 +18,8 @@ mod exchange;
 mod failure;
 mod fingerprint;
 mod gate;
+#[cfg(test)]
+mod hostile;
 mod identity;
 mod jwt;
 mod metrics;

@@ -152,7 +152,8 @@ impl Cursor {
         let (id, chave) = text.get(1..33).zip(text.get(33..))?;
         let instante = || {
             let nanoseconds = chave.parse::<i64>().ok().map(|micros| i128::from(micros) * 1000)?;
-            OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()
+            // Databases know no years as far back as a client can write them.
+            OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok().filter(|em| 0 <= em.year())
         };
         let chave = match text.chars().next()? {
             'c' => Chave::CriadoEm(instante()?),

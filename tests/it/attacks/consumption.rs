@@ -79,3 +79,22 @@ async fn api4_pages_and_searches_have_their_limits() {
     let many = format!("/api/v1/atividades?{}", "x=1&".repeat(2000));
     assert!([200, 400, 414].contains(&aponta.api.get(&many).await.status));
 }
+
+/// A place in the list that the database has not: the first years of its calendar are those of ours.
+#[tokio::test]
+async fn api4_a_cursor_leads_to_no_place_that_is_none() {
+    use base64::Engine;
+    let aponta = Aponta::start();
+    for micros in [
+        "-377705116800000000",
+        "-210866803200000001",
+        "-62167219200000001",
+        "253402300800000000",
+        "9223372036854775807",
+    ] {
+        let text = format!("c{}{micros}", "0".repeat(32));
+        let apos = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(text);
+        let answer = aponta.api.get(&format!("/api/v1/atividades?apos={apos}")).await;
+        assert_eq!(answer.status, 422, "{micros}: {}", answer.text);
+    }
+}

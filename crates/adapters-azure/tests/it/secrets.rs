@@ -10,7 +10,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::{AzureProjectId, Credential, Error, IdentityProvider, ProjectDirectory};
 use serde_json::json;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use wiremock::matchers::basic_auth;
 use wiremock::{MockServer, ResponseTemplate};
 
@@ -55,7 +59,9 @@ fn told(error: &Error) -> String {
 async fn no_token_and_no_address_is_ever_written_down() {
     let log = Log::default();
     // But for the stand-in for Azure, which prints the requests that it gets: Azure's own log is not ours.
-    tracing_subscriber::fmt().with_env_filter("trace,wiremock=off").with_writer(log.clone()).init();
+    let filter = Targets::new().with_default(LevelFilter::TRACE).with_target("wiremock", LevelFilter::OFF);
+    let lines = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_filter(filter);
+    tracing_subscriber::registry().with(lines).init();
     let tokens = fixture_json("tokens");
     let (key, app_token) = (tokens["secret"].as_str().unwrap(), tokens["app_token_valid"].as_str().unwrap());
     let audience = tokens["app_token_claims"]["aud"].as_str().unwrap();

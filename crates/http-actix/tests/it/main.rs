@@ -11,6 +11,7 @@ mod authentication;
 mod bulk;
 mod conditional;
 mod habits;
+mod hostile;
 mod integracao;
 mod listing;
 mod openapi;

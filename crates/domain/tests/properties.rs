@@ -1,0 +1,70 @@
+//! What holds for every text and number, and not only for those that somebody thought of.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use domain::{AtividadeId, Violation};
+use domain::{Busca, Campo, Chave, Cursor, Descricao, Limit, NomeAtividade, NomeProjeto, Skip, folded};
+use proptest::prelude::*;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+fn nome() -> impl Strategy<Value = String> {
+    prop_oneof![".*", "\\PC{250,260}", "[ \\t\\u{3000}\\u{a0}a]{0,6}", "a\\u{0}?b"]
+}
+
+proptest! {
+    #[test]
+    fn a_name_is_trimmed_short_and_stays_as_it_is(text in nome()) {
+        let expected = text.trim();
+        match NomeAtividade::parse(&text) {
+            Ok(nome) => {
+                prop_assert_eq!(nome.as_str(), expected);
+                prop_assert!((1..=255).contains(&nome.as_str().chars().count()) && !nome.as_str().contains('\0'));
+                prop_assert_eq!(NomeAtividade::parse(nome.as_str()).unwrap(), nome);
+            }
+            Err(Violation::TooShort { .. }) => prop_assert!(expected.is_empty()),
+            Err(Violation::TooLong { .. }) => prop_assert!(255 < expected.chars().count()),
+            Err(Violation::ContainsNul) => prop_assert!(expected.contains('\0')),
+            Err(other) => prop_assert!(false, "{other:?}"),
+        }
+        prop_assert_eq!(NomeProjeto::parse(&text).is_ok(), NomeAtividade::parse(&text).is_ok());
+    }
+
+    #[test]
+    fn a_description_is_kept_or_refused(text in any::<String>(), times in 0_usize..2000) {
+        let text = text.repeat(times);
+        let is_good = text.len() <= Descricao::MAX_BYTES && !text.contains('\0');
+        prop_assert_eq!(Descricao::parse(text.clone()).map(Descricao::into_string).ok(), is_good.then_some(text));
+    }
+
+    #[test]
+    fn folding_twice_is_folding_once(text in any::<String>()) {
+        prop_assert_eq!(folded(&folded(&text)), folded(&text));
+        prop_assert_eq!(folded(&text.to_lowercase()), folded(&folded(&text.to_lowercase())));
+    }
+
+    #[test]
+    fn limits_and_skips_are_within_their_bounds(n in prop_oneof![any::<i64>(), -2_i64..1010]) {
+        prop_assert_eq!(Limit::parse(n).is_ok(), (1..=1000).contains(&n));
+        prop_assert_eq!(Skip::parse(n).is_ok(), 0 <= n);
+    }
+
+    #[test]
+    fn a_cursor_is_read_back_as_it_was(micros in -62_135_596_800_000_000_i64..253_402_300_799_999_999, nome in nome(), id in any::<u128>()) {
+        let em = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).unwrap();
+        let id = AtividadeId(Uuid::from_u128(id));
+        for (campo, chave) in [(Campo::CriadoEm, Chave::CriadoEm(em)), (Campo::AtualizadoEm, Chave::AtualizadoEm(em)), (Campo::Nome, Chave::Nome(nome.clone()))] {
+            let cursor = Cursor { chave, id };
+            let read = Cursor::parse(&cursor.to_text());
+            // A name that no atividade can have is in no cursor of ours.
+            prop_assert!(read.as_ref() == Ok(&cursor) || campo == Campo::Nome && nome.contains('\0'), "{read:?}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_whatever_text_is_a_place_that_every_database_has(text in "[can][0-9a-f]{32}-?[0-9]{1,19}|\\PC*") {
+        if let Ok(Cursor { chave: Chave::CriadoEm(em) | Chave::AtualizadoEm(em), .. }) = Cursor::parse(&text) {
+            prop_assert!((0..=9999).contains(&em.year()), "{em}");
+        }
+        prop_assert_eq!(Busca::parse(&text).is_ok(), text.chars().count() <= Busca::MAX && !text.contains('\0'));
+    }
+}

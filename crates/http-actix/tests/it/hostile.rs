@@ -1,0 +1,139 @@
+//! Whatever a stranger sends, the answer is a sane one. Each target begins with what lies in `tests/corpus`, a line each,
+//! and goes on with what is made of it; `PROPTEST_CASES` says for how long. What once failed is kept beside this file.
+
+use actix_web::http::{Method, header};
+use actix_web::test::TestRequest;
+use domain::testing::{atividade, projeto, stored};
+use domain::{Error, Pagina};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use crate::support::{Always, Answer, World};
+
+const BODIES: &str = include_str!("../corpus/bodies.txt");
+const QUERIES: &str = include_str!("../corpus/queries.txt");
+const AUTHORIZATION: &str = include_str!("../corpus/authorization.txt");
+const ORIGINS: &str = include_str!("../corpus/origins.txt");
+const WRITABLE: [&str; 4] = [
+    "/api/v1/atividades",
+    "/api/v1/atividades/lote",
+    "/api/v1/projetos",
+    "/api/v1/atividades/00000000-0000-7000-8000-000000000007",
+];
+
+/// Bytes: out of a corpus, made of two of its entries, with a few bytes changed, or any at all.
+fn bytes(corpus: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    let entry = || select(corpus.lines().collect::<Vec<_>>()).prop_map(|line| line.as_bytes().to_vec());
+    let cut = (entry(), entry(), any::<Index>(), any::<Index>())
+        .prop_map(|(a, b, i, j)| [a.split_at(i.index(a.len() + 1)).0, b.split_at(j.index(b.len() + 1)).1].concat());
+    let changed = (entry(), any::<Index>(), any::<Vec<u8>>()).prop_map(|(mut entry, at, with)| {
+        let at = at.index(entry.len() + 1);
+        entry.splice(at..entry.len().min(at + with.len() / 2), with);
+        entry
+    });
+    prop_oneof![entry(), cut, changed, any::<Vec<u8>>(), ".*".prop_map(String::into_bytes)]
+}
+
+/// A world in which everything succeeds.
+fn willing() -> World {
+    let mut world = World::new();
+    world.atividades.expect_insert().returning(|record| Ok(stored(record)));
+    world.atividades.expect_insert_all().returning(|records, _| Ok(records.into_iter().map(stored).collect()));
+    world.atividades.expect_list().returning(|_| Ok(Pagina { items: vec![atividade("A")], total: 1_000_000 }));
+    world.atividades.expect_rows().returning(|_| Ok(vec![atividade("=A")]));
+    world.atividades.expect_find().returning(|_| Ok(Some(atividade("A"))));
+    world.atividades.expect_update().returning(|_, _, _| Ok(Some(atividade("A"))));
+    world.projetos.expect_insert().returning(|_, _| Ok(projeto("P")));
+    world.projetos.expect_list().returning(|| Ok(vec![projeto("P")]));
+    world
+}
+
+fn answered(world: World, request: TestRequest) -> Answer<Vec<u8>> {
+    actix_web::rt::System::new().block_on(world.raw_answer(request))
+}
+
+/// No failure of ours, and whoever is refused is told in JSON.
+fn assert_sane(answer: &Answer<Vec<u8>>) {
+    assert!(!answer.status.is_server_error(), "{}", String::from_utf8_lossy(&answer.body));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    if answer.status.is_client_error() {
+        let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert!(json["message"].as_str().is_some_and(|message| !message.is_empty()), "{json}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_body(body in bytes(BODIES), path in select(WRITABLE.to_vec()), kind in select(vec!["application/json", "text/plain", ""])) {
+        let method = if path.ends_with("07") { Method::PUT } else { Method::POST };
+        let request = TestRequest::default().method(method).uri(path).set_payload(body);
+        let request = if kind.is_empty() { request } else { request.insert_header((header::CONTENT_TYPE, kind)) };
+        let answer = answered(willing(), request);
+        assert_sane(&answer);
+        prop_assert!([200, 201, 400, 415, 422].contains(&answer.status.as_u16()), "{}", answer.status);
+    }
+
+    #[test]
+    fn whatever_the_query(query in bytes(QUERIES)) {
+        // What cannot stand in an address at all is the parser's, and not ours.
+        let query: String = query.iter().map(|byte| match byte {
+            b'!' | b'$'..=b';' | b'=' | b'?'..=b'Z' | b'_' | b'a'..=b'z' | b'~' => char::from(*byte).to_string(),
+            byte => format!("%{byte:02x}"),
+        }).collect();
+        let answer = answered(willing(), TestRequest::get().uri(&format!("/api/v1/atividades?{query}")));
+        assert_sane(&answer);
+        prop_assert!([200, 422].contains(&answer.status.as_u16()), "{} {query}", answer.status);
+        // Wherever a link leads, one gets there.
+        let links = answer.header("link").unwrap_or_default().to_owned();
+        for target in links.split(", ").filter_map(|link| link.strip_prefix('<')?.split_once('>')) {
+            prop_assert_eq!(answered(willing(), TestRequest::get().uri(target.0)).status.as_u16(), 200, "{}", target.0);
+        }
+    }
+
+    #[test]
+    fn whatever_the_authorization(value in bytes(AUTHORIZATION), path in select(WRITABLE.to_vec())) {
+        let Ok(value) = header::HeaderValue::from_bytes(&value) else { return Ok(()) };
+        let mut world = World::new();
+        world.identity = std::sync::Arc::new(Always(|| Err(Error::CredentialRejected)));
+        let answer = answered(world, TestRequest::post().uri(path).insert_header((header::AUTHORIZATION, value)));
+        assert_sane(&answer);
+        prop_assert_eq!(answer.status.as_u16(), 401);
+        prop_assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    }
+
+    #[test]
+    fn whatever_the_origin(value in bytes(ORIGINS)) {
+        let Ok(value) = header::HeaderValue::from_bytes(&value) else { return Ok(()) };
+        let is_ours = value.to_str().is_ok_and(|origin| {
+            // In whatever case, and with the port that https has anyway.
+            let origin = origin.to_ascii_lowercase();
+            let origin = origin.strip_suffix(":443").unwrap_or(&origin);
+            let label = origin.strip_prefix("https://").and_then(|host| host.strip_suffix(".gallerycdn.vsassets.io"));
+            label.is_some_and(|label| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)))
+        });
+        let answer = answered(willing(), TestRequest::get().uri("/api/v1/atividades").insert_header((header::ORIGIN, value.clone())));
+        assert_sane(&answer);
+        let allowed = answer.headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        prop_assert!(allowed.is_none() || is_ours && allowed == Some(&value), "{value:?} is allowed as {allowed:?}");
+    }
+
+    #[test]
+    fn whatever_the_path(path in ".*", method in select(vec![Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH])) {
+        let path: String = path.bytes().map(|byte| if byte.is_ascii_alphanumeric() || b"/%._~-".contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") }).collect();
+        let answer = answered(World::new(), TestRequest::default().method(method).uri(&format!("/{path}")));
+        assert_sane(&answer);
+    }
+
+    #[test]
+    fn whatever_the_other_headers(tag in bytes(AUTHORIZATION), key in bytes(AUTHORIZATION), id in bytes(AUTHORIZATION), accept in bytes(ORIGINS)) {
+        let mut request = TestRequest::get().uri(WRITABLE[3]);
+        for (name, value) in [("if-match", &tag), ("if-none-match", &tag), ("idempotency-key", &key), ("x-request-id", &id),
+                              ("traceparent", &id), ("accept", &accept), ("accept-encoding", &accept), ("x-forwarded-for", &accept)] {
+            if let Ok(value) = header::HeaderValue::from_bytes(value) {
+                request = request.insert_header((name, value));
+            }
+        }
+        assert_sane(&answered(willing(), request));
+    }
+}
