@@ -11,6 +11,7 @@ mod attacks;
 mod azure;
 mod contract;
 mod documentation;
+mod model;
 mod observability;
 mod operation;
 mod persistence;
