@@ -38,9 +38,11 @@ class Upstream(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     connections = set()
+    paths = []
 
     def do_GET(self):
         self.connections.add(self.client_address)
+        self.paths.append(self.path)
         length = int(self.headers.get("Content-Length") or 0)
         self.rfile.read(length)
         if self.path == "/hangs":
@@ -179,6 +181,41 @@ def the_client_is_whom_cloudflare_names():
 def with_the_guard_off_nobody_is_believed():
     headers = json.loads(curl("/", "-H", "CF-Connecting-IP: 192.0.2.55", source=STRANGER).body)["headers"]
     assert headers["X-Forwarded-For"] == STRANGER, headers
+
+
+def no_request_is_hidden_in_another():
+    """Two readers of one of these could disagree where the first request ends. Whatever the API sees, nginx saw as well."""
+    hidden = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    for number, headers in enumerate((
+        ["Content-Length: 6", "Transfer-Encoding: chunked"], ["Transfer-Encoding: chunked", "Content-Length: 6"],
+        ["Content-Length: 0", f"Content-Length: {len(hidden)}"], [f"Content-Length: 0, {len(hidden)}"], ["Content-Length: +0"],
+        ["Content-Length : 0"], ["Transfer-Encoding: xchunked"], ["Transfer-Encoding: chunked", "Transfer-Encoding: identity"],
+        ["Transfer-Encoding:\x0bchunked"], ["X: y\nTransfer-Encoding: chunked"], ["Transfer-Encoding: identity, chunked"],
+    )):
+        sent = "\r\n".join([f"POST /pair/{number} HTTP/1.1", "Host: a", *headers, "", ""]).encode() + b"0\r\n\r\n" + hidden
+        with socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0)) as raw, context.wrap_socket(raw) as tls:
+            tls.sendall(sent)
+            tls.settimeout(0.5)
+            with contextlib.suppress(OSError):
+                while tls.recv(65536):
+                    pass
+        time.sleep(0.2)
+    seen = sum(path == "/hidden" for path in Upstream.paths)
+    told = sum(line["path"] == "/hidden" for line in log_lines())
+    assert seen <= told, f"the API saw {seen} requests, nginx {told}"
+
+
+def http2_carries_whatever_http1_does():
+    body = json.dumps({"nome": "A" * 100_000})
+    answer = curl("/api/v1/atividades", "--http2", "-X", "POST", "-H", "Content-Type: application/json", "-d", body)
+    assert (answer.version, answer.status, json.loads(answer.body)["length"]) == ("HTTP/2", 200, len(body))
+    assert curl("/large", "--http2", "--compressed").status == 200
+    assert curl("/status/503", "--http2").status == 503
+    # Headers that have no place in HTTP/2 do not reach the API.
+    answer = curl("/", "--http2", "-H", "Connection: upgrade", "-H", "Upgrade: h2c", "-H", "Transfer-Encoding: chunked", check=False)
+    assert isinstance(answer, int) or answer.status in (200, 400), answer
 
 
 def each_client_has_a_rate():
@@ -333,6 +370,8 @@ def main():
             connections_to_the_api_are_kept,
             errors_of_the_api_pass_as_they_are,
             nothing_internal_is_shown,
+            no_request_is_hidden_in_another,
+            http2_carries_whatever_http1_does,
             each_client_has_a_rate,
         ):
             # Each has a rate limit of its own to use up.

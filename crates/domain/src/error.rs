@@ -139,3 +139,18 @@ pub enum Service {
     /// Azure DevOps.
     AzureDevOps,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_one_has_no_place_in_a_list() {
+        let faults = Error::invalid_items([3], "nome", Violation::ContainsNul).of_one();
+        assert!(
+            matches!(&faults, Error::Invalid(fields) if fields.iter().all(|fault| fault.item.is_none() && fault.field == "nome"))
+        );
+        assert!(!faults.is_unknown_projeto());
+        assert!(matches!(Error::KeyReused.of_one(), Error::KeyReused));
+    }
+}

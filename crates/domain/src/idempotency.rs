@@ -54,6 +54,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nothing_is_remembered_for_longer_than_a_day() {
+        let horizon = Idempotency::horizon(time::macros::datetime!(2026-01-13 16:00 UTC));
+        assert_eq!(horizon, time::macros::datetime!(2026-01-12 16:00 UTC));
+    }
+
+    #[test]
     fn a_key_is_visible_ascii_and_not_too_long() {
         for good in ["a", "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"", &"x".repeat(255)] {
             assert_eq!(IdempotencyKey::parse(good).unwrap().as_str(), good);

@@ -28,3 +28,14 @@ impl<T> Patch<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_null_and_a_value_are_three_things() {
+        let told = [Patch::Absent, Patch::Null, Patch::Value(7)].map(|patch| (patch.is_absent(), patch.into_value()));
+        assert_eq!(told, [(true, None), (false, None), (false, Some(7))]);
+    }
+}

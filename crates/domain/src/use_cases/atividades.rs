@@ -204,7 +204,7 @@ mod tests {
     use crate::testing::{
         NOW, atividade, atividade_id, fixed_clock, maria, nova_atividade, projeto, remote_projeto, stored,
     };
-    use crate::{MockAtividadeRepository, MockProjectDirectory, MockProjetoRepository, Service, Violation};
+    use crate::{Campo, MockAtividadeRepository, MockProjectDirectory, MockProjetoRepository, Service, Violation};
 
     fn atividades(repository: MockAtividadeRepository) -> Atividades {
         with_directory(repository, MockProjetoRepository::new(), MockProjectDirectory::new())
@@ -308,6 +308,68 @@ mod tests {
         let failed = atividades.criar(&maria(), nova_atividade("A"), None).await.unwrap_err();
 
         assert!(matches!(failed, Error::TimedOut { service: Service::AzureDevOps, .. }));
+    }
+
+    /// Another failure of the repository has nothing to do with Azure DevOps, which is not asked.
+    #[tokio::test]
+    async fn a_failure_of_the_repository_is_passed_on() {
+        let gone = || Error::Unavailable { service: Service::Database, retry_after: None, cause: "gone".into() };
+        let mut repository = MockAtividadeRepository::new();
+        repository.expect_insert().times(1).returning(move |_| Err(gone()));
+        repository.expect_insert_all().times(1).returning(move |_, _| Err(gone()));
+        repository.expect_update().times(1).returning(move |_, _, _| Err(gone()));
+        let atividades = atividades(repository);
+        let patch = AtividadePatch { projeto: Some(nova_atividade("A").projeto), ..AtividadePatch::default() };
+
+        let failures = [
+            atividades.criar(&maria(), nova_atividade("A"), None).await.unwrap_err(),
+            atividades.criar_lote(&maria(), vec![nova_atividade("A")], None).await.unwrap_err(),
+            atividades.atualizar(&maria(), atividade_id(), patch).await.unwrap_err(),
+        ];
+
+        assert!(
+            failures
+                .iter()
+                .all(|failure| matches!(failure, Error::Unavailable { .. }) && !failure.is_unknown_projeto())
+        );
+    }
+
+    #[tokio::test]
+    async fn linhas_are_those_of_the_repository() {
+        let mut repository = MockAtividadeRepository::new();
+        repository.expect_rows().with(eq(AtividadeQuery::default())).returning(|_| Ok(vec![atividade("A")]));
+        assert_eq!(atividades(repository).linhas(AtividadeQuery::default()).await.unwrap(), [atividade("A")]);
+    }
+
+    #[tokio::test]
+    async fn a_full_page_has_a_next_one_if_there_is_more_after_its_last_row() {
+        let query = AtividadeQuery {
+            skip: Skip::parse(7).unwrap(),
+            limit: Limit::parse(2).unwrap(),
+            ..AtividadeQuery::default()
+        };
+        let last = Cursor::of(&atividade("B"), Campo::CriadoEm);
+        for (items, more, expected) in [
+            (vec!["A", "B"], vec![atividade("C")], Some(last.clone())),
+            (vec!["A", "B"], vec![], None),
+            (vec!["B"], vec![atividade("C")], None),
+            (vec![], vec![], None),
+        ] {
+            let page: Vec<_> = items.into_iter().map(atividade).collect();
+            let is_full = page.len() == 2;
+            let mut repository = MockAtividadeRepository::new();
+            let listed = page.clone();
+            repository
+                .expect_list()
+                .with(eq(query.clone()))
+                .returning(move |_| Ok(Pagina { items: listed.clone(), total: 9 }));
+            let after = AtividadeQuery { apos: Some(last.clone()), limit: Limit::ONE, ..AtividadeQuery::default() };
+            repository.expect_rows().with(eq(after)).times(usize::from(is_full)).returning(move |_| Ok(more.clone()));
+
+            let (pagina, proximo) = atividades(repository).paginar(query.clone()).await.unwrap();
+
+            assert_eq!((pagina.items, pagina.total, proximo), (page, 9, expected));
+        }
     }
 
     #[tokio::test]
