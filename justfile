@@ -24,6 +24,18 @@ backup:
 monitoring:
     ./tests/run.sh --monitoring
 
+# What happens while things fail; --short as CI runs it
+faults *arguments:
+    ./tests/run.sh --faults {{arguments}}
+
+# Is there a test for each line of the domain?
+mutants:
+    cargo mutants -p domain
+
+# Which lines the tests reach
+coverage:
+    cargo llvm-cov --workspace
+
 # Measure the service against a hand-written server; --quick for a smoke run
 bench *arguments:
     benches/run.py {{arguments}}
