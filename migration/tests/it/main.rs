@@ -21,7 +21,7 @@ fn schema(database: &Database<'_>) -> String {
          WHERE relnamespace = 'public'::regnamespace AND attnum > 0 ORDER BY relname, attnum;
          SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
          WHERE connamespace = 'public'::regnamespace ORDER BY conname;
-         SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace;
+         SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY proname;
          SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace ORDER BY typname;",
     )
 }
