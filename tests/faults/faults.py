@@ -21,6 +21,7 @@ from world import workplace  # noqa: E402
 CHAPTERS = {
     "writes": ({"faults": 60, "writes": 12_000}, {"faults": 12, "writes": 2_000}),
     "illness": ({"modes": ["hangs", "is slow", "cuts", "nonsense", "throttles", "fails"]}, {"modes": ["hangs", "nonsense"]}),
+    "replicas": ({"rounds": 10}, {"rounds": 2}),
     "overload": ({"seconds": 20}, {"seconds": 8}),
     "connections": ({"idle": 10_000}, {"idle": 2_000}),
     "soak": ({"seconds": 240}, {"seconds": 24}),

@@ -6,12 +6,13 @@ import contextlib
 import json
 import re
 import time
+import uuid
 
 from world import Api, Client, Cluster
 
-KNOWN, STRANGERS = 20, 300
-# `max_in_flight`, and the pause of the breaker with its trial, of adapters-azure.
-IN_FLIGHT, PAUSE = 64, 15 + 5
+KNOWN, STRANGERS, PROJECTS = 20, 300, 250
+# `max_in_flight`, and the pause of the breaker, of adapters-azure; with its trial, and time for a busy machine.
+IN_FLIGHT, PAUSE = 64, 15 + 10
 LIST = "/api/v1/projetos"
 NONSENSE = (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 20\r\n\r\n<html>Sign in</html>",
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{\"a\": [[[", b"\x16\x03\x01 what?\r\n\r\n",
@@ -22,6 +23,14 @@ def identity(token):
     user = {"id": f"cdbc0002-5e61-5e97-84f7-{int(token.rpartition('-')[2]):012d}", "subjectDescriptor": "aad.x",
             "providerDisplayName": token, "isActive": True, "properties": {"Account": {"$value": f"{token}@exemplo.br"}}}
     return json.dumps({"authenticatedUser": user, "authorizedUser": user}).encode()
+
+
+def projects(query):
+    """A page of the projects, and the header that says where the next one begins."""
+    start = int((re.search(r"continuationToken=(\d+)", query) or [0, 0])[1])
+    end = min(start + 100, PROJECTS)
+    value = [{"id": str(uuid.uuid5(uuid.NAMESPACE_URL, str(n))), "name": f"Projeto {n}", "state": "wellFormed"} for n in range(start, end)]
+    return json.dumps({"count": len(value), "value": value}).encode(), f"x-ms-continuationtoken: {end}\r\n" if end < PROJECTS else ""
 
 
 class Organisation:
@@ -73,11 +82,12 @@ class Organisation:
             shown = head.lower().partition("authorization: ")[2].splitlines()[0]
             shown = head[head.lower().index("authorization: ") + 15:].splitlines()[0] if shown else ""
             token = base64.b64decode(shown.split()[1]).decode().lstrip(":") if shown.startswith("Basic ") else shown.partition(" ")[2]
-            if token.startswith("conhecido-"):
-                body = identity(token)
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-            else:
+            if not token.startswith("conhecido-"):
                 writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+            else:
+                page = re.match(r"GET \S+/_apis/projects\?(\S*)", head)
+                body, more = projects(page[1]) if page else (identity(token), "")
+                writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
         return True
 
