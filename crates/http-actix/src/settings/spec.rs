@@ -88,7 +88,12 @@ pub const SETTINGS: &[SettingSpec] = &[
     setting("DATABASE_USER", Kind::Text, "", "user of the database"),
     setting("DATABASE_PASSWORD", Kind::Secret, "", "password of that user"),
     setting("DATABASE_SCHEMA", Kind::Text, "api_aponta", "schema of this deployment, one per tenant"),
-    setting("DATABASE_POOL_SIZE", Kind::Number, "10", "connections to the database at most (1 to 1000)"),
+    setting(
+        "DATABASE_POOL_SIZE",
+        Kind::Number,
+        "10",
+        "connections to the database at most (1 to 1000), and for a moment every 30 s one more",
+    ),
     setting("AUTH_ENABLED", Kind::Flag, "true", "whether requests need a token; false is refused in production"),
     setting("AUTH_CACHE_TTL", Kind::Number, "60", "seconds that a valid identity is remembered (0 to 86400); 0 = off"),
     setting("EXTENSION_APP_KEYS", Kind::Secret, "", "`key:audience` pairs that sign the extension's app tokens"),
