@@ -34,7 +34,7 @@ mutants:
 
 # Which lines the tests reach
 coverage:
-    cargo llvm-cov --workspace
+    cargo llvm-cov --workspace --summary-only --ignore-filename-regex '(/tests/|/benches/|testing/)'
 
 # Measure the service against a hand-written server; --quick for a smoke run
 bench *arguments:
