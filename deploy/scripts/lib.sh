@@ -121,7 +121,8 @@ drained() {
     nginx=$(containers --status running nginx)
     [[ $nginx ]] || return 0
     for attempt in {1..65}; do
-        docker top "$nginx" -eo args | grep -q 'worker process is shutting down' || return 0
+        # Not `grep -q`: it leaves early, and the broken pipe would look like no such worker.
+        docker top "$nginx" -eo args | grep 'worker process is shutting down' >/dev/null || return 0
         sleep 1
     done
     say "nginx still has workers that shut down after $attempt s"

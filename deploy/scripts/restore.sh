@@ -25,7 +25,7 @@ while (($#)); do
 done
 options "${shared[@]}"
 ((${#arguments[@]} == 0)) || fail "what is ${arguments[0]}?"
-compose config --services | grep -qx backup || fail "there are no backups: COMPOSE_FILE in $deploy/.env"
+uses backup || fail "there are no backups: COMPOSE_FILE in $deploy/.env"
 $yes || $dry_run || fail "this replaces the database; say --yes if that is what you want"
 
 psql() {

@@ -23,7 +23,7 @@ for service in nginx api postgres; do
     done
 done
 say "migrations"
-compose exec -T --index "$(containers api >/dev/null && compose ps --format '{{.Name}}' api | head -n 1 | grep -o '[0-9]*$')" api \
+compose exec -T --index "$(containers api >/dev/null && compose ps --format '{{.Name}}' api | sed -n '1s/.*[^0-9]//p')" api \
     aponta migrate status || wrong=1
 say "disk: $(df -h --output=pcent,avail "$(docker info --format '{{.DockerRootDir}}')" | tail -n 1)"
 say "certificate: $(openssl x509 -in "$deploy/certs/origin.pem" -noout -enddate)"

@@ -34,7 +34,7 @@ exec 9>"$cache/lock"
 flock -n 9 || fail "another run uses $cache"
 
 # shellcheck disable=SC2016 # apt-get expands it.
-mirror=$(apt-get indextargets --format '$(SITE)' | head -n 1)
+mirror=$(apt-get indextargets --format '$(SITE)' | sed -n 1p)
 
 # Packages of a newer Debian, unpacked and not installed. Its own runc does not suit every kernel, this Debian's does.
 unpack_engine() {
@@ -88,7 +88,7 @@ start_network() {
     done
     setpriv --pdeathsig KILL slirp4netns --configure --mtu 65520 "$network" tap0 >"$run/slirp4netns.log" 2>&1 9>&- &
     for attempt in {1..100}; do
-        ! inside ip route 2>/dev/null | grep -q default || return 0
+        ! inside ip route 2>/dev/null | grep default >/dev/null || return 0
         sleep 0.1
     done
     cat "$run/slirp4netns.log" >&2
