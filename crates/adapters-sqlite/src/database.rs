@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::Error;
 use sea_orm::sqlx;
@@ -11,6 +11,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult, FromQueryResult,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, raw_sql,
 };
+use tokio::time::sleep;
 
 use crate::db_error;
 
@@ -20,6 +21,8 @@ const SCHEMA: &str = include_str!("schema.sql");
 const VERSION: i64 = 1;
 /// How long a statement waits for another process that uses the file, or for the connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two attempts to connect to a file that is busy.
+const PAUSE: Duration = Duration::from_millis(20);
 const SAMPLES: &str = "amostras";
 
 /// An embedded database. A clone uses the same file.
@@ -79,10 +82,10 @@ impl SqliteDatabase {
             // What is committed survives the death of this process; only the machine's could take the last of it.
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(PATIENCE);
-        // One connection puts all statements of this process in a row, so that none finds the file locked.
-        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_with(options).await;
-        let failed = |error: &sqlx::Error| OpenError::File { path: path.clone(), reason: db_error::reason(error) };
-        let database = Self(pool.map_err(|error| failed(&error))?.into());
+        let database = match connect(&options).await {
+            Ok(database) => database,
+            Err(error) => return Err(OpenError::File { path, reason: db_error::reason(&error) }),
+        };
         match database.prepare().await {
             Ok(VERSION) => Ok(database),
             Ok(_) => Err(OpenError::Newer { path }),
@@ -158,6 +161,21 @@ impl SqliteDatabase {
     /// Runs a statement that answers no rows.
     pub(crate) async fn run(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         self.0.execute_raw(statement).await
+    }
+}
+
+/// Connects to the file. One that others open at the same moment is asked for again: a lock that could become a
+/// deadlock, as while the file gets its write-ahead log, is refused at once, whatever the timeout says
+/// (<https://sqlite.org/c3ref/busy_handler.html>).
+async fn connect(options: &SqliteConnectOptions) -> Result<SqliteDatabase, sqlx::Error> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // One connection puts all statements of this process in a row, so that none finds the file locked.
+        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+        match pool.connect_with(options.clone()).await {
+            Err(error) if db_error::is_busy(&error) && Instant::now() < deadline => sleep(PAUSE).await,
+            connected => return connected.map(|pool| SqliteDatabase(pool.into())),
+        }
     }
 }
 

@@ -41,8 +41,17 @@ pub(crate) fn reason(error: &sqlx::Error) -> String {
     }
 }
 
+/// Whether another connection has the file (`SQLITE_BUSY`).
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    sqlx_code(error).is_some_and(|code| code & 0xff == 5)
+}
+
 fn code(error: &DbErr) -> Option<u32> {
-    sqlx_error(error)?.as_database_error()?.code()?.parse().ok()
+    sqlx_code(sqlx_error(error)?)
+}
+
+fn sqlx_code(error: &sqlx::Error) -> Option<u32> {
+    error.as_database_error()?.code()?.parse().ok()
 }
 
 fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {

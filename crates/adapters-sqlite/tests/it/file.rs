@@ -69,15 +69,22 @@ async fn a_file_of_a_newer_version_is_refused_and_left_alone() {
 
 #[tokio::test]
 async fn several_processes_may_open_a_new_file_at_once() {
-    let directory = Directory::new();
-    let path = directory.path();
+    for _ in 0..20 {
+        let directory = Directory::new();
+        let opening = (0..8).map(|_| {
+            let path = directory.path().to_owned();
+            tokio::spawn(async move { SqliteDatabase::open(&path).await })
+        });
+        let mut opened = Vec::new();
+        for opening in opening.collect::<Vec<_>>() {
+            opened.push(opening.await.unwrap().unwrap());
+        }
 
-    let opened = tokio::join!(SqliteDatabase::open(path), SqliteDatabase::open(path), SqliteDatabase::open(path));
-
-    let (first, second) = (opened.0.unwrap(), opened.1.unwrap());
-    repositories(&first).projetos.insert(projeto(), None).await.unwrap();
-    assert!(repositories(&second).projetos.find(projeto_id()).await.unwrap().is_some());
-    assert!(opened.2.is_ok());
+        repositories(&opened[0]).projetos.insert(projeto(), None).await.unwrap();
+        for other in &opened {
+            assert!(repositories(other).projetos.find(projeto_id()).await.unwrap().is_some());
+        }
+    }
 }
 
 #[tokio::test]
