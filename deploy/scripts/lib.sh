@@ -140,13 +140,14 @@ replace_replicas() {
         docker rm --force "${new[@]}" >/dev/null
         return 1
     fi
+    # Also when nothing is left to replace: nginx would ask for the name again only after a while.
+    route_to "${new[@]}"
     if ((${#old[@]})); then
-        route_to "${new[@]}"
         drained
         docker stop --time 30 "${old[@]}" >/dev/null
         docker rm "${old[@]}" >/dev/null
-        route_to
     fi
+    route_to
     compose up --detach --no-deps --no-recreate --scale "api=$replicas" api
 }
 
