@@ -111,7 +111,7 @@ impl Project {
         if mended.is_empty() || mended != name {
             tracing::warn!(project = %id, "the project's name breaks our rules and was mended");
         }
-        let nome = NomeProjeto::parse(if mended.is_empty() { &id_text } else { &mended });
+        let nome = NomeProjeto::parse(if mended.is_empty() { id_text } else { mended });
         Ok(RemoteProjeto {
             id,
             nome: nome.map_err(|e| Failure::senseless(format!("a project's name: {e}")))?,

@@ -30,8 +30,8 @@ impl NomeProjeto {
     ///
     /// # Errors
     /// [`Violation::TooShort`] when nothing is left, [`Violation::TooLong`], [`Violation::ContainsNul`].
-    pub fn parse(text: &str) -> Result<Self, Violation> {
-        texto::parse_nome(text).map(Self)
+    pub fn parse(text: impl Into<String>) -> Result<Self, Violation> {
+        texto::parse_nome(text.into()).map(Self)
     }
 
     /// The text.

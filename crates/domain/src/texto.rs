@@ -7,14 +7,16 @@ use crate::Violation;
 /// The longest name of an atividade or a projeto, in Unicode scalar values: that is what `varchar(255)` counts.
 const NOME_MAX: usize = 255;
 
-/// Trims `text` and answers it when it is a name: 1..=255 characters, no NUL.
-pub(crate) fn parse_nome(text: &str) -> Result<String, Violation> {
-    let text = text.trim();
-    match text.chars().count() {
+/// Trims `text` and answers it when it is a name: 1..=255 characters, no NUL. Copied only when there is something to trim:
+/// a list reads two names for each of its rows.
+pub(crate) fn parse_nome(text: String) -> Result<String, Violation> {
+    let trimmed = text.trim();
+    match trimmed.chars().count() {
         0 => Err(Violation::TooShort { min: 1 }),
         n if NOME_MAX < n => Err(Violation::TooLong { max: NOME_MAX }),
-        _ if text.contains('\0') => Err(Violation::ContainsNul),
-        _ => Ok(text.to_owned()),
+        _ if trimmed.contains('\0') => Err(Violation::ContainsNul),
+        _ if trimmed.len() == text.len() => Ok(text),
+        _ => Ok(trimmed.to_owned()),
     }
 }
 
@@ -73,7 +75,7 @@ mod tests {
             ("a\0b", Err(Violation::ContainsNul)),
         ];
         for (text, expected) in cases {
-            assert_eq!(parse_nome(text), expected, "{text:?}");
+            assert_eq!(parse_nome(text.to_owned()), expected, "{text:?}");
         }
     }
 

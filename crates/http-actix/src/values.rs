@@ -53,8 +53,8 @@ macro_rules! read {
 }
 
 read! {
-    NomeAtividade: text => |text: String| Self::parse(&text);
-    NomeProjeto: text => |text: String| Self::parse(&text);
+    NomeAtividade: text => Self::parse;
+    NomeProjeto: text => Self::parse;
     Descricao: text => Self::parse;
     AtividadeId: uuid => |id| Ok(Self(id));
     ProjetoId: uuid => |id| Ok(Self(id));

@@ -27,11 +27,11 @@ const SAMPLES: &[(&str, &[Sample])] = &[
 pub async fn add(projetos: &Projetos, atividades: &Atividades) -> Result<(), Error> {
     let caller = DevelopmentIdentity.authenticate(None).await?;
     for (projeto, nomes) in SAMPLES {
-        let nome = NomeProjeto::parse(projeto).map_err(invalid)?;
+        let nome = NomeProjeto::parse(*projeto).map_err(invalid)?;
         let projeto = projetos.criar(NovoProjeto { nome, descricao: None }, None).await?;
         for (nome, descricao, ativo) in *nomes {
             let nova = NovaAtividade {
-                nome: NomeAtividade::parse(nome).map_err(invalid)?,
+                nome: NomeAtividade::parse(*nome).map_err(invalid)?,
                 descricao: descricao.map(|text| Descricao::parse(text.to_owned())).transpose().map_err(invalid)?,
                 ativo: *ativo,
                 projeto: ProjetoRef(projeto.id.0),
