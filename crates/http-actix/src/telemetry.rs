@@ -12,11 +12,12 @@ use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use reqwest::Url;
-use tracing::Metadata;
-use tracing_subscriber::Layer as _;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{ParseError, Targets, filter_fn};
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::commands::Failure;
@@ -89,16 +90,13 @@ impl Wanted {
                 .with_target(false)
                 .with_filter(filter_fn(is_exported))
         });
-        let is_terminal = io::stderr().is_terminal();
-        // A line is one write, which needs no lock for which all workers would wait.
-        let stderr = stderr().map_err(Failure::new)?;
-        let lines =
-            tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(is_terminal).with_span_events(FmtSpan::NONE);
-        let lines = match format {
-            Format::Text => lines.compact().with_filter(filter).boxed(),
-            Format::Json => lines.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed(),
-        };
-        tracing_subscriber::registry().with(exported).with(lines).init();
+        // With one layer the filter is everybody's: a filter of its own is asked about each span that is entered again,
+        // which sqlx does for every row.
+        let registry = tracing_subscriber::registry();
+        match exported {
+            Some(exported) => registry.with(exported).with(lines(format)?.with_filter(filter)).init(),
+            None => registry.with(lines(format)?).with(filter).init(),
+        }
         Ok(Telemetry(provider))
     }
 }
@@ -113,6 +111,21 @@ impl Telemetry {
             }
         }
     }
+}
+
+fn lines<S>(format: Format) -> Result<Box<dyn Layer<S> + Send + Sync>, Failure>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let is_terminal = io::stderr().is_terminal();
+    // A line is one write, which needs no lock for which all workers would wait.
+    let stderr = stderr().map_err(Failure::new)?;
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(is_terminal).with_span_events(FmtSpan::NONE);
+    Ok(match format {
+        Format::Text => lines.compact().boxed(),
+        Format::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    })
 }
 
 #[cfg(unix)]
