@@ -17,15 +17,16 @@ const INWARDS: [(&str, &[&str]); 7] = [
 ];
 
 /// What `domain` must not reach, directly or through another crate; a name stands for all that begin with it.
-const OUTSIDE: [&str; 10] =
-    ["actix", "apistos", "axum", "figment", "hyper", "reqwest", "sea-", "serde_json", "sqlx", "tokio"];
+const OUTSIDE: [&str; 11] =
+    ["actix", "apistos", "axum", "figment", "hyper", "postgres", "reqwest", "sea-", "serde_json", "sqlx", "tokio"];
 
 /// What only some crates may name, since it is theirs to know.
-const OWNERS: [(&str, &[&str]); 4] = [
+const OWNERS: [(&str, &[&str]); 5] = [
     ("actix-web", &["http-actix"]),
     ("apistos", &["http-actix"]),
     ("sea-orm", &["adapters-postgres", "adapters-sqlite"]),
     ("sea-orm-migration", &["adapters-postgres", "migration"]),
+    ("tokio-postgres", &["adapters-postgres"]),
 ];
 
 /// The crates that each crate depends on, outside of its tests.

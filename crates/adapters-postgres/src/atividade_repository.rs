@@ -6,14 +6,51 @@ use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Descricao, Error,
     Idempotency, NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation,
 };
-use sea_orm::sqlx::postgres::{PgRow, Postgres};
-use sea_orm::sqlx::{Decode, Row};
-use sea_orm::{DbErr, FromQueryResult, QueryResult, RuntimeErr, raw_sql};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::database::FromRow;
+use crate::db_error::DbError;
 use crate::{PostgresDatabase, bulk, db_error, listing};
+
+const INSERT: &str = "
+    INSERT INTO atividades (id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
+    SELECT $1, $2, $3, $4, p.id, $5, $6, $6 FROM projetos p WHERE p.id = $7
+    RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
+              (SELECT p.nome FROM projetos p WHERE p.id = id_projeto)";
+
+const FIND: &str = "
+    SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em, p.nome
+    FROM atividades a JOIN projetos p ON p.id = a.id_projeto
+    WHERE a.id = $1";
+
+/// What the patch leaves out is NULL in `novo`; comparing with it gives NULL, which does not make a difference.
+const UPDATE: &str = "
+    WITH changed AS (
+        UPDATE atividades a
+        SET nome = COALESCE(novo.nome, a.nome),
+            descricao = CASE WHEN novo.keep_descricao THEN a.descricao ELSE novo.descricao END,
+            ativo = COALESCE(novo.ativo, a.ativo),
+            id_projeto = COALESCE(novo.id_projeto, a.id_projeto),
+            atualizado_em = GREATEST(novo.atualizado_em, a.atualizado_em + interval '1 microsecond')
+        FROM (
+            SELECT $2::varchar AS nome, $3::text AS descricao, $4::boolean AS keep_descricao, $5::boolean AS ativo,
+                   $6::uuid AS id_projeto, $7::timestamptz AS atualizado_em
+        ) novo
+        WHERE a.id = $1 AND ($8::timestamptz IS NULL OR a.atualizado_em = $8)
+          AND (a.nome <> novo.nome
+               OR (NOT novo.keep_descricao AND a.descricao IS DISTINCT FROM novo.descricao)
+               OR a.ativo <> novo.ativo
+               OR a.id_projeto <> novo.id_projeto)
+        RETURNING a.*
+    )
+    SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em, p.nome
+    FROM changed a JOIN projetos p ON p.id = a.id_projeto";
+
+const DELETE: &str = "
+    DELETE FROM atividades WHERE id = $1 AND ($2::timestamptz IS NULL OR atualizado_em = $2) RETURNING id";
 
 /// [`AtividadeRepository`] on PostgreSQL.
 #[derive(Debug, Clone)]
@@ -31,25 +68,17 @@ impl PostgresAtividadeRepository {
 impl AtividadeRepository for PostgresAtividadeRepository {
     async fn insert(&self, record: AtividadeRecord) -> Result<Atividade, Error> {
         let AtividadeRecord { id, nome, descricao, ativo, projeto, criado_por, criado_em } = record;
-        let (id, nome, projeto) = (id.0, nome.into_string(), projeto.0);
-        let descricao = descricao.map(Descricao::into_string);
-        let row: Option<AtividadeRow> = self
+        let (nome, descricao) = (nome.as_str(), descricao.as_ref().map(Descricao::as_str));
+        let rows = self
             .0
-            .write(
+            .write::<AtividadeRow>(
                 "atividades.insert",
-                raw_sql!(
-                    Postgres,
-                    r#"
-                INSERT INTO atividades (id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
-                SELECT {id}, {nome}, {descricao}, {ativo}, p.id, {criado_por}, {criado_em}, {criado_em}
-                FROM projetos p WHERE p.id = {projeto}
-                RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
-                          (SELECT p.nome FROM projetos p WHERE p.id = id_projeto) AS nome_projeto
-                "#
-                ),
+                INSERT,
+                &[&id.0, &nome, &descricao, &ativo, &criado_por, &criado_em, &projeto.0],
             )
             .await
             .map_err(unknown_projeto)?;
+        let row = rows.into_iter().next();
         row.ok_or_else(|| Error::invalid("id_projeto", Violation::UnknownProjeto))?.try_into()
     }
 
@@ -63,34 +92,19 @@ impl AtividadeRepository for PostgresAtividadeRepository {
     }
 
     async fn find(&self, id: AtividadeId) -> Result<Option<Atividade>, Error> {
-        let id = id.0;
-        let rows: Vec<AtividadeRow> = self
-            .0
-            .read(
-                "atividades.find",
-                raw_sql!(
-                    Postgres,
-                    r#"
-                SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em,
-                       p.nome AS nome_projeto
-                FROM atividades a JOIN projetos p ON p.id = a.id_projeto
-                WHERE a.id = {id}
-                "#
-                ),
-            )
-            .await?;
+        let rows: Vec<AtividadeRow> = self.0.read("atividades.find", FIND, &[&id.0]).await?;
         rows.into_iter().next().map(Atividade::try_from).transpose()
     }
 
     async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
-        let rows: Vec<ListRow> = self.0.read("atividades.list", listing::page_and_total(query)).await?;
+        let rows: Vec<ListRow> = self.read("atividades.list", &listing::page_and_total(query)).await?;
         let total = rows.first().map_or(0, |row| row.total);
         let items = rows.into_iter().filter_map(|row| row.atividade).map(Atividade::try_from);
         Ok(Pagina { items: items.collect::<Result<_, _>>()?, total: u64::try_from(total).map_err(Error::internal)? })
     }
 
     async fn rows(&self, query: AtividadeQuery) -> Result<Vec<Atividade>, Error> {
-        let rows: Vec<AtividadeRow> = self.0.read("atividades.rows", listing::page(query)).await?;
+        let rows: Vec<AtividadeRow> = self.read("atividades.rows", &listing::page(query)).await?;
         rows.into_iter().map(Atividade::try_from).collect()
     }
 
@@ -101,47 +115,22 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         now: OffsetDateTime,
     ) -> Result<Option<Atividade>, Error> {
         let AtividadePatch { nome, descricao, ativo, projeto, expected } = patch;
-        let (key, nome, projeto) = (id.0, nome.map(NomeAtividade::into_string), projeto.map(|projeto| projeto.0));
+        let (nome, projeto) = (nome.map(NomeAtividade::into_string), projeto.map(|projeto| projeto.0));
         let keep_descricao = descricao.is_absent();
         let descricao = descricao.into_value().map(Descricao::into_string);
-        // What the patch leaves out is NULL in `novo`; comparing with it gives NULL, which does not make a difference.
-        let changed: Option<AtividadeRow> = self
+        let changed = self
             .0
-            .write(
+            .write::<AtividadeRow>(
                 "atividades.update",
-                raw_sql!(
-                    Postgres,
-                    r#"
-                WITH changed AS (
-                    UPDATE atividades a
-                    SET nome = COALESCE(novo.nome, a.nome),
-                        descricao = CASE WHEN novo.keep_descricao THEN a.descricao ELSE novo.descricao END,
-                        ativo = COALESCE(novo.ativo, a.ativo),
-                        id_projeto = COALESCE(novo.id_projeto, a.id_projeto),
-                        atualizado_em = GREATEST(novo.atualizado_em, a.atualizado_em + interval '1 microsecond')
-                    FROM (
-                        SELECT {nome} AS nome, {descricao} AS descricao, {keep_descricao} AS keep_descricao,
-                               {ativo} AS ativo, {projeto} AS id_projeto, {now} AS atualizado_em
-                    ) novo
-                    WHERE a.id = {key} AND ({expected} IS NULL OR a.atualizado_em = {expected})
-                      AND (a.nome <> novo.nome
-                           OR (NOT novo.keep_descricao AND a.descricao IS DISTINCT FROM novo.descricao)
-                           OR a.ativo <> novo.ativo
-                           OR a.id_projeto <> novo.id_projeto)
-                    RETURNING a.*
-                )
-                SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em,
-                       p.nome AS nome_projeto
-                FROM changed a JOIN projetos p ON p.id = a.id_projeto
-                "#
-                ),
+                UPDATE,
+                &[&id.0, &nome, &descricao, &keep_descricao, &ativo, &projeto, &now, &expected],
             )
             .await
             .map_err(unknown_projeto)?;
-        match changed {
+        match changed.into_iter().next() {
             Some(row) => row.try_into().map(Some),
-            // Nothing differs, or somebody else was faster, or there is none. Or its projeto is so new that the statement could refer to it and not
-            // yet read its name.
+            // Nothing differs, or somebody else was faster, or there is none. Or its projeto is so new that the statement
+            // could refer to it and not yet read its name.
             None => match self.find(id).await? {
                 Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => Err(Error::Changed),
                 found => Ok(found),
@@ -150,40 +139,37 @@ impl AtividadeRepository for PostgresAtividadeRepository {
     }
 
     async fn delete(&self, id: AtividadeId, expected: Option<OffsetDateTime>) -> Result<bool, Error> {
-        let key = id.0;
-        let deleted: Option<DeletedRow> = self
-            .0
-            .write(
-                "atividades.delete",
-                raw_sql!(
-                    Postgres,
-                    r#"
-                DELETE FROM atividades
-                WHERE id = {key} AND ({expected} IS NULL OR atualizado_em = {expected}) RETURNING id
-                "#
-                ),
-            )
-            .await
-            .map_err(db_error::from)?;
-        if deleted.is_none() && expected.is_some() && self.find(id).await?.is_some() {
+        let deleted = self.0.write::<IdRow>("atividades.delete", DELETE, &[&id.0, &expected]).await;
+        let is_deleted = !deleted.map_err(db_error::from)?.is_empty();
+        if !is_deleted && expected.is_some() && self.find(id).await?.is_some() {
             return Err(Error::Changed);
         }
-        Ok(deleted.is_some())
+        Ok(is_deleted)
+    }
+}
+
+impl PostgresAtividadeRepository {
+    async fn read<R: FromRow>(&self, operation: &'static str, statement: &listing::Statement) -> Result<Vec<R>, Error> {
+        let (sql, values) = (&statement.sql, statement.values());
+        if statement.is_slow {
+            self.0.search(operation, sql, &values).await
+        } else {
+            self.0.read(operation, sql, &values).await
+        }
     }
 }
 
 /// The projeto was there when the statement began, or nobody had looked, and at its end it is not.
-fn unknown_projeto(error: DbErr) -> Error {
+fn unknown_projeto(error: DbError) -> Error {
     let unknown = Error::invalid("id_projeto", Violation::UnknownProjeto);
     db_error::on(error, "atividades_id_projeto_fkey", unknown)
 }
 
 /// An atividade as it is read, and as it is kept with the key of a request that made it. All statements answer its
-/// columns in this order, and first: looking each up by its name for each row takes longer than reading it, and so does
-/// asking of each whether its type is that of the table, which the tests show once.
+/// columns in this order, and first: looking each up by its name for each row would take longer than reading it.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct AtividadeRow {
-    pub(crate) id: Uuid,
+    id: Uuid,
     nome: String,
     descricao: Option<String>,
     ativo: bool,
@@ -194,19 +180,18 @@ pub(crate) struct AtividadeRow {
     nome_projeto: String,
 }
 
-impl FromQueryResult for AtividadeRow {
-    fn from_query_result(row: &QueryResult, _prefix: &str) -> Result<Self, DbErr> {
-        let row = postgres(row)?;
+impl FromRow for AtividadeRow {
+    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
-            id: column(row, 0)?,
-            nome: column(row, 1)?,
-            descricao: column(row, 2)?,
-            ativo: column(row, 3)?,
-            id_projeto: column(row, 4)?,
-            criado_por: column(row, 5)?,
-            criado_em: column(row, 6)?,
-            atualizado_em: column(row, 7)?,
-            nome_projeto: column(row, 8)?,
+            id: row.try_get(0)?,
+            nome: row.try_get(1)?,
+            descricao: row.try_get(2)?,
+            ativo: row.try_get(3)?,
+            id_projeto: row.try_get(4)?,
+            criado_por: row.try_get(5)?,
+            criado_em: row.try_get(6)?,
+            atualizado_em: row.try_get(7)?,
+            nome_projeto: row.try_get(8)?,
         })
     }
 }
@@ -217,24 +202,22 @@ struct ListRow {
     atividade: Option<AtividadeRow>,
 }
 
-impl FromQueryResult for ListRow {
-    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
-        let is_empty = column::<Option<Uuid>>(postgres(row)?, 0)?.is_none();
-        let atividade = if is_empty { None } else { Some(AtividadeRow::from_query_result(row, prefix)?) };
-        Ok(Self { total: column(postgres(row)?, 9)?, atividade })
+impl FromRow for ListRow {
+    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        let is_empty = row.try_get::<_, Option<Uuid>>(0)?.is_none();
+        let atividade = if is_empty { None } else { Some(AtividadeRow::from_row(row)?) };
+        Ok(Self { total: row.try_get(9)?, atividade })
     }
 }
 
-fn postgres(row: &QueryResult) -> Result<&PgRow, DbErr> {
-    row.try_as_pg_row().ok_or_else(|| DbErr::Type("a row of another database".to_owned()))
-}
+/// An id alone.
+pub(crate) struct IdRow(pub(crate) Uuid);
 
-fn column<'r, T: Decode<'r, Postgres>>(row: &'r PgRow, index: usize) -> Result<T, DbErr> {
-    row.try_get_unchecked(index).map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
+impl FromRow for IdRow {
+    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        row.try_get(0).map(Self)
+    }
 }
-
-#[derive(FromQueryResult)]
-struct DeletedRow {}
 
 impl TryFrom<AtividadeRow> for Atividade {
     type Error = Error;

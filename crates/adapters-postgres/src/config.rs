@@ -1,24 +1,16 @@
 //! Where the database is and how it is used.
 
-use std::fmt;
 use std::time::Duration;
 
-use log::LevelFilter;
-use sea_orm::sqlx::ConnectOptions;
-use sea_orm::sqlx::postgres::PgConnectOptions;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::target::Target;
 use crate::{InvalidUrl, SchemaName, url};
 
-/// A statement that takes longer is logged: on a healthy database the slowest one stays far below.
-const SLOW: Duration = Duration::from_millis(500);
-
 /// Where the database is, who asks, and how long it may take. Its `Debug` hides the password.
-///
-/// What is not said comes from the environment as every client of PostgreSQL takes it, for example `PGSSLMODE`.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Config {
-    pub(crate) options: PgConnectOptions,
+    pub(crate) target: Target,
     pub(crate) schema: SchemaName,
     pub(crate) max_connections: u32,
     pub(crate) acquire_timeout: Duration,
@@ -46,32 +38,20 @@ impl Config {
     /// # Errors
     /// [`InvalidUrl`] says what to do and shows nothing of the URL.
     pub fn from_url(url: &SecretString, schema: SchemaName) -> Result<Self, InvalidUrl> {
-        let options = url::read(url.expose_secret(), Self::options())?;
-        Ok(Self::new(options, schema))
+        Ok(Self::new(url::read(url.expose_secret())?, schema))
     }
 
     /// The database at `address`.
     #[must_use]
     pub fn from_parts(address: &Address, schema: SchemaName) -> Self {
-        let Address { host, port, database, user, password } = address;
-        let options = Self::options().host(host).port(*port).database(database).username(user);
-        let options = match password {
-            Some(password) => options.password(password.expose_secret()),
-            None => options,
-        };
-        Self::new(options, schema)
+        let Address { host, port, database, user, password } = address.clone();
+        let target = Target { host, port, database: Some(database), user: Some(user), password, ..Target::default() };
+        Self::new(target, schema)
     }
 
-    fn options() -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass()
-            .application_name("aponta")
-            // The text of a statement has no values: all of them are bound.
-            .log_slow_statements(LevelFilter::Warn, SLOW)
-    }
-
-    const fn new(options: PgConnectOptions, schema: SchemaName) -> Self {
+    const fn new(target: Target, schema: SchemaName) -> Self {
         Self {
-            options,
+            target,
             schema,
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),
@@ -97,22 +77,6 @@ impl Config {
     #[must_use]
     pub fn statement_timeout(self, statement_timeout: Duration) -> Self {
         Self { statement_timeout, ..self }
-    }
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { options, schema, max_connections, acquire_timeout, statement_timeout } = self;
-        f.debug_struct("Config")
-            .field("host", &options.get_host())
-            .field("port", &options.get_port())
-            .field("database", &options.get_database())
-            .field("user", &options.get_username())
-            .field("schema", schema)
-            .field("max_connections", max_connections)
-            .field("acquire_timeout", acquire_timeout)
-            .field("statement_timeout", statement_timeout)
-            .finish_non_exhaustive()
     }
 }
 

@@ -1,10 +1,11 @@
 //! What a server says of itself, for whoever wants to know whether all is well.
 
 use domain::Error;
-use sea_orm::{FromQueryResult, raw_sql};
 use time::OffsetDateTime;
+use tokio_postgres::Row;
 
 use crate::PostgresDatabase;
+use crate::database::FromRow;
 
 /// What the server says of itself.
 #[derive(Debug, Clone)]
@@ -26,13 +27,12 @@ pub struct Archive {
     pub is_failing: bool,
 }
 
-#[derive(FromQueryResult)]
-struct Row {
-    version: String,
-    now: OffsetDateTime,
-    is_kept: bool,
-    last: Option<OffsetDateTime>,
-    is_failing: bool,
+impl FromRow for Diagnosis {
+    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        let is_kept: bool = row.try_get(2)?;
+        let archive = Archive { last: row.try_get(3)?, is_failing: row.try_get(4)? };
+        Ok(Self { version: row.try_get(0)?, now: row.try_get(1)?, archive: is_kept.then_some(archive) })
+    }
 }
 
 impl PostgresDatabase {
@@ -41,22 +41,16 @@ impl PostgresDatabase {
     /// # Errors
     /// `Unavailable` when it does not answer.
     pub async fn diagnose(&self) -> Result<Diagnosis, Error> {
-        let rows: Vec<Row> = self
-            .read(
+        let rows = self
+            .search(
                 "diagnose",
-                raw_sql!(
-                    Postgres,
-                    r#"
-                    SELECT current_setting('server_version') AS version, clock_timestamp() AS now,
-                           current_setting('archive_mode') <> 'off' AS is_kept, last_archived_time AS last,
-                           COALESCE(last_failed_time > COALESCE(last_archived_time, '-infinity'), false) AS is_failing
-                    FROM pg_stat_archiver
-                    "#
-                ),
+                "SELECT current_setting('server_version'), clock_timestamp(), current_setting('archive_mode') <> 'off',
+                        last_archived_time,
+                        COALESCE(last_failed_time > COALESCE(last_archived_time, '-infinity'), false)
+                 FROM pg_stat_archiver",
+                &[],
             )
             .await?;
-        let row = rows.into_iter().next().ok_or_else(|| Error::internal("pg_stat_archiver has no row"))?;
-        let Row { version, now, is_kept, last, is_failing } = row;
-        Ok(Diagnosis { version, now, archive: is_kept.then_some(Archive { last, is_failing }) })
+        rows.into_iter().next().ok_or_else(|| Error::internal("pg_stat_archiver has no row"))
     }
 }

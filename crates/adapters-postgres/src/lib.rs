@@ -7,19 +7,22 @@
 mod atividade_repository;
 mod bulk;
 mod config;
+mod connection;
 mod database;
 mod db_error;
 mod diagnosis;
 mod idempotency;
-mod kept;
-mod link;
 mod listing;
 mod metrics;
+mod migration_steps;
 mod migrations;
+mod pool;
 mod projeto_repository;
 mod ranges;
 mod readiness;
 mod schema_name;
+mod target;
+mod tls;
 mod url;
 
 pub use atividade_repository::PostgresAtividadeRepository;

@@ -1,9 +1,10 @@
 //! The statements that list atividades. What is not asked for is not in them, so that each is planned for what it is.
 
 use domain::{AtividadeQuery, Campo, Chave, Cursor, Filtro, Ordem, Skip};
-use sea_orm::{DbBackend, Statement, Value};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use crate::connection::Value;
 use crate::ranges::RANGE;
 
 /// What a row has of an atividade itself.
@@ -17,40 +18,64 @@ const COLUMNS_OF_PAGE: &str =
 /// There are three of them and not one for each limit, since every text is a statement that each connection prepares.
 const BOUNDS: [i64; 3] = [100, 1_000, 10_000];
 
+/// A statement and what is bound to it.
+pub(crate) struct Statement {
+    pub(crate) sql: String,
+    values: Vec<Box<dyn ToSql + Send + Sync>>,
+    /// Whether its time grows with the number of rows.
+    pub(crate) is_slow: bool,
+}
+
+impl Statement {
+    pub(crate) fn values(&self) -> Vec<Value<'_>> {
+        self.values.iter().map(|value| &**value as Value<'_>).collect()
+    }
+}
+
 /// One page, with the number of all matches in each row. The page hangs on the count, so that an empty one still has a
 /// row with the total.
 pub(crate) fn page_and_total(query: AtividadeQuery) -> Statement {
     let mut values = Values::default();
+    let is_slow = is_slow(&query);
     let matches = values.matches(&query.filtro);
     let count = values.count(&query.filtro, &matches);
     let (page, order) = values.page(query, &matches);
-    values.statement(format!(
+    let sql = format!(
         "SELECT {COLUMNS_OF_PAGE}, p.nome AS nome_projeto, counted.total
          FROM ({count}) counted
          LEFT JOIN ({page}) a ON true
          LEFT JOIN projetos p ON p.id = a.id_projeto
          ORDER BY {order}"
-    ))
+    );
+    Statement { sql, values: values.0, is_slow }
 }
 
 /// One page.
 pub(crate) fn page(query: AtividadeQuery) -> Statement {
     let mut values = Values::default();
+    let is_slow = is_slow(&query);
     let matches = values.matches(&query.filtro);
     let (page, order) = values.page(query, &matches);
-    values.statement(format!(
-        "SELECT {COLUMNS_OF_PAGE}, p.nome AS nome_projeto FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto ORDER BY {order}"
-    ))
+    let sql = format!(
+        "SELECT {COLUMNS_OF_PAGE}, p.nome AS nome_projeto
+         FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto ORDER BY {order}"
+    );
+    Statement { sql, values: values.0, is_slow }
+}
+
+/// A text is looked for in every row, and what is passed over has to be read, unless there are ranges to pass over.
+fn is_slow(AtividadeQuery { filtro, ordem, skip, .. }: &AtividadeQuery) -> bool {
+    filtro.texto.is_some() || (RANGE <= skip.get() && ordem.campo != Campo::CriadoEm)
 }
 
 /// The values that are bound, in the order of their numbers.
 #[derive(Default)]
-struct Values(Vec<Value>);
+struct Values(Vec<Box<dyn ToSql + Send + Sync>>);
 
 impl Values {
     /// The place of `value` in the statement.
-    fn bind(&mut self, value: impl Into<Value>) -> String {
-        self.0.push(value.into());
+    fn bind(&mut self, value: impl ToSql + Send + Sync + 'static) -> String {
+        self.0.push(Box::new(value));
         format!("${}", self.0.len())
     }
 
@@ -61,7 +86,8 @@ impl Values {
         conditions.extend(ativo.map(|ativo| format!("ativo = {}", self.bind(ativo))));
         conditions.extend(projeto.map(|projeto| format!("id_projeto = {}", self.bind(projeto.0))));
         if let Some(texto) = texto {
-            conditions.push(format!("position(sem_acentos({}) IN nome_busca) > 0", self.bind(texto.as_str())));
+            conditions
+                .push(format!("position(sem_acentos({}) IN nome_busca) > 0", self.bind(texto.as_str().to_owned())));
         }
         conditions.join(" AND ")
     }
@@ -153,10 +179,6 @@ impl Values {
             ),
             offset: format!("COALESCE((SELECT resto FROM inicio), {skip})"),
         }
-    }
-
-    fn statement(self, sql: String) -> Statement {
-        Statement::from_sql_and_values(DbBackend::Postgres, sql, self.0)
     }
 }
 

@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::kept::Kept;
+use crate::pool::Pool;
 
 /// In seconds: from an answer out of the cache to the bound of a statement.
 const BUCKETS: [f64; 13] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
@@ -60,7 +60,7 @@ impl Metrics {
     }
 
     /// Makes all of it, and the state of the connections, part of `registry`.
-    pub(crate) fn register(&self, registry: &mut Registry, connections: Vec<Arc<Kept>>) {
+    pub(crate) fn register(&self, registry: &mut Registry, connections: Vec<Arc<Pool>>) {
         let registry = registry.sub_registry_with_prefix("db_client");
         registry.register("connections_pending", "Requests that wait for a connection now", self.pending.clone());
         registry.register_with_unit(
@@ -79,7 +79,7 @@ impl Metrics {
     }
 }
 
-struct Connections(Vec<Arc<Kept>>);
+struct Connections(Vec<Arc<Pool>>);
 
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,11 +90,11 @@ impl fmt::Debug for Connections {
 impl Collector for Connections {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let (mut used, mut idle, mut max) = (0, 0, 0);
-        for kept in &self.0 {
-            let (open, unused) = kept.open_and_idle();
-            used += i64::from(open.saturating_sub(unused));
-            idle += i64::from(unused);
-            max += i64::from(kept.max());
+        for pool in &self.0 {
+            let (size, open, in_use) = pool.size_open_used();
+            used += i64::try_from(in_use).unwrap_or(i64::MAX);
+            idle += i64::try_from(open.saturating_sub(in_use)).unwrap_or(i64::MAX);
+            max += i64::try_from(size).unwrap_or(i64::MAX);
         }
         let mut connections =
             encoder.encode_descriptor("connections", "Connections that are open", None, MetricType::Gauge)?;

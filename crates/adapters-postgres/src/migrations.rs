@@ -1,16 +1,22 @@
-//! Migrating the schema of a tenant: everything in one transaction under one lock, so that any number of replicas may
+//! Migrating the schema of a tenant: all steps in one transaction under one lock, so that any number of replicas may
 //! start at once and a step that fails leaves nothing behind.
 
 use std::collections::BTreeSet;
 
 use migration::Migrator;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, FromQueryResult, TransactionTrait, raw_sql};
 use sea_orm_migration::MigratorTrait;
+use tokio_postgres::error::SqlState;
 
-use crate::{PostgresDatabase, db_error};
+use crate::db_error::{self, DbError};
+use crate::migration_steps::{Refusal, Steps};
+use crate::pool::Lease;
+use crate::{PostgresDatabase, migration_steps};
 
 /// How long a replica waits for another one that migrates, or a step for a table that is in use.
 const LOCK_TIMEOUT: &str = "5min";
+
+const TABLES_IN_THE_WAY: &str =
+    "SELECT name FROM (VALUES ('atividades'), ('projetos')) AS ours (name) WHERE to_regclass(name) IS NOT NULL";
 
 /// A step and whether it was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,9 +96,6 @@ pub enum MigrationError {
         schema: String,
         /// What happened.
         reason: String,
-        /// The error itself.
-        #[source]
-        source: DbErr,
     },
 }
 
@@ -103,18 +106,18 @@ impl PostgresDatabase {
     /// # Errors
     /// See [`MigrationError`].
     pub async fn migrate_up(&self, steps: Option<u32>) -> Result<Vec<String>, MigrationError> {
-        let transaction = self.lock_schema().await?;
-        self.create_schema(&transaction).await.map_err(|error| self.failed(error))?;
-        let status = self.status(&transaction).await?;
+        let mut lock = self.lock_schema().await?;
+        let status = self.status(&mut lock).await?;
         let missing = first(names(&status, MigrationState::Pending), steps);
         if names(&status, MigrationState::Applied).is_empty() {
-            self.refuse_foreign_tables(&transaction).await?;
+            self.refuse_foreign_tables(&mut lock).await?;
         }
         // A role that may only read and write rows can start a service whose schema is complete.
         if !missing.is_empty() {
-            Migrator::up(&transaction, steps).await.map_err(|error| self.failed(error))?;
+            let schema = if self.has_schema(&mut lock).await? { None } else { Some(self.schema()) };
+            self.take(Steps::Up { steps, schema }).await?;
         }
-        transaction.commit().await.map_err(|error| self.failed(error))?;
+        lock.commit().await.map_err(|error| self.failed(error))?;
         Ok(missing)
     }
 
@@ -124,17 +127,14 @@ impl PostgresDatabase {
     /// # Errors
     /// See [`MigrationError`].
     pub async fn migrate_down(&self, steps: Option<u32>) -> Result<Vec<String>, MigrationError> {
-        let transaction = self.lock_schema().await?;
-        let mut taken = names(&self.status(&transaction).await?, MigrationState::Applied);
+        let mut lock = self.lock_schema().await?;
+        let mut taken = names(&self.status(&mut lock).await?, MigrationState::Applied);
         taken.reverse();
         let undone = first(taken.clone(), steps);
         if !undone.is_empty() {
-            Migrator::down(&transaction, steps).await.map_err(|error| self.failed(error))?;
+            self.take(Steps::Down { steps, is_all: undone.len() == taken.len() }).await?;
         }
-        if undone.len() == taken.len() {
-            Migrator::uninstall(&transaction).await.map_err(|error| self.failed(error))?;
-        }
-        transaction.commit().await.map_err(|error| self.failed(error))?;
+        lock.commit().await.map_err(|error| self.failed(error))?;
         Ok(undone)
     }
 
@@ -143,7 +143,7 @@ impl PostgresDatabase {
     /// # Errors
     /// See [`MigrationError`].
     pub async fn migration_status(&self) -> Result<Vec<MigrationStatus>, MigrationError> {
-        let applied = self.within("migrations.status", self.limit(2), applied(self.connection())).await;
+        let applied = self.alone("migrations.status", 2, |mut lease| async move { applied(&mut lease).await }).await;
         Ok(compare(applied.map_err(|error| self.failed(error))?))
     }
 
@@ -161,31 +161,40 @@ impl PostgresDatabase {
     }
 
     /// A transaction in which nobody else migrates this schema. Its end is the end of the lock.
-    async fn lock_schema(&self) -> Result<DatabaseTransaction, MigrationError> {
+    async fn lock_schema(&self) -> Result<Lease, MigrationError> {
         let begin = async {
-            let transaction = self.connection().begin().await?;
+            let mut lease = self.lease().await?;
+            lease.begin().await?;
             let bounds = format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'");
-            transaction.execute_unprepared(&bounds).await?;
+            lease.run(&bounds).await?;
             let key = format!("aponta migrate {}", self.schema().as_str());
-            let lock = raw_sql!(Postgres, "SELECT pg_advisory_xact_lock(hashtextextended({key}, 0))");
-            transaction.query_one_raw(lock).await?;
-            Ok(transaction)
+            lease.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", &[&key]).await?;
+            Ok(lease)
         };
         begin.await.map_err(|error| self.failed(error))
     }
 
-    /// Not `IF NOT EXISTS`: that asks for the privilege to create schemas even when there is nothing to create.
-    async fn create_schema(&self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
-        let name = self.schema().as_str();
-        let found = raw_sql!(Postgres, "SELECT nspname FROM pg_namespace WHERE nspname = {name}");
-        if transaction.query_one_raw(found).await?.is_none() {
-            transaction.execute_unprepared(&format!("CREATE SCHEMA {}", self.schema().quoted())).await?;
-        }
-        Ok(())
+    /// Takes or undoes steps, while the caller holds the lock.
+    async fn take(&self, steps: Steps<'_>) -> Result<(), MigrationError> {
+        let taken = migration_steps::take(&self.config, LOCK_TIMEOUT, steps).await;
+        taken.map_err(|Refusal { code, reason }| self.refused(code.as_deref(), reason))
     }
 
-    async fn status(&self, transaction: &DatabaseTransaction) -> Result<Vec<MigrationStatus>, MigrationError> {
-        let status = compare(applied(transaction).await.map_err(|error| self.failed(error))?);
+    async fn has_schema(&self, lease: &mut Lease) -> Result<bool, MigrationError> {
+        let name = self.schema().as_str();
+        let found = lease.query("SELECT FROM pg_namespace WHERE nspname = $1", &[&name]).await;
+        Ok(!found.map_err(|error| self.failed(error))?.is_empty())
+    }
+
+    /// Within the transaction of the lock, which lets go of the table that it read: a step may drop it.
+    async fn status(&self, lease: &mut Lease) -> Result<Vec<MigrationStatus>, MigrationError> {
+        let look = async {
+            lease.run("SAVEPOINT look").await?;
+            let applied = applied(lease).await?;
+            lease.run("ROLLBACK TO look").await?;
+            Ok(applied)
+        };
+        let status = compare(look.await.map_err(|error| self.failed(error))?);
         self.refuse_newer(&status)?;
         Ok(status)
     }
@@ -197,29 +206,31 @@ impl PostgresDatabase {
         }
     }
 
-    async fn refuse_foreign_tables(&self, transaction: &DatabaseTransaction) -> Result<(), MigrationError> {
-        let tables = NameRow::find_by_statement(raw_sql!(
-            Postgres,
-            "SELECT name FROM (VALUES ('atividades'), ('projetos')) AS ours (name) WHERE to_regclass(name) IS NOT NULL"
-        ));
-        let found = tables.all(transaction).await.map_err(|error| self.failed(error))?;
+    async fn refuse_foreign_tables(&self, lease: &mut Lease) -> Result<(), MigrationError> {
+        let found = texts(lease, TABLES_IN_THE_WAY).await.map_err(|error| self.failed(error))?;
         match found {
-            found if found.is_empty() => Ok(()),
-            found => {
-                let names = found.into_iter().map(|row| row.name).collect();
-                Err(MigrationError::Foreign { schema: self.schema_text(), names })
-            }
+            names if names.is_empty() => Ok(()),
+            names => Err(MigrationError::Foreign { schema: self.schema_text(), names }),
         }
     }
 
-    fn failed(&self, error: DbErr) -> MigrationError {
-        let (schema, reason) = (self.schema_text(), db_error::reason(&error));
-        match db_error::code(&error).as_deref() {
-            Some(db_error::LOCK_NOT_AVAILABLE) => MigrationError::Locked { schema },
-            Some(db_error::INSUFFICIENT_PRIVILEGE | db_error::INVALID_SCHEMA_NAME) => {
+    fn failed(&self, error: DbError) -> MigrationError {
+        match error {
+            DbError::Statement(cause) | DbError::Connect(cause) => {
+                self.refused(cause.code().map(SqlState::code), db_error::reason(&cause))
+            }
+            other => self.refused(None, other.to_string()),
+        }
+    }
+
+    fn refused(&self, code: Option<&str>, reason: String) -> MigrationError {
+        let schema = self.schema_text();
+        match code.map(SqlState::from_code) {
+            Some(SqlState::LOCK_NOT_AVAILABLE) => MigrationError::Locked { schema },
+            Some(SqlState::INSUFFICIENT_PRIVILEGE | SqlState::INVALID_SCHEMA_NAME) => {
                 MigrationError::Forbidden { schema, reason }
             }
-            _ => MigrationError::Failed { schema, reason, source: error },
+            _ => MigrationError::Failed { schema, reason },
         }
     }
 
@@ -228,19 +239,18 @@ impl PostgresDatabase {
     }
 }
 
-#[derive(FromQueryResult)]
-struct NameRow {
-    name: String,
-}
-
 /// The steps that the schema has. It needs no privilege to create anything, and no schema.
-async fn applied<C: ConnectionTrait>(connection: &C) -> Result<BTreeSet<String>, DbErr> {
-    let installed = raw_sql!(Postgres, "SELECT 1 WHERE to_regclass('seaql_migrations') IS NOT NULL");
-    if connection.query_one_raw(installed).await?.is_none() {
+async fn applied(lease: &mut Lease) -> Result<BTreeSet<String>, DbError> {
+    if lease.query("SELECT WHERE to_regclass('seaql_migrations') IS NOT NULL", &[]).await?.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let versions = raw_sql!(Postgres, "SELECT version AS name FROM seaql_migrations");
-    Ok(NameRow::find_by_statement(versions).all(connection).await?.into_iter().map(|row| row.name).collect())
+    Ok(texts(lease, "SELECT version FROM seaql_migrations").await?.into_iter().collect())
+}
+
+/// The first column of what `sql` answers.
+async fn texts(lease: &mut Lease, sql: &str) -> Result<Vec<String>, DbError> {
+    let rows = lease.query(sql, &[]).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
 /// What the program knows against what the schema has. Names begin with their date, so their order is that of time.

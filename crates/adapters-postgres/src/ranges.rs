@@ -4,20 +4,15 @@
 use std::time::Duration;
 
 use domain::Error;
-use sea_orm::{FromQueryResult, raw_sql};
 use tokio::time::timeout;
 
+use crate::db_error::DbError;
 use crate::{Config, PostgresDatabase, db_error};
 
 /// How many atividades a range has when it is cut: so many are passed over in less time than a page takes.
 pub(crate) const RANGE: i64 = 5000;
 /// How often there is a look whether there is something to cut. Until then a page is found the slow way.
 const INTERVAL: Duration = Duration::from_secs(30);
-
-#[derive(FromQueryResult)]
-struct Cut {
-    cut: bool,
-}
 
 impl PostgresDatabase {
     /// Cuts ranges off what is larger than two of them, and answers how many. Each holds up those who write for some
@@ -26,18 +21,19 @@ impl PostgresDatabase {
     /// # Errors
     /// When the database is away.
     pub async fn cut_ranges(&self) -> Result<u32, Error> {
-        let (statement, limit) = (raw_sql!(Postgres, "SELECT fechar_faixa({RANGE}::integer) AS cut"), self.limit(1));
+        let limit = self.limit(1);
         let mut ranges = 0;
-        loop {
-            // Not within the measures and traces of what requests do.
-            let cut = timeout(limit, self.run::<Cut>(&statement)).await;
-            let cut = cut.unwrap_or_else(|_| Err(db_error::silence(limit))).map_err(db_error::from)?;
-            if !cut.iter().any(|row| row.cut) {
-                break;
-            }
+        // Not within the measures and traces of what requests do.
+        while timeout(limit, self.cut_range()).await.unwrap_or(Err(DbError::Silence(limit))).map_err(db_error::from)? {
             ranges += 1;
         }
         Ok(ranges)
+    }
+
+    async fn cut_range(&self) -> Result<bool, DbError> {
+        let rows = self.lease().await?.query("SELECT fechar_faixa($1::bigint::integer)", &[&RANGE]).await?;
+        let cut = rows.first().map_or(Ok(false), |row| row.try_get(0));
+        Ok(cut?)
     }
 
     /// Cuts ranges for ever, as [`cut_ranges`](Self::cut_ranges) does, each time on a connection of its own: those of

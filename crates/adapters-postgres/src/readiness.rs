@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{Error, Readiness};
-use sea_orm::{FromQueryResult, raw_sql};
+use tokio_postgres::Row;
 
 use crate::PostgresDatabase;
+use crate::database::FromRow;
+use crate::pool::Use;
 
 /// Whoever asks wants to know now: a database that takes longer is not ready.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -23,12 +25,17 @@ impl PostgresReadiness {
     }
 }
 
-#[derive(FromQueryResult)]
-struct Answer {}
+struct Answer;
+
+impl FromRow for Answer {
+    fn from_row(_: &Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self)
+    }
+}
 
 #[async_trait]
 impl Readiness for PostgresReadiness {
     async fn check(&self) -> Result<(), Error> {
-        self.0.read_within::<Answer>("readiness", LIMIT, raw_sql!(Postgres, "SELECT 1")).await.map(drop)
+        self.0.read_within::<Answer>("readiness", Use::Alone, LIMIT, "SELECT 1", &[]).await.map(drop)
     }
 }

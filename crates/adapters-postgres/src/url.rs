@@ -1,7 +1,10 @@
 //! Reading the URL of a database strictly: what is doubtful is refused with advice, since a guess could send a password
 //! to the wrong host. No error shows any part of the URL.
 
-use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
+use secrecy::SecretString;
+
+use crate::target::Target;
+use crate::tls::TlsMode;
 
 /// Why a URL cannot be used. It never shows any part of it, since every part could belong to the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,8 +45,8 @@ pub enum InvalidUrl {
     SslMode,
 }
 
-/// Reads `url` into `options`, which keep what the URL does not say.
-pub(crate) fn read(url: &str, options: PgConnectOptions) -> Result<PgConnectOptions, InvalidUrl> {
+/// What `url` says, and the defaults where it says nothing.
+pub(crate) fn read(url: &str) -> Result<Target, InvalidUrl> {
     let (scheme, rest) = url.trim().split_once("://").ok_or(InvalidUrl::Scheme)?;
     let scheme = scheme.split_once('+').map_or(scheme, |(scheme, _driver)| scheme);
     if !["postgres", "postgresql"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
@@ -60,25 +63,25 @@ pub(crate) fn read(url: &str, options: PgConnectOptions) -> Result<PgConnectOpti
     }
 
     let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let options = read_user(user, options)?;
-    let options = read_host(host, query, options)?;
-    let options = if database.is_empty() { options } else { options.database(&decoded(database)?) };
-    query.split('&').filter(|pair| !pair.is_empty()).try_fold(options, read_parameter)
+    let mut target = Target::default();
+    read_user(user, &mut target)?;
+    read_host(host, query, &mut target)?;
+    target.database = Some(decoded(database)?).filter(|database| !database.is_empty());
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        read_parameter(pair, &mut target)?;
+    }
+    Ok(target)
 }
 
-fn read_user(user: &str, mut options: PgConnectOptions) -> Result<PgConnectOptions, InvalidUrl> {
+fn read_user(user: &str, target: &mut Target) -> Result<(), InvalidUrl> {
     let (name, password) = user.split_once(':').map_or((user, None), |(name, password)| (name, Some(password)));
-    if !name.is_empty() {
-        options = options.username(&decoded(name)?);
-    }
-    if let Some(password) = password {
-        options = options.password(&decoded(password)?);
-    }
-    Ok(options)
+    target.user = Some(decoded(name)?).filter(|name| !name.is_empty());
+    target.password = password.map(decoded).transpose()?.map(SecretString::from);
+    Ok(())
 }
 
 /// `host`, `host:port`, `[::1]:port`, or nothing if a parameter says it.
-fn read_host(host: &str, query: &str, mut options: PgConnectOptions) -> Result<PgConnectOptions, InvalidUrl> {
+fn read_host(host: &str, query: &str, target: &mut Target) -> Result<(), InvalidUrl> {
     let (name, port) = match host.rsplit_once(':') {
         // The colon of an address in brackets.
         Some((_, end)) if end.ends_with(']') => (host, None),
@@ -89,29 +92,32 @@ fn read_host(host: &str, query: &str, mut options: PgConnectOptions) -> Result<P
         return Err(InvalidUrl::Port);
     }
     if let Some(port) = port {
-        let port = port.parse().ok().filter(|port| *port != 0).ok_or(InvalidUrl::Port)?;
-        options = options.port(port);
+        target.port = port.parse().ok().filter(|port| *port != 0).ok_or(InvalidUrl::Port)?;
     }
     match decoded(name)? {
         name if name.is_empty() && !query.split('&').any(|pair| pair.starts_with("host=")) => Err(InvalidUrl::Host),
-        name if name.is_empty() => Ok(options),
-        name => Ok(options.host(&name)),
+        name if name.is_empty() => Ok(()),
+        name => {
+            target.host = name;
+            Ok(())
+        }
     }
 }
 
-fn read_parameter(options: PgConnectOptions, pair: &str) -> Result<PgConnectOptions, InvalidUrl> {
+fn read_parameter(pair: &str, target: &mut Target) -> Result<(), InvalidUrl> {
     let (key, value) = pair.split_once('=').ok_or(InvalidUrl::Parameter)?;
     let value = decoded(value)?;
-    Ok(match key {
-        "sslmode" | "ssl" => options.ssl_mode(value.parse::<PgSslMode>().map_err(|_| InvalidUrl::SslMode)?),
-        "sslrootcert" => options.ssl_root_cert(value),
-        "sslcert" => options.ssl_client_cert(value),
-        "sslkey" => options.ssl_client_key(value),
+    match key {
+        "sslmode" | "ssl" => target.tls.mode = TlsMode::parse(&value).ok_or(InvalidUrl::SslMode)?,
+        "sslrootcert" => target.tls.root_cert = Some(value),
+        "sslcert" => target.tls.client_cert = Some(value),
+        "sslkey" => target.tls.client_key = Some(value.into()),
         "host" if value.is_empty() => return Err(InvalidUrl::Host),
-        "host" => options.host(&value),
-        "application_name" => options.application_name(&value),
+        "host" => target.host = value,
+        "application_name" => target.application_name = value,
         _ => return Err(InvalidUrl::Parameter),
-    })
+    }
+    Ok(())
 }
 
 /// `text` with every `%2F` and the like as what it stands for.
@@ -133,21 +139,23 @@ fn decoded(text: &str) -> Result<String, InvalidUrl> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use secrecy::ExposeSecret;
 
-    fn read_plain(url: &str) -> Result<PgConnectOptions, InvalidUrl> {
-        read(url, PgConnectOptions::new_without_pgpass())
-    }
+    use super::*;
 
     #[test]
     fn the_usual_spellings_mean_the_same() {
         for scheme in
             ["postgres", "postgresql", "PostgreSQL", "postgresql+asyncpg", "postgresql+psycopg2", "postgres+x"]
         {
-            let options = read_plain(&format!(" {scheme}://maria:segredo@db.exemplo:6543/aponta\n")).unwrap();
+            let target = read(&format!(" {scheme}://maria:segredo@db.exemplo:6543/aponta\n")).unwrap();
 
-            let read = (options.get_host(), options.get_port(), options.get_username(), options.get_database());
-            assert_eq!(read, ("db.exemplo", 6543, "maria", Some("aponta")), "{scheme}");
+            assert_eq!((&*target.host, target.port), ("db.exemplo", 6543), "{scheme}");
+            assert_eq!(
+                (target.user.as_deref(), target.database.as_deref()),
+                (Some("maria"), Some("aponta")),
+                "{scheme}"
+            );
         }
     }
 
@@ -162,20 +170,19 @@ mod tests {
             ("postgres://u:a@b@h:1/d", "h", 1),
         ];
         for (url, host, port) in cases {
-            let options = read_plain(url).unwrap();
-            assert_eq!((options.get_host(), options.get_port()), (host, port), "{url}");
+            let target = read(url).unwrap();
+            assert_eq!((&*target.host, target.port), (host, port), "{url}");
         }
     }
 
     #[test]
     fn percent_encoding_and_parameters_are_read() {
         let url = "postgres://m%40x:%25%40%3A%2F%3F%23@h/a%20b?sslmode=require&application_name=outra&";
-        let options = read_plain(url).unwrap();
+        let target = read(url).unwrap();
 
-        assert_eq!((options.get_username(), options.get_database()), ("m@x", Some("a b")));
-        assert!(matches!(options.get_ssl_mode(), PgSslMode::Require));
-        assert_eq!(options.get_application_name(), Some("outra"));
-        assert!(format!("{options:?}").contains(r#"password: Some("%@:/?#")"#));
+        assert_eq!((target.user.as_deref(), target.database.as_deref()), (Some("m@x"), Some("a b")));
+        assert_eq!((target.tls.mode, &*target.application_name), (TlsMode::Require, "outra"));
+        assert_eq!(target.password.unwrap().expose_secret(), "%@:/?#");
     }
 
     #[test]
@@ -211,7 +218,7 @@ mod tests {
             ("postgres://u:segredo%00@h/d", InvalidUrl::Text),
         ];
         for (url, expected) in cases {
-            let refused = read_plain(url).map(|_| ()).unwrap_err();
+            let refused = read(url).map(|_| ()).unwrap_err();
 
             assert_eq!(refused, expected, "{url}");
             assert!(!format!("{refused} {refused:?}").contains("seg"), "{url}");

@@ -26,7 +26,7 @@ use crate::commands::Failure;
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// The crates of this service, whose details `debug` shows.
-const OURS: &str = "adapters_azure=debug,adapters_postgres=debug,aponta=debug,http_actix=debug,sqlx::query=debug";
+const OURS: &str = "adapters_azure=debug,adapters_postgres=debug,aponta=debug,http_actix=debug";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +90,7 @@ impl Wanted {
                 .with_target(false)
                 .with_filter(filter_fn(is_exported))
         });
-        // With one layer the filter is everybody's: a filter of its own is asked about each span that is entered again,
-        // which sqlx does for every row.
+        // With one layer the filter is everybody's: a filter of its own is asked about each span that is entered again.
         let registry = tracing_subscriber::registry();
         match exported {
             Some(exported) => registry.with(exported).with(lines(format)?.with_filter(filter)).init(),
@@ -143,8 +142,8 @@ fn stderr() -> io::Result<File> {
 /// Reads a filter: a level, or `target=level` pairs separated by commas; with `debug` our own crates say more.
 fn filter(text: &str, debug: bool) -> Result<Targets, ParseError> {
     let ours = if debug { OURS } else { "" };
-    // sqlx passes on every notice of the server as information; a migration alone has a handful.
-    let directives = format!("error,sqlx::postgres::notice=warn,{ours},{text}");
+    // The driver tells every notice of the server as information, and in its details the values of statements.
+    let directives = format!("error,tokio_postgres=warn,{ours},{text}");
     directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect::<Vec<_>>().join(",").parse()
 }
 

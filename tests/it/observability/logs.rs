@@ -118,10 +118,10 @@ async fn what_is_logged_is_chosen_by_module() {
     let only = |filter: &'static str| Aponta::start_with(move |program| program.env("LOG", filter));
     let aponta = only("info,http_actix::request=off");
     let _ = aponta.api.get("/healthz").await.expect(200);
-    let (quiet, verbose) = (aponta.server.log(), only("info,adapters_postgres=debug,sqlx::query=debug"));
+    let (quiet, verbose) = (aponta.server.log(), only("info,adapters_postgres=trace"));
     let _ = verbose.api.get("/api/v1/projetos").await.expect(200);
     verbose.server.wait_for_log("answered");
 
     assert!(!quiet.contains("answered") && quiet.contains("listening on"), "{quiet}");
-    assert!(verbose.server.log().contains("sqlx::query"), "{}", verbose.server.log());
+    assert!(verbose.server.log().contains("SELECT id, nome"), "{}", verbose.server.log());
 }

@@ -1,10 +1,14 @@
 //! Passwords of every kind, and what is said when there is no connection.
 
 use std::fmt::Write;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use adapters_postgres::{Address, Config, PostgresDatabase};
 use e2e::postgres::Cluster;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use secrecy::SecretString;
 
 use crate::support::{connect, repositories, schema};
@@ -83,4 +87,75 @@ async fn connections_carry_the_name_of_the_service() {
 
     assert_eq!(names, "aponta");
     connected.close().await;
+}
+
+/// A cluster that encrypts, with a certificate for `localhost` alone, and the file of the authority that signed it.
+fn encrypting() -> (Cluster, PathBuf) {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new(vec![]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
+    let key = KeyPair::generate().unwrap();
+    let issuer = Issuer::new(authority, authority_key);
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+
+    let cluster = Cluster::start();
+    let home = PathBuf::from(cluster.create_database().query("SHOW data_directory"));
+    let owner = std::fs::metadata(&home).unwrap();
+    let write = |name: &str, text: &str| {
+        let file = home.join(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
+        file
+    };
+    write("server.crt", &certificate.pem());
+    write("server.key", &key.serialize_pem());
+    let root = write("authority.pem", &authority_pem);
+    cluster.execute("ALTER SYSTEM SET ssl = on");
+    cluster.execute("SELECT pg_reload_conf()");
+    (cluster, root)
+}
+
+#[tokio::test]
+async fn a_connection_is_as_encrypted_as_it_was_asked_for() {
+    let (cluster, root) = encrypting();
+    let database = cluster.create_database();
+    let connected = async |host: &str, parameters: &str| {
+        let url = database.url().replace(Cluster::HOST, host) + "?" + parameters;
+        PostgresDatabase::connect(Config::from_url(&url.into(), schema("s")).unwrap()).await
+    };
+    let encrypted = || {
+        database.query(&format!(
+            "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+             WHERE datname = '{}' AND pid <> pg_backend_pid()",
+            database.name()
+        ))
+    };
+    let root = root.display();
+
+    for (host, parameters, expected) in [
+        (Cluster::HOST, "sslmode=disable".to_owned(), "f"),
+        (Cluster::HOST, "sslmode=prefer".to_owned(), "t"),
+        (Cluster::HOST, "sslmode=require".to_owned(), "t"),
+        (Cluster::HOST, format!("sslmode=require&sslrootcert={root}"), "t"),
+        (Cluster::HOST, format!("sslmode=verify-ca&sslrootcert={root}"), "t"),
+        ("localhost", format!("sslmode=verify-full&sslrootcert={root}"), "t"),
+    ] {
+        let tenant = connected(host, &parameters).await.unwrap();
+        assert_eq!(encrypted(), expected, "{parameters}");
+        // Steps are taken on a connection of another kind, which has to be encrypted as well.
+        tenant.migrate_up(Some(1)).await.unwrap();
+        tenant.migrate_down(None).await.unwrap();
+        tenant.close().await;
+    }
+    for (host, parameters) in [
+        // Another name, and an authority that nobody knows.
+        (Cluster::HOST, format!("sslmode=verify-full&sslrootcert={root}")),
+        ("localhost", "sslmode=verify-full".to_owned()),
+        ("localhost", "sslmode=verify-ca".to_owned()),
+        ("localhost", "sslmode=verify-full&sslrootcert=/nenhum.pem".to_owned()),
+    ] {
+        assert!(connected(host, &parameters).await.is_err(), "{parameters}");
+    }
 }

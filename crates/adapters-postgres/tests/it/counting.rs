@@ -10,9 +10,8 @@ use domain::{
     Ordem, Patch, ProjetoId, ProjetoRecord, ProjetoRef, Skip,
 };
 use e2e::postgres::Database;
-use sea_orm::{ConnectionTrait, IsolationLevel, TransactionTrait};
 
-use crate::support::{config, connect, migrated, repositories};
+use crate::support::{config, connect, migrated, repositories, transaction};
 
 /// Numbers that are kept and wrong, or not kept. All are read in one snapshot.
 const WRONG: &str = "
@@ -207,20 +206,19 @@ async fn one_who_takes_long_holds_up_nobody() {
     let novo = novo_projeto("P");
     let projeto = ProjetoRecord { id: ProjetoId::new(NOW), nome: novo.nome, descricao: None, criado_em: NOW };
     let projeto = db.projetos.insert(projeto, None).await.unwrap().id;
-    let slow = sea_orm::Database::connect(database.url()).await.unwrap().begin().await.unwrap();
     let insert = format!(
         "INSERT INTO api_aponta.atividades (id, nome, id_projeto, criado_em, atualizado_em)
          VALUES (gen_random_uuid(), 'A', '{}', now(), now())",
         projeto.0
     );
-    slow.execute_unprepared(&insert).await.unwrap();
+    let slow = transaction(&database, &insert).await;
 
     for _ in 0..50 {
         let inserted =
             tokio::time::timeout(std::time::Duration::from_secs(5), db.atividades.insert(record(projeto, true)));
         inserted.await.expect("it waits for another transaction").unwrap();
     }
-    slow.commit().await.unwrap();
+    slow.batch_execute("COMMIT").await.unwrap();
     assert_exact(&database);
 }
 
@@ -285,10 +283,9 @@ async fn deep_pages_are_the_right_ones() {
 #[tokio::test]
 async fn nobody_writes_with_an_old_snapshot() {
     let database = migrated().await;
-    let tenant = sea_orm::Database::connect(database.url()).await.unwrap();
-    for level in [IsolationLevel::RepeatableRead, IsolationLevel::Serializable] {
-        let transaction = tenant.begin_with_config(Some(level), None).await.unwrap();
-        let refused = transaction.execute_unprepared(INSERT).await;
-        assert!(refused.unwrap_err().to_string().contains("READ COMMITTED"));
+    for level in ["REPEATABLE READ", "SERIALIZABLE"] {
+        let other = transaction(&database, &format!("SET TRANSACTION ISOLATION LEVEL {level}")).await;
+        let refused = other.batch_execute(INSERT).await.unwrap_err();
+        assert!(refused.as_db_error().unwrap().message().contains("READ COMMITTED"));
     }
 }

@@ -8,9 +8,8 @@ use domain::testing::suite::Repositories;
 use domain::testing::{NOW, projeto, projeto_id};
 use domain::{AtividadeQuery, ProjetoPatch, ProjetoRecord, Readiness};
 use e2e::postgres::{Cluster, Database};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
 
-use crate::support::{assert_unavailable, config, connect, migrated, repositories, until_blocked};
+use crate::support::{assert_unavailable, config, connect, migrated, repositories, transaction, until_blocked};
 
 const SHORT: Duration = Duration::from_millis(300);
 /// What a busy machine may add; less than the limits that hold without those set here.
@@ -21,11 +20,9 @@ fn record() -> ProjetoRecord {
     ProjetoRecord { id: projeto.id, nome: projeto.nome, descricao: None, criado_em: NOW }
 }
 
-/// Holds every statement on `projetos` up until it is rolled back.
-async fn block(database: &Database<'_>) -> DatabaseTransaction {
-    let transaction = sea_orm::Database::connect(database.url()).await.unwrap().begin().await.unwrap();
-    transaction.execute_unprepared("LOCK TABLE api_aponta.projetos").await.unwrap();
-    transaction
+/// Holds every statement on `projetos` up until it is dropped.
+async fn block(database: &Database<'_>) -> tokio_postgres::Client {
+    transaction(database, "LOCK TABLE api_aponta.projetos").await
 }
 
 /// A cluster of one's own with a migrated database in it.
@@ -66,7 +63,7 @@ async fn a_statement_that_takes_too_long_is_unavailable() {
     assert_unavailable(&db.projetos.synchronize(vec![], NOW).await);
 
     assert!(started.elapsed() < SHORT * 4 + BUSY);
-    blocker.rollback().await.unwrap();
+    drop(blocker);
     assert_eq!(db.projetos.list().await.unwrap().len(), 1);
 }
 
@@ -83,7 +80,7 @@ async fn without_a_free_connection_it_is_unavailable_in_time() {
     assert_unavailable(&db.atividades.list(AtividadeQuery::default()).await);
     assert!(SHORT <= started.elapsed() && started.elapsed() < SHORT + BUSY, "{:?}", started.elapsed());
 
-    blocker.rollback().await.unwrap();
+    drop(blocker);
     first.await.unwrap().unwrap();
     assert_eq!(db.atividades.list(AtividadeQuery::default()).await.unwrap().total, 0);
 }
@@ -176,7 +173,7 @@ async fn readiness_answers_within_two_seconds() {
     assert_unavailable(&PostgresReadiness::new(&tenant).check().await);
     assert!(started.elapsed() < Duration::from_secs(2) + BUSY, "{:?}", started.elapsed());
 
-    blocker.rollback().await.unwrap();
+    drop(blocker);
     assert!(first.await.unwrap().unwrap().is_empty());
 }
 

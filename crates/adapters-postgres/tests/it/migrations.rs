@@ -2,9 +2,8 @@
 
 use adapters_postgres::{Address, Config, MigrationError, MigrationState, PostgresDatabase};
 use e2e::postgres::{Cluster, Database};
-use sea_orm::{ConnectionTrait, TransactionTrait};
 
-use crate::support::{config, connect, migrated, repositories, schema, until_blocked};
+use crate::support::{config, connect, migrated, repositories, schema, transaction, until_blocked};
 
 /// Another role of its own for `database`, named after it.
 async fn connect_as_role(database: &Database<'_>, rights: &str) -> PostgresDatabase {
@@ -183,15 +182,13 @@ async fn no_statement_timeout_ends_a_migration_or_the_wait_for_one() {
         connect(config(&database).statement_timeout(bound)).await,
     );
     first.migrate_up(Some(1)).await.unwrap();
-    let blocker = sea_orm::Database::connect(database.url()).await.unwrap();
-    let transaction = blocker.begin().await.unwrap();
-    transaction.execute_unprepared("LOCK TABLE api_aponta.projetos").await.unwrap();
+    let blocker = transaction(&database, "LOCK TABLE api_aponta.projetos").await;
 
     let first = tokio::spawn(async move { first.migrate_up(None).await });
     let second = tokio::spawn(async move { second.migrate_up(None).await });
     // Both have waited for longer than their statements may take, one for the table and one for the other.
     until_blocked(&database, 2, "200 ms").await;
-    transaction.rollback().await.unwrap();
+    blocker.batch_execute("ROLLBACK").await.unwrap();
 
     assert_eq!(first.await.unwrap().unwrap().len() + second.await.unwrap().unwrap().len(), STEPS - 1);
 }

@@ -6,7 +6,7 @@ use domain::{
 };
 use time::Duration;
 
-use crate::support::{config, connect, fresh, migrated, repositories};
+use crate::support::{config, connect, fresh, migrated, repositories, transaction};
 
 fn local(n: i64) -> ProjetoRecord {
     let criado_em = NOW + Duration::seconds(n);
@@ -95,23 +95,18 @@ async fn a_row_that_does_not_differ_is_not_even_rewritten() {
 /// Somebody books on a projeto while Azure's list is taken over: neither waits for the other.
 #[tokio::test]
 async fn a_synchronisation_does_not_hold_up_new_atividades() {
-    use sea_orm::{ConnectionTrait, TransactionTrait};
     let database = migrated().await;
     let db = repositories(&connect(config(&database)).await);
     let projeto = db.projetos.store_remote(remote_projeto(1, "Azure"), NOW).await.unwrap();
-    let other = sea_orm::Database::connect(database.url()).await.unwrap();
-    let booking = other.begin().await.unwrap();
-    booking
-        .execute_unprepared(&format!(
-            "INSERT INTO api_aponta.atividades (id, nome, id_projeto, criado_em, atualizado_em)
-             VALUES (gen_random_uuid(), 'Revisar', '{}', now(), now())",
-            projeto.id.0
-        ))
-        .await
-        .unwrap();
+    let insert = format!(
+        "INSERT INTO api_aponta.atividades (id, nome, id_projeto, criado_em, atualizado_em)
+         VALUES (gen_random_uuid(), 'Revisar', '{}', now(), now())",
+        projeto.id.0
+    );
+    let booking = transaction(&database, &insert).await;
 
     let summary = db.projetos.synchronize(vec![remote_projeto(1, "Azure novo")], NOW).await.unwrap();
 
     assert_eq!(summary.updated, 1);
-    booking.commit().await.unwrap();
+    booking.batch_execute("COMMIT").await.unwrap();
 }

@@ -50,6 +50,15 @@ pub async fn fresh() -> (Repositories, Database<'static>) {
     (repositories(&connect(config(&database)).await), database)
 }
 
+/// Another client of `database`, with a transaction open in which `sql` has been run.
+pub async fn transaction(database: &Database<'_>, sql: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(&database.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("BEGIN").await.unwrap();
+    client.batch_execute(sql).await.unwrap();
+    client
+}
+
 /// `result` is `Unavailable` for want of the database.
 pub fn assert_unavailable<T: std::fmt::Debug>(result: &Result<T, Error>) {
     assert!(matches!(result, Err(Error::Unavailable { service: Service::Database, .. })), "{result:?}");
@@ -64,6 +73,7 @@ pub async fn until_blocked(database: &Database<'_>, connections: u32, moment: &s
     let started = Instant::now();
     while database.query(&blocked) != connections.to_string() {
         assert!(started.elapsed() < Duration::from_secs(10), "never were {connections} connections blocked");
-        tokio::task::yield_now().await;
+        // Long enough for the runtime to look at its sockets, which it does not as long as somebody is ready to go on.
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
