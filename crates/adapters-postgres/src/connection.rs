@@ -81,19 +81,16 @@ impl Connection {
         let started = Instant::now();
         let statement = self.prepare(sql).await?;
         let rows = self.client.query(&statement, values).await;
-        let (elapsed, count) = (started.elapsed(), rows.as_ref().map_or(0, Vec::len));
-        // The text has no values: all of them are bound.
-        if SLOW <= elapsed {
-            tracing::warn!(statement = in_one_line(sql), ?elapsed, rows = count, "slow statement");
-        } else {
-            tracing::trace!(statement = in_one_line(sql), ?elapsed, rows = count, "statement");
-        }
+        tell(sql, started);
         rows
     }
 
     /// Runs statements that have neither values nor rows.
     pub(crate) async fn run(&self, sql: &str) -> Result<(), Error> {
-        self.client.batch_execute(sql).await
+        let started = Instant::now();
+        let done = self.client.batch_execute(sql).await;
+        tell(sql, started);
+        done
     }
 
     /// Whether it is alive.
@@ -131,6 +128,17 @@ impl Connection {
         }
         prepared.insert(sql.into(), statement.clone());
         Ok(statement)
+    }
+}
+
+/// Says what ran. The text has no values: all of them are bound. Where statements share a connection, the time is also
+/// that of those before it.
+fn tell(sql: &str, started: Instant) {
+    let elapsed = started.elapsed();
+    if SLOW <= elapsed {
+        tracing::warn!(statement = in_one_line(sql), ?elapsed, "slow statement");
+    } else {
+        tracing::trace!(statement = in_one_line(sql), ?elapsed, "statement");
     }
 }
 

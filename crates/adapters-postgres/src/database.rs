@@ -219,7 +219,7 @@ impl PostgresDatabase {
             let lease = self.pool.acquire(wanted, limit).await;
             let started = Instant::now();
             self.metrics.waited(started - asked);
-            let result = match lease {
+            let (result, outcome) = match lease {
                 Ok(lease) => {
                     let mut work = pin!(work(lease));
                     let result = timeout_at(asked + limit, &mut work).await.unwrap_or(Err(DbError::Silence(limit)));
@@ -229,11 +229,12 @@ impl PostgresDatabase {
                     {
                         self.pool.note_break();
                     }
-                    result
+                    let outcome = if result.is_ok() { "ok" } else { "error" };
+                    (result, outcome)
                 }
-                Err(error) => Err(error),
+                Err(error) => (Err(error), "refused"),
             };
-            self.metrics.ended(operation, result.is_ok(), started.elapsed());
+            self.metrics.ended(operation, outcome, started.elapsed());
             if result.is_err() {
                 tracing::Span::current().record("otel.status_code", "ERROR");
             }

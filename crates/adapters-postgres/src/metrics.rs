@@ -53,9 +53,8 @@ impl Metrics {
         self.wait.observe(wait.as_secs_f64());
     }
 
-    /// An operation has ended.
-    pub(crate) fn ended(&self, operation: &'static str, is_ok: bool, duration: Duration) {
-        let outcome = if is_ok { "ok" } else { "error" };
+    /// An operation has ended: with `ok`, with `error`, or `refused` because there was no connection for it.
+    pub(crate) fn ended(&self, operation: &'static str, outcome: &'static str, duration: Duration) {
         self.operations.get_or_create(&Operation { operation, outcome }).observe(duration.as_secs_f64());
     }
 
