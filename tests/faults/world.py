@@ -14,6 +14,7 @@ import time
 BINARIES = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 SCHEMA = "api_aponta"
 POOL = 10
+MAX_CONNECTIONS = 40
 
 
 def free_port():
@@ -27,6 +28,8 @@ class Cluster:
 
     def __init__(self, base):
         self.base, self.port, self.process = base / "postgres", free_port(), None
+        # Not on that file system: that it is full should be found in there.
+        self.log_file = base / "postgres.log"
         self.base.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m,mode=0700", "tmpfs", self.base], check=True)
         shutil.chown(self.base, "postgres", "postgres")
@@ -41,18 +44,27 @@ class Cluster:
         return done.stdout
 
     def start(self):
-        settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "", "max_connections": 40,
+        settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "", "max_connections": MAX_CONNECTIONS,
                     "superuser_reserved_connections": 3, "max_wal_size": "96MB", "min_wal_size": "32MB", "wal_keep_size": 0}
         command = [BINARIES / "postgres", "-D", self.base / "data"]
         command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self.process = subprocess.Popen(command, user="postgres", group="postgres", extra_groups=[], cwd=self.base,
-                                        start_new_session=True, stdout=(self.base / "log").open("ab"), stderr=subprocess.STDOUT)
+                                        start_new_session=True, stdout=self.log_file.open("ab"), stderr=subprocess.STDOUT)
         state = self.base / "data/postmaster.pid"
         deadline = time.monotonic() + 60
         while not (state.exists() and "".join(state.read_text().splitlines()[7:8]).startswith("ready")):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self.base / "log").read_text()[-3000:])
+                raise RuntimeError(self.log()[-3000:])
             time.sleep(0.02)
+
+    def log_size(self):
+        return self.log_file.stat().st_size
+
+    def log(self, since=0):
+        """What was logged after the first `since` bytes."""
+        with self.log_file.open("rb") as file:
+            file.seek(since)
+            return file.read().decode(errors="replace")
 
     def is_up(self):
         return self.process.poll() is None
@@ -192,6 +204,8 @@ class Line:
 
     def __init__(self, target):
         self.target, self.port, self.delay, self.server, self.pairs = target, free_port(), 0.0, None, set()
+        # How many connections were cut, and how many pieces had to wait for the line.
+        self.broken = self.held = self.delayed = 0
         self.passing = asyncio.Event()
         self.passing.set()
 
@@ -200,6 +214,7 @@ class Line:
 
     def cut(self):
         """Breaks all connections; new ones are made at once."""
+        self.broken += len(self.pairs)
         for writer in list(self.pairs):
             writer.transport.abort()
 
@@ -218,8 +233,10 @@ class Line:
     async def _pump(self, reader, writer):
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                self.held += not self.passing.is_set()
                 await self.passing.wait()
                 if self.delay:
+                    self.delayed += 1
                     await asyncio.sleep(self.delay)
                 writer.write(data)
                 await writer.drain()

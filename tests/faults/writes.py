@@ -1,12 +1,11 @@
 """No write that was acknowledged is lost, none is half done, and a refused one is nowhere, whatever fails meanwhile."""
 
 import asyncio
-import contextlib
 import json
 import random
-import signal
 import time
 
+from breaking import Faults
 from world import Api, Client, Cluster, Line
 
 LIST = "/api/v1/atividades"
@@ -149,81 +148,6 @@ class Writer:
             client.forget()
 
 
-class Faults:
-    """Each breaks something for a moment and puts it right."""
-
-    def __init__(self, cluster, apis, line):
-        self.cluster, self.apis, self.line, self.random = cluster, apis, line, random.Random(1)
-
-    async def kill_the_api(self):
-        api = self.random.choice(self.apis)
-        api.kill()
-        api.start()
-
-    async def stop_the_api(self):
-        api = self.random.choice(self.apis)
-        await asyncio.to_thread(api.kill, signal.SIGTERM)
-        api.start()
-
-    async def kill_postgresql(self):
-        await asyncio.to_thread(self.cluster.kill)
-        await asyncio.to_thread(self.cluster.start)
-
-    async def crash_postgresql(self):
-        await asyncio.to_thread(self.cluster.stop, signal.SIGQUIT)
-        await asyncio.to_thread(self.cluster.start)
-
-    async def stop_postgresql(self):
-        await asyncio.to_thread(self.cluster.stop)
-        await asyncio.to_thread(self.cluster.start)
-
-    async def cut_the_line(self):
-        for _ in range(3):
-            self.line.cut()
-            await asyncio.sleep(0.1)
-
-    async def silence_the_line(self):
-        self.line.passing.clear()
-        await asyncio.sleep(1.5)
-        self.line.passing.set()
-
-    async def delay_the_line(self):
-        self.line.delay = 0.05
-        await asyncio.sleep(1)
-        self.line.delay = 0
-
-    async def terminate_the_backends(self):
-        end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'aponta'"
-        await asyncio.to_thread(self.cluster.sql, end)
-
-    async def cancel_the_statements(self):
-        for _ in range(5):
-            await asyncio.to_thread(self.cluster.sql, "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE application_name = 'aponta'")
-
-    async def exhaust_the_connections(self):
-        # Those of the pool first, so that there is room for the others, who then leave none.
-        await self.terminate_the_backends()
-        waits = [asyncio.to_thread(self.cluster.sql, "SELECT pg_sleep(1)", check=False) for _ in range(40)]
-        await asyncio.gather(*waits)
-
-    async def fill_the_disk(self):
-        filler = self.cluster.base / "filler"
-        with filler.open("wb") as file, contextlib.suppress(OSError):
-            while True:
-                file.write(b"\0" * (1 << 20))
-                file.flush()
-        await asyncio.sleep(1)
-        filler.unlink()
-        if not self.cluster.is_up():
-            # It gives up when it cannot write its log; whoever runs it starts it again.
-            await asyncio.to_thread(self.cluster.start)
-
-    def all(self):
-        return [self.kill_the_api, self.stop_the_api, self.kill_postgresql, self.crash_postgresql, self.stop_postgresql,
-                self.cut_the_line, self.silence_the_line, self.delay_the_line, self.terminate_the_backends,
-                self.cancel_the_statements, self.exhaust_the_connections, self.fill_the_disk]
-
-
 def compare(cluster, ledger):
     """What is in the database against what may be there."""
     rows = [line.split("\t") for line in cluster.sql("SELECT nome, descricao FROM atividades").splitlines()]
@@ -258,7 +182,7 @@ async def run(binary, base, *, faults, writes):
             if failed:
                 await asyncio.gather(*failed)
             if injected < faults:
-                await kinds[injected % len(kinds)]()
+                await breaking.inject(kinds[injected % len(kinds)])
                 injected += 1
             before = ledger.acknowledged
             deadline = time.monotonic() + 90
@@ -272,8 +196,11 @@ async def run(binary, base, *, faults, writes):
         until.set()
         await asyncio.gather(*writers)
         compare(cluster, ledger)
-        return {"faults": injected, "acknowledged": ledger.acknowledged, "unknown": ledger.unknown, "refused": len(ledger.refused),
-                "lost": 0, "seconds": round(time.monotonic() - began)}
+        unfelt = [kind for kind in breaking.injected if not breaking.bitten[kind]]
+        assert not unfelt, f"nobody felt any of these faults: {unfelt}"
+        return {"faults": injected, "that left a trace": breaking.bitten.total(), "connections taken at once": breaking.held,
+                "acknowledged": ledger.acknowledged, "unknown": ledger.unknown, "refused": len(ledger.refused), "lost": 0,
+                "seconds": round(time.monotonic() - began)}
     finally:
         line.close()
         for api in apis:
