@@ -21,6 +21,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
+
+import ambiguous  # noqa: E402
+import http2  # noqa: E402
+
 ROOT = pathlib.Path(sys.argv[1])
 DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
 # One of CloudFlare's addresses and one of nobody's, both on this namespace's loopback; so is the server.
@@ -38,12 +43,13 @@ class Upstream(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     connections = set()
-    paths = []
+    # Path, length and headers of each request.
+    seen = []
 
     def do_GET(self):
         self.connections.add(self.client_address)
-        self.paths.append(self.path)
         length = int(self.headers.get("Content-Length") or 0)
+        self.seen.append((self.path, length, dict(self.headers)))
         self.rfile.read(length)
         if self.path == "/hangs":
             time.sleep(90)
@@ -183,28 +189,95 @@ def with_the_guard_off_nobody_is_believed():
     assert headers["X-Forwarded-For"] == STRANGER, headers
 
 
-def no_request_is_hidden_in_another():
-    """Two readers of one of these could disagree where the first request ends. Whatever the API sees, nginx saw as well."""
-    hidden = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+def send_and_read(stream, sent):
+    stream.sendall(sent)
+    stream.settimeout(0.5)
+    with contextlib.suppress(OSError):
+        while stream.recv(65536):
+            pass
+
+
+def tls_exchange(sent):
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    for number, headers in enumerate((
-        ["Content-Length: 6", "Transfer-Encoding: chunked"], ["Transfer-Encoding: chunked", "Content-Length: 6"],
-        ["Content-Length: 0", f"Content-Length: {len(hidden)}"], [f"Content-Length: 0, {len(hidden)}"], ["Content-Length: +0"],
-        ["Content-Length : 0"], ["Transfer-Encoding: xchunked"], ["Transfer-Encoding: chunked", "Transfer-Encoding: identity"],
-        ["Transfer-Encoding:\x0bchunked"], ["X: y\nTransfer-Encoding: chunked"], ["Transfer-Encoding: identity, chunked"],
-    )):
-        sent = "\r\n".join([f"POST /pair/{number} HTTP/1.1", "Host: a", *headers, "", ""]).encode() + b"0\r\n\r\n" + hidden
-        with socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0)) as raw, context.wrap_socket(raw) as tls:
-            tls.sendall(sent)
-            tls.settimeout(0.5)
-            with contextlib.suppress(OSError):
-                while tls.recv(65536):
-                    pass
-        time.sleep(0.2)
-    seen = sum(path == "/hidden" for path in Upstream.paths)
-    told = sum(line["path"] == "/hidden" for line in log_lines())
-    assert seen <= told, f"the API saw {seen} requests, nginx {told}"
+    with socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0)) as raw, context.wrap_socket(raw) as tls:
+        send_and_read(tls, sent)
+
+
+def is_seen_and_told(path):
+    """Whether the API saw a request, and whether nginx knows of it."""
+    return path in [path for path, *_ in Upstream.seen], path in [line["path"] for line in log_lines()]
+
+
+def no_request_is_hidden_in_another():
+    """Two readers of one of these could disagree where the first request ends. Whatever the API sees, nginx saw as well."""
+    # nginx takes a line feed alone for the end of a line, and so sees a chunk; what it sends on has none.
+    both = [*ambiguous.PLAIN, (["X: y\nTransfer-Encoding: chunked"], ambiguous.BODIES[1])]
+    tried = [(headers, body) for headers in ambiguous.PAIRS for body in ambiguous.BODIES] + both
+
+    def send(number, headers, body):
+        # As long as the name it stands for, so that lengths remain true.
+        hidden = body.replace(b"/hidden", b"/hid%03d" % number)
+        head = [f"POST /pair/{number} HTTP/1.1", "Host: a", f"CF-Connecting-IP: 192.0.2.{10 + number}", *headers, "", ""]
+        return "\r\n".join(head).encode() + hidden
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(tls_exchange, (send(number, *pair) for number, pair in enumerate(tried))))
+    # Straight to the API, as if nginx had taken one request for none.
+    with socket.create_connection(("127.0.0.1", UPSTREAM), 5) as raw:
+        send_and_read(raw, send(999, *ambiguous.PLAIN[0]))
+    time.sleep(0.5)
+    results = [is_seen_and_told(f"/hid{number:03d}") for number in range(len(tried))]
+    assert is_seen_and_told("/hid999") == (True, False), "what is hidden from nginx is not seen"
+    for pair, (seen, told) in zip(tried, results, strict=True):
+        assert seen <= told, f"the API saw a request that nginx did not: {pair}"
+        assert pair in both or not told, f"nginx saw a second request: {pair}"
+        assert pair not in ambiguous.PLAIN or seen, f"a second request is not seen: {pair}"
+
+
+def http2_hides_nothing_either():
+    """Lengths that lie, headers that have no place there and line ends in values; what the API sees is one sane request or none."""
+    hidden = ambiguous.HIDDEN.decode()
+
+    def ask(number, *headers, data=None, **pseudo):
+        pseudo = {"method": "POST", "path": f"/h2/{number}", "scheme": "https", "authority": "a"} | pseudo
+        head = [(f":{name}", value) for name, value in pseudo.items()] + [("cf-connecting-ip", f"192.0.2.{60 + number}"), *headers]
+        return http2.exchange(SERVER, CLOUDFLARE, head, data)
+
+    assert ask(0, ("content-length", "5"), data=b"hello") == 200
+    assert [(path, length) for path, length, _ in Upstream.seen if path.startswith("/h2/")] == [("/h2/0", 5)]
+    for number, (headers, data, pseudo) in enumerate((
+        ([("content-length", "5")], b"hello" + ambiguous.HIDDEN, {}),
+        ([("content-length", "0")], ambiguous.HIDDEN, {}),
+        ([("content-length", "50")], b"hello", {}),
+        ([("content-length", "5"), ("content-length", "38")], b"hello" + ambiguous.HIDDEN, {}),
+        ([("content-length", "+5")], b"hello", {}),
+        ([("x-a", "b\r\nX-Injected: yes")], b"", {}),
+        ([("x-a", "b\nX-Injected: yes")], b"", {}),
+        ([("x-a", f"b\r\n\r\n{hidden}")], b"", {}),
+        ([("x-a", "b\0c")], b"", {}),
+        ([("x-a\r\nx-injected", "yes")], b"", {}),
+        ([("x-a: b\r\nx-injected", "yes")], b"", {}),
+        ([("X-Upper", "yes")], b"", {}),
+        ([], b"", {"path": f"/h2/x HTTP/1.1\r\nHost: a\r\n\r\n{hidden}"}),
+        ([], b"", {"path": "/h2/x y"}),
+        ([], b"", {"method": "POST /hidden HTTP/1.1\r\nX-Injected:"}),
+        ([], b"", {"authority": "a\r\nX-Injected: yes"}),
+        ([], b"", {"scheme": "https\r\nX-Injected: yes"}),
+        ([(":path", "/hidden")], b"", {}),
+    ), 1):
+        status = ask(number, *headers, data=data, **pseudo)
+        assert status == 400, (status, headers, pseudo)
+    # A body is as long as its frames say, whatever this header does; it goes no further.
+    for number, coding in enumerate(("chunked", "identity", "gzip, chunked"), 30):
+        assert ask(number, ("transfer-encoding", coding), data=ambiguous.BODIES[1]) == 200
+    time.sleep(0.5)
+    for path, length, headers in Upstream.seen:
+        if path in ("/h2/30", "/h2/31", "/h2/32"):
+            assert length == len(ambiguous.BODIES[1]) and "Transfer-Encoding" not in headers, (path, length, headers)
+        else:
+            assert path == "/h2/0" or not path.startswith("/h2/") and path != "/hidden", path
+        assert not {"X-Injected", "X-Upper"} & headers.keys(), headers
 
 
 def http2_carries_whatever_http1_does():
@@ -373,6 +446,7 @@ def main():
             errors_of_the_api_pass_as_they_are,
             nothing_internal_is_shown,
             no_request_is_hidden_in_another,
+            http2_hides_nothing_either,
             http2_carries_whatever_http1_does,
             each_client_has_a_rate,
         ):
