@@ -1,5 +1,7 @@
 //! A client as a script would be: requests over HTTP, answers read to their end.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::OnceLock;
 
 use reqwest::header::HeaderMap;
@@ -35,6 +37,17 @@ impl Api {
     /// A request that is still to be sent with [`send`].
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    /// What the server answers to bytes that no client library would send, until it closes the connection.
+    #[must_use]
+    pub fn raw(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.base.trim_start_matches("http://")).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        // A connection that is reset was closed as well.
+        let _ = stream.read_to_string(&mut answer);
+        answer
     }
 
     /// GET.

@@ -1,8 +1,5 @@
 //! Requests that are refused before anybody looks at their values.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use e2e::client::send;
 use e2e::server::Aponta;
 use reqwest::Method;
@@ -48,21 +45,12 @@ async fn bodies_are_bounded_and_json() {
     assert_eq!(untyped.faults(), ["missing body.nome", "missing body.id_projeto"]);
 }
 
-/// What the server answers to bytes that no client library would send.
-fn raw(address: &str, request: &str) -> String {
-    let mut stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    let _ = stream.read_to_string(&mut answer);
-    answer
-}
-
 #[tokio::test]
 async fn what_cannot_be_read_is_400() {
     let Aponta { api, .. } = &Aponta::start();
 
     for path in ["/api/v1/%zz", "/api/v1/atividades/%", "/%ff"] {
-        let answer = raw(api.base(), &format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        let answer = api.raw(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
         assert!(answer.contains("codificação inválida"), "{answer}");
     }
@@ -70,7 +58,7 @@ async fn what_cannot_be_read_is_400() {
         "POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\
          Connection: close\r\n\r\nzz\r\n"
     );
-    let answer = raw(api.base(), &chunked);
+    let answer = api.raw(&chunked);
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("\"detail\""), "{answer}");
 }
 
@@ -79,7 +67,7 @@ async fn a_body_that_does_not_arrive_is_not_waited_for() {
     let Aponta { api, server: _server, .. } = &Aponta::start();
 
     // The connection is kept by the client and closed by the server: `raw` reads until then.
-    let answer = raw(api.base(), &format!("POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{{"));
+    let answer = api.raw(&format!("POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{{"));
 
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("demorou demais"), "{answer}");
 }
