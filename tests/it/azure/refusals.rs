@@ -1,6 +1,6 @@
 //! Who does not pass.
 
-use e2e::azure::{Organisation, Question, anonymous};
+use e2e::azure::{Organisation, Question, anonymous, app_token};
 use e2e::client::{Answer, send};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -14,41 +14,54 @@ fn assert_unauthorized(answer: &Answer, detail: &str) {
     assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
 }
 
-/// Every operation of the API that asks who is calling, from its own description.
-async fn operations(api: &e2e::client::Api) -> Vec<(Method, String)> {
+/// The operations of the API that ask who is calling and those that do not, from its own description.
+async fn operations(api: &e2e::client::Api) -> (Vec<(Method, String)>, Vec<String>) {
     let document = api.get("/openapi.json").await.expect(200);
-    let mut operations = Vec::new();
+    let (mut guarded, mut open) = (Vec::new(), Vec::new());
     for (path, methods) in document["paths"].as_object().unwrap() {
-        for method in methods.as_object().unwrap().keys() {
-            if path.starts_with("/api/v1/") {
+        for (method, operation) in methods.as_object().unwrap() {
+            // An operation that says nothing of it has what the document says; with an empty list it is open.
+            let ways = operation.get("security").unwrap_or(&document["security"]).as_array().unwrap();
+            if ways.is_empty() || ways.contains(&json!({})) {
+                open.push(format!("{method} {path}"));
+            } else {
                 let path = path.replace("{id}", "00000000-0000-0000-0000-000000000001");
-                operations.push((method.to_uppercase().parse().unwrap(), path));
+                guarded.push((method.to_uppercase().parse().unwrap(), path));
             }
         }
     }
-    assert!(operations.len() >= 12, "{operations:?}");
-    operations
+    assert!(guarded.len() >= 12, "{guarded:?}");
+    (guarded, open)
 }
 
 #[tokio::test]
 async fn nobody_passes_without_a_good_token_whatever_else_is_wrong() {
-    let (_organisation, aponta) = given_ana().await;
+    let (organisation, aponta) = given_ana().await;
+    let (guarded, open) = operations(&aponta.api).await;
+    assert_eq!(open, ["get /", "get /api/v1", "get /health", "get /healthz"]);
+    let shown = async |method: &Method, path: &str, header: Option<&str>| {
+        let mut request = aponta.api.request(method.clone(), path).body("{nonsense");
+        if let Some(header) = header {
+            request = request.header("authorization", header);
+        }
+        send(request).await
+    };
 
-    for (method, path) in operations(&aponta.api).await {
-        for (header, detail) in [
-            (None, "Token de autenticação não fornecido"),
-            (Some("Bearer"), "Token de autenticação não fornecido"),
-            (Some("Digest abc"), "Token de autenticação não fornecido"),
-            (Some("Basic !!!"), "Token de autenticação não fornecido"),
-            (Some("Bearer lixo"), "Token inválido ou expirado"),
-            (Some("Basic OmxpeG8="), "Token inválido ou expirado"),
-            (Some("Bearer a.b.c"), "Token inválido ou expirado"),
-        ] {
-            let mut request = aponta.api.request(method.clone(), &path).body("{nonsense");
-            if let Some(header) = header {
-                request = request.header("authorization", header);
-            }
-            assert_unauthorized(&send(request).await, detail);
+    let expired = format!("Bearer {}", app_token(uuid::Uuid::now_v7(), 1_700_000_000));
+    for (method, path) in &guarded {
+        for header in [None, Some("Bearer"), Some("Digest abc"), Some("Basic !!!")] {
+            assert_unauthorized(&shown(method, path, header).await, "Token de autenticação não fornecido");
+        }
+        for header in ["Bearer lixo", "Basic OmxpeG8=", "Bearer a.b.c", &expired] {
+            assert_unauthorized(&shown(method, path, Some(header)).await, "Token inválido ou expirado");
+        }
+    }
+
+    // Who is told to be nobody in particular is nobody.
+    organisation.answer_instead(Question::Identity, anonymous());
+    for (n, (method, path)) in guarded.iter().enumerate() {
+        for header in [format!("Bearer anonimo-{n}"), format!("Bearer a.b.{n}"), "Basic OmFub25pbW8=".to_owned()] {
+            assert_unauthorized(&shown(method, path, Some(&header)).await, "Token inválido ou expirado");
         }
     }
 }
