@@ -9,6 +9,8 @@ use serde_json::json;
 
 /// Far longer than any of these should take, far shorter than what it would take to do what they ask for.
 const SOON: Duration = Duration::from_secs(5);
+/// Two hundred pages of the largest size.
+const ROWS: usize = 200_000;
 
 #[tokio::test]
 async fn api4_bodies_that_cost_much_to_read_are_refused_soon() {
@@ -16,8 +18,13 @@ async fn api4_bodies_that_cost_much_to_read_are_refused_soon() {
     let deep_array = "[".repeat(500_000);
     let deep_object = "{\"a\":".repeat(150_000);
     let keys = (0..60_000).map(|n| format!("\"k{n}\":1")).collect::<Vec<_>>().join(",");
+    // What a process needs anyway, which it has after its first requests.
+    for path in ["/api/v1/atividades", "/api/v1/projetos", "/openapi.json"] {
+        assert_eq!(aponta.api.get(path).await.status, 200);
+    }
+    let before = peak_mb(&aponta);
     let bodies = [
-        deep_array.clone(),
+        deep_array,
         deep_object,
         format!("{{\"nome\":{}", "[".repeat(400_000)),
         format!("{{{keys},\"nome\":\"\"}}"),
@@ -36,6 +43,43 @@ async fn api4_bodies_that_cost_much_to_read_are_refused_soon() {
             assert_eq!(answer.status, 422, "{path} {body:.40}");
             assert!(began.elapsed() < SOON, "{path} {body:.40} took {:?}", began.elapsed());
             assert!(answer.text.len() < 1024 * 1024, "{} bytes answer {body:.40}", answer.text.len());
+        }
+        let grown = peak_mb(&aponta) - before;
+        assert!(grown < 60, "{body:.40} and those before it took {grown} MB");
+    }
+}
+
+/// The most memory that the server ever had, in MB.
+fn peak_mb(aponta: &Aponta) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", aponta.server.pid())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
+/// The last page of many costs about what the first one does, in every order, also where a text is looked for.
+#[tokio::test]
+async fn api4_the_last_page_of_many_comes_soon() {
+    let aponta = Aponta::start();
+    let projeto = aponta.api.projeto("P").await;
+    aponta.database.execute(&format!(
+        "SET search_path TO api_aponta;
+         INSERT INTO atividades (id, nome, ativo, id_projeto, criado_em, atualizado_em)
+         SELECT gen_random_uuid(), 'Revisão nº ' || n || ' do contrato', true, '{projeto}', em, em
+         FROM generate_series(1, {ROWS}) n,
+              LATERAL (SELECT timestamptz '2026-01-01 00:00:00Z' + n * interval '7 seconds' AS em) e;
+         ANALYZE atividades;"
+    ));
+
+    // The connection that was there before has been closed meanwhile.
+    let api = aponta.server.api();
+    for q in ["", "&q=CONTRATO"] {
+        for ordem in ["criado_em", "-criado_em", "atualizado_em", "-atualizado_em", "nome", "-nome"] {
+            let path = format!("/api/v1/atividades?limit=1000&ordem={ordem}{q}&skip={}", ROWS - 1000);
+            let began = Instant::now();
+            let page = api.get(&path).await.expect(200);
+            let took = began.elapsed();
+            assert_eq!((page["items"].as_array().unwrap().len(), &page["total"]), (1000, &json!(ROWS)), "{path}");
+            assert!(took < SOON, "{path} took {took:?}");
         }
     }
 }

@@ -1,11 +1,15 @@
 //! API1 broken object level authorization, API3 broken object property level authorization, API6 unrestricted access to
 //! sensitive business flows, API7 server side request forgery, API10 unsafe consumption of APIs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use e2e::azure::Question;
 use e2e::client::send;
 use e2e::server::Aponta;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use wiremock::ResponseTemplate;
 
 use super::{TOKEN, guarded};
@@ -103,23 +107,90 @@ async fn api7_no_id_leads_anywhere_else() {
         let answer = send(aponta.api.request(Method::POST, "/api/v1/atividades").bearer_auth(TOKEN).json(&body)).await;
         assert_eq!(answer.status, 422, "{id}");
     }
-    // Headers by which a proxy could be told where to go.
-    let request = aponta.api.request(Method::GET, "/api/v1/integracao/projetos").bearer_auth(TOKEN);
-    let request = request
-        .header("X-Forwarded-Host", "evil.example")
-        .header("X-Original-URL", "/admin")
-        .header("Forwarded", "host=evil");
-    assert_eq!(send(request).await.status, 200);
-
-    assert_eq!(
-        organisation.calls("evil").await + organisation.calls("secrets").await + organisation.calls("169.254").await,
-        0
-    );
+    assert_eq!(organisation.calls("evil").await + organisation.calls("secrets").await, 0);
+    assert_eq!(organisation.calls("169.254").await, 0);
     assert_eq!(
         organisation.calls("/exemplo/_apis/").await,
         organisation.calls("/").await,
-        "something else was asked for"
+        "another path was asked for"
     );
+}
+
+/// An address on loopback that counts who comes there.
+struct Bait {
+    address: String,
+    visitors: Arc<AtomicUsize>,
+}
+
+impl Bait {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let visitors = Arc::new(AtomicUsize::new(0));
+        let counting = Arc::clone(&visitors);
+        tokio::spawn(async move {
+            while listener.accept().await.is_ok() {
+                counting.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Self { address, visitors }
+    }
+}
+
+/// An address in ids, headers, bodies, the request's own target and a redirect of Azure's is nobody's to go to.
+#[tokio::test]
+async fn api7_no_address_that_is_sent_is_called() {
+    let (organisation, aponta) = guarded().await;
+    let Bait { address, visitors } = Bait::start().await;
+    let projeto = organisation.add_project("Portal");
+    let url = format!("http://{address}/latest");
+    let ask = |method: Method, path: &str| aponta.api.request(method, path).bearer_auth(TOKEN);
+
+    for path in ["/api/v1/projetos/", "/api/v1/atividades/"] {
+        let escaped = url.replace('/', "%2F");
+        let answer = send(ask(Method::GET, &format!("{path}{escaped}"))).await;
+        assert!([404, 422].contains(&answer.status), "{path}: {}", answer.status);
+    }
+    let parameters = ["url", "q", "org", "azure_devops_org_url", "callback", "apos"].map(|name| (name, url.as_str()));
+    let _ = send(ask(Method::GET, "/api/v1/atividades").query(&parameters)).await.faults();
+    for header in [
+        "X-Forwarded-Host",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-Azure-Access-Token",
+        "X-Azure-DevOps-Org-Url",
+        "Forwarded",
+        "Referer",
+        "Origin",
+        "Host",
+        "Location",
+    ] {
+        for value in [&url, &address] {
+            let request = ask(Method::GET, "/api/v1/integracao/projetos").header(header, value);
+            assert_eq!(send(request).await.status, 200, "{header}: {value}");
+        }
+    }
+    let body = json!({
+        "nome": url, "descricao": url, "id_projeto": projeto, "url": url, "azure_devops_org_url": url, "callback": url,
+        "$schema": url, "$ref": url,
+    });
+    assert_eq!(send(ask(Method::POST, "/api/v1/atividades").json(&body)).await.status, 201);
+    assert_eq!(send(ask(Method::POST, "/api/v1/projetos").json(&body)).await.status, 201);
+    assert_eq!(send(ask(Method::POST, "/api/v1/integracao/sincronizar").json(&body)).await.status, 200);
+    let whole = format!("GET {url} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    assert!(aponta.api.raw(&whole).starts_with("HTTP/1.1 404 "));
+    let elsewhere = ResponseTemplate::new(302).insert_header("location", url.as_str());
+    organisation.answer_instead(Question::Identity, elsewhere.clone());
+    organisation.answer_instead(Question::Projects, elsewhere);
+    let _ = send(aponta.api.request(Method::GET, "/api/v1/projetos").bearer_auth("outro")).await.error(502);
+    let _ = send(ask(Method::GET, "/api/v1/integracao/projetos")).await;
+
+    assert_eq!(visitors.load(Ordering::Relaxed), 0);
+    // It would have been seen.
+    let _ = tokio::net::TcpStream::connect(&address).await.unwrap();
+    while visitors.load(Ordering::Relaxed) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]
