@@ -33,6 +33,11 @@ async fn api4_bodies_that_cost_much_to_read_are_refused_soon() {
         "{\"nome\":-0.0e-99999999999999999999}".to_owned(),
         format!("{{\"nome\":\"{}\"}}", "\\u0041".repeat(150_000)),
         format!("{{\"items\":[{}]}}", vec!["{}"; 300_000].join(",")),
+        // Two bytes each here, and many more in memory.
+        format!("{{\"items\":[{}]}}", vec!["0"; 500_000].join(",")),
+        format!("{{\"nome\":[{}]}}", vec!["0"; 500_000].join(",")),
+        format!("[{}]", vec!["[]"; 340_000].join(",")),
+        format!("{{{}}}", vec!["\"\":0"; 200_000].join(",")),
         format!("{{\"nome\":\"{}\"}}", "a".repeat(1_000_000)),
     ];
     for body in bodies {
@@ -47,6 +52,24 @@ async fn api4_bodies_that_cost_much_to_read_are_refused_soon() {
         let grown = peak_mb(&aponta) - before;
         assert!(grown < 60, "{body:.40} and those before it took {grown} MB");
     }
+}
+
+/// As much as bodies may hold, from several at once: what they cost is bounded by their bytes and not by what stands in them.
+#[tokio::test]
+async fn api4_many_wide_bodies_at_once_take_little_memory() {
+    let aponta = Aponta::start();
+    assert_eq!(aponta.api.get("/openapi.json").await.status, 200);
+    let before = peak_mb(&aponta);
+    let body = format!("{{\"nome\":[{}]}}", vec!["0"; 500_000].join(","));
+
+    let post = || aponta.api.request(Method::POST, "/api/v1/atividades").header("Content-Type", "application/json");
+    let sent: Vec<_> = (0..16).map(|_| tokio::spawn(send(post().body(body.clone())))).collect();
+    for answer in sent {
+        assert_eq!(answer.await.unwrap().status, 422);
+    }
+
+    let grown = peak_mb(&aponta) - before;
+    assert!(grown < 60, "16 bodies of 1 MiB took {grown} MB");
 }
 
 /// The most memory that the server ever had, in MB.
