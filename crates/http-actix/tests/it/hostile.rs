@@ -3,7 +3,9 @@
 
 use actix_web::http::{Method, header};
 use actix_web::test::TestRequest;
-use domain::testing::{atividade, projeto, stored};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use domain::testing::{atividade, maria, projeto, stored};
 use domain::{Error, Pagina};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -14,6 +16,8 @@ const BODIES: &str = include_str!("../corpus/bodies.txt");
 const QUERIES: &str = include_str!("../corpus/queries.txt");
 const AUTHORIZATION: &str = include_str!("../corpus/authorization.txt");
 const ORIGINS: &str = include_str!("../corpus/origins.txt");
+const PATHS: &str = include_str!("../corpus/paths.txt");
+const METHODS: [Method; 6] = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH];
 const WRITABLE: [&str; 4] = [
     "/api/v1/atividades",
     "/api/v1/atividades/lote",
@@ -43,9 +47,44 @@ fn willing() -> World {
     world.atividades.expect_rows().returning(|_| Ok(vec![atividade("=A")]));
     world.atividades.expect_find().returning(|_| Ok(Some(atividade("A"))));
     world.atividades.expect_update().returning(|_, _, _| Ok(Some(atividade("A"))));
+    world.atividades.expect_delete().returning(|_, _| Ok(true));
     world.projetos.expect_insert().returning(|_, _| Ok(projeto("P")));
     world.projetos.expect_list().returning(|| Ok(vec![projeto("P")]));
+    world.projetos.expect_find().returning(|_| Ok(Some(projeto("P"))));
+    world.projetos.expect_update().returning(|_, _, _| Ok(Some(projeto("P"))));
+    world.projetos.expect_delete().returning(|_, _| Ok(true));
+    world.readiness.expect_check().returning(|| Ok(()));
     world
+}
+
+/// A path as it can stand in an address; what it escapes stays escaped.
+fn path() -> impl Strategy<Value = String> {
+    bytes(PATHS).prop_map(|path| {
+        let path: String = path
+            .iter()
+            .map(|byte| match byte {
+                b'!' | b'$'..=b';' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z' | b'~' => char::from(*byte).to_string(),
+                byte => format!("%{byte:02x}"),
+            })
+            .collect();
+        format!("/{}", path.trim_start_matches('/'))
+    })
+}
+
+/// Whether there is something in `Authorization` that could be asked about.
+fn is_credential(value: &header::HeaderValue) -> bool {
+    let Some((scheme, shown)) = value.to_str().ok().and_then(|value| value.trim().split_once(' ')) else {
+        return false;
+    };
+    let shown = shown.trim();
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => !shown.is_empty(),
+        "basic" => BASE64_STANDARD.decode(shown).is_ok_and(|pair| {
+            // A name, a colon and a password.
+            std::str::from_utf8(&pair).is_ok_and(|pair| pair.split_once(':').is_some_and(|(_, pat)| !pat.is_empty()))
+        }),
+        _ => false,
+    }
 }
 
 fn answered(world: World, request: TestRequest) -> Answer<Vec<u8>> {
@@ -118,11 +157,31 @@ proptest! {
         prop_assert!(allowed.is_none() || is_ours && allowed == Some(&value), "{value:?} is allowed as {allowed:?}");
     }
 
+    /// Where the identity provider takes everybody, whoever shows something passes, and nobody else.
     #[test]
-    fn whatever_the_path(path in ".*", method in select(vec![Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH])) {
-        let path: String = path.bytes().map(|byte| if byte.is_ascii_alphanumeric() || b"/%._~-".contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") }).collect();
-        let answer = answered(World::new(), TestRequest::default().method(method).uri(&format!("/{path}")));
+    fn whoever_shows_a_credential_is_asked_about(value in bytes(AUTHORIZATION)) {
+        let Ok(value) = header::HeaderValue::from_bytes(&value) else { return Ok(()) };
+        let mut world = willing();
+        world.identity = std::sync::Arc::new(Always(|| Ok(maria())));
+        let answer = answered(world, TestRequest::get().uri(WRITABLE[3]).insert_header((header::AUTHORIZATION, value.clone())));
         assert_sane(&answer);
+        prop_assert_eq!(answer.status.as_u16(), if is_credential(&value) { 200 } else { 401 }, "{:?}", value);
+    }
+
+    #[test]
+    fn whatever_the_path(path in path(), method in select(METHODS.to_vec())) {
+        let answer = answered(willing(), TestRequest::default().method(method).uri(&path));
+        assert_sane(&answer);
+    }
+
+    /// No spelling of a path leads past the door: behind it, nothing may be called.
+    #[test]
+    fn whatever_the_path_of_a_stranger(path in path(), method in select(METHODS.to_vec())) {
+        let mut world = World::new();
+        world.readiness.expect_check().returning(|| Ok(()));
+        world.identity = std::sync::Arc::new(Always(|| Err(Error::CredentialRejected)));
+        let request = TestRequest::default().method(method).uri(&path).insert_header((header::AUTHORIZATION, "Bearer lixo"));
+        assert_sane(&answered(world, request));
     }
 
     #[test]
