@@ -1,12 +1,23 @@
 //! Whatever an answer says, nobody passes by it who is not proven, and nothing of it breaks our rules. Begins with the
 //! answers in `corpus` and goes on with what is made of them; `PROPTEST_CASES` says for how long.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use domain::testing::NOW;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use ring::hmac;
 use uuid::Uuid;
 
+use crate::AppKey;
 use crate::acceptance::{is_somebody, of_organisation, of_profile};
+use crate::app_token::AppTokens;
+use crate::fingerprint::Fingerprints;
 use crate::payload::{ConnectionData, Page, Profile, Project, project_id, read, type_key};
+
+const KEY: &str = "a key of thirty-two characters .";
+const USER: &str = "cdbc0002-5e61-5e97-84f7-32df35fb8951";
+const AUDIENCE: &str = "f1aa3281-75ae-5006-ac4e-947e287a2bfe";
 
 fn answers() -> impl Strategy<Value = Vec<u8>> {
     let lines: Vec<_> = include_str!("../corpus/answers.txt").lines().collect();
@@ -25,7 +36,96 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![entry(), cut, changed, identity, any::<Vec<u8>>()]
 }
 
+/// A claim as JSON and whether it is right; some of both kinds.
+fn claim(right: Vec<String>, wrong: &[&str]) -> impl Strategy<Value = (String, bool)> + use<> {
+    let wrong = wrong.iter().map(|text| ((*text).to_owned(), false));
+    // So often right that all of them are right now and then.
+    let mut claims: Vec<_> = right.into_iter().map(|text| (text, true)).cycle().take(24).collect();
+    claims.extend(wrong);
+    select(claims)
+}
+
+/// An app token, and whether everything about it is right.
+fn app_tokens() -> impl Strategy<Value = (String, bool)> {
+    let now = NOW.unix_timestamp();
+    let head = claim(
+        vec![r#"{"alg":"HS256","typ":"JWT"}"#.to_owned(), r#"{"kid":7,"alg":"HS256"}"#.to_owned()],
+        &[r#"{"alg":"none"}"#, r#"{"alg":"hs256"}"#, r#"{"alg":"HS512"}"#, r#"{"alg":["HS256"]}"#, "{}", "[]", "HS256"],
+    );
+    let user = claim(
+        vec![format!("\"{USER}\"")],
+        &[
+            "null",
+            "7",
+            "\"ana\"",
+            "\"00000000-0000-0000-0000-000000000000\"",
+            "\"aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa\"",
+        ],
+    );
+    let issuer = claim(
+        vec!["\"app.vstoken.visualstudio.com\"".to_owned()],
+        &["null", "\"\"", "\"https://app.vstoken.visualstudio.com\"", "[\"app.vstoken.visualstudio.com\"]"],
+    );
+    let audience = claim(
+        vec![format!("\"{AUDIENCE}\""), format!("\"{}\"", AUDIENCE.to_uppercase())],
+        &["null", "\"*\"", "\"00000000-0000-0000-0000-000000000000\"", "[\"f1aa3281-75ae-5006-ac4e-947e287a2bfe\"]"],
+    );
+    let (past, float) = ((now - 60).to_string(), format!("{}.5", now + 600));
+    let end = claim(
+        vec![(now + 600).to_string(), (now - 59).to_string(), i64::MAX.to_string()],
+        &[&past, &float, "-1", "null", "\"soon\"", "1e300", "9223372036854775808", "true"],
+    );
+    let early = format!(r#","nbf":{}"#, now + 61);
+    let begin = claim(
+        vec![String::new(), format!(r#","nbf":{}"#, now + 60), format!(r#","nbf":{}"#, i64::MIN)],
+        &[&early, r#","nbf":"x""#, r#","nbf":null"#, r#","exp":7"#],
+    );
+    let key = claim(vec![KEY.to_owned()], &["another key of thirty-two characters", ""]);
+    let change = prop_oneof![4 => Just(None), 1 => (any::<Index>(), "[A-Za-z0-9_.=-]{0,2}").prop_map(Some)];
+    (head, user, issuer, audience, end, begin, key, change).prop_map(
+        |(head, user, issuer, audience, end, begin, key, change)| {
+            let claims = format!(
+                r#"{{"nameid":{},"iss":{},"aud":{},"exp":{}{}}}"#,
+                user.0, issuer.0, audience.0, end.0, begin.0
+            );
+            let [head_text, claims] = [&head.0, &claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
+            let signed = format!("{head_text}.{claims}");
+            let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.0.as_bytes()), signed.as_bytes());
+            let good = format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag));
+            let mut token = good.clone();
+            if let Some((at, with)) = change {
+                let at = at.index(token.len());
+                token.replace_range(at..=at, &with);
+            }
+            let is_right = [head.1, user.1, issuer.1, audience.1, end.1, begin.1, key.1].iter().all(|right| *right);
+            (token.clone(), is_right && token == good)
+        },
+    )
+}
+
 proptest! {
+    #[test]
+    fn an_app_token_passes_only_if_all_of_it_is_right((token, is_right) in app_tokens(), nonsense in ".*") {
+        let key = AppKey { key: KEY.into(), audience: AUDIENCE.to_owned() };
+        let tokens = AppTokens::new(&[key]);
+        let passes = |token: &str| {
+            let token = token.into();
+            tokens.concern(&token).then(|| tokens.verify(&token, NOW)).flatten()
+        };
+        prop_assert_eq!(passes(&token).map(|id| id.to_string()), is_right.then(|| USER.to_owned()), "{}", token);
+        prop_assert_eq!(passes(&nonsense), None);
+    }
+
+    #[test]
+    fn tokens_that_differ_anywhere_are_remembered_apart(token in "[!-~]{1,80}", at in any::<Index>(), with in "[!-~]{0,2}") {
+        let fingerprints = Fingerprints::new("https://dev.azure.com/contoso").unwrap();
+        let mut similar = token.clone();
+        let at = at.index(token.len());
+        similar.replace_range(at..=at, &with);
+        let (one, other) = (fingerprints.of("bearer", &token.as_str().into()), fingerprints.of("bearer", &similar.as_str().into()));
+        prop_assert_eq!(one == other, token == similar);
+    }
+
     #[test]
     fn only_a_real_identity_passes(answer in answers()) {
         let by_organisation = read::<ConnectionData>(&answer).and_then(of_organisation);
