@@ -13,6 +13,8 @@ from world import Api, Client, Cluster
 KNOWN, STRANGERS, PROJECTS = 20, 300, 250
 # `max_in_flight`, and the pause of the breaker, of adapters-azure; with its trial, and time for a busy machine.
 IN_FLIGHT, PAUSE = 64, 15 + 10
+# After how many seconds an identity is forgotten, and by how many users.
+FORGOTTEN, FORGETTING = 5, 5
 LIST = "/api/v1/projetos"
 NONSENSE = (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 20\r\n\r\n<html>Sign in</html>",
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{\"a\": [[[", b"\x16\x03\x01 what?\r\n\r\n",
@@ -111,6 +113,54 @@ async def stranger(port, token):
         return time.monotonic() - began
 
 
+class Forgotten:
+    """A user who is known, is forgotten while Azure is ill and known again, and never taken for a stranger meanwhile."""
+
+    def __init__(self, port, token, mode):
+        self.port, self.token, self.mode = port, token, mode
+
+    async def ask(self):
+        async with Client(self.port) as client:
+            answer = await client.ask("GET", LIST, headers={"Authorization": f"Bearer {self.token}"})
+        assert answer.status in (200, 502, 503, 504), f"{self.mode}: {answer.status} {answer.body}"
+        assert answer.status != 503 or "retry-after" in answer.headers, self.mode
+        await asyncio.sleep(0.1)
+        return answer.status
+
+    async def is_forgotten(self):
+        """Until they were told so often enough for the breaker to open; whoever is slow answers nevertheless."""
+        began, told = time.monotonic(), 0
+        while told < 4 and (self.mode != "is slow" or time.monotonic() < began + FORGOTTEN + 5):
+            told += await self.ask() != 200
+            assert time.monotonic() < began + FORGOTTEN + 60, f"{self.mode}: remembered for too long"
+
+    async def is_known_again(self):
+        began = time.monotonic()
+        while await self.ask() != 200:
+            assert time.monotonic() < began + PAUSE, f"{self.mode}: not known again after {PAUSE} s"
+        return time.monotonic() - began
+
+
+async def forgotten_users(binary, base, cluster, modes):
+    organisation, longest = Organisation(), 0
+    await organisation.open()
+    settings = {"AUTH_ENABLED": "true", "AZURE_DEVOPS_ORG_URL": organisation.url, "AUTH_CACHE_TTL": str(FORGOTTEN)}
+    api = Api(binary, base, cluster.url(), "forgotten", **settings)
+    try:
+        await api.ready()
+        for number, mode in enumerate(modes):
+            users = [Forgotten(api.port, f"conhecido-{number * 1000 + n}", mode) for n in range(FORGETTING)]
+            assert {await user.ask() for user in users} == {200}, mode
+            organisation.mode = mode
+            await asyncio.gather(*(user.is_forgotten() for user in users))
+            organisation.mode = "well"
+            longest = max(longest, *await asyncio.gather(*(user.is_known_again() for user in users)))
+        return longest
+    finally:
+        api.end()
+        organisation.server.close()
+
+
 async def run(binary, base, *, modes):
     cluster, organisation = Cluster(base), Organisation()
     await organisation.open()
@@ -118,6 +168,7 @@ async def run(binary, base, *, modes):
     slowest = longest = recovery = 0
     try:
         await api.ready()
+        forgetting = asyncio.create_task(forgotten_users(binary, base, cluster, modes))
         for number, mode in enumerate(modes):
             organisation.mode = "well"
             tokens = [f"conhecido-{number * 1000 + n}" for n in range(KNOWN)]
@@ -142,8 +193,10 @@ async def run(binary, base, *, modes):
                     assert time.monotonic() - began < PAUSE, f"{mode}: not well after {PAUSE} s"
                     await asyncio.sleep(0.2)
             recovery = max(recovery, time.monotonic() - began)
+        again = await forgetting
         return {"illnesses": len(modes), "ms for known users at p99, at worst": round(slowest * 1000),
-                "s for strangers, at most": round(longest, 1), "s to recover, at most": round(recovery, 1)}
+                "s for strangers, at most": round(longest, 1), "s to recover, at most": round(recovery, 1),
+                "s until a forgotten user is known again, at most": round(again, 1)}
     finally:
         api.end()
         organisation.server.close()

@@ -1,6 +1,9 @@
 """Ten times what the database can serve: what is served goes on as fast, the rest is told to come back, soon."""
 
 import asyncio
+import contextlib
+import os
+import statistics
 import time
 
 from world import POOL, Api, Client, Cluster, Line
@@ -10,31 +13,51 @@ PATH = "/api/v1/projetos"
 PATIENCE = 5 + 15
 
 
+def each_second(times, first, last):
+    """How many a second, in the middle one of those seconds: a machine that stands still for one tells nothing."""
+    return statistics.median(sum(second <= at < second + 1 for at in times) for second in range(first, last))
+
+
 async def serve_for(port, clients, seconds):
     """How many a second are served to so many, one after the other."""
-    until, served = time.monotonic() + seconds, 0
+    began, served = time.monotonic(), []
 
     async def client():
-        nonlocal served
         async with Client(port) as own:
-            while time.monotonic() < until:
+            while time.monotonic() < began + seconds:
                 answer = await own.ask("GET", PATH)
                 assert answer.status == 200, answer.status
-                served += 1
+                served.append(time.monotonic() - began)
 
     await asyncio.gather(*(client() for _ in range(clients)))
-    return served / seconds
+    return each_second(served, 0, seconds)
+
+
+@contextlib.contextmanager
+def before_others():
+    """What is measured is the service, and not what else this machine has to do."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
 
 
 async def run(binary, base, *, seconds):
+    with before_others():
+        return await overload(binary, base, seconds)
+
+
+async def overload(binary, base, seconds):
     cluster = Cluster(base)
     line = Line(cluster.port)
     await line.open()
     api = Api(binary, base, cluster.url(line.port), "overload")
     try:
         await api.ready()
-        # A database that is as slow on every machine: a twentieth of a second for each way.
-        line.delay = 0.05
+        # A database that is as slow on every machine, and so slow that ten times what it serves keeps none of them busy.
+        line.delay = 0.15
         await serve_for(api.port, POOL, 2)
         capacity = await serve_for(api.port, POOL, 5)
         at_rest = api.status()
@@ -60,12 +83,11 @@ async def run(binary, base, *, seconds):
         assert refused, "nobody was told to come back"
         longest = max(took for took, _, _ in answers)
         assert longest < PATIENCE, longest
-        throughput = sum(2 < at < seconds for at in served) / (seconds - 2)
-        # The load and the line come from this one process, which on a small machine has enough to do.
-        assert throughput > 0.7 * capacity, (throughput, capacity)
+        throughput = each_second(served, 2, seconds)
+        assert throughput >= 0.9 * capacity, (throughput, capacity)
         assert loaded["peak"] < at_rest["rss"] + 150, (loaded, at_rest)
         line.delay = 0
-        assert await serve_for(api.port, POOL, 1) > capacity, "it does not recover"
+        assert await serve_for(api.port, POOL, 2) > capacity, "it does not recover"
         return {"requests": len(answers), "refused": len(refused), "of its capacity served": f"{throughput / capacity:.2f}",
                 "s for an answer, at most": round(longest, 1), "MB at most": loaded["peak"]}
     finally:
