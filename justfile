@@ -36,6 +36,10 @@ mutants:
 coverage:
     cargo llvm-cov --workspace --summary-only --ignore-filename-regex '(/tests/|/benches/|testing/)'
 
+# The same for the domain alone, which has to be reached almost wholly
+coverage-domain:
+    cargo llvm-cov -p domain --features mocks --fail-under-lines 95 --ignore-filename-regex '(/tests/|testing/)'
+
 # Measure the service against a hand-written server; --quick for a smoke run
 bench *arguments:
     benches/run.py {{arguments}}
@@ -57,5 +61,10 @@ clippy:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --open
 
+# Licences, sources, what must not be there and, where their database can be had, advisories
 deny:
-    cargo deny check bans licenses sources
+    .ci/deny
+
+# Every shell script
+scripts:
+    ./tests/run.sh --scripts

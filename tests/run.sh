@@ -8,6 +8,7 @@
 #   ./tests/run.sh --monitoring   the rules, the dashboard and the metrics that they use
 #   ./tests/run.sh --faults   what happens while things fail, and under loads that nobody should send: about 15 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter; needs root
+#   ./tests/run.sh --scripts  every shell script, by ShellCheck
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, Python,
 # Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
@@ -25,7 +26,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,14s/^# \{0,1\}//p' "$0"
+    sed -n '2,15s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -161,6 +162,14 @@ test_faults() {
     say "the faults passed"
 }
 
+# Beside each script lies what it reads.
+test_scripts() {
+    need_commands shellcheck:shellcheck
+    shellcheck --external-sources --source-path=SCRIPTDIR deploy/scripts/*.sh deploy/backup/bin/* tests/*.sh tests/stack/*.sh \
+        tests/stack/images/*/*.sh crates/http-actix/assets/update.sh .ci/*
+    say "the scripts passed"
+}
+
 # nginx with our files, and the whole stack, each on what engine.sh makes of Debian's packages.
 test_stack() {
     need_commands debootstrap:debootstrap iptables:iptables ip:iproute2 openssl:openssl git:git flock:util-linux \
@@ -177,7 +186,7 @@ test_stack() {
 command -v cargo >/dev/null || fail "there is no Rust toolchain; https://rustup.rs has one"
 install_missing
 case ${1:-} in
---stack | --backup | --monitoring | --faults)
+--stack | --backup | --monitoring | --faults | --scripts)
     "test_${1#--}" "${@:2}"
     exit
     ;;
