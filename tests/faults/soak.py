@@ -1,70 +1,111 @@
-"""A mixed load for some time: memory, descriptors and connections do not creep."""
+"""A mixed load for some time, of users who come and go: memory, descriptors and connections do not creep."""
 
 import asyncio
 import json
 import random
 import statistics
-import time
 
+from illness import Organisation
 from world import POOL, Api, Client, Cluster
 
 LIST = "/api/v1/atividades"
 CLIENTS = 32
+# For how many seconds an identity is remembered, after how many requests a client is somebody else, what it keeps.
+REMEMBERED, REQUESTS, KEPT = 5, 40, 20
 
 
-async def client(port, number, projeto, until, counts):
-    choose, mine = random.Random(number), []
-    body = {"nome": "Revisão", "descricao": "x" * 500, "id_projeto": projeto}
-    async with Client(port) as own:
+class Load:
+    """One client, who deletes as much as it creates, so that the data does not grow."""
+
+    def __init__(self, port, number, projeto, counts):
+        self.choose, self.number, self.projeto, self.counts = random.Random(number), number, projeto, counts
+        self.own, self.sent, self.mine = Client(port), 0, []
+
+    async def ask(self, method, path, body=None, **headers):
+        self.sent += 1
+        whom = "estranho" if self.choose.random() < 0.02 else "conhecido"
+        token = f"{whom}-{self.number * 1_000_000 + self.sent // REQUESTS}"
+        headers = {name.replace("_", "-"): value for name, value in headers.items()} | {"Authorization": f"Bearer {token}"}
+        answer = await self.own.ask(method, path, body and json.dumps(body).encode(), headers)
+        assert answer.status < 500 and (answer.status != 401 or whom == "estranho"), (answer.status, answer.body)
+        self.counts[answer.status] = self.counts.get(answer.status, 0) + 1
+        return answer
+
+    async def step(self):
+        body = {"nome": "Revisão", "descricao": "x" * 500, "id_projeto": self.projeto}
+        kind = self.choose.randrange(12)
+        if kind < 2 or not self.mine:
+            created = await self.ask("POST", LIST, body)
+            self.mine += [json.loads(created.body)["id"]] if created.status == 201 else []
+        elif kind == 2:
+            key = f"{self.number}-{self.sent}"
+            created = await self.ask("POST", f"{LIST}/lote", {"items": [body] * 20}, Idempotency_Key=key)
+            self.mine += [item["id"] for item in json.loads(created.body)["items"]] if created.status == 201 else []
+        elif kind == 3:
+            await self.ask("PUT", f"{LIST}/{self.choose.choice(self.mine)}", {"ativo": self.choose.random() < 0.5})
+        elif kind == 4:
+            while len(self.mine) > KEPT:
+                if (await self.ask("DELETE", f"{LIST}/{self.mine[-1]}")).status == 204:
+                    self.mine.pop()
+        else:
+            path = self.choose.choice([
+                f"{LIST}/{self.choose.choice(self.mine)}", f"{LIST}?limit=50", f"{LIST}?limit=1000", f"{LIST}?q=revisao&apos=",
+                f"{LIST}?limit=x", f"{LIST}?formato=csv&limit=200", "/api/v1/projetos", "/docs", "/openapi.json", "/nada", "/health"])
+            await self.ask("GET", path, Accept_Encoding=self.choose.choice(["gzip", "identity"]))
+        if self.choose.random() < 0.02:
+            self.own.forget()
+
+    async def work(self, until):
         while not until.is_set():
-            kind = choose.randrange(12)
-            if kind < 2 or not mine:
-                answer = await own.ask("POST", LIST, json.dumps(body).encode())
-                mine.append(json.loads(answer.body)["id"])
-            elif kind == 2:
-                answer = await own.ask("POST", f"{LIST}/lote", json.dumps({"items": [body] * 20}).encode(), {"Idempotency-Key": f"{number}-{time.monotonic_ns()}"})
-                mine += [item["id"] for item in json.loads(answer.body)["items"]]
-            elif kind == 3:
-                answer = await own.ask("PUT", f"{LIST}/{choose.choice(mine)}", json.dumps({"ativo": choose.random() < 0.5}).encode())
-            elif kind == 4:
-                # As many go as come, so that the data does not grow.
-                for _ in range(min(8, len(mine))):
-                    answer = await own.ask("DELETE", f"{LIST}/{mine.pop()}")
-            else:
-                path = choose.choice([f"{LIST}/{choose.choice(mine)}", f"{LIST}?limit=50", f"{LIST}?limit=1000", f"{LIST}?q=revisao&apos=", f"{LIST}?limit=x",
-                                      f"{LIST}?formato=csv&limit=200", "/api/v1/projetos", "/docs", "/openapi.json", "/nada", "/health"])
-                answer = await own.ask("GET", path, headers={"Accept-Encoding": choose.choice(["gzip", "identity"])})
-            assert answer.status < 500, (answer.status, answer.body)
-            counts[answer.status] = counts.get(answer.status, 0) + 1
-            if choose.random() < 0.02:
-                own.forget()
+            await self.step()
+        self.own.forget()
 
 
-async def run(binary, base, *, seconds):
-    cluster = Cluster(base)
-    api = Api(binary, base, cluster.url(), "soak")
+async def sampled(api, cluster, seconds, clients):
+    """Each half second: when it was in minutes, memory, descriptors and connections to the database."""
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'aponta'"
+    samples, began = [], asyncio.get_running_loop().time()
+    while (now := asyncio.get_running_loop().time() - began) < seconds:
+        connections = int(await asyncio.to_thread(cluster.sql, count))
+        samples.append(api.status() | {"minute": now / 60, "connections": connections})
+        await asyncio.sleep(0.5)
+        assert not any(each.done() for each in clients), await asyncio.gather(*clients)
+    return samples
+
+
+def slope(samples, key):
+    """By how much it grows in a minute."""
+    return statistics.linear_regression([sample["minute"] for sample in samples], [sample[key] for sample in samples]).slope
+
+
+async def run(binary, base, *, seconds, growth):
+    cluster, organisation = Cluster(base), Organisation()
+    await organisation.open()
+    settings = {"AUTH_ENABLED": "true", "AZURE_DEVOPS_ORG_URL": organisation.url, "AUTH_CACHE_TTL": str(REMEMBERED)}
+    api = Api(binary, base, cluster.url(), "soak", **settings)
     try:
         await api.ready()
         async with Client(api.port) as first:
-            projeto = json.loads((await first.ask("POST", "/api/v1/projetos", b'{"nome": "P"}')).body)["id"]
-        until, counts, samples = asyncio.Event(), {}, []
-        clients = [asyncio.create_task(client(api.port, n, projeto, until, counts)) for n in range(CLIENTS)]
-        for _ in range(seconds * 2):
-            await asyncio.sleep(0.5)
-            samples.append(api.status())
-            assert not any(each.done() for each in clients), await asyncio.gather(*clients)
+            headers = {"Authorization": "Bearer conhecido-1"}
+            projeto = json.loads((await first.ask("POST", "/api/v1/projetos", b'{"nome": "P"}', headers)).body)["id"]
+        until, counts = asyncio.Event(), {}
+        clients = [asyncio.create_task(Load(api.port, n, projeto, counts).work(until)) for n in range(CLIENTS)]
+        samples = await sampled(api, cluster, seconds, clients)
         until.set()
         await asyncio.gather(*clients)
-        connections = int(cluster.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'aponta'"))
-        # What is there after a third is what there should be at the end.
-        third = len(samples) // 3
-        early, late = samples[third:2 * third], samples[-third:]
-        middle = {key: (statistics.median(s[key] for s in early), statistics.median(s[key] for s in late)) for key in ("rss", "descriptors")}
-        assert middle["rss"][1] <= middle["rss"][0] * 1.15 + 8, middle
-        assert middle["descriptors"][1] <= middle["descriptors"][0] + 8, middle
+        # What is there after a third stays.
+        warm = samples[len(samples) // 3:]
+        grown = slope(warm, "rss")
+        assert grown <= growth, f"{grown:.1f} MB more each minute: {[sample['rss'] for sample in samples]}"
+        middle, last = (statistics.median(sample["descriptors"] for sample in part) for part in (warm[:len(warm) // 2], warm[len(warm) // 2:]))
+        assert last <= middle + 8, (middle, last)
+        connections = max(sample["connections"] for sample in samples)
         assert connections <= POOL + 1, connections
-        return {"s": seconds, "requests": sum(counts.values()), "MB in the middle third and the last": middle["rss"],
-                "descriptors": middle["descriptors"], "connections": connections}
+        kept = int(cluster.sql("SELECT count(*) FROM atividades"))
+        assert kept < CLIENTS * 10 * KEPT, f"{kept} atividades: the load itself grows"
+        return {"s": seconds, "requests": sum(counts.values()), "users": organisation.count, "MB": warm[-1]["rss"],
+                "MB more each minute": f"{grown:.1f}", "descriptors": last, "connections at most": connections, "atividades in the end": kept}
     finally:
         api.end()
+        organisation.server.close()
         cluster.end()
