@@ -24,6 +24,7 @@ use crate::api_error::ApiError;
 const AZURE_ACCESS_TOKEN: &str = "X-Azure-Access-Token";
 
 /// Establishes who is calling, or refuses. A path that does not exist is nobody's secret and goes through to its 404.
+/// What exists is judged by the text that the router reads, which is not always the path as it was sent.
 ///
 /// # Errors
 /// Those of the inner service; a refusal is an answer, since an error would slip past the outer middleware.
@@ -31,7 +32,7 @@ pub async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if request.match_pattern().is_none() {
+    if request.resource_map().match_pattern(request.match_info().as_str()).is_none() {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     }
     let identified = identify(&request).await;
@@ -76,9 +77,14 @@ async fn identify(request: &ServiceRequest) -> Result<Caller, domain::Error> {
     identity.authenticate(credential(request)).await
 }
 
-/// What the caller shows; a scheme that is not known, or a header that cannot be read, is nothing.
+/// What the caller shows; a scheme that is not known, or a header that cannot be read, is nothing. So is a header that
+/// comes twice: a proxy in front may have looked at the other one.
 fn credential(request: &ServiceRequest) -> Option<Credential> {
-    let header = |name: &str| request.headers().get(name)?.to_str().ok().map(str::trim).filter(|h| !h.is_empty());
+    let header = |name: &str| {
+        let mut values = request.headers().get_all(name);
+        let value = values.next().filter(|_| values.next().is_none())?;
+        value.to_str().ok().map(str::trim).filter(|text| !text.is_empty())
+    };
     let (scheme, value) = header(AUTHORIZATION.as_str())?.split_once(' ')?;
     let value = value.trim();
     if value.is_empty() {

@@ -10,9 +10,10 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::uri::PathAndQuery;
+use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
 use actix_web::{Error, HttpMessage, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 use tracing::{Instrument, field};
@@ -53,6 +54,7 @@ pub async fn around(
     let id = exchange.request_id.clone();
     let method = exchange.method.clone();
     let problem_at = problem::is_wanted(&request).then(|| request.path().to_owned());
+    route_by_what_it_means(&mut request);
     if method == Method::HEAD {
         // A route for GET answers HEAD as well (RFC 9110 §9.3.2); the connection leaves the body out by itself.
         request.head_mut().method = Method::GET;
@@ -140,6 +142,38 @@ fn is_readable(path: &str) -> bool {
         && percent_encoding::percent_decode_str(path).decode_utf8().is_ok()
 }
 
+/// Writes unreserved characters of the path as themselves. Encoded they mean the same (RFC 3986 §2.3), and the router
+/// takes them for the same, so nothing on the way to a handler may see them differ.
+fn route_by_what_it_means(request: &mut ServiceRequest) {
+    let uri = request.uri();
+    let Some(path) = plain(uri.path()) else { return };
+    let target = uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+    let Ok(target) = PathAndQuery::from_maybe_shared(Bytes::from(target)) else { return };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(target);
+    let Ok(uri) = Uri::from_parts(parts) else { return };
+    request.match_info_mut().get_mut().update(&uri);
+    request.head_mut().uri = uri;
+}
+
+/// The path with its unreserved characters as themselves, if any of them is encoded.
+fn plain(path: &str) -> Option<String> {
+    let mut parts = path.split('%');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..2).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let meant = code.and_then(|code| u8::from_str_radix(code, 16).ok()).map(char::from);
+        if let Some(meant) = meant.filter(|meant| meant.is_ascii_alphanumeric() || "-._~".contains(*meant)) {
+            plain.push(meant);
+            plain.push_str(part.get(2..).unwrap_or_default());
+        } else {
+            plain.push('%');
+            plain.push_str(part);
+        }
+    }
+    (plain.len() != path.len()).then_some(plain)
+}
+
 /// An error without a JSON body, as the framework answers some, gets one.
 fn as_json(answer: HttpResponse, method: &Method) -> HttpResponse {
     let status = answer.status();
@@ -204,6 +238,22 @@ mod tests {
         assert!(kept("a") && kept("7f.A_-9") && kept(&"x".repeat(128)));
         for bad in ["", "a b", "a,b", "<script>", "ç", &"x".repeat(129)] {
             assert!(!kept(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_unreserved_characters_are_decoded() {
+        let cases = [
+            ("/api/v1", None),
+            ("/a%20b%2Fc%25%3F", None),
+            ("/%zz%", None),
+            ("/%61%62c", Some("/abc")),
+            ("/%2D%2e%5F%7e%41%30", Some("/-._~A0")),
+            ("/%2561", None),
+            ("/%ç%61", Some("/%ça")),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(plain(path).as_deref(), expected, "{path}");
         }
     }
 

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
+use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use domain::testing::{maria, stored};
 use domain::{Caller, Error, Service};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Always, World};
 
@@ -78,5 +79,76 @@ async fn what_is_public_asks_for_nothing() {
         let answer = world(|| Err(Error::CredentialRejected)).answer(TestRequest::get().uri(path)).await;
 
         assert_eq!(answer.status, 200, "{path}");
+    }
+}
+
+/// Every way to write a path of the description with one segment percent-encoded, wholly or by its first letter.
+fn spellings(path: &str) -> Vec<String> {
+    let path = path.replace("{id}", "0190c0de-0000-7000-8000-000000000000");
+    let segments: Vec<&str> = path.split('/').collect();
+    let whole = |text: &str| text.bytes().fold(String::new(), |hex, byte| hex + &format!("%{byte:02x}"));
+    let first =
+        |text: &str| text.chars().next().map_or_else(String::new, |c| whole(&text[..1]) + &text[c.len_utf8()..]);
+    let spelt = (1..segments.len()).flat_map(|at| {
+        [whole(segments[at]), first(segments[at])].map(|segment| {
+            let mut segments = segments.clone();
+            segments[at] = &segment;
+            segments.join("/")
+        })
+    });
+    spelt.collect()
+}
+
+#[actix_web::test]
+async fn an_encoded_path_is_as_secret_as_the_plain_one() {
+    let description = World::new().answer(TestRequest::get().uri("/openapi.json")).await.json();
+    let secured = description["paths"].as_object().unwrap().iter().filter(|(_, item)| {
+        item.as_object()
+            .unwrap()
+            .values()
+            .all(|operation| operation["security"].as_array().is_none_or(|s| !s.is_empty()))
+    });
+    let mut tried = 0;
+    for (path, item) in secured {
+        let methods = item.as_object().unwrap().keys().map(|name| name.to_uppercase().parse::<Method>().unwrap());
+        for (method, path) in methods
+            .chain([Method::PATCH])
+            .flat_map(|method| spellings(path).into_iter().map(move |path| (method.clone(), path)))
+        {
+            let request = || TestRequest::with_uri(&path).method(method.clone());
+            let stranger = world(|| Err(Error::CredentialRejected)).answer(request()).await;
+            assert_eq!(stranger.status, 401, "{method} {path}");
+            tried += 1;
+        }
+    }
+    assert!(50 < tried, "{tried}");
+
+    let mut world = world(|| Ok(maria()));
+    world.projetos.expect_list().returning(|| Ok(vec![]));
+    let token = ("authorization", "Bearer abc");
+    let answer = world.answer(TestRequest::get().uri("/api/%76%31/%70rojetos").insert_header(token)).await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (200, Value::Array(vec![])));
+}
+
+#[actix_web::test]
+async fn an_unknown_path_is_404_without_a_token_however_it_is_written() {
+    for path in ["/api/v1/%6eada", "/api/v1/atividades%2F1", "/api/v1/%2561tividades", "/api/v1/atividade%73/1/2"] {
+        let answer = world(|| Err(Error::CredentialRejected)).answer(TestRequest::get().uri(path)).await;
+
+        assert_eq!(answer.error().0, 404, "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn several_credentials_are_none() {
+    for (one, other) in
+        [("Bearer abc", "Bearer def"), ("Bearer abc", "Basic OmFiYw=="), ("Basic OmFiYw==", "x"), ("x", "Bearer abc")]
+    {
+        let request = TestRequest::get().uri("/api/v1/projetos");
+        let request = request.append_header(("authorization", one)).append_header(("authorization", other));
+
+        let answer = world(|| Ok(maria())).answer(request).await;
+
+        assert_eq!(answer.error(), (401, "Token de autenticação não fornecido".to_owned()), "{one}, {other}");
     }
 }
