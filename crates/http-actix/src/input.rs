@@ -1,5 +1,8 @@
 //! What a request says, read in one go: path, query and body give all their faults in one answer.
 
+mod json;
+mod query;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -13,10 +16,10 @@ use apistos::reference_or::ReferenceOr;
 use deserr::{Deserr, Value, ValuePointerRef};
 use futures_util::StreamExt;
 use schemars::schema::Schema;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::api_error::{ApiError, Refusal};
-use crate::faults::{Fault, Faults};
+use crate::faults::Faults;
 use crate::idempotency::{self, KeyedRequest};
 use crate::texts;
 
@@ -80,11 +83,11 @@ impl<P: Section, Q: Section, B: Section> FromRequest for Input<P, Q, B> {
         Box::pin(async move {
             let mut faults = Faults::default();
             let path = read::<P>("path", Ok(path_of(&request)), &mut faults);
-            let query = read::<Q>("query", Ok(query_of(&request)), &mut faults);
+            let query = query::read::<Q>(request.query_string(), &mut faults);
             let (body, keyed) = if B::READ {
                 let bytes = bytes_of(&request, payload).await?;
                 let keyed = if B::KEYED { KeyedRequest::read(&request, &bytes)? } else { None };
-                (parse(&bytes), keyed)
+                (json::parse(&bytes), keyed)
             } else {
                 (Ok(Json::Null), None)
             };
@@ -123,11 +126,6 @@ fn path_of(request: &HttpRequest) -> Json {
     Json::Object(parameters.collect())
 }
 
-fn query_of(request: &HttpRequest) -> Json {
-    let pairs = form_urlencoded::parse(request.query_string().as_bytes());
-    Json::Object(pairs.map(|(name, value)| (name.into_owned(), Json::from(value.into_owned()))).collect::<Map<_, _>>())
-}
-
 /// The whole body, at most [`MAX_BODY`], when it says that it is JSON or says nothing.
 async fn bytes_of(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, ApiError> {
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
@@ -162,29 +160,6 @@ fn is_json(request: &HttpRequest) -> bool {
         || content_type.rsplit_once('+').is_some_and(|(_, suffix)| suffix.eq_ignore_ascii_case("json"))
 }
 
-/// The JSON object in `bytes`; a byte order mark in front of it is passed over, as Python's parser does.
-fn parse(bytes: &[u8]) -> Result<Json, Faults> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(Faults::one(Fault::new("missing", vec![], texts::MISSING)));
-    }
-    match serde_json::from_slice(bytes) {
-        Ok(Json::Null) => Err(Faults::one(Fault::new("missing", vec![], texts::MISSING))),
-        Ok(value) => Ok(value),
-        Err(error) => {
-            let offset = if error.is_eof() { bytes.len() } else { offset(bytes, error.line(), error.column()) };
-            Err(Faults::one(Fault::new("json_invalid", vec![offset.into()], texts::JSON_INVALID)))
-        }
-    }
-}
-
-/// The byte offset of a line and column, both counted from 1 as `serde_json` does.
-fn offset(bytes: &[u8], line: usize, column: usize) -> usize {
-    let lines_before = bytes.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1));
-    let start: usize = lines_before.map(<[u8]>::len).sum();
-    (start + column.saturating_sub(1)).min(bytes.len())
-}
-
 impl<P: Section, Q: Section, B: Section> ApiComponent for Input<P, Q, B> {
     fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
         B::child_schemas()
@@ -203,28 +178,5 @@ impl<P: Section, Q: Section, B: Section> ApiComponent for Input<P, Q, B> {
         parameters.extend(<actix_web::web::Query<Q> as ApiComponent>::parameters());
         parameters.extend(B::KEYED.then(idempotency::parameter));
         parameters
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn invalid_json_is_told_by_its_byte_offset() {
-        let cases: [(&[u8], usize); 5] =
-            [(b"{", 1), (b"{\"a\": }", 6), (b"{\n  \"a\": 1,\n  b\n}", 14), (b"\"\\ud800\"", 7), (b"[1] x", 4)];
-        for (bytes, expected) in cases {
-            let faults = parse(bytes).unwrap_err();
-            let fault = faults.iter().next().unwrap();
-            assert_eq!((fault.code, &fault.loc[..]), ("json_invalid", &[Json::from(expected)][..]), "{bytes:?}");
-        }
-    }
-
-    #[test]
-    fn nothing_and_null_are_missing() {
-        for bytes in [&b""[..], b" \n", b"null", b"\xEF\xBB\xBF"] {
-            assert_eq!(parse(bytes).unwrap_err().iter().next().unwrap().code, "missing", "{bytes:?}");
-        }
     }
 }

@@ -30,6 +30,7 @@ pub const UUID_PARSING: &str = "Não é um UUID válido";
 pub const LIST_TYPE: &str = "Deve ser uma lista";
 pub const OBJECT_TYPE: &str = "Deve ser um objeto JSON";
 pub const JSON_INVALID: &str = "JSON inválido";
+pub const UNREADABLE_TEXT: &str = "Não pode ser lido: codificação inválida";
 
 /// What a value broke, in words.
 pub fn violation(violation: Violation) -> String {
@@ -90,6 +91,11 @@ pub const fn bad_upstream(service: Service) -> &'static str {
         Service::Database => "O banco de dados respondeu com um erro",
         Service::AzureDevOps => "O Azure DevOps respondeu com um erro",
     }
+}
+
+/// That a body has more values than anybody needs.
+pub fn too_many_values(max: usize) -> String {
+    format!("O corpo tem valores demais: no máximo {max}")
 }
 
 /// That a value has to be one of a few.
