@@ -16,9 +16,13 @@ use crate::api_error::ApiError;
 const COLUMNS: [&str; 9] =
     ["id", "nome", "descricao", "ativo", "id_projeto", "nome_projeto", "criado_por", "criado_em", "atualizado_em"];
 const BOM: &[u8] = b"\xEF\xBB\xBF";
-/// How a cell begins that a spreadsheet would run as a formula, in some languages also in the width of their letters
-/// (<https://owasp.org/www-community/attacks/CSV_Injection>).
-const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+/// What a spreadsheet would run as a formula at the beginning of a cell, in some languages also in the width of their
+/// letters (<https://owasp.org/www-community/attacks/CSV_Injection>).
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+/// What begins another cell or row for a reader that takes another separator, or does not know how a text is quoted.
+const BREAK: [char; 5] = [',', ';', '\t', '\r', '\n'];
+/// What readers pass over in front of a formula and that is no white space: quotes, and characters without a width.
+const PASSED_OVER: [char; 4] = ['"', '\u{200b}', '\u{2060}', '\u{feff}'];
 
 /// What is still to be written.
 struct Export {
@@ -83,13 +87,89 @@ fn write(separador: u8, rows: impl IntoIterator<Item = impl Serialize>) -> Resul
 
 /// An atividade whose texts every spreadsheet takes for texts.
 fn harmless(atividade: Atividade) -> AtividadeResponse {
-    let quoted = |text: String| if text.starts_with(FORMULA) { format!("'{text}") } else { text };
     let row = AtividadeResponse::from(atividade);
     AtividadeResponse {
-        nome: quoted(row.nome),
-        descricao: row.descricao.map(quoted),
-        nome_projeto: row.nome_projeto.map(quoted),
-        criado_por: row.criado_por.map(quoted),
+        nome: as_text(row.nome),
+        descricao: row.descricao.map(as_text),
+        nome_projeto: row.nome_projeto.map(as_text),
+        criado_por: row.criado_por.map(as_text),
         ..row
+    }
+}
+
+/// The text with an apostrophe before all that could begin a formula, whichever separator its reader takes.
+fn as_text(text: String) -> String {
+    if !text.contains(FORMULA) {
+        return text;
+    }
+    let (mut safe, mut begins) = (String::with_capacity(text.len() + 1), true);
+    for c in text.chars() {
+        if begins && FORMULA.contains(&c) {
+            safe.push('\'');
+        }
+        safe.push(c);
+        begins = BREAK.contains(&c) || begins && (c.is_whitespace() || c.is_control() || PASSED_OVER.contains(&c));
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_begins_a_formula_whichever_separator_its_reader_takes() {
+        let texts = [
+            "=1",
+            "+1",
+            "-1",
+            "@A",
+            "＝1",
+            "＋1",
+            "－1",
+            "＠A",
+            " =1",
+            "\u{a0}\u{3000}=1",
+            "\u{feff}=1",
+            "\"=1\"",
+            "a;=1",
+            "a,=1",
+            "a\t=1",
+            "a\r=1",
+            "a\n=1",
+            "a\r\n=1",
+            "a; =1",
+            "a;\"=1\"",
+            "a\";\"=1",
+            ";;=1",
+            "a;＝1",
+            "\"a\"\n\" =1",
+            "\t-1",
+        ];
+        let rows = || texts.map(|text| ("id", as_text(text.to_owned()), true));
+        for written in [b',', b';'] {
+            let bytes = write(written, rows()).unwrap();
+            for (read, is_quoted) in
+                [(b',', true), (b';', true), (b'\t', true), (b',', false), (b';', false), (b'\t', false)]
+            {
+                let mut reader = csv::ReaderBuilder::new();
+                let reader = reader.delimiter(read).quoting(is_quoted).has_headers(false).flexible(true);
+                for record in reader.from_reader(&*bytes).byte_records() {
+                    for cell in &record.unwrap() {
+                        let cell = std::str::from_utf8(cell).unwrap();
+                        let shown = cell.trim_matches(|c: char| c.is_whitespace() || PASSED_OVER.contains(&c));
+                        assert!(!shown.starts_with(FORMULA), "{cell:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_begins_no_formula_stays_as_it_is() {
+        for text in ["", "a-b=c", "1,5 + 2", "ana@exemplo.br", "a; b", "fim."] {
+            assert_eq!(as_text(text.to_owned()), text);
+        }
+        assert_eq!(as_text("a\n- b".to_owned()), "a\n'- b");
     }
 }
