@@ -36,6 +36,9 @@ pub enum Refusal {
     /// It is broken below the level of values.
     #[error("unreadable")]
     Unreadable(&'static str),
+    /// It takes none of the representations that there are.
+    #[error("not acceptable")]
+    NotAcceptable,
     /// Its body is larger than [`crate::input::MAX_BODY`].
     #[error("too large")]
     TooLarge,
@@ -95,6 +98,7 @@ impl ApiError {
             },
             Self::Validation(faults) => faults.in_words(),
             Self::Refused(Refusal::Unreadable(text) | Refusal::UnsupportedMediaType(text)) => (*text).to_owned(),
+            Self::Refused(Refusal::NotAcceptable) => texts::NOT_ACCEPTABLE.to_owned(),
             Self::Refused(Refusal::TooLarge) => texts::BODY_TOO_LARGE.to_owned(),
             Self::Refused(Refusal::TooSlow) => texts::BODY_TOO_SLOW.to_owned(),
             Self::Refused(Refusal::Internal) => texts::INTERNAL.to_owned(),
@@ -166,6 +170,7 @@ impl ResponseError for ApiError {
             Self::Validation(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Refused(refusal) => match refusal {
                 Refusal::Unreadable(_) => StatusCode::BAD_REQUEST,
+                Refusal::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
                 Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
                 Refusal::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -1,6 +1,7 @@
 //! The HTTP side of API Aponta: routes, bodies, errors as answers, middleware, settings and wiring.
 //! The only crate that knows HTTP.
 
+mod accept;
 mod answer;
 mod api_error;
 mod app;

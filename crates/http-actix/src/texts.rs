@@ -14,6 +14,7 @@ pub const UNREADABLE_BODY: &str = "O corpo da requisição não pôde ser lido";
 pub const BODY_TOO_LARGE: &str = "O corpo da requisição ultrapassa 1 MiB";
 pub const BODY_TOO_SLOW: &str = "O corpo da requisição demorou demais";
 pub const ORIGIN_REFUSED: &str = "Páginas desta origem não podem chamar a API";
+pub const NOT_ACCEPTABLE: &str = "A resposta não existe em nenhum dos formatos do cabeçalho Accept";
 pub const NOT_JSON: &str = "O corpo da requisição deve ser application/json";
 pub const ENCODED_BODY: &str = "O corpo da requisição não pode vir comprimido";
 
@@ -110,19 +111,25 @@ pub fn synchronised(summary: SyncSummary) -> String {
     format!("{synced} {noun}: novos {created}, alterados {updated}, removidos {removed}")
 }
 
-/// What a status says when nothing more is known.
+/// What a status says by itself: the title of a problem, and all that is told where nothing more is known.
 pub fn status(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "A requisição não pode ser lida",
-        StatusCode::UNAUTHORIZED => CREDENTIAL_REJECTED,
+        StatusCode::UNAUTHORIZED => "Não autenticado",
         StatusCode::FORBIDDEN => FORBIDDEN,
         StatusCode::NOT_FOUND => "Recurso não encontrado",
         StatusCode::METHOD_NOT_ALLOWED => "Método não permitido",
         StatusCode::NOT_ACCEPTABLE => "Representação não disponível",
-        StatusCode::PAYLOAD_TOO_LARGE => BODY_TOO_LARGE,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => NOT_JSON,
+        StatusCode::REQUEST_TIMEOUT => "A requisição demorou demais",
+        StatusCode::CONFLICT => "Conflito com o estado atual",
+        StatusCode::PRECONDITION_FAILED => "O recurso mudou desde que foi lido",
+        StatusCode::PAYLOAD_TOO_LARGE => "Requisição grande demais",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "Tipo de corpo não aceito",
+        StatusCode::UNPROCESSABLE_ENTITY => "Dados inválidos",
         StatusCode::TOO_MANY_REQUESTS => "Requisições demais; tente novamente em instantes",
+        StatusCode::BAD_GATEWAY => "Um serviço de que a API depende respondeu com um erro",
         StatusCode::SERVICE_UNAVAILABLE => "Serviço indisponível no momento; tente novamente em instantes",
+        StatusCode::GATEWAY_TIMEOUT => "Um serviço de que a API depende não respondeu a tempo",
         other if other.is_client_error() => "Requisição inválida",
         _ => INTERNAL,
     }
@@ -131,6 +138,14 @@ pub fn status(status: StatusCode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_status_that_is_answered_has_a_title_of_its_own() {
+        let all = [400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 415, 422, 429, 500, 502, 503, 504];
+        let titles = all.map(|code| status(StatusCode::from_u16(code).unwrap()));
+        assert_eq!(std::collections::BTreeSet::from(titles).len(), all.len());
+        assert!(!titles.contains(&"Requisição inválida"));
+    }
 
     #[test]
     fn not_found_agrees_in_gender() {

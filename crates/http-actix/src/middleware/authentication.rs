@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, ResponseError, web};
@@ -18,10 +19,14 @@ use schemars::schema::Schema;
 use secrecy::SecretString;
 
 use super::Watch;
-use crate::api_error::ApiError;
+use crate::accept::Accepted;
+use crate::api_error::{ApiError, Refusal};
 
 /// The user's access token, beside the extension's app token.
 const AZURE_ACCESS_TOKEN: &str = "X-Azure-Access-Token";
+
+/// The list that can be had as CSV as well.
+const LIST: &str = "/api/v1/atividades";
 
 /// Establishes who is calling, or refuses. A path that does not exist is nobody's secret and goes through to its 404.
 /// What exists is judged by the text that the router reads, which is not always the path as it was sent.
@@ -41,6 +46,9 @@ pub async fn authenticate(
         watch.metrics.authenticated(outcome);
     }
     match identified {
+        Ok(_) if !can_be_answered(&request) => {
+            Ok(request.into_response(ApiError::from(Refusal::NotAcceptable).error_response()))
+        }
         Ok(caller) => {
             request.extensions_mut().insert(CurrentUser(caller));
             let mut answer = next.call(request).await?.map_into_boxed_body();
@@ -53,6 +61,16 @@ pub async fn authenticate(
             tracing::info!(outcome, "authentication refused");
             Ok(request.into_response(ApiError::from(error).error_response()))
         }
+    }
+}
+
+/// Whether the client takes what there is: JSON, but for the list that has other formats and judges for itself, and for
+/// what is answered with nothing.
+fn can_be_answered(request: &ServiceRequest) -> bool {
+    match *request.method() {
+        Method::DELETE => true,
+        Method::GET if request.path() == LIST => true,
+        _ => Accepted::by(request).json(),
     }
 }
 

@@ -145,7 +145,8 @@ async fn csv_is_asked_for_by_parameter_or_header() {
         ("", "text/csv;q=0.5, application/json", false),
         ("?formato=json", "text/csv", false),
         ("", "*/*", false),
-        ("", "text/html", false),
+        ("", "text/csv;q=0, */*", false),
+        ("", "application/json;q=0, */*", true),
     ] {
         let mut world = World::new();
         world.atividades.expect_list().returning(|_| Ok(Pagina { items: vec![], total: 0 }));
@@ -157,6 +158,30 @@ async fn csv_is_asked_for_by_parameter_or_header() {
         let kind = if is_csv { "text/csv; charset=utf-8; header=present" } else { "application/json; charset=utf-8" };
         assert_eq!(answer.header("content-type"), Some(kind), "{query} {accept}");
         assert_eq!(answer.body == HEADER, is_csv, "{query} {accept}");
+    }
+}
+
+#[actix_web::test]
+async fn who_takes_no_representation_is_told() {
+    for (request, accept, status) in [
+        (TestRequest::get().uri(LIST), "application/xml", 406),
+        (TestRequest::get().uri(LIST), "text/csv;q=0", 406),
+        (TestRequest::get().uri(&format!("{LIST}?formato=csv")), "application/xml", 200),
+        (TestRequest::post().uri(LIST), "text/csv", 406),
+        (TestRequest::get().uri("/api/v1/projetos"), "text/html", 406),
+        (TestRequest::get().uri("/api/v1/nada"), "text/html", 404),
+        (TestRequest::get().uri("/healthz"), "text/html", 200),
+        (TestRequest::get().uri("/docs"), "application/xml", 200),
+    ] {
+        let mut world = World::new();
+        world.atividades.expect_rows().returning(|_| Ok(vec![]));
+
+        let answer = world.answer(request.insert_header(("Accept", accept))).await;
+
+        assert_eq!(answer.status, status, "{accept}: {}", answer.body);
+        if status == 406 {
+            assert_eq!(answer.error().1, "A resposta não existe em nenhum dos formatos do cabeçalho Accept");
+        }
     }
 }
 

@@ -97,7 +97,7 @@ async fn problem_details_of_a_422_have_its_entries() {
     let answer = World::new().answer(request.set_json(json!({"nome": 1}))).await;
 
     let json = answer.json();
-    assert_eq!((json["status"].clone(), json["title"].clone()), (json!(422), json!("Requisição inválida")));
+    assert_eq!((json["status"].clone(), json["title"].clone()), (json!(422), json!("Dados inválidos")));
     assert_eq!(json["detail"], "nome: Deve ser um texto; id_projeto: Campo obrigatório");
     assert_eq!(json["errors"][0]["loc"], json!(["body", "nome"]));
 }

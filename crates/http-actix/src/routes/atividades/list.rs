@@ -1,7 +1,7 @@
 //! `GET /api/v1/atividades`.
 
 use actix_web::body::BoxBody;
-use actix_web::http::header::{Accept, Header, HeaderValue, LINK, VARY};
+use actix_web::http::header::{HeaderValue, LINK, VARY};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use apistos::paths::{MediaType, Responses};
@@ -14,10 +14,11 @@ use serde::Serialize;
 
 use super::csv;
 use super::links::links;
-use super::query::{Formato, ListarAtividades};
+use super::query::ListarAtividades;
 use super::response::AtividadeResponse;
+use crate::accept::{Accepted, Formato};
 use crate::answer::{Found, documented, with_headers};
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, Refusal};
 use crate::input::{Input, Nothing};
 use crate::middleware::CurrentUser;
 use crate::values::cursor_text;
@@ -39,7 +40,8 @@ pub async fn listar(
     request: HttpRequest,
 ) -> Result<Listed, ApiError> {
     let listagem = input.query.read()?;
-    if listagem.formato.unwrap_or_else(|| preferred(&request)) == Formato::Csv {
+    let formato = listagem.formato.or_else(|| Accepted::by(&request).preferred()).ok_or(Refusal::NotAcceptable)?;
+    if formato == Formato::Csv {
         return csv::export(atividades, listagem).await.map(Listed);
     }
     let query = listagem.query.clone();
@@ -54,17 +56,6 @@ pub async fn listar(
     }
     answer.headers_mut().append(VARY, HeaderValue::from_static("accept"));
     Ok(Listed(answer))
-}
-
-/// What the client likes best; whoever does not say gets JSON.
-fn preferred(request: &HttpRequest) -> Formato {
-    let Ok(accept) = Accept::parse(request) else { return Formato::Json };
-    let known = accept.ranked().into_iter().find_map(|kind| match kind.essence_str() {
-        "text/csv" => Some(Formato::Csv),
-        "application/json" | "application/*" | "*/*" => Some(Formato::Json),
-        _ => None,
-    });
-    known.unwrap_or(Formato::Json)
 }
 
 /// A list in one of its formats.

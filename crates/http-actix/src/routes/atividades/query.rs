@@ -8,6 +8,7 @@ use schemars::r#gen::SchemaGenerator;
 use schemars::schema::{InstanceType, Metadata, Schema, SchemaObject};
 use uuid::Uuid;
 
+use crate::accept::Formato;
 use crate::api_error::ApiError;
 use crate::faults::{Fault, Faults, wrong_type};
 use crate::input::Section;
@@ -194,15 +195,6 @@ impl Deserr<Faults> for Apos {
             value => Cursor::deserialize_from_value(value, at).map(|cursor| Self(Some(cursor))),
         }
     }
-}
-
-/// How a list can be answered.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Formato {
-    /// As JSON.
-    Json,
-    /// As CSV.
-    Csv,
 }
 
 impl Deserr<Faults> for Formato {
