@@ -126,8 +126,9 @@ impl ApiError {
         }
     }
 
-    /// Once, here, inside the request's span: what failed and why.
-    fn log(&self, status: StatusCode) {
+    /// Once, inside the request's span, what failed and why: here, or where the answer has begun already.
+    pub fn log(&self) {
+        let status = self.status_code();
         let mut causes = String::new();
         let mut source = self.source();
         while let Some(cause) = source {
@@ -181,7 +182,7 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let status = self.status_code();
-        self.log(status);
+        self.log();
         let text = self.detail();
         let faults = self.faults();
         let detail = if faults.is_empty() { Detail::Text(&text) } else { Detail::Faults(&faults) };

@@ -137,6 +137,7 @@ pub fn app(
         .app_data(state.watch.clone())
         // The last one wrapped is the first to see a request.
         .wrap(NormalizePath::trim())
+        .wrap(from_fn(middleware::guard))
         .wrap(Condition::new(!state.cors_origins.is_empty(), middleware::cors(state.cors_origins.clone())))
         .wrap(from_fn(middleware::around))
         .wrap(from_fn(middleware::compress))

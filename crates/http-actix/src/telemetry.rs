@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
+use std::panic::PanicHookInfo;
 use std::time::Duration;
 
 use http_actix::settings::{SettingFault, Settings};
@@ -12,7 +13,7 @@ use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use reqwest::Url;
-use tracing::{Metadata, Subscriber};
+use tracing::{Metadata, Subscriber, field};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{ParseError, Targets, filter_fn};
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -96,6 +97,7 @@ impl Wanted {
             Some(exported) => registry.with(exported).with(lines(format)?.with_filter(filter)).init(),
             None => registry.with(lines(format)?).with(filter).init(),
         }
+        std::panic::set_hook(Box::new(log_panic));
         Ok(Telemetry(provider))
     }
 }
@@ -139,11 +141,18 @@ fn stderr() -> io::Result<File> {
     io::stderr().as_handle().try_clone_to_owned().map(File::from)
 }
 
+/// A panic as a line like every other, within the span of its request.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let said = panic.payload_as_str().unwrap_or("no text");
+    tracing::error!(location = panic.location().map(field::display), "panicked: {said}");
+}
+
 /// Reads a filter: a level, or `target=level` pairs separated by commas; with `debug` our own crates say more.
 fn filter(text: &str, debug: bool) -> Result<Targets, ParseError> {
     let ours = if debug { OURS } else { "" };
-    // The driver tells every notice of the server as information, and in its details the values of statements.
-    let directives = format!("error,tokio_postgres=warn,{ours},{text}");
+    // The driver tells every notice of the server as information, and in its details the values of statements. actix tells
+    // as an error of every connection that speaks no HTTP, as scanners open them by the thousand.
+    let directives = format!("error,tokio_postgres=warn,actix_http::h1=off,{ours},{text}");
     directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect::<Vec<_>>().join(",").parse()
 }
 

@@ -13,7 +13,8 @@ pub const UNREADABLE_PATH: &str = "O caminho da requisição não pode ser lido:
 pub const UNREADABLE_BODY: &str = "O corpo da requisição não pôde ser lido";
 pub const BODY_TOO_LARGE: &str = "O corpo da requisição ultrapassa 1 MiB";
 pub const BODY_TOO_SLOW: &str = "O corpo da requisição demorou demais";
-pub const ORIGIN_REFUSED: &str = "Páginas desta origem não podem chamar a API";
+pub const PREFLIGHT_REFUSED: &str =
+    "Esta página não pode fazer esta chamada: a origem, o método ou um cabeçalho não é permitido";
 pub const NOT_ACCEPTABLE: &str = "A resposta não existe em nenhum dos formatos do cabeçalho Accept";
 pub const NOT_JSON: &str = "O corpo da requisição deve ser application/json";
 pub const ENCODED_BODY: &str = "O corpo da requisição não pode vir comprimido";

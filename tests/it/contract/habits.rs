@@ -109,7 +109,10 @@ async fn a_preflight_is_answered_without_a_token() {
     let refused = send(stranger).await;
     assert_eq!(
         (refused.error(400), allowed(&refused).0),
-        ("Páginas desta origem não podem chamar a API".to_owned(), None)
+        (
+            "Esta página não pode fazer esta chamada: a origem, o método ou um cabeçalho não é permitido".to_owned(),
+            None
+        )
     );
 
     let answer = send(request).await;

@@ -81,7 +81,7 @@ impl Metrics {
 
     /// A request was answered.
     pub(crate) fn answered(&self, method: &Method, route: &str, status: StatusCode, duration: Duration) {
-        let labels = Answered { method: name(method), route: route.to_owned(), status: status.as_u16() };
+        let labels = Answered { method: method_name(method), route: route.to_owned(), status: status.as_u16() };
         self.requests.get_or_create(&labels).observe(duration.as_secs_f64());
     }
 
@@ -141,7 +141,7 @@ impl Drop for ActiveRequest {
 }
 
 /// The methods of RFC 9110 and PATCH; whoever invents one is an «other».
-fn name(method: &Method) -> &'static str {
+pub(crate) fn method_name(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

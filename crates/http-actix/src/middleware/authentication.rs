@@ -3,6 +3,7 @@
 
 use std::future::{Ready, ready};
 use std::ops::Deref;
+use std::rc::Rc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -19,6 +20,7 @@ use schemars::schema::Schema;
 use secrecy::SecretString;
 
 use super::Watch;
+use super::guard::Told;
 use crate::accept::Accepted;
 use crate::api_error::{ApiError, Refusal};
 
@@ -37,9 +39,12 @@ pub async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if request.resource_map().match_pattern(request.match_info().as_str()).is_none() {
+    let Some(route) = request.resource_map().match_pattern(request.match_info().as_str()) else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
-    }
+    };
+    let told = request.extensions().get::<Rc<Told>>().cloned().unwrap_or_default();
+    // Neither has been told before.
+    let _ = told.route.set(route);
     let identified = identify(&request).await;
     let outcome = outcome(&identified);
     if let Some(watch) = request.app_data::<web::Data<Watch>>() {
@@ -50,6 +55,7 @@ pub async fn authenticate(
             Ok(request.into_response(ApiError::from(Refusal::NotAcceptable).error_response()))
         }
         Ok(caller) => {
+            let _ = told.user.set(caller.usuario.id.clone());
             request.extensions_mut().insert(CurrentUser(caller));
             let mut answer = next.call(request).await?.map_into_boxed_body();
             if !answer.headers().contains_key(CACHE_CONTROL) {

@@ -13,7 +13,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use tracing::{Span, field};
 
-use crate::metrics::{ActiveRequest, Metrics};
+use crate::metrics::{self, ActiveRequest, Metrics};
 use crate::trace_context::{self, TraceContext};
 
 /// What is known of a request when it comes.
@@ -61,10 +61,12 @@ impl Exchange {
 impl Answered {
     fn tell(self, bytes: u64) {
         let Self { exchange, route, user, status } = self;
-        let Exchange { method, client, request_id, trace, span, started, metrics, active } = exchange;
+        let Exchange { method, client, request_id, trace, span, started, metrics: counted, active } = exchange;
         let duration = started.elapsed();
         drop(active);
-        metrics.answered(&method, &route, status, duration);
+        counted.answered(&method, &route, status, duration);
+        // Clients may invent methods, and there is no end of those either.
+        let method = metrics::method_name(&method);
         trace_context::name(&span, format_args!("{method} {route}"));
         span.record("http.route", &*route);
         span.record("http.response.status_code", status.as_u16());
@@ -73,7 +75,7 @@ impl Answered {
         }
         tracing::info!(
             target: "http_actix::request",
-            %method,
+            method,
             %route,
             status = status.as_u16(),
             duration_ms = duration.as_secs_f64() * 1000.0,

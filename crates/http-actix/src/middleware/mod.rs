@@ -4,10 +4,12 @@ mod authentication;
 mod compression;
 mod cors;
 mod exchange;
+mod guard;
 mod problem;
 mod request;
 
 pub use authentication::{CurrentUser, authenticate};
 pub use compression::compress;
 pub use cors::cors;
+pub use guard::guard;
 pub use request::{Watch, around};

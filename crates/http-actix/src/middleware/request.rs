@@ -1,7 +1,6 @@
 //! Around every request: its id, its trace, HEAD, and the promise that every error is JSON.
 
 use std::cell::LazyCell;
-use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -14,17 +13,17 @@ use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
-use actix_web::{Error, HttpMessage, HttpResponse, ResponseError};
-use futures_util::FutureExt;
+use actix_web::{Error, HttpMessage, HttpResponse};
 use tracing::{Instrument, field};
 use uuid::Uuid;
 
 use super::exchange::Exchange;
+use super::guard::Panicked;
 use super::{CurrentUser, problem};
 use crate::answer::JSON;
-use crate::api_error::{self, ApiError, Refusal};
+use crate::api_error;
 use crate::client_address::TrustedProxies;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::texts;
 use crate::trace_context::TraceContext;
 
@@ -59,30 +58,22 @@ pub async fn around(
         // A route for GET answers HEAD as well (RFC 9110 §9.3.2); the connection leaves the body out by itself.
         request.head_mut().method = Method::GET;
     }
-    if !is_readable(request.path()) {
-        let refusal = ApiError::from(Refusal::Unreadable(texts::UNREADABLE_PATH));
-        let refused = dressed(refusal.error_response(), id, problem_at.as_deref());
-        return Ok(request.into_response(exchange.ends_with(refused, None, None)));
-    }
     let (trace, exported) = (exchange.trace, exchange.span.clone());
     let logged = tracing::info_span!("request", request_id = %printable(&id), trace_id = %trace.trace_id());
-    let work = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(exported).instrument(logged);
+    let work = next.call(request).instrument(exported).instrument(logged);
     match trace.scope(work).await {
-        Ok(Ok(answer)) => {
+        Ok(answer) => {
             let (request, answer) = answer.into_parts();
             let answer = dressed(as_json(answer.map_into_boxed_body(), &method), id, problem_at.as_deref());
             let user = request.extensions().get::<CurrentUser>().map(|user| user.usuario.id.clone());
             let answer = exchange.ends_with(answer, request.match_pattern(), user);
             Ok(ServiceResponse::new(request, answer))
         }
-        failed => {
-            let answer = match failed {
-                Ok(Err(error)) => error.error_response(),
-                // The panic itself is in the log already: its hook wrote it.
-                _ => ApiError::from(Refusal::Internal).error_response(),
-            };
-            let answer = dressed(answer, id, problem_at.as_deref());
-            Err(InternalError::from_response("interrupted", exchange.ends_with(answer, None, None)).into())
+        Err(error) => {
+            let told = error.as_error::<Panicked>().map(|panicked| panicked.0.clone()).unwrap_or_default();
+            let answer = dressed(error.error_response(), id, problem_at.as_deref());
+            let answer = exchange.ends_with(answer, told.route.get().cloned(), told.user.get().cloned());
+            Err(InternalError::from_response("interrupted", answer).into())
         }
     }
 }
@@ -101,7 +92,7 @@ fn begin(watch: &Watch, request: &ServiceRequest) -> Exchange {
         "server",
         otel.kind = "server",
         otel.status_code = field::Empty,
-        http.request.method = %request.method(),
+        http.request.method = metrics::method_name(request.method()),
         http.route = field::Empty,
         http.response.status_code = field::Empty,
         client.address = client.map(field::display),
@@ -132,14 +123,6 @@ fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
             && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
     };
     headers.get(X_REQUEST_ID).filter(is_sane).cloned()
-}
-
-/// Whether every percent sign of a path is followed by two hex digits and the whole is UTF-8.
-fn is_readable(path: &str) -> bool {
-    let mut escapes = path.split('%');
-    escapes.next();
-    escapes.all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
-        && percent_encoding::percent_decode_str(path).decode_utf8().is_ok()
 }
 
 /// Writes unreserved characters of the path as themselves. Encoded they mean the same (RFC 3986 §2.3), and the router
@@ -184,7 +167,7 @@ fn as_json(answer: HttpResponse, method: &Method) -> HttpResponse {
     }
     // Nobody but the CORS middleware answers OPTIONS.
     let is_refused_preflight = *method == Method::OPTIONS && status == StatusCode::BAD_REQUEST;
-    let text = if is_refused_preflight { texts::ORIGIN_REFUSED } else { texts::status(status) };
+    let text = if is_refused_preflight { texts::PREFLIGHT_REFUSED } else { texts::status(status) };
     let mut new = HttpResponse::build(status).content_type(JSON).body(api_error::body(text));
     for (name, value) in answer.headers() {
         if name != CONTENT_TYPE {
@@ -254,16 +237,6 @@ mod tests {
         ];
         for (path, expected) in cases {
             assert_eq!(plain(path).as_deref(), expected, "{path}");
-        }
-    }
-
-    #[test]
-    fn broken_path_encodings_are_seen() {
-        for good in ["/", "/a%20b", "/%C3%A7", "/ç"] {
-            assert!(is_readable(good), "{good}");
-        }
-        for bad in ["/%", "/%2", "/%zz", "/%C3", "/a%/b"] {
-            assert!(!is_readable(bad), "{bad}");
         }
     }
 }

@@ -3,7 +3,7 @@ use actix_web::test::TestRequest;
 use domain::testing::projeto;
 use domain::{Error, Service};
 
-use crate::support::World;
+use crate::support::{World, ask};
 
 #[actix_web::test]
 async fn health_says_whether_the_database_answers() {
@@ -117,6 +117,55 @@ async fn a_panic_is_a_500_that_says_nothing() {
     assert_eq!(answer.error(), (500, "Erro interno".to_owned()));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert!(answer.header("x-request-id").is_some());
+}
+
+#[actix_web::test]
+async fn a_panic_is_counted_for_its_route() {
+    let mut world = World::new();
+    world.projetos.expect_list().returning(|| panic!("segredo"));
+    let state = world.state();
+    let mut registry = prometheus_client::registry::Registry::default();
+    state.metrics().register(&mut registry);
+
+    let answer = ask(&state, TestRequest::get().uri("/api/v1/projetos")).await;
+
+    let mut metrics = String::new();
+    prometheus_client::encoding::text::encode(&mut metrics, &registry).unwrap();
+    assert_eq!(answer.status, 500);
+    let count = r#"request_duration_seconds_count{method="GET",route="/api/v1/projetos",status="500"} 1"#;
+    assert!(metrics.contains(count), "{metrics}");
+}
+
+#[actix_web::test]
+async fn a_page_may_read_whatever_goes_wrong() {
+    let origin = ("origin", "https://ms.gallerycdn.vsassets.io");
+    let mut panicking = World::new();
+    panicking.projetos.expect_list().returning(|| panic!("segredo"));
+    for (world, path, status) in [
+        (World::new(), "/api/v1/atividades/%zz", 400),
+        (World::new(), "/nada", 404),
+        (panicking, "/api/v1/projetos", 500),
+    ] {
+        let answer = world.answer(TestRequest::get().uri(path).insert_header(origin)).await;
+
+        assert_eq!(answer.error().0, status, "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin.1), "{path}");
+        assert!(answer.header("access-control-expose-headers").unwrap().contains("x-request-id"), "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn a_refused_preflight_does_not_guess_why() {
+    for (origin, method) in [("https://ms.gallerycdn.vsassets.io", "PATCH"), ("https://evil.example", "GET")] {
+        let request = TestRequest::default().method(Method::OPTIONS).uri("/api/v1/projetos");
+        let request =
+            request.insert_header(("origin", origin)).insert_header(("access-control-request-method", method));
+
+        let answer = World::new().answer(request).await;
+
+        let text = "Esta página não pode fazer esta chamada: a origem, o método ou um cabeçalho não é permitido";
+        assert_eq!(answer.error(), (400, text.to_owned()), "{origin} {method}");
+    }
 }
 
 #[actix_web::test]

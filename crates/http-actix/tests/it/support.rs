@@ -46,6 +46,11 @@ impl World {
 
     /// What the application answers.
     pub async fn raw_answer(self, request: TestRequest) -> Answer<Vec<u8>> {
+        ask(&self.state(), request).await
+    }
+
+    /// What the application is made of.
+    pub fn state(self) -> AppState {
         let ports = Ports {
             atividades: Arc::new(self.atividades),
             projetos: Arc::new(self.projetos),
@@ -56,17 +61,21 @@ impl World {
             clock: fixed_clock(),
         };
         let origins = vec!["https://*.gallerycdn.vsassets.io".parse::<OriginPattern>().unwrap()];
-        let state = AppState::new(ports, ServiceInfo::new("development"), origins);
-        let service = init_service(app(&state)).await;
-        // What an error carries is what goes over the wire.
-        let response = match service.call(request.to_request()).await {
-            Ok(response) => response.into_parts().1,
-            Err(error) => error.error_response(),
-        };
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = to_bytes(response.into_body()).await.unwrap();
-        Answer { status, headers, body: body.to_vec() }
+        AppState::new(ports, ServiceInfo::new("development"), origins)
     }
+}
+
+/// What the application of that state answers.
+pub async fn ask(state: &AppState, request: TestRequest) -> Answer<Vec<u8>> {
+    let service = init_service(app(state)).await;
+    // What an error carries is what goes over the wire.
+    let response = match service.call(request.to_request()).await {
+        Ok(response) => response.into_parts().1,
+        Err(error) => error.error_response(),
+    };
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = to_bytes(response.into_body()).await.unwrap();
+    Answer { status, headers, body: body.to_vec() }
 }
 
 /// An answer, read to its end.

@@ -47,7 +47,7 @@ pub async fn export(atividades: Data<Atividades>, listagem: Listagem) -> Result<
         export.query = None;
     }
     let rest = stream::try_unfold(export, async |mut export| {
-        let page = export.next_page().await.map_err(ApiError::from)?;
+        let page = export.next_page().await.map_err(ApiError::from).inspect_err(ApiError::log)?;
         Ok::<_, ApiError>(page.map(|page| (Bytes::from(page), export)))
     });
     let body = stream::StreamExt::chain(stream::iter([Ok(Bytes::from(head))]), rest);
