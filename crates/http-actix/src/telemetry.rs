@@ -6,13 +6,14 @@ use std::io::{self, IsTerminal};
 use std::panic::PanicHookInfo;
 use std::time::Duration;
 
-use http_actix::settings::{SettingFault, Settings};
+use http_actix::settings::{SettingFault, Settings, has_credentials};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use reqwest::Url;
+use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, Subscriber, field};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{ParseError, Targets, filter_fn};
@@ -62,13 +63,11 @@ impl Wanted {
             SettingFault::value("LOG", &settings.log, format!("is not a filter for log lines: {reason}"))
         });
         let traces = settings.otlp_endpoint.as_deref().map(|text| {
-            let address =
-                Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-            // The specification of the exporter: the signal's path comes after that of the base address.
-            let address =
-                address.and_then(|url| Url::parse(&format!("{}/v1/traces", url.as_str().trim_end_matches('/'))).ok());
-            let fault = || SettingFault::value("OTEL_EXPORTER_OTLP_ENDPOINT", text, "is not an http or https address");
-            address.ok_or_else(fault)
+            let fault = |problem: &str| SettingFault::value("OTEL_EXPORTER_OTLP_ENDPOINT", text, problem);
+            if has_credentials(text) {
+                return Err(fault("must hold no credentials: OTEL_EXPORTER_OTLP_HEADERS is for them"));
+            }
+            traces_at(text).ok_or_else(|| fault("is not an http or https address"))
         });
         match (filter, traces.transpose()) {
             (Ok(filter), Ok(traces)) => Ok(Self { filter, format, traces }),
@@ -141,6 +140,13 @@ fn stderr() -> io::Result<File> {
     io::stderr().as_handle().try_clone_to_owned().map(File::from)
 }
 
+/// Where a collector at the base address `text` takes traces: the specification of the exporter has the path of the
+/// signal come after that of the base.
+fn traces_at(text: &str) -> Option<Url> {
+    let base = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())?;
+    Url::parse(&format!("{}/v1/traces", base.as_str().trim_end_matches('/'))).ok()
+}
+
 /// A panic as a line like every other, within the span of its request.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let said = panic.payload_as_str().unwrap_or("no text");
@@ -148,12 +154,19 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 }
 
 /// Reads a filter: a level, or `target=level` pairs separated by commas; with `debug` our own crates say more.
-fn filter(text: &str, debug: bool) -> Result<Targets, ParseError> {
+fn filter(text: &str, debug: bool) -> Result<Targets, String> {
+    let said = || text.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+    // The parser takes a word that is no level for a target, and whoever misspells `info` would hear nothing at all.
+    if said().any(|word| !word.contains('=') && word.parse::<LevelFilter>().is_err()) {
+        return Err("a part without = must be a level: off, error, warn, info, debug or trace".to_owned());
+    }
     let ours = if debug { OURS } else { "" };
     // The driver tells every notice of the server as information, and in its details the values of statements. actix tells
     // as an error of every connection that speaks no HTTP, as scanners open them by the thousand.
-    let directives = format!("error,tokio_postgres=warn,actix_http::h1=off,{ours},{text}");
-    directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect::<Vec<_>>().join(",").parse()
+    let defaults = ["error", "tokio_postgres=warn", "actix_http::h1=off"];
+    let directives =
+        defaults.into_iter().chain(ours.split(',').filter(|directive| !directive.is_empty())).chain(said());
+    directives.collect::<Vec<_>>().join(",").parse().map_err(|reason: ParseError| reason.to_string())
 }
 
 /// Spans that say what kind they are, which are ours; and never what is logged within them.
@@ -173,4 +186,29 @@ fn provider(address: Url) -> Result<SdkTracerProvider, Failure> {
     }
     let resource = Resource::builder().with_attributes(attributes).build();
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_no_filter() {
+        for word in ["warning", "inof", "http_actix", "info,debugg", "http_actix=debug,infor"] {
+            let reason = filter(word, false).unwrap_err();
+            assert!(reason.contains("must be a level"), "{word}: {reason}");
+        }
+        assert!(filter("http_actix=inof", false).is_err());
+        for good in ["", "info", "WARN", "off", "info, http_actix::request=off", "error,sqlx=debug,"] {
+            assert!(filter(good, false).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn connections_without_http_are_told_to_those_who_ask() {
+        let told = |text: &str| filter(text, true).unwrap().would_enable("actix_http::h1::dispatcher", &Level::ERROR);
+        assert!(!told("info") && told("info,actix_http::h1=error"));
+    }
 }

@@ -1,16 +1,13 @@
 //! Azure DevOps of the settings, for the commands that need it.
 
-use adapters_azure::{AppKey, AzureConfig, OrgUrl, ServiceUrl};
-use http_actix::settings::{SettingFault, Settings};
+use adapters_azure::{AppKey, AzureConfig, OrgUrl, ServiceUrl, UrlError};
+use http_actix::settings::{SettingFault, Settings, has_credentials};
 
 /// What the settings say of Azure DevOps, as the adapter wants it.
 pub fn config(settings: &Settings) -> Result<AzureConfig, Vec<SettingFault>> {
     let azure = &settings.azure;
-    let org_url = azure.org_url.as_deref().map(|url| {
-        OrgUrl::parse(url).map_err(|reason| SettingFault::value("AZURE_DEVOPS_ORG_URL", url, reason.to_string()))
-    });
-    let profile_url = ServiceUrl::parse(&azure.profile_url)
-        .map_err(|reason| SettingFault::value("AZURE_DEVOPS_PROFILE_URL", &azure.profile_url, reason.to_string()));
+    let org_url = azure.org_url.as_deref().map(|url| address("AZURE_DEVOPS_ORG_URL", url, OrgUrl::parse));
+    let profile_url = address("AZURE_DEVOPS_PROFILE_URL", &azure.profile_url, ServiceUrl::parse);
     let app_keys = azure.app_keys.as_ref().map_or(Ok(Vec::new()), |keys| {
         AppKey::parse_list(keys).map_err(|reason| SettingFault::new("EXTENSION_APP_KEYS", reason.to_string()))
     });
@@ -27,4 +24,13 @@ pub fn config(settings: &Settings) -> Result<AzureConfig, Vec<SettingFault>> {
             Err(org_url.err().into_iter().chain(profile_url.err()).chain(app_keys.err()).collect())
         }
     }
+}
+
+/// An address, which is no place for a token: whoever may see settings would see it.
+fn address<T>(name: &str, url: &str, parse: fn(&str) -> Result<T, UrlError>) -> Result<T, SettingFault> {
+    if has_credentials(url) {
+        let advice = "must hold no credentials: callers bring their own, and that of the service is AZURE_DEVOPS_PAT";
+        return Err(SettingFault::value(name, url, advice));
+    }
+    parse(url).map_err(|reason| SettingFault::value(name, url, reason.to_string()))
 }

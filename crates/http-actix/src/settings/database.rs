@@ -6,8 +6,13 @@ use std::net::Ipv6Addr;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::SettingFault;
+use super::mask::MASK;
 use super::origin::is_name;
-use super::reader::{MASK, Reader};
+use super::reader::Reader;
+
+/// What a host may be.
+const HOST: &str =
+    "a host name, an IP address or a socket directory; port, user and password have settings of their own";
 
 /// The database, as far as it can be told without asking the adapter.
 #[derive(Debug)]
@@ -26,7 +31,7 @@ impl DatabaseSettings {
             let normal = normalize(url.expose_secret());
             normal.map_err(|problem| reader.fault(SettingFault::new("DATABASE_URL", problem))).ok()
         });
-        let host = reader.parse("DATABASE_HOST", "a host name, an IP address or a socket directory", parse_host);
+        let host = reader.parse("DATABASE_HOST", HOST, parse_host);
         let port = reader.number("DATABASE_PORT", 1..=65535)?;
         let name = reader.text("DATABASE_NAME");
         let user = reader.text("DATABASE_USER");

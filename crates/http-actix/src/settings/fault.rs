@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::mask::masked;
+
 /// One wrong setting. `Display` names the variable, the value unless it is secret, and what is allowed:
 /// `API_PORT: "99999" is not a port (0..=65535)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,9 +19,9 @@ impl SettingFault {
         Self { name: name.into(), value: None, problem: problem.into() }
     }
 
-    /// A setting with the value that is wrong; never for a secret.
+    /// A setting with the value that is wrong, as far as it may be shown; never for a secret.
     pub fn value(name: impl Into<String>, value: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { name: name.into(), value: Some(value.into()), problem: problem.into() }
+        Self { name: name.into(), value: Some(masked(&value.into())), problem: problem.into() }
     }
 
     /// The setting that this is about, whether it was given directly or by its file.

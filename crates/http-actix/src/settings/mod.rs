@@ -6,6 +6,7 @@
 mod database;
 mod dotenv;
 mod fault;
+mod mask;
 mod origin;
 mod reader;
 mod sources;
@@ -22,6 +23,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 pub use database::DatabaseSettings;
 pub use fault::{SettingFault, SettingFaults};
+pub use mask::has_credentials;
 pub use origin::{NotAnOriginPattern, OriginPattern};
 pub use sources::Sources;
 pub use spec::{Kind, SETTINGS, SettingSpec};

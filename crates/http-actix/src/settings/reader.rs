@@ -8,14 +8,19 @@ use std::path::Path;
 use figment::Figment;
 use secrecy::SecretString;
 
+use super::mask::{MASK, masked};
 use super::spec::{SETTINGS, SettingSpec};
-use super::{SettingFault, Sources, database};
-
-/// What stands for a secret wherever settings are shown.
-pub(super) const MASK: &str = "********";
+use super::{SettingFault, Sources, database, sources};
 
 /// Far more than any secret needs, far less than a wrong file could hold.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+/// How a secret is given: as a text, by a source, or by the file of that name; or both ways at once.
+enum Given {
+    Text(String, String),
+    File(String),
+    Both,
+}
 
 pub(super) struct Reader {
     figment: Figment,
@@ -88,15 +93,28 @@ impl Reader {
         items.filter_map(read).collect()
     }
 
-    /// A secret, given directly or by a file.
+    /// A secret, given directly or by a file: by the later source, if by both.
     pub fn secret(&mut self, name: &str) -> Option<SecretString> {
         let file = format!("{name}_FILE");
-        let read = match (self.text(name), self.text(&file)) {
-            (given, None) => return given.map(SecretString::from),
-            (None, Some(path)) => read_secret(&path),
-            (Some(_), Some(_)) => Err(format!("is set beside {name}; keep one of the two")),
+        let read = match self.given(name)? {
+            Given::Text(text, _) => return Some(text.into()),
+            Given::File(path) => read_secret(&path),
+            Given::Both => Err(format!("is set beside {name}; keep one of the two")),
         };
         read.map(SecretString::from).map_err(|problem| self.fault(SettingFault::new(file, problem))).ok()
+    }
+
+    /// How a secret is given.
+    fn given(&self, name: &str) -> Option<Given> {
+        match (self.found(name), self.found(&format!("{name}_FILE"))) {
+            (Some((_, one)), Some((_, other))) if one == other => Some(Given::Both),
+            (Some((text, source)), Some((_, other))) if sources::rank(&other) < sources::rank(&source) => {
+                Some(Given::Text(text, source))
+            }
+            (_, Some((path, _))) => Some(Given::File(path)),
+            (Some((text, source)), None) => Some(Given::Text(text, source)),
+            (None, None) => None,
+        }
     }
 
     /// `NAME=value  # source` for every setting, secrets masked.
@@ -105,12 +123,17 @@ impl Reader {
     }
 
     fn line(&self, spec: &SettingSpec) -> String {
-        let file = spec.secret().then(|| self.found(&format!("{}_FILE", spec.name))).flatten();
-        let (value, source) = match (file, self.found(spec.name)) {
-            (Some((path, _)), _) => (MASK.to_owned(), format!("file {path}")),
-            (None, Some((url, source))) if spec.name == "DATABASE_URL" => (database::masked(&url), source),
-            (None, Some((_, source))) if spec.secret() => (MASK.to_owned(), source),
-            (None, found) => found.unwrap_or_else(|| (String::new(), "default".to_owned())),
+        let unset = || (String::new(), "default".to_owned());
+        let (value, source) = if spec.secret() {
+            match self.given(spec.name) {
+                Some(Given::Text(url, source)) if spec.name == "DATABASE_URL" => (database::masked(&url), source),
+                Some(Given::Text(_, source)) => (MASK.to_owned(), source),
+                Some(Given::File(path)) => (MASK.to_owned(), format!("file {path}")),
+                Some(Given::Both) => (MASK.to_owned(), "twice".to_owned()),
+                None => unset(),
+            }
+        } else {
+            self.found(spec.name).map_or_else(unset, |(value, source)| (masked(&value), source))
         };
         let line = format!("{}={value}  # {source}", spec.name);
         // One setting is one line, and no control character reaches the terminal.

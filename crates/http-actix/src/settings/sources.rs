@@ -16,6 +16,12 @@ use super::{SettingFault, dotenv};
 const TOML: &str = "aponta.toml";
 const DOTENV: &str = ".env";
 const ENVIRONMENT: &str = "environment";
+const COMMAND: &str = "command";
+
+/// How much the source of that name counts: the later, the more.
+pub(super) fn rank(name: &str) -> Option<usize> {
+    [TOML, DOTENV, ENVIRONMENT, COMMAND].iter().position(|source| *source == name)
+}
 
 /// The texts that settings are read from. It holds secrets in the clear, hence no `Debug`.
 #[derive(Default)]
@@ -81,7 +87,7 @@ impl Sources {
             .merge(Layer::new(TOML, self.read_toml(&mut faults)))
             .merge(Layer::new(DOTENV, self.read_dotenv(&mut faults)))
             .merge(Layer::new(ENVIRONMENT, self.read_environment(&mut faults)))
-            .merge(Layer::new("command", self.command.iter().cloned()));
+            .merge(Layer::new(COMMAND, self.command.iter().cloned()));
         (figment, faults)
     }
 

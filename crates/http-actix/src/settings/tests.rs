@@ -122,7 +122,8 @@ fn wrong_values_are_named_with_what_is_allowed() {
         (
             "DATABASE_HOST",
             "db:5432",
-            r#"DATABASE_HOST: "db:5432" is not a host name, an IP address or a socket directory"#,
+            "DATABASE_HOST: \"db:5432\" is not a host name, an IP address or a socket directory; port, user and password have \
+             settings of their own",
         ),
         ("DATABASE_PORT", "0", r#"DATABASE_PORT: "0" is not a whole number from 1 to 65535"#),
         ("DATABASE_POOL_SIZE", "0", r#"DATABASE_POOL_SIZE: "0" is not a whole number from 1 to 1000"#),
@@ -262,15 +263,48 @@ fn bad_secret_files_are_faults_without_the_secret() {
 }
 
 #[test]
-fn a_secret_and_its_file_together_are_ambiguous() {
-    let sources = environment(&[("AZURE_DEVOPS_PAT_FILE", "/nonexistent")]).with_toml("azure_devops_pat = 'hunter2'");
+fn a_secret_and_its_file_in_one_source_are_ambiguous() {
+    let both = [("AZURE_DEVOPS_PAT", "hunter2"), ("AZURE_DEVOPS_PAT_FILE", "/nonexistent")];
+    let by_dotenv = Sources::default().with_dotenv("AZURE_DEVOPS_PAT=hunter2\nAZURE_DEVOPS_PAT_FILE=/nonexistent");
+    for sources in [environment(&both), by_dotenv] {
+        let message = Settings::parse(&sources, |_| Ok(())).unwrap_err().to_string();
 
-    let message = Settings::parse(&sources, |_| Ok(())).unwrap_err().to_string();
+        let fault = "AZURE_DEVOPS_PAT_FILE: is set beside AZURE_DEVOPS_PAT; keep one of the two";
+        assert_eq!(message, format!("wrong settings:\n  {fault}"));
+    }
+}
 
-    assert_eq!(
-        message,
-        "wrong settings:\n  AZURE_DEVOPS_PAT_FILE: is set beside AZURE_DEVOPS_PAT; keep one of the two"
-    );
+#[test]
+fn of_a_secret_and_its_file_the_later_source_wins() {
+    let directory = Directory::new("later");
+    let file = directory.file("password", "from-file");
+    let base = [("DATABASE_HOST", "h"), ("DATABASE_NAME", "n"), ("DATABASE_USER", "u")];
+    let with = |name: &'static str, value: &str| environment(&[&base[..], &[(name, value)]].concat());
+    let file_later = with("DATABASE_PASSWORD_FILE", &file).with_dotenv("DATABASE_PASSWORD=old");
+    let text_later = with("DATABASE_PASSWORD", "given").with_toml("database_password_file = '/nonexistent'");
+    for (sources, password, line) in [
+        (file_later, "from-file", format!("DATABASE_PASSWORD=********  # file {file}")),
+        (text_later, "given", "DATABASE_PASSWORD=********  # environment".to_owned()),
+    ] {
+        let (settings, ()) = Settings::parse(&sources, |_| Ok(())).unwrap();
+
+        assert_eq!(url(&settings), format!("postgresql://u:{password}@h:5432/n"));
+        assert!(settings.lines.contains(&line), "{line} in {:#?}", settings.lines);
+    }
+}
+
+#[test]
+fn credentials_are_shown_nowhere_even_where_none_belong() {
+    let names = SETTINGS.iter().filter(|spec| !spec.secret()).map(|spec| spec.name);
+    for name in names {
+        for value in ["https://u:hunter2@h/x", "https://hunter2@h", "u:hunter2@h", "https://u:hunter2/x@h"] {
+            let said = match parse(&[(name, value)]) {
+                Ok(settings) => settings.lines.join("\n"),
+                Err(faults) => faults.join("\n"),
+            };
+            assert!(said.contains(name) && !said.contains("hunter2"), "{name}={value}: {said}");
+        }
+    }
 }
 
 #[test]
