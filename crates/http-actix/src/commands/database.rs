@@ -16,15 +16,18 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the settings say of the database, as the adapter wants it.
 pub fn config(settings: &Settings) -> Result<Config, Vec<SettingFault>> {
-    let schema = SchemaName::parse(&settings.database.schema)
-        .map_err(|reason| SettingFault::value("DATABASE_SCHEMA", &settings.database.schema, reason.to_string()));
-    let url = settings.database.url();
-    match (schema, url) {
+    match (schema(settings), settings.database.url()) {
         (Ok(schema), Ok(url)) => Config::from_url(url, schema)
             .map(|config| config.max_connections(settings.database.pool_size))
             .map_err(|reason| vec![SettingFault::new("DATABASE_URL", reason.to_string())]),
         (schema, url) => Err(schema.err().into_iter().chain(url.err().into_iter().flatten()).collect()),
     }
+}
+
+/// The schema of the settings, wherever it is.
+pub fn schema(settings: &Settings) -> Result<SchemaName, SettingFault> {
+    SchemaName::parse(&settings.database.schema)
+        .map_err(|reason| SettingFault::value("DATABASE_SCHEMA", &settings.database.schema, reason.to_string()))
 }
 
 /// Connects, waiting for a server that is still starting.

@@ -9,6 +9,7 @@
 mod atividades;
 mod authentication;
 mod bulk;
+mod commands;
 mod conditional;
 mod habits;
 mod hostile;

@@ -7,6 +7,7 @@ use adapters_azure::{AzureConfig, AzureDevOps};
 use domain::{Credential, Error, IdentityProvider};
 use http_actix::SystemClock;
 use http_actix::settings::Settings;
+use reqwest::StatusCode;
 use reqwest::header::DATE;
 use reqwest::redirect::Policy;
 
@@ -18,27 +19,30 @@ const SKEW: Duration = Duration::from_secs(30);
 
 /// Looks at what the settings say of Azure DevOps.
 pub async fn look(settings: &Settings, config: &AzureConfig, report: &mut Report) {
-    let address = match &settings.azure.org_url {
-        Some(organisation) => organisation,
+    let (address, question) = match &settings.azure.org_url {
+        Some(organisation) => (organisation, "_apis/connectionData"),
         None if settings.auth_enabled => {
             report.note("organisation", "AZURE_DEVOPS_ORG_URL is unset: tokens of one organisation are refused");
-            &settings.azure.profile_url
+            (&settings.azure.profile_url, "_apis/profile/profiles/me")
         }
         None => return report.note("Azure DevOps", "not used: AUTH_ENABLED=false and no AZURE_DEVOPS_ORG_URL"),
     };
-    look_at_way(address, report).await;
+    look_at_way(address, question, report).await;
     match &settings.azure.pat {
         Some(pat) => look_at_token(config, Credential::Basic { pat: pat.clone() }, report).await,
         None => report.note("token", "AZURE_DEVOPS_PAT is unset: needed only with AUTH_ENABLED=false"),
     }
 }
 
-/// Any answer will do: without a token there is nothing to be had.
-async fn look_at_way(address: &str, report: &mut Report) {
+/// Asks what the service asks to learn who somebody is, but without a token: then Azure DevOps says so, in one of its
+/// ways, or answers for everybody. Whatever else comes is of something in between, or of an address that is no
+/// organisation's.
+async fn look_at_way(address: &str, question: &str, report: &mut Report) {
     let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(Policy::none()).build();
+    let url = format!("{}/{question}", address.trim().trim_end_matches('/'));
     let started = Instant::now();
     let answer = match client {
-        Ok(client) => client.get(address).send().await,
+        Ok(client) => client.get(url).send().await,
         Err(error) => Err(error),
     };
     let answer = match answer {
@@ -48,7 +52,20 @@ async fn look_at_way(address: &str, report: &mut Report) {
             return report.wrong("Azure DevOps", format_args!("{address}: {reason}: look at DNS, firewall and proxy"));
         }
     };
-    report.ok("Azure DevOps", format_args!("{address} answers in {} ms", started.elapsed().as_millis()));
+    match answer.status() {
+        StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION | StatusCode::FOUND | StatusCode::UNAUTHORIZED => {
+            report.ok("Azure DevOps", format_args!("{address} answers in {} ms", started.elapsed().as_millis()));
+        }
+        status => {
+            let advice = match status {
+                StatusCode::NOT_FOUND => "there is no such organisation: look at the address",
+                StatusCode::PROXY_AUTHENTICATION_REQUIRED => "the proxy wants credentials: look at HTTPS_PROXY",
+                status if status.is_server_error() => "Azure DevOps is ill, or what stands in between",
+                _ => "something in between answers: look at firewall and proxy",
+            };
+            report.wrong("Azure DevOps", format_args!("{address} answers {}: {advice}", status.as_u16()));
+        }
+    }
     let date = answer.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     if let Some(date) = date {
         let now = SystemTime::now();

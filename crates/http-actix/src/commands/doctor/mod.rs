@@ -12,6 +12,7 @@ use clap::Args;
 use http_actix::settings::{Environment, Settings, Sources};
 
 use super::Failure;
+use crate::telemetry::{Format, Wanted};
 use report::Report;
 
 /// What cannot be known from the settings.
@@ -32,9 +33,12 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<(), Failure> {
     let mut report = Report::default();
     let read = Settings::parse(&Sources::load(Path::new(".")), |settings| {
-        match (super::database::config(settings), super::azure::config(settings)) {
-            (Ok(database), Ok(azure)) => Ok((database, azure)),
-            (database, azure) => Err([database.err(), azure.err()].into_iter().flatten().flatten().collect()),
+        let telemetry = Wanted::of(settings, Format::Text);
+        match (telemetry, super::database::config(settings), super::azure::config(settings)) {
+            (Ok(_), Ok(database), Ok(azure)) => Ok((database, azure)),
+            (telemetry, database, azure) => {
+                Err([telemetry.err(), database.err(), azure.err()].into_iter().flatten().flatten().collect())
+            }
         }
     });
     match read {

@@ -1,0 +1,99 @@
+//! The binary, as far as it needs nothing but its settings.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+use http_actix::settings::SETTINGS;
+
+/// What the binary says with just these variables set, away from everybody's files.
+fn aponta(command: &str, variables: &[(&str, &str)]) -> (bool, String) {
+    let directory = std::env::temp_dir().join(format!("aponta-commands-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_aponta"));
+    let program = program.arg(command).env_clear().current_dir(directory).envs(variables.iter().copied());
+    let Output { status, stdout, stderr } = program.output().unwrap();
+    (status.success(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn config_names_all_that_serve_would_refuse() {
+    for (name, value) in [
+        ("LOG", "inof"),
+        ("LOG", "warning"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://h"),
+        ("AZURE_DEVOPS_ORG_URL", "http://h/x"),
+        ("AZURE_DEVOPS_PROFILE_URL", "h"),
+        ("EXTENSION_APP_KEYS", "x"),
+        ("DATABASE_SCHEMA", "pg_x"),
+        ("DATABASE_URL", "mysql://u:p@h/d"),
+        ("API_PORT", "x"),
+    ] {
+        let (is_well, said) = aponta("config", &[(name, value)]);
+
+        assert!(!is_well && said.contains(&format!("\n  {name}: ")), "{name}={value}: {said}");
+    }
+}
+
+#[test]
+fn config_needs_no_database() {
+    let (is_well, said) = aponta("config", &[]);
+
+    assert!(is_well && said.lines().count() == SETTINGS.len(), "{said}");
+}
+
+#[test]
+fn no_command_shows_credentials() {
+    for name in ["AZURE_DEVOPS_ORG_URL", "AZURE_DEVOPS_PROFILE_URL", "OTEL_EXPORTER_OTLP_ENDPOINT", "DATABASE_HOST"] {
+        for value in ["https://u:hunter2@h/x", "https://hunter2@h", "u:hunter2@h", "https://u:hunter2/x@h"] {
+            for command in ["config", "serve", "doctor"] {
+                let (is_well, said) = aponta(command, &[(name, value)]);
+
+                assert!(!is_well && !said.contains("hunter2"), "{command} {name}={value}: {said}");
+                assert!(said.contains(&format!("{name}: \"")), "{command} {name}={value}: {said}");
+            }
+        }
+    }
+}
+
+/// What `doctor` says of an organisation that answers with that status.
+fn examined(status: u16) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/exemplo", listener.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let read = client.read(&mut request).unwrap();
+        let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        client.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8_lossy(&request[..read]).into_owned()
+    });
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let database = format!("postgresql://u:p@{gone}/d");
+    let (_, said) = aponta("doctor", &[("DATABASE_URL", &database), ("AZURE_DEVOPS_ORG_URL", &address)]);
+    assert!(answering.join().unwrap().starts_with("GET /exemplo/_apis/connectionData "));
+    said
+}
+
+#[test]
+fn doctor_tells_an_organisation_from_what_only_answers() {
+    let verdicts = [(200, "ok"), (203, "ok"), (302, "ok"), (401, "ok"), (404, "WRONG"), (407, "WRONG"), (502, "WRONG")];
+    // Side by side, since each waits for a database first.
+    let examinations =
+        verdicts.map(|(status, verdict)| (status, verdict, std::thread::spawn(move || examined(status))));
+    for (status, verdict, examination) in examinations {
+        let said = examination.join().unwrap();
+        let line = said.lines().find(|line| line.contains("Azure DevOps")).unwrap();
+        assert!(line.starts_with(verdict), "{status}: {said}");
+    }
+}
+
+#[test]
+fn doctor_judges_what_serve_judges() {
+    let (is_well, said) = aponta("doctor", &[("LOG", "inof"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "h"), ("API_PORT", "x")]);
+
+    assert!(!is_well);
+    for name in ["LOG: ", "OTEL_EXPORTER_OTLP_ENDPOINT: ", "API_PORT: ", "DATABASE_URL: "] {
+        assert!(said.lines().any(|line| line.starts_with("WRONG") && line.contains(name)), "{name}: {said}");
+    }
+}
