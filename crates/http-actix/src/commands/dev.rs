@@ -3,12 +3,13 @@
 mod samples;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use adapters_sqlite::{SqliteAtividadeRepository, SqliteDatabase, SqliteProjetoRepository, SqliteReadiness};
 use clap::Args;
 use etcetera::BaseStrategy;
+use http_actix::settings::{Settings, Sources};
 use http_actix::{AppState, DevelopmentIdentity, NoOrganisation, Ports, ServiceInfo, SystemClock};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -22,9 +23,9 @@ pub struct Options {
     /// Where the data is kept [default: a directory `aponta` in the user's data directory]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The port to listen on; 0 lets the system choose
-    #[arg(long, default_value_t = 8000)]
-    port: u16,
+    /// The port to listen on; 0 lets the system choose [default: `API_PORT`, or 8000]
+    #[arg(long)]
+    port: Option<u16>,
 }
 
 /// Serves the embedded database on loopback until it is stopped.
@@ -37,6 +38,10 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         Format::Text,
     )
     .start()?;
+    let port = match options.port {
+        Some(port) => port,
+        None => port()?,
+    };
     let directory = match options.data {
         Some(directory) => directory,
         None => etcetera::choose_base_strategy()
@@ -55,7 +60,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         clock: Arc::new(SystemClock),
     };
     let state = AppState::new(ports, ServiceInfo::new("development"), Vec::new());
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let shared = state.clone();
     let server = bind(move || shared.clone(), super::threads(), address)?;
     if database.needs_samples().await.map_err(|error| Failure::of(&error))? {
@@ -68,7 +73,14 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     ended
 }
 
-fn announce(address: SocketAddr, directory: &std::path::Path) {
+/// The port of the settings. Others do not matter here, unless they cannot be read.
+fn port() -> Result<u16, Failure> {
+    let insisted = [("ENVIRONMENT", "development"), ("AUTH_ENABLED", "false")];
+    let sources = Sources::load(Path::new(".")).with_command(insisted);
+    Ok(Settings::parse(&sources, |_| Ok(())).map_err(Failure::new)?.0.listen.port())
+}
+
+fn announce(address: SocketAddr, directory: &Path) {
     println!(
         "API Aponta {version}, listening on http://{address} (development: no authentication, this machine only)
 

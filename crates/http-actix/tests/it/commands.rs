@@ -97,3 +97,16 @@ fn doctor_judges_what_serve_judges() {
         assert!(said.lines().any(|line| line.starts_with("WRONG") && line.contains(name)), "{name}: {said}");
     }
 }
+
+#[cfg(feature = "embedded")]
+#[test]
+fn dev_listens_on_the_port_of_the_settings() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let home = std::env::temp_dir().join(format!("aponta-dev-{}", std::process::id()));
+
+    let (_, said) = aponta("dev", &[("API_PORT", &port), ("HOME", home.to_str().unwrap())]);
+
+    std::fs::remove_dir_all(home).unwrap();
+    assert!(said.contains(&format!("port {port} of 127.0.0.1 is taken")), "{said}");
+}
