@@ -192,8 +192,9 @@ impl ResponseError for ApiError {
             answer.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         if let Some(wait) = self.retry_after() {
-            // At least a second: clients read 0 as «at once».
-            answer.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+            // Up, and at least a second: who comes too early is refused again, and clients read 0 as «at once».
+            let seconds = wait.as_secs() + u64::from(0 < wait.subsec_nanos());
+            answer.insert_header((RETRY_AFTER, seconds.max(1)));
         }
         answer.body(to_json(&ErrorBody { detail, message: &text }))
     }

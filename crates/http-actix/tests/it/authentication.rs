@@ -74,6 +74,23 @@ async fn when_nobody_can_tell_it_is_never_a_401() {
 }
 
 #[actix_web::test]
+async fn who_is_told_to_wait_does_not_come_too_early() {
+    fn ill(milliseconds: u64) -> Error {
+        let retry_after = Some(std::time::Duration::from_millis(milliseconds));
+        Error::Unavailable { service: Service::AzureDevOps, retry_after, cause: "segredo".into() }
+    }
+    let cases: [(Identity, &str); 4] =
+        [(|| Err(ill(0)), "1"), (|| Err(ill(1000)), "1"), (|| Err(ill(1001)), "2"), (|| Err(ill(29_500)), "30")];
+    for (identity, seconds) in cases {
+        let request = TestRequest::get().uri("/api/v1/projetos").insert_header(("authorization", "Bearer abc"));
+
+        let answer = world(identity).answer(request).await;
+
+        assert_eq!(answer.header("retry-after"), Some(seconds));
+    }
+}
+
+#[actix_web::test]
 async fn what_is_public_asks_for_nothing() {
     for path in ["/", "/healthz", "/api/v1", "/openapi.json"] {
         let answer = world(|| Err(Error::CredentialRejected)).answer(TestRequest::get().uri(path)).await;

@@ -126,6 +126,8 @@ async fn links_lead_to_the_other_pages_and_keep_the_filters() {
         let answer = listed(&format!("ativo=true&skip={skip}&q=%C3%A7%20%26&x=1&limit=2"), total).await;
         assert_eq!(links(&answer), expected, "skip {skip} of {total}");
     }
+    let named = listed("formato=json&limit=1", 2).await;
+    assert!(links(&named).contains(&("next".to_owned(), format!("{LIST}?formato=json&limit=1&skip=1"))));
 }
 
 #[actix_web::test]

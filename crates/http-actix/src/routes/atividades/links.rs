@@ -5,8 +5,8 @@ use actix_web::http::header::HeaderValue;
 
 use super::query::Listagem;
 
-/// The parameters that say what is listed, and not which page of it.
-const KEPT: [&str; 5] = ["ativo", "id_projeto", "limit", "ordem", "q"];
+/// The parameters that say what is listed and how, and not which page of it.
+const KEPT: [&str; 6] = ["ativo", "formato", "id_projeto", "limit", "ordem", "q"];
 /// The longest header, in bytes: proxies have room for so much and not for much more (nginx: 4 KiB for all headers).
 const MAX: usize = 3 * 1024;
 
