@@ -34,6 +34,8 @@ struct State {
     /// Token, id and address of each user.
     users: Vec<(String, Uuid, Option<String>)>,
     projects: Vec<Value>,
+    /// Token of a user and id of a project that is hidden from them.
+    hidden: Vec<(String, String)>,
     /// What is answered instead, to whom asks for that path.
     instead: Vec<(&'static str, ResponseTemplate)>,
 }
@@ -98,6 +100,11 @@ impl Organisation {
         id
     }
 
+    /// Hides a project from a user.
+    pub fn hide(&self, token: &str, project: &str) {
+        lock(&self.state).hidden.push((token.to_owned(), project.to_owned()));
+    }
+
     /// Changes its list of projects.
     pub fn change_projects(&self, change: impl FnOnce(&mut Vec<Value>)) {
         change(&mut lock(&self.state).projects);
@@ -147,37 +154,40 @@ impl State {
         if let Some((_, answer)) = self.instead.iter().find(|(key, _)| *key == question.key()) {
             return answer.clone();
         }
-        let Some((_, id, email)) = self.users.iter().find(|(token, ..)| is_shown(request, token)) else {
+        let Some((token, id, email)) = self.users.iter().find(|(token, ..)| is_shown(request, token)) else {
             return ResponseTemplate::new(401);
         };
+        let is_hidden = |project: &str| self.hidden.iter().any(|(from, hidden)| from == token && hidden == project);
+        let seen: Vec<_> = self.projects.iter().filter(|p| !p["id"].as_str().is_some_and(is_hidden)).collect();
         match path.strip_prefix(PROJECTS) {
             None if path == IDENTITY => ResponseTemplate::new(200).set_body_json(identity(*id, email.as_deref())),
-            Some("") => self.page(page.map_or(0, |start| start.parse().unwrap()), request),
-            Some(rest) => self.project(rest.trim_start_matches('/')),
+            Some("") => page_of(&seen, page.map_or(0, |start| start.parse().unwrap()), request),
+            Some(rest) => project(&seen, rest.trim_start_matches('/'), is_hidden(rest.trim_start_matches('/'))),
             None => ResponseTemplate::new(404),
         }
     }
+}
 
-    /// Pages that overlap by one, as Azure's do when a project is created in between.
-    fn page(&self, start: usize, request: &Request) -> ResponseTemplate {
-        let asked: usize = query(request, "$top").unwrap().parse().unwrap();
-        let size = asked.min(PAGE);
-        let page: Vec<_> = self.projects.iter().skip(start).take(size).collect();
-        let answer = ResponseTemplate::new(200).set_body_json(json!({"count": page.len(), "value": page}));
-        if start + size < self.projects.len() {
-            answer.insert_header("x-ms-continuationtoken", (start + size - 1).to_string())
-        } else {
-            answer
-        }
+/// Pages that overlap by one, as Azure's do when a project is created in between.
+fn page_of(projects: &[&Value], start: usize, request: &Request) -> ResponseTemplate {
+    let asked: usize = query(request, "$top").unwrap().parse().unwrap();
+    let size = asked.min(PAGE);
+    let page: Vec<_> = projects.iter().skip(start).take(size).collect();
+    let answer = ResponseTemplate::new(200).set_body_json(json!({"count": page.len(), "value": page}));
+    if start + size < projects.len() {
+        answer.insert_header("x-ms-continuationtoken", (start + size - 1).to_string())
+    } else {
+        answer
     }
+}
 
-    fn project(&self, id: &str) -> ResponseTemplate {
-        match self.projects.iter().find(|project| project["id"] == id) {
-            Some(project) => ResponseTemplate::new(200).set_body_json(project),
-            None => ResponseTemplate::new(404).set_body_json(json!({
-                "$id": "1", "message": "TF200016", "typeKey": "ProjectDoesNotExistException", "errorCode": 0,
-            })),
-        }
+/// One project. What is hidden is answered as Azure does it to whoever has no access: with a 400.
+fn project(projects: &[&Value], id: &str, is_hidden: bool) -> ResponseTemplate {
+    match projects.iter().find(|project| project["id"] == id) {
+        Some(project) => ResponseTemplate::new(200).set_body_json(project),
+        None => ResponseTemplate::new(if is_hidden { 400 } else { 404 }).set_body_json(json!({
+            "$id": "1", "message": "TF200016", "typeKey": "ProjectDoesNotExistException", "errorCode": 0,
+        })),
     }
 }
 

@@ -112,7 +112,10 @@ impl Answer {
             }
             300..=399 if self.redirect.as_deref().is_some_and(has_sign_in_mark) => Failure::Rejected,
             403 => Failure::Forbidden,
-            400 | 404 if self.is_about_a_missing_thing() => Failure::Missing(self.seen("missing")),
+            // Where it is a 400, the caller has no access.
+            status @ (400 | 404) if self.is_about_a_missing_thing() => {
+                Failure::Missing { is_certain: status == 404, seen: self.seen("missing") }
+            }
             429 => Failure::Unavailable { retry_after: self.hold(), seen: self.seen("throttled") },
             503 => Failure::Unavailable { retry_after: self.retry_after, seen: self.seen("unavailable") },
             408 | 504 => Failure::TimedOut(self.seen("timed out")),

@@ -107,6 +107,16 @@ impl ProjectDirectory for AzureDevOps {
         let found = directory.find(&asker, id).await;
         Ok(self.0.after_good_identity(&asker, found).await?)
     }
+
+    async fn gone(&self, credential: Credential, ids: Vec<AzureProjectId>) -> Vec<AzureProjectId> {
+        match self.0.gone(&credential, ids).await {
+            Ok(gone) => gone,
+            Err(failure) => {
+                tracing::warn!(%failure, "nobody can tell whether the projects that are missing are gone; they stay");
+                Vec::new()
+            }
+        }
+    }
 }
 
 impl Inner {
@@ -131,6 +141,13 @@ impl Inner {
         let asker = self.asker(credential, age).await?;
         let listed = directory.list(&asker).await;
         self.after_good_identity(&asker, listed).await
+    }
+
+    /// The caller is known not longer ago than for a list: a credential that is nobody's is shown nothing at all.
+    async fn gone(&self, credential: &Credential, ids: Vec<AzureProjectId>) -> Result<Vec<AzureProjectId>, Error> {
+        let directory = self.directory()?;
+        let asker = self.asker(credential, self.identity_age).await?;
+        Ok(directory.gone(&asker, ids).await?)
     }
 
     fn directory(&self) -> Result<&Directory, Failure> {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{AzureProjectId, RemoteProjeto};
+use futures_util::{StreamExt, stream};
 use moka::future::Cache;
 use reqwest::Url;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::credential::{Scheme, Shown};
 use crate::failure::Failure;
@@ -22,6 +24,10 @@ const VERSION: (&str, &str) = ("api-version", "7.1");
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Azure allows a thousand projects; whoever sends more pages than this sends them for ever.
 const MAX_PAGES: usize = 200;
+/// How many missing projects are looked up at once; of more, those that a second list shows are spared it.
+const AT_ONCE: usize = 8;
+/// How many missing projects are looked up for one list. The others have their turn after the next one.
+const MAX_LOOK_UPS: usize = 200;
 
 /// See the module.
 pub(crate) struct Directory {
@@ -84,15 +90,41 @@ impl Directory {
         found.map_err(|failure| (*failure).clone())
     }
 
+    /// Those of `ids` of which Azure says that there is no such project. Of what it does not say it nothing follows.
+    pub(crate) async fn gone(&self, asker: &Asker, ids: Vec<AzureProjectId>) -> Result<Vec<AzureProjectId>, Failure> {
+        let mut ids = ids;
+        if AT_ONCE < ids.len() {
+            let listed = self.list(asker).await?;
+            let listed: HashSet<_> = listed.iter().map(|raw| payload::project_id(raw)).collect::<Result<_, _>>()?;
+            ids.retain(|id| !listed.contains(id));
+        }
+        if MAX_LOOK_UPS < ids.len() {
+            tracing::info!(missing = ids.len(), "too many projects are missing to look up each of them now");
+            // Which ones is left to chance, so that some that are hidden do not stand in the way of the rest for ever.
+            ids.sort_by_cached_key(|_| Uuid::now_v7().as_u64_pair().1);
+            ids.truncate(MAX_LOOK_UPS);
+        }
+        let deadline = Instant::now() + self.timeout;
+        let look_ups = stream::iter(ids).map(async |id| match self.fetch(asker, id, deadline).await {
+            Err(Failure::Missing { is_certain: true, .. }) => Some(id),
+            _ => None,
+        });
+        Ok(look_ups.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await)
+    }
+
     async fn ask(&self, asker: &Asker, id: AzureProjectId) -> Result<Option<RemoteProjeto>, Failure> {
+        match self.fetch(asker, id, Instant::now() + self.timeout).await {
+            Ok(found) => Ok(Some(found)),
+            Err(Failure::Missing { .. }) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn fetch(&self, asker: &Asker, id: AzureProjectId, deadline: Instant) -> Result<RemoteProjeto, Failure> {
         let url = self.org.at(&format!("/_apis/projects/{id}"), &[VERSION]);
-        let call = asker.call("project", url, Instant::now() + self.timeout);
-        let answer = match self.upstream.get(&call).await {
-            Err(Failure::Missing(_)) => return Ok(None),
-            other => other?,
-        };
+        let answer = self.upstream.get(&asker.call("project", url, deadline)).await?;
         let found = payload::read::<Project>(&answer.body)?.into_domain()?;
-        if found.id == id { Ok(Some(found)) } else { Err(Failure::senseless("another project than asked for")) }
+        if found.id == id { Ok(found) } else { Err(Failure::senseless("another project than asked for")) }
     }
 
     fn page_url(&self, token: Option<&str>) -> Url {

@@ -12,8 +12,8 @@ pub(crate) enum Failure {
     Rejected,
     /// Azure knows the caller and refuses.
     Forbidden,
-    /// Azure says that the thing asked for does not exist, or that the caller may not see it.
-    Missing(Seen),
+    /// Azure says that the thing asked for does not exist; unless that `is_certain`, the caller may just not see it.
+    Missing { is_certain: bool, seen: Seen },
     /// The settings name no organisation.
     NoOrganisation,
     /// No connection, 503, throttled, or we leave Azure alone for a while.
@@ -56,7 +56,9 @@ impl From<Failure> for Error {
                 Self::Unavailable { service, retry_after, cause: seen.into() }
             }
             Failure::TimedOut(seen) => Self::TimedOut { service, cause: seen.into() },
-            Failure::Missing(seen) | Failure::BadUpstream(seen) => Self::BadUpstream { service, cause: seen.into() },
+            Failure::Missing { seen, .. } | Failure::BadUpstream(seen) => {
+                Self::BadUpstream { service, cause: seen.into() }
+            }
         }
     }
 }

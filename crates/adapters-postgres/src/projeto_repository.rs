@@ -74,7 +74,7 @@ const STORE_REMOTE: &str = "
 /// The table's own number makes it the lock of one tenant.
 const LOCK: &str = "SELECT pg_advisory_xact_lock('projetos'::regclass::oid::bigint)";
 
-/// `$1` is the list of Azure DevOps, `$2` the time, `$3` the state of what it does not list any more.
+/// `$1` is the list of Azure DevOps, `$2` the time of the question, `$3` the state of what is gone, `$4` the ids of that.
 const REPLACE_ALL: &str = "
     WITH remote AS MATERIALIZED (
         SELECT * FROM jsonb_to_recordset($1::jsonb) AS r (id uuid, nome text, descricao text, url text, estado text)
@@ -89,7 +89,7 @@ const REPLACE_ALL: &str = "
         SET azure_project_id = r.id::text, nome = r.nome, descricao = r.descricao, url = r.url, estado = r.estado,
             sincronizado_em = $2, atualizado_em = GREATEST($2, p.atualizado_em + interval '1 microsecond')
         FROM remote r
-        WHERE p.id = r.id
+        WHERE p.id = r.id AND (p.sincronizado_em IS NULL OR p.sincronizado_em <= $2)
           AND (p.azure_project_id, p.nome, p.descricao, p.url, p.estado) IS DISTINCT FROM
               (r.id::text, r.nome, r.descricao, r.url, r.estado)
         RETURNING p.id
@@ -97,7 +97,9 @@ const REPLACE_ALL: &str = "
         UPDATE projetos p
         SET estado = $3::varchar, sincronizado_em = $2,
             atualizado_em = GREATEST($2, p.atualizado_em + interval '1 microsecond')
-        WHERE p.azure_project_id IS NOT NULL AND p.estado IS DISTINCT FROM $3
+        WHERE p.id IN (SELECT id::uuid FROM jsonb_array_elements_text($4::jsonb) AS gone (id))
+          AND p.azure_project_id IS NOT NULL AND p.estado IS DISTINCT FROM $3
+          AND (p.sincronizado_em IS NULL OR p.sincronizado_em <= $2)
           AND NOT EXISTS (SELECT FROM remote r WHERE r.id = p.id)
         RETURNING p.id
     )
@@ -164,13 +166,19 @@ impl ProjetoRepository for PostgresProjetoRepository {
         }
     }
 
-    async fn synchronize(&self, remote: Vec<RemoteProjeto>, now: OffsetDateTime) -> Result<SyncSummary, Error> {
+    async fn synchronize(
+        &self,
+        remote: Vec<RemoteProjeto>,
+        gone: Vec<AzureProjectId>,
+        since: OffsetDateTime,
+    ) -> Result<SyncSummary, Error> {
         // Of an id that comes twice the map keeps the last.
         let remote: BTreeMap<_, _> = remote.into_iter().map(|projeto| (projeto.id, projeto)).collect();
         let synced = remote.len();
         let remote: Vec<_> = remote.into_values().map(RemoteRow::from).collect();
         let remote = serde_json::to_value(remote).map_err(Error::internal)?;
-        let row = self.0.alone("projetos.synchronize", 2, |lease| replace_all(lease, remote, now)).await;
+        let gone: serde_json::Value = gone.into_iter().map(|id| id.to_string()).collect();
+        let row = self.0.alone("projetos.synchronize", 2, |lease| replace_all(lease, remote, gone, since)).await;
         let row = row.map_err(db_error::from)?;
         row.ok_or_else(|| Error::internal("a SELECT without FROM answered no row"))?.summary(synced)
     }
@@ -208,11 +216,12 @@ async fn store(lease: Lease, record: ProjetoRecord, once: Option<&Idempotency>) 
 async fn replace_all(
     mut lease: Lease,
     remote: serde_json::Value,
-    now: OffsetDateTime,
+    gone: serde_json::Value,
+    since: OffsetDateTime,
 ) -> Result<Option<SummaryRow>, DbError> {
     lease.begin().await?;
     lease.query(LOCK, &[]).await?;
-    let rows = lease.query(REPLACE_ALL, &[&remote, &now, &RemoteProjeto::DELETED]).await?;
+    let rows = lease.query(REPLACE_ALL, &[&remote, &since, &RemoteProjeto::DELETED, &gone]).await?;
     let row = read_all::<SummaryRow>(&rows)?.into_iter().next();
     lease.commit().await?;
     Ok(row)

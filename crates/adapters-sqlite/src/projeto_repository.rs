@@ -50,8 +50,8 @@ impl SqliteProjetoRepository {
         Ok(row)
     }
 
-    /// Takes over `remote`, a JSON array, and answers how many were updated, created and removed.
-    async fn replace_all(&self, remote: String, now: i64) -> Result<[u64; 3], DbErr> {
+    /// Takes over `remote`, marks `gone`, both JSON arrays, and answers how many were updated, created and removed.
+    async fn replace_all(&self, remote: String, gone: String, since: i64) -> Result<[u64; 3], DbErr> {
         let deleted = RemoteProjeto::DELETED;
         let transaction = self.0.begin().await?;
         let updated = transaction
@@ -60,11 +60,11 @@ impl SqliteProjetoRepository {
                 r#"
                 UPDATE projetos
                 SET azure_project_id = r.id, nome = r.nome, descricao = r.descricao, url = r.url, estado = r.estado,
-                    sincronizado_em = {now}, atualizado_em = max({now}, atualizado_em + 1)
+                    sincronizado_em = {since}, atualizado_em = max({since}, atualizado_em + 1)
                 FROM (SELECT value ->> 'id' AS id, value ->> 'nome' AS nome, value ->> 'descricao' AS descricao,
                              value ->> 'url' AS url, value ->> 'estado' AS estado
                       FROM json_each({remote})) r
-                WHERE projetos.id = r.id
+                WHERE projetos.id = r.id AND (sincronizado_em IS NULL OR sincronizado_em <= {since})
                   AND (azure_project_id IS NOT r.id OR projetos.nome IS NOT r.nome
                        OR projetos.descricao IS NOT r.descricao OR projetos.url IS NOT r.url
                        OR projetos.estado IS NOT r.estado)
@@ -78,7 +78,7 @@ impl SqliteProjetoRepository {
                 INSERT INTO projetos
                     (id, azure_project_id, nome, descricao, url, estado, sincronizado_em, criado_em, atualizado_em)
                 SELECT value ->> 'id', value ->> 'id', value ->> 'nome', value ->> 'descricao', value ->> 'url',
-                       value ->> 'estado', {now}, {now}, {now}
+                       value ->> 'estado', {since}, {since}, {since}
                 FROM json_each({remote})
                 WHERE true
                 ON CONFLICT (id) DO NOTHING
@@ -90,8 +90,10 @@ impl SqliteProjetoRepository {
                 Sqlite,
                 r#"
                 UPDATE projetos
-                SET estado = {deleted}, sincronizado_em = {now}, atualizado_em = max({now}, atualizado_em + 1)
-                WHERE azure_project_id IS NOT NULL AND estado IS NOT {deleted}
+                SET estado = {deleted}, sincronizado_em = {since}, atualizado_em = max({since}, atualizado_em + 1)
+                WHERE id IN (SELECT value FROM json_each({gone}))
+                  AND azure_project_id IS NOT NULL AND estado IS NOT {deleted}
+                  AND (sincronizado_em IS NULL OR sincronizado_em <= {since})
                   AND id NOT IN (SELECT value ->> 'id' FROM json_each({remote}))
                 "#
             ))
@@ -195,21 +197,28 @@ impl ProjetoRepository for SqliteProjetoRepository {
         }
     }
 
-    async fn synchronize(&self, remote: Vec<RemoteProjeto>, now: OffsetDateTime) -> Result<SyncSummary, Error> {
+    async fn synchronize(
+        &self,
+        remote: Vec<RemoteProjeto>,
+        gone: Vec<AzureProjectId>,
+        since: OffsetDateTime,
+    ) -> Result<SyncSummary, Error> {
         // Of an id that comes twice the map keeps the last.
         let remote: BTreeMap<_, _> = remote.into_iter().map(|projeto| (projeto.id, projeto)).collect();
         let synced = u64::try_from(remote.len()).map_err(Error::internal)?;
         let remote: Vec<_> = remote.into_values().map(to_json).collect();
         let remote = serde_json::Value::from(remote).to_string();
-        let done = self.replace_all(remote, microseconds(now)).await.map_err(db_error::from)?;
+        let gone: Vec<_> = gone.into_iter().map(|id| id_text(id.get())).collect();
+        let gone = serde_json::Value::from(gone).to_string();
+        let done = self.replace_all(remote, gone, microseconds(since)).await.map_err(db_error::from)?;
         let [updated, created, removed] = done;
         Ok(SyncSummary { synced, created, updated, removed })
     }
 
-    async fn store_remote(&self, remote: RemoteProjeto, now: OffsetDateTime) -> Result<Projeto, Error> {
+    async fn store_remote(&self, remote: RemoteProjeto, since: OffsetDateTime) -> Result<Projeto, Error> {
         let key = ProjetoId(remote.id.get());
         let RemoteProjeto { id, nome, descricao, url, estado } = remote;
-        let (id, nome, now) = (id_text(id.get()), nome.into_string(), microseconds(now));
+        let (id, nome, now) = (id_text(id.get()), nome.into_string(), microseconds(since));
         let descricao = descricao.map(Descricao::into_string);
         let written: Option<ProjetoRow> = self
             .0

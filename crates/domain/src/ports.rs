@@ -115,24 +115,32 @@ pub trait ProjetoRepository: Send + Sync {
     /// belongs to it; `Changed` when `atualizado_em` is not `expected`.
     async fn delete(&self, id: ProjetoId, expected: Option<OffsetDateTime>) -> Result<bool, Error>;
 
-    /// Takes over everything that Azure DevOps lists, at once.
+    /// Takes over what Azure DevOps has said since `since`, at once: the projects that it lists, and those that are
+    /// `gone`.
     ///
     /// New projects are created under Azure's GUID; name, description, address and state of the others follow Azure.
-    /// What is kept as Azure's and not listed gets the state [`RemoteProjeto::DELETED`] and keeps its atividades; it
-    /// comes back when Azure lists it again. Projetos that exist only here stay as they are. A row that does not
-    /// differ is not written, so its `sincronizado_em` and `atualizado_em` stay; one that does gets `now` in the one,
-    /// and the other follows the rule of [`AtividadeRepository::update`].
+    /// What is kept as Azure's and `gone`, and not listed, gets the state [`RemoteProjeto::DELETED`] and keeps its
+    /// atividades; it comes back when Azure lists it again. All other projetos stay as they are, and so do rows with a
+    /// `sincronizado_em` after `since`, because what they hold is newer.
+    /// A row that does not differ is not written, so its `sincronizado_em` and `atualizado_em` stay; one that does gets
+    /// `since` in the one, and the other follows the rule of [`AtividadeRepository::update`].
     /// An id that comes twice counts once, and its last occurrence holds. Calls that run side by side take turns.
     ///
     /// # Errors
     /// See the trait.
-    async fn synchronize(&self, remote: Vec<RemoteProjeto>, now: OffsetDateTime) -> Result<SyncSummary, Error>;
+    async fn synchronize(
+        &self,
+        remote: Vec<RemoteProjeto>,
+        gone: Vec<AzureProjectId>,
+        since: OffsetDateTime,
+    ) -> Result<SyncSummary, Error>;
 
-    /// Takes over one project of Azure DevOps and answers it as stored; the others stay as they are.
+    /// Takes over what Azure DevOps has said of one project since `since`, and answers it as stored; the others stay
+    /// as they are.
     ///
     /// # Errors
     /// See the trait.
-    async fn store_remote(&self, remote: RemoteProjeto, now: OffsetDateTime) -> Result<Projeto, Error>;
+    async fn store_remote(&self, remote: RemoteProjeto, since: OffsetDateTime) -> Result<Projeto, Error>;
 }
 
 /// Whether the place where things are kept can answer.
@@ -176,11 +184,16 @@ pub trait ProjectDirectory: Send + Sync {
     async fn list_verbatim(&self, credential: Credential) -> Result<String, Error>;
 
     /// The project with that GUID, if the caller may see one. Calls for the same project and credential that run
-    /// side by side ask Azure DevOps once.
+    /// side by side, or within seconds of one that found it, ask Azure DevOps once.
     ///
     /// # Errors
     /// As [`Self::list`].
     async fn find(&self, credential: Credential, id: AzureProjectId) -> Result<Option<RemoteProjeto>, Error>;
+
+    /// Those of `ids` of which Azure DevOps says, asked for each of them, that there is no such project. What it
+    /// shows, what it says to be hidden from the caller, and what it cannot tell now is not among them; nor is what is
+    /// beyond the number of questions that one call may ask.
+    async fn gone(&self, credential: Credential, ids: Vec<AzureProjectId>) -> Vec<AzureProjectId>;
 }
 
 /// What time it is.

@@ -95,9 +95,9 @@ pub struct Projeto {
     pub azure_project_id: Option<AzureProjectId>,
     /// Its address at Azure DevOps.
     pub url: Option<String>,
-    /// Its state as Azure DevOps reports it (`wellFormed`, `deleting`, …), or `deleted` once Azure no longer lists it.
+    /// Its state as Azure DevOps reports it (`wellFormed`, `deleting`, …), or `deleted` once it is gone from there.
     pub estado: Option<String>,
-    /// When what Azure DevOps says of it was last taken over.
+    /// How old what is kept of Azure DevOps is: when it began to be asked for what was last taken over.
     pub sincronizado_em: Option<OffsetDateTime>,
     /// When it was created here, UTC, to the microsecond.
     pub criado_em: OffsetDateTime,
@@ -154,7 +154,7 @@ pub struct RemoteProjeto {
 }
 
 impl RemoteProjeto {
-    /// What `estado` says once Azure DevOps no longer lists a projeto.
+    /// What `estado` says once a projeto is gone from Azure DevOps.
     pub const DELETED: &'static str = "deleted";
 }
 
@@ -167,7 +167,7 @@ pub struct SyncSummary {
     pub created: u64,
     /// How many of them differed from what was kept.
     pub updated: u64,
-    /// How many were kept as Azure's and are not listed any more, those left out that were so before.
+    /// How many were kept as Azure's and are gone, those left out that were so before.
     pub removed: u64,
 }
 
@@ -176,7 +176,7 @@ pub struct SyncSummary {
 pub struct Sincronizacao {
     /// What it did.
     pub summary: SyncSummary,
-    /// When, UTC.
+    /// When it began, UTC.
     pub em: OffsetDateTime,
 }
 

@@ -37,4 +37,8 @@ impl ProjectDirectory for NoOrganisation {
     async fn find(&self, _: Credential, _: AzureProjectId) -> Result<Option<RemoteProjeto>, Error> {
         Err(Error::Conflict(Conflict::SemOrganizacao))
     }
+
+    async fn gone(&self, _: Credential, _: Vec<AzureProjectId>) -> Vec<AzureProjectId> {
+        Vec::new()
+    }
 }

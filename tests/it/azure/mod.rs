@@ -27,7 +27,13 @@ async fn given_ana() -> (Organisation, Aponta) {
 
 /// A server of the organisation at `url`.
 fn server_of(url: &str) -> Aponta {
+    server_with(url, None)
+}
+
+/// The same, perhaps with a token of its own.
+fn server_with(url: &str, pat: Option<&str>) -> Aponta {
     Aponta::start_with(|program| {
+        let program = pat.into_iter().fold(program, |program, pat| program.env("AZURE_DEVOPS_PAT", pat));
         program
             .env("AUTH_ENABLED", "true")
             .env("AZURE_DEVOPS_ORG_URL", url)

@@ -1,14 +1,16 @@
 //! The organisation's projects, and the atividades that are booked on them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use e2e::azure::Question;
+use e2e::azure::{Organisation, Question};
 use e2e::client::{Api, send};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use wiremock::ResponseTemplate;
 
-use super::{ANA, ANAS_EMAIL, ask, get, given_ana, post, synchronise};
+use super::{ANA, ANAS_EMAIL, ask, get, given_ana, post, server_with, synchronise};
 
 /// What a synchronisation counted: synced, created, updated, removed.
 async fn counted(api: &Api) -> [u64; 4] {
@@ -118,6 +120,94 @@ async fn synchronisations_at_once_agree_and_a_failed_one_changes_nothing() {
     organisation.answer_instead(Question::SecondPage, ResponseTemplate::new(500));
     let _ = synchronise(&aponta.api, ANA).await.error(502);
     assert_eq!(aponta.database.query("SELECT * FROM api_aponta.projetos ORDER BY id"), before);
+}
+
+/// A list with these entries, as Azure answers it when it takes its time.
+fn slow_list(projects: &[(&String, &str)]) -> ResponseTemplate {
+    let entry = |(id, nome): &(&String, &str)| json!({"id": id, "name": nome, "state": "wellFormed"});
+    let value: Vec<_> = projects.iter().map(entry).collect();
+    ResponseTemplate::new(200)
+        .set_body_json(json!({"count": value.len(), "value": value}))
+        .set_delay(Duration::from_secs(2))
+}
+
+/// Starts a synchronisation whose list is on its way when this answers.
+async fn slow_sync(organisation: &Organisation, api: &Api, list: ResponseTemplate) -> JoinHandle<[u64; 4]> {
+    let before = organisation.calls("/_apis/projects?").await;
+    organisation.answer_instead(Question::Projects, list);
+    let api = api.clone();
+    let sync = tokio::spawn(async move { counted(&api).await });
+    while organisation.calls("/_apis/projects?").await == before {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    organisation.recover();
+    sync
+}
+
+#[tokio::test]
+async fn what_is_learnt_while_a_list_is_on_its_way_is_newer_than_the_list() {
+    let (organisation, aponta) = given_ana().await;
+    let api = &aponta.api;
+    let portal = organisation.add_project("Portal");
+
+    let sync = slow_sync(&organisation, api, slow_list(&[(&portal, "Portal")])).await;
+    let adopted = organisation.add_project("Adotado");
+    let _ = post(api, ANA, "/api/v1/atividades", json!({"nome": "A", "id_projeto": adopted})).await.expect(201);
+    assert_eq!(sync.await.unwrap(), [1, 1, 0, 0]);
+    assert_eq!(projeto(api, &adopted).await["estado"], "wellFormed");
+    assert_eq!(organisation.calls(&format!("/_apis/projects/{adopted}")).await, 1, "it is not even in doubt");
+
+    let sync = slow_sync(&organisation, api, slow_list(&[(&portal, "Portal antigo")])).await;
+    organisation.change_projects(|projects| projects[0]["name"] = json!("Portal novo"));
+    assert_eq!(counted(api).await, [2, 0, 1, 0]);
+    assert_eq!(sync.await.unwrap(), [1, 0, 0, 0]);
+    assert_eq!(projeto(api, &portal).await["nome"], "Portal novo");
+}
+
+#[tokio::test]
+async fn a_project_that_slips_through_between_two_pages_stays() {
+    let (organisation, aponta) = given_ana().await;
+    let api = &aponta.api;
+    let ids: Vec<_> = (0..150).map(|n| organisation.add_project(&format!("Projeto {n:03}"))).collect();
+    assert_eq!(counted(api).await, [150, 150, 0, 0]);
+
+    // The offset of the second page was made when the first project was still there.
+    organisation.change_projects(|projects| drop(projects.remove(0)));
+    let rest: Vec<_> =
+        ids[101..].iter().map(|id| json!({"id": id, "name": "Projeto", "state": "wellFormed"})).collect();
+    let page = ResponseTemplate::new(200).set_body_json(json!({"count": rest.len(), "value": rest}));
+    organisation.answer_instead(Question::SecondPage, page);
+    let [synced, created, _, removed] = counted(api).await;
+
+    assert_eq!([synced, created, removed], [149, 0, 1]);
+    let deleted = "SELECT id FROM api_aponta.projetos WHERE estado = 'deleted'";
+    assert_eq!(aponta.database.query(deleted), ids[0]);
+}
+
+/// Somebody who sees little takes nothing away from the others, and still removes what is gone.
+#[tokio::test]
+async fn a_project_that_is_hidden_from_the_caller_stays() {
+    let service = "token-do-servico-que-ve-todos-os-projetos";
+    for pat in [None, Some(service)] {
+        let organisation = Organisation::start().await;
+        let aponta = server_with(&organisation.url(), pat);
+        let api = &aponta.api;
+        for token in [ANA, "token-da-bia", service] {
+            organisation.add_user(token, None);
+        }
+        let ids: Vec<_> = (0..30).map(|n| organisation.add_project(&format!("Projeto {n}"))).collect();
+        assert_eq!(counted(api).await, [30, 30, 0, 0]);
+        ids[1..].iter().for_each(|id| organisation.hide("token-da-bia", id));
+
+        let of_bia = synchronise(api, "token-da-bia").await.expect(200);
+        assert_eq!((&of_bia["projects_synced"], &of_bia["projects_removed"]), (&json!(1), &json!(0)));
+        organisation.change_projects(|projects| projects.truncate(1));
+        let of_bia = synchronise(api, "token-da-bia").await.expect(200);
+
+        let seen = if pat.is_some() { 29 } else { 0 };
+        assert_eq!(of_bia["projects_removed"], json!(seen), "the service's own token sees what is gone");
+        assert_eq!(counted(api).await, [1, 0, 0, 29 - seen]);
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use adapters_azure::AzureDevOps;
 use domain::{AzureProjectId, Descricao, ProjectDirectory, RemoteProjeto};
 use serde_json::{Value, json};
 use wiremock::matchers::{basic_auth, method, path, query_param, query_param_is_missing};
@@ -294,6 +295,72 @@ async fn an_ill_answer_is_not_taken_for_a_missing_project() {
 
         assert_eq!(kind(&azure.find(bearer(PAT), apontamentos()).await.unwrap_err()), expected, "{name}");
     }
+}
+
+/// A server that lists only the project 1, and shows, hides, does not know and cannot tell others.
+async fn with_missing_projects() -> (MockServer, AzureDevOps) {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    page(&server, None, page_of(&[project(1)]), None).await;
+    let hidden = fixture("project_400_no_access_by_id");
+    let answers = [
+        (1, ResponseTemplate::new(200).set_body_json(project(1))),
+        (2, ResponseTemplate::new(200).set_body_json(project(2))),
+        (3, fixture("project_404")),
+        (4, hidden.clone()),
+        (5, fixture("error_403_permission")),
+        (6, fixture("unauthorized_401_missing_scope")),
+        (7, fixture("error_500_not_transient")),
+        (8, fixture("error_404_org")),
+        (9, fixture("project_404")),
+        (10, hidden),
+    ];
+    for (n, template) in answers {
+        answer(&server, &format!("{PROJECTS}/{}", azure_id(n)), template).await;
+    }
+    (server, azure)
+}
+
+fn azure_id(n: usize) -> AzureProjectId {
+    AzureProjectId::parse(project(n)["id"].as_str().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn gone_is_only_what_azure_says_does_not_exist() {
+    let (server, azure) = with_missing_projects().await;
+
+    let few = azure.gone(bearer(PAT), (2..=8).map(azure_id).collect()).await;
+    assert_eq!(few, [azure_id(3)]);
+    assert_eq!(calls(&server, PROJECTS).await, 0, "a few are looked up at once");
+
+    let mut many = azure.gone(bearer(PAT), (1..=10).map(azure_id).collect()).await;
+    many.sort_unstable();
+    assert_eq!(many, [azure_id(3), azure_id(9)]);
+    assert_eq!(calls(&server, PROJECTS).await, 1);
+    assert_eq!(calls(&server, &format!("{PROJECTS}/{}", azure_id(1))).await, 0, "what the second list shows is there");
+}
+
+#[tokio::test]
+async fn nothing_is_gone_when_nobody_can_tell() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    answer(&server, PROJECTS, fixture("unavailable_503_json")).await;
+
+    assert_eq!(azure.gone(bearer("stranger"), vec![azure_id(1)]).await, []);
+    assert_eq!(azure.gone(bearer(PAT), (0..500).map(azure_id).collect()).await, []);
+}
+
+#[tokio::test]
+async fn only_so_many_missing_projects_are_looked_up() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    answer(&server, PROJECTS, fixture("projects_200_empty")).await;
+    Mock::given(method("GET")).respond_with(fixture("project_404")).mount(&server).await;
+
+    let gone = azure.gone(bearer(PAT), (0..500).map(azure_id).collect()).await;
+
+    assert_eq!(gone.len(), 200);
+    assert_eq!(server.received_requests().await.unwrap().len(), 202);
 }
 
 #[tokio::test]

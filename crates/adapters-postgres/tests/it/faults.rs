@@ -60,7 +60,7 @@ async fn a_statement_that_takes_too_long_is_unavailable() {
     assert_unavailable(&db.projetos.list().await);
     assert_unavailable(&db.atividades.list(AtividadeQuery::default()).await);
     assert_unavailable(&db.projetos.update(projeto_id(), ProjetoPatch::default(), NOW).await);
-    assert_unavailable(&db.projetos.synchronize(vec![], NOW).await);
+    assert_unavailable(&db.projetos.synchronize(vec![], vec![], NOW).await);
 
     assert!(started.elapsed() < SHORT * 4 + BUSY);
     drop(blocker);
@@ -98,13 +98,13 @@ async fn a_database_that_was_gone_and_is_back_is_used_again() {
             assert_unavailable(&answer);
         }
         assert_unavailable(&db.projetos.update(projeto_id(), ProjetoPatch::default(), NOW).await);
-        assert_unavailable(&db.projetos.synchronize(vec![], NOW).await);
+        assert_unavailable(&db.projetos.synchronize(vec![], vec![], NOW).await);
         assert_unavailable(&db.readiness.check().await);
 
         cluster.start_again();
         db.readiness.check().await.unwrap();
         read_at_once(&db, 4).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
-        db.projetos.synchronize(vec![], NOW).await.unwrap();
+        db.projetos.synchronize(vec![], vec![], NOW).await.unwrap();
     }
 }
 

@@ -124,7 +124,7 @@ async fn a_role_that_may_only_use_tables_starts_on_a_complete_schema() {
 
     assert!(tenant.migrate_up(None).await.unwrap().is_empty());
     let db = repositories(&tenant);
-    db.projetos.synchronize(vec![domain::testing::remote_projeto(1, "A")], domain::testing::NOW).await.unwrap();
+    db.projetos.synchronize(vec![domain::testing::remote_projeto(1, "A")], vec![], domain::testing::NOW).await.unwrap();
     assert_eq!(db.projetos.list().await.unwrap().len(), 1);
 }
 

@@ -59,7 +59,7 @@ async fn a_local_projeto_with_azures_guid_becomes_azures() {
         db.projetos.insert(ProjetoRecord { id, ..local(0) }, None).await.unwrap();
     }
 
-    let summary = db.projetos.synchronize(vec![remote_projeto(1, "Azure")], NOW).await.unwrap();
+    let summary = db.projetos.synchronize(vec![remote_projeto(1, "Azure")], vec![], NOW).await.unwrap();
     let stored = db.projetos.store_remote(remote_projeto(2, "Azure"), NOW).await.unwrap();
 
     assert_eq!((summary.created, summary.updated, summary.removed), (0, 1, 0));
@@ -73,15 +73,15 @@ async fn a_row_that_does_not_differ_is_not_even_rewritten() {
     let database = migrated().await;
     let db = repositories(&connect(config(&database)).await);
     let remote: Vec<_> = (1..=3).map(|n| remote_projeto(n, "Azure")).collect();
-    db.projetos.synchronize(remote[..2].to_vec(), NOW).await.unwrap();
+    db.projetos.synchronize(remote[..2].to_vec(), vec![], NOW).await.unwrap();
     db.projetos.store_remote(remote[2].clone(), NOW).await.unwrap();
-    db.projetos.synchronize(remote[..2].to_vec(), NOW).await.unwrap();
+    db.projetos.synchronize(remote[..2].to_vec(), vec![remote[2].id], NOW).await.unwrap();
     let projeto = db.projetos.insert(local(0), None).await.unwrap();
     let atividade = db.atividades.insert(record(projeto.id)).await.unwrap();
     let versions = "SELECT id, xmin FROM api_aponta.projetos UNION ALL SELECT id, xmin FROM api_aponta.atividades";
     let before = database.query(versions);
 
-    db.projetos.synchronize(remote[..2].to_vec(), NOW).await.unwrap();
+    db.projetos.synchronize(remote[..2].to_vec(), vec![remote[2].id], NOW).await.unwrap();
     db.projetos.store_remote(remote[0].clone(), NOW).await.unwrap();
     let patch = ProjetoPatch { nome: Some(projeto.nome), ..ProjetoPatch::default() };
     db.projetos.update(projeto.id, patch, NOW).await.unwrap();
@@ -105,7 +105,7 @@ async fn a_synchronisation_does_not_hold_up_new_atividades() {
     );
     let booking = transaction(&database, &insert).await;
 
-    let summary = db.projetos.synchronize(vec![remote_projeto(1, "Azure novo")], NOW).await.unwrap();
+    let summary = db.projetos.synchronize(vec![remote_projeto(1, "Azure novo")], vec![], NOW).await.unwrap();
 
     assert_eq!(summary.updated, 1);
     booking.batch_execute("COMMIT").await.unwrap();

@@ -35,7 +35,7 @@ async fn a_schema_may_have_every_name_and_sees_only_itself() {
         let db = repositories(&tenant);
 
         let projeto = db.projetos.store_remote(remote_projeto(n, "Portal"), NOW).await.unwrap();
-        db.projetos.synchronize(vec![remote_projeto(n, "Portal novo")], NOW).await.unwrap();
+        db.projetos.synchronize(vec![remote_projeto(n, "Portal novo")], vec![], NOW).await.unwrap();
 
         let listed = db.projetos.list().await.unwrap();
         assert_eq!(listed.iter().map(|p| p.id).collect::<Vec<_>>(), [projeto.id], "{name:?}");

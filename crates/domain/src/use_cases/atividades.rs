@@ -158,13 +158,14 @@ impl Atividades {
     /// them. Whoever may not see one is told the same as if there were none.
     async fn adopt(&self, projetos: &BTreeSet<ProjetoRef>, caller: &Caller) -> Result<bool, Error> {
         let Some(credential) = caller.credential.clone() else { return Ok(false) };
+        let since = self.clock.now();
         let found = match self.look_up(projetos, credential).await {
             Err(Error::Forbidden | Error::Conflict(Conflict::SemOrganizacao)) => return Ok(false),
             found => found?,
         };
         let is_any = !found.is_empty();
         for remote in found {
-            self.projetos.store_remote(remote, self.clock.now()).await?;
+            self.projetos.store_remote(remote, since).await?;
         }
         Ok(is_any)
     }

@@ -1,12 +1,13 @@
 //! What can be done with projetos.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 
 use crate::{
-    Caller, Clock, Conflict, Credential, Error, Idempotency, NovoProjeto, ProjectDirectory, Projeto, ProjetoId,
-    ProjetoPatch, ProjetoRecord, ProjetoRepository, Resource, Sincronizacao, texto,
+    AzureProjectId, Caller, Clock, Conflict, Credential, Error, Idempotency, NovoProjeto, ProjectDirectory, Projeto,
+    ProjetoId, ProjetoPatch, ProjetoRecord, ProjetoRepository, RemoteProjeto, Resource, Sincronizacao, texto,
 };
 
 /// The use cases of projetos.
@@ -19,7 +20,7 @@ pub struct Projetos {
 
 impl Projetos {
     /// The use cases over `repository` and `directory`, at the time of `clock`. Where nobody is asked who they are,
-    /// `service_credential` stands in for theirs.
+    /// `service_credential` stands in for theirs; wherever there is one, it tells what is gone from Azure DevOps.
     #[must_use]
     pub fn new(
         repository: Arc<dyn ProjetoRepository>,
@@ -76,15 +77,37 @@ impl Projetos {
         if self.repository.delete(id, expected).await? { Ok(()) } else { Err(not_found(id)) }
     }
 
-    /// Takes over the projects that Azure DevOps shows the caller: all of them or, when anything fails, none.
+    /// Takes over the projects that Azure DevOps shows the caller: all of them or, when anything fails, none. What it
+    /// does not list is asked for one by one before it counts as gone: the caller may not see it, or it slipped
+    /// through between two pages.
     ///
     /// # Errors
     /// `Conflict` with `SemOrganizacao` when there is nothing to ask; those of the directory and the repository.
     pub async fn sincronizar(&self, caller: &Caller) -> Result<Sincronizacao, Error> {
-        let remote = self.directory.list(self.credential(caller)?).await?;
-        let now = self.clock.now();
-        let summary = self.repository.synchronize(remote, now).await?;
-        Ok(Sincronizacao { summary, em: now })
+        let credential = self.credential(caller)?;
+        let since = self.clock.now(); // Whatever is learnt from here on is newer than the list.
+        let remote = self.directory.list(credential.clone()).await?;
+        let missing = self.missing(&remote, since).await?;
+        let gone = if missing.is_empty() {
+            missing
+        } else {
+            let witness = self.service_credential.clone().unwrap_or(credential);
+            self.directory.gone(witness, missing).await
+        };
+        let summary = self.repository.synchronize(remote, gone, since).await?;
+        Ok(Sincronizacao { summary, em: since })
+    }
+
+    /// What is kept as Azure's, was so before `since`, and is not in `remote`.
+    async fn missing(&self, remote: &[RemoteProjeto], since: OffsetDateTime) -> Result<Vec<AzureProjectId>, Error> {
+        let listed: BTreeSet<_> = remote.iter().map(|remote| remote.id).collect();
+        let is_missing = |projeto: Projeto| {
+            let Projeto { azure_project_id: id, estado, sincronizado_em, .. } = projeto;
+            let is_kept = estado.as_deref() != Some(RemoteProjeto::DELETED);
+            let is_older = sincronizado_em.is_none_or(|at| at <= since);
+            id.filter(|id| is_kept && is_older && !listed.contains(id))
+        };
+        Ok(self.repository.list().await?.into_iter().filter_map(is_missing).collect())
     }
 
     /// The projects that Azure DevOps shows the caller, in its own words: a JSON array.
@@ -177,20 +200,87 @@ mod tests {
         }
     }
 
+    /// Those of Azure's that the tests of a synchronisation keep: two that are listed, and what is not.
+    fn kept() -> Vec<Projeto> {
+        let kept = |n, since: OffsetDateTime| Projeto { sincronizado_em: Some(since), ..azure_projeto(n) };
+        let marked = Projeto { estado: Some(RemoteProjeto::DELETED.to_owned()), ..kept(5, NOW) };
+        let adopted_meanwhile = kept(6, NOW + time::Duration::MICROSECOND);
+        vec![projeto("Local"), kept(1, NOW), kept(2, NOW), kept(3, NOW), kept(4, NOW), marked, adopted_meanwhile]
+    }
+
+    fn azure_id(n: u32) -> AzureProjectId {
+        remote_projeto(n, "P").id
+    }
+
+    fn azure_projeto(n: u32) -> Projeto {
+        Projeto { azure_project_id: Some(azure_id(n)), ..projeto("P") }
+    }
+
+    /// A directory that lists the projects 1 and 2.
+    fn listing_two() -> MockProjectDirectory {
+        let mut directory = MockProjectDirectory::new();
+        directory.expect_list().returning(|_| Ok(vec![remote_projeto(1, "Portal"), remote_projeto(2, "Loja")]));
+        directory
+    }
+
     #[tokio::test]
     async fn sincronizar_takes_over_what_azure_devops_lists() {
-        let mut directory = MockProjectDirectory::new();
-        directory.expect_list().returning(|_| Ok(vec![remote_projeto(1, "Portal")]));
         let mut repository = MockProjetoRepository::new();
-        let summary = SyncSummary { synced: 1, created: 1, ..SyncSummary::default() };
+        repository.expect_list().returning(|| Ok(vec![projeto("Local"), azure_projeto(1)]));
+        let summary = SyncSummary { synced: 2, created: 1, ..SyncSummary::default() };
         repository
             .expect_synchronize()
-            .withf(|remote, now| *remote == [remote_projeto(1, "Portal")] && *now == NOW)
-            .returning(move |_, _| Ok(summary));
+            .withf(|remote, gone, since| {
+                *remote == [remote_projeto(1, "Portal"), remote_projeto(2, "Loja")] && gone.is_empty() && *since == NOW
+            })
+            .returning(move |_, _, _| Ok(summary));
 
-        let done = with_directory(repository, directory, None).sincronizar(&maria()).await.unwrap();
+        let done = with_directory(repository, listing_two(), None).sincronizar(&maria()).await.unwrap();
 
         assert_eq!(done, Sincronizacao { summary, em: NOW });
+    }
+
+    /// The time is taken before the question, so that whatever is stored while Azure answers counts as newer.
+    #[tokio::test]
+    async fn sincronizar_is_as_old_as_its_question() {
+        let mut clock = crate::MockClock::new();
+        let mut order = mockall::Sequence::new();
+        clock.expect_now().times(1).in_sequence(&mut order).return_const(NOW);
+        let mut directory = MockProjectDirectory::new();
+        directory.expect_list().times(1).in_sequence(&mut order).returning(|_| Ok(vec![]));
+        let mut repository = MockProjetoRepository::new();
+        repository.expect_list().returning(|| Ok(vec![]));
+        repository.expect_synchronize().returning(|_, _, _| Ok(SyncSummary::default()));
+
+        let projetos = Projetos::new(Arc::new(repository), Arc::new(directory), None, Arc::new(clock));
+
+        assert_eq!(projetos.sincronizar(&maria()).await.unwrap().em, NOW);
+    }
+
+    /// Only what is kept as alive, and was so before the list, is asked for; only what is gone is marked. The service's
+    /// own credential tells it where there is one: it sees more than some callers.
+    #[tokio::test]
+    async fn what_is_not_listed_is_gone_only_when_azure_devops_says_so() {
+        let service = || Some(Credential::Basic { pat: "pat".into() });
+        for (service, shown) in [(None, "Bearer"), (service(), "Basic")] {
+            let mut directory = listing_two();
+            directory
+                .expect_gone()
+                .withf(move |credential, ids| {
+                    format!("{credential:?}").starts_with(shown) && *ids == [azure_id(3), azure_id(4)]
+                })
+                .times(1)
+                .returning(|_, _| vec![azure_id(4)]);
+            let mut repository = MockProjetoRepository::new();
+            repository.expect_list().returning(|| Ok(kept()));
+            repository
+                .expect_synchronize()
+                .withf(|_, gone, _| *gone == [azure_id(4)])
+                .times(1)
+                .returning(|_, _, _| Ok(SyncSummary::default()));
+
+            with_directory(repository, directory, service).sincronizar(&maria()).await.unwrap();
+        }
     }
 
     #[tokio::test]

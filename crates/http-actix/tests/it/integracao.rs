@@ -18,7 +18,8 @@ async fn sincronizar_says_what_it_did_under_the_names_of_old_as_well() {
     let mut world = world();
     world.directory.expect_list().returning(|_| Ok(vec![remote_projeto(1, "A")]));
     let summary = SyncSummary { synced: 3, created: 1, updated: 2, removed: 0 };
-    world.projetos.expect_synchronize().withf(|_, now| *now == NOW).returning(move |_, _| Ok(summary));
+    world.projetos.expect_list().returning(|| Ok(vec![]));
+    world.projetos.expect_synchronize().withf(|_, _, since| *since == NOW).returning(move |_, _, _| Ok(summary));
 
     let answer = world.answer(sincronizar()).await;
 

@@ -57,7 +57,7 @@ pub async fn every_character_can_begin_and_end_a_name(db: &Repositories) {
 
     assert!(stored.iter().map(|atividade| atividade.nome.as_str()).eq(&nomes));
     let remote = (1..).zip(&nomes).map(|(n, nome)| remote_projeto(n, nome));
-    db.projetos.synchronize(remote.collect(), NOW).await.unwrap();
+    db.projetos.synchronize(remote.collect(), vec![], NOW).await.unwrap();
     assert_eq!(db.projetos.list().await.unwrap().len(), nomes.len() + 1);
 }
 

@@ -91,7 +91,7 @@ pub async fn every_text_of_a_projeto_survives(db: &Repositories) {
         let here = db.projetos.insert(record, None).await.unwrap();
         let azure = db.projetos.store_remote(remote.clone(), NOW).await.unwrap();
         remote.estado = Some(nome.as_str().to_owned());
-        db.projetos.synchronize(vec![remote.clone()], later(1)).await.unwrap();
+        db.projetos.synchronize(vec![remote.clone()], vec![], later(1)).await.unwrap();
 
         assert_eq!((&here.nome, &here.descricao), (&nome, &descricao));
         assert_eq!((&azure.nome, &azure.descricao, &azure.url), (&nome, &descricao, &remote.url));
@@ -167,7 +167,7 @@ pub async fn a_clock_behind_still_moves_a_projeto_on(db: &Repositories) {
 /// What Azure DevOps owns is read-only, whatever the patch says, and also once Azure no longer lists it.
 pub async fn projeto_update_refuses_one_of_azure(db: &Repositories) {
     db.projetos.store_remote(remote_projeto(1, "Azure"), NOW).await.unwrap();
-    db.projetos.synchronize(vec![remote_projeto(2, "Azure")], NOW).await.unwrap();
+    db.projetos.synchronize(vec![remote_projeto(2, "Azure")], vec![], NOW).await.unwrap();
     let patches = [
         patch(),
         ProjetoPatch { nome: Some(nome_projeto("Azure")), ..patch() },
@@ -205,7 +205,7 @@ pub async fn projeto_delete_refuses_one_of_azure(db: &Repositories) {
     let with_atividade = db.projetos.store_remote(remote_projeto(1, "Azure"), NOW).await.unwrap();
     db.atividades.insert(super::record(1, with_atividade.id)).await.unwrap();
     db.projetos.store_remote(remote_projeto(2, "Azure"), NOW).await.unwrap();
-    db.projetos.synchronize(vec![remote_projeto(3, "Azure")], NOW).await.unwrap();
+    db.projetos.synchronize(vec![remote_projeto(3, "Azure")], vec![], NOW).await.unwrap();
 
     let before = all(db).await;
     for projeto in &before {

@@ -36,8 +36,10 @@ fn summary(synced: u64, created: u64, updated: u64, removed: u64) -> SyncSummary
     SyncSummary { synced, created, updated, removed }
 }
 
+/// Takes over `remote`, where everything else is gone.
 async fn synchronize(db: &Repositories, remote: &[RemoteProjeto], seconds: i64) -> SyncSummary {
-    db.projetos.synchronize(remote.to_vec(), later(seconds)).await.unwrap()
+    let gone = all(db).await.into_iter().filter_map(|projeto| projeto.azure_project_id).collect();
+    db.projetos.synchronize(remote.to_vec(), gone, later(seconds)).await.unwrap()
 }
 
 /// Two projects of Azure DevOps, one with everything and one with as little as there can be.
@@ -88,8 +90,8 @@ pub async fn synchronize_follows_each_field_of_azure(db: &Repositories) {
     }
 }
 
-/// What Azure DevOps no longer lists is kept in the state `deleted`, and counted when that is news.
-pub async fn synchronize_marks_what_is_not_listed_once(db: &Repositories) {
+/// What is gone from Azure DevOps is kept in the state `deleted`, and counted when that is news.
+pub async fn synchronize_marks_what_is_gone_once(db: &Repositories) {
     let [alfa, beta] = two();
     synchronize(db, &two(), 0).await;
 
@@ -98,7 +100,37 @@ pub async fn synchronize_marks_what_is_not_listed_once(db: &Repositories) {
     assert_eq!(all(db).await, [kept(&alfa, 0), deleted(kept(&beta, 0), 1)]);
 }
 
-/// An empty list means that Azure DevOps has none.
+/// What is neither listed nor gone stays as it is: nobody knows.
+pub async fn synchronize_leaves_alone_what_is_not_said_to_be_gone(db: &Repositories) {
+    synchronize(db, &two(), 0).await;
+    let [alfa, beta] = two();
+
+    let done = db.projetos.synchronize(vec![alfa.clone()], vec![alfa.id], later(1)).await.unwrap();
+    assert_eq!(done, summary(1, 0, 0, 0));
+    let unknown = remote_projeto(3, "Nunca visto").id;
+    let done = db.projetos.synchronize(vec![], vec![beta.id, unknown, beta.id], later(2)).await.unwrap();
+
+    assert_eq!(done, summary(0, 0, 0, 1));
+    assert_eq!(all(db).await, [kept(&alfa, 0), deleted(kept(&beta, 0), 2)]);
+}
+
+/// What was taken over from Azure DevOps after a list was asked for is newer than the list, whether it was one project
+/// or another list: it is neither changed nor marked. What is as old is.
+pub async fn synchronize_leaves_alone_what_is_newer(db: &Repositories) {
+    let [alfa, beta] = two();
+    let adopted = remote_projeto(3, "Adotado");
+    synchronize(db, &[alfa.clone(), beta.clone()], 0).await;
+    let renamed = RemoteProjeto { nome: nome_projeto("Alfa novo"), ..alfa.clone() };
+    synchronize(db, &[renamed.clone(), beta.clone()], 5).await;
+    db.projetos.store_remote(adopted.clone(), later(5)).await.unwrap();
+
+    assert_eq!(synchronize(db, std::slice::from_ref(&alfa), 4).await, summary(1, 0, 0, 1));
+    let newer = Projeto { criado_em: NOW, ..kept(&renamed, 5) };
+    assert_eq!(all(db).await, [newer, deleted(kept(&beta, 0), 4), kept(&adopted, 5)]);
+    assert_eq!(synchronize(db, std::slice::from_ref(&alfa), 5).await, summary(1, 0, 1, 1));
+}
+
+/// When all are gone, all are marked.
 pub async fn synchronize_of_nothing_marks_all_of_azures(db: &Repositories) {
     assert_eq!(synchronize(db, &[], 0).await, summary(0, 0, 0, 0));
     synchronize(db, &two(), 1).await;
@@ -176,18 +208,19 @@ pub async fn synchronize_takes_a_thousand_projetos(db: &Repositories) {
     assert_eq!(db.projetos.list().await.unwrap().len(), 1050);
 }
 
-/// `sincronizado_em` is what the clock says; `atualizado_em` moves on as with every change.
-pub async fn synchronize_moves_atualizado_em_on_when_the_clock_is_behind(db: &Repositories) {
+/// `sincronizado_em` is when the question was asked; `atualizado_em` moves on as with every change, also where two
+/// happen at one time.
+pub async fn synchronize_moves_atualizado_em_on_when_the_clock_stands(db: &Repositories) {
     let [alfa, beta] = two();
     synchronize(db, &[alfa.clone(), beta.clone()], 0).await;
     let renamed = RemoteProjeto { nome: nome_projeto("Alfa novo"), ..alfa.clone() };
 
-    assert_eq!(synchronize(db, std::slice::from_ref(&renamed), -60).await, summary(1, 0, 1, 1));
+    assert_eq!(synchronize(db, std::slice::from_ref(&renamed), 0).await, summary(1, 0, 1, 1));
     let stored = db.projetos.store_remote(alfa.clone(), later(-30)).await.unwrap();
 
     let tick = Duration::microseconds(1);
     let after = |projeto, seconds, ticks| Projeto { atualizado_em: NOW + tick * ticks, ..changed(projeto, seconds) };
-    let marked = deleted(kept(&beta, 0), -60);
+    let marked = deleted(kept(&beta, 0), 0);
     assert_eq!(stored, after(kept(&alfa, 0), -30, 2));
     assert_eq!(all(db).await, [stored, Projeto { atualizado_em: NOW + tick, ..marked }]);
 }
@@ -198,7 +231,7 @@ pub async fn synchronize_side_by_side_takes_turns(db: &Repositories) {
     let backwards: Vec<_> = forwards.iter().rev().cloned().collect();
 
     let calls = (0..6).map(|n| if n % 2 == 0 { &forwards } else { &backwards });
-    let calls = calls.map(|remote| db.projetos.synchronize(remote.clone(), NOW)).collect();
+    let calls = calls.map(|remote| db.projetos.synchronize(remote.clone(), vec![], NOW)).collect();
     let summaries: Vec<_> = side_by_side(calls).await.into_iter().map(Result::unwrap).collect();
 
     assert_eq!(summaries.iter().filter(|s| **s == summary(200, 200, 0, 0)).count(), 1, "{summaries:?}");
@@ -213,8 +246,12 @@ pub async fn synchronize_side_by_side_ends_as_one_of_them(db: &Repositories) {
     synchronize(db, &[low("Projeto"), high("Projeto")].concat(), 0).await;
 
     for round in 1..=3 {
+        let ids = |remote: &[RemoteProjeto]| remote.iter().map(|remote| remote.id).collect::<Vec<_>>();
         let lists = [low("A"), high("B"), low("C"), high("D")];
-        let calls = lists.map(|remote| db.projetos.synchronize(remote, later(round)));
+        let calls = lists.map(|remote| {
+            let gone = ids(&[low("Projeto"), high("Projeto")].concat());
+            db.projetos.synchronize(remote, gone, later(round))
+        });
         for summary in side_by_side(calls.into()).await {
             assert_eq!(summary.unwrap().synced, 150);
         }
