@@ -44,6 +44,8 @@ pub(crate) struct Identities {
     clock: Arc<dyn Clock>,
     source: Source,
     known: Cache<Fingerprint, Known>,
+    /// Remembers nothing: it makes one call of all that find the same identity too old at once.
+    renewals: Cache<Fingerprint, Known>,
     rejected: Cache<Fingerprint, ()>,
     cache_ttl: Duration,
     timeout: Duration,
@@ -57,6 +59,7 @@ impl Identities {
             clock,
             source,
             known: Cache::builder().max_capacity(config.cache_capacity).expire_after(UntilItsEnd).build(),
+            renewals: Cache::builder().max_capacity(config.cache_capacity).time_to_live(Duration::ZERO).build(),
             rejected: rejected.build(),
             cache_ttl: config.cache_ttl,
             timeout: config.timeouts.identity,
@@ -83,6 +86,17 @@ impl Identities {
     pub(crate) async fn identify_within(&self, shown: &Shown, age: Duration) -> Result<Known, Failure> {
         let known = self.identify(shown).await?;
         if known.checked_at.elapsed() <= age {
+            return Ok(known);
+        }
+        let renewed = self.renewals.try_get_with(shown.fingerprint, self.renew(shown, age)).await;
+        renewed.map_err(|failure| (*failure).clone())
+    }
+
+    async fn renew(&self, shown: &Shown, age: Duration) -> Result<Known, Failure> {
+        // Whoever comes just after another one has renewed it.
+        if let Some(known) = self.known.get(&shown.fingerprint).await
+            && known.checked_at.elapsed() <= age
+        {
             return Ok(known);
         }
         // What is remembered stays until there is something better: Azure may be ill.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use domain::Credential;
+use domain::{Credential, ProjectDirectory};
 use serde_json::json;
 use wiremock::matchers::basic_auth;
 
 use crate::support::{
-    CONNECTION_DATA, NOW, PAT, adapter, answer, azure, basic, bearer, calls, config, fixture, kind, know, know_the_pat,
-    signed, until, usuario,
+    CONNECTION_DATA, NOW, PAT, PROJECTS, adapter, answer, azure, basic, bearer, calls, config, fixture, kind, know,
+    know_the_pat, signed, until, usuario,
 };
 
 #[tokio::test]
@@ -58,6 +58,32 @@ async fn simultaneous_questions_make_one_call() {
     }
 
     assert_eq!(calls(&server, CONNECTION_DATA).await, 1);
+}
+
+/// Lists want an identity that is younger than the memory of it.
+#[tokio::test]
+async fn simultaneous_lists_renew_the_identity_once() {
+    let (server, _) = azure().await;
+    let mut config = config(&server.uri());
+    config.listing_identity_age = Duration::from_millis(200);
+    let azure = adapter(&config);
+    let slow = fixture("connectiondata_200_entra_user").set_delay(Duration::from_millis(100));
+    answer(&server, CONNECTION_DATA, slow).await;
+    answer(&server, PROJECTS, fixture("projects_200")).await;
+    usuario(&azure, bearer(PAT)).await.unwrap();
+    tokio::time::sleep(config.listing_identity_age).await;
+
+    let lists: Vec<_> = (0..20)
+        .map(|_| {
+            let azure = azure.clone();
+            tokio::spawn(async move { azure.list(bearer(PAT)).await })
+        })
+        .collect();
+    for list in lists {
+        list.await.unwrap().unwrap();
+    }
+
+    assert_eq!(calls(&server, CONNECTION_DATA).await, 2, "at first, and when it was too old");
 }
 
 #[tokio::test]
