@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::{AzureProjectId, RemoteProjeto};
 use futures_util::{StreamExt, stream};
+use moka::Expiry;
 use moka::future::Cache;
 use reqwest::Url;
 use serde_json::value::RawValue;
@@ -24,6 +25,9 @@ const VERSION: (&str, &str) = ("api-version", "7.1");
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Azure allows a thousand projects; whoever sends more pages than this sends them for ever.
 const MAX_PAGES: usize = 200;
+/// How long a project that was found is remembered: until whoever else asked for it at the same time has found it in
+/// the database, where the first one puts it.
+const AFTERGLOW: Duration = Duration::from_secs(5);
 /// How many missing projects are looked up at once; of more, those that a second list shows are spared it.
 const AT_ONCE: usize = 8;
 /// How many missing projects are looked up for one list. The others have their turn after the next one.
@@ -35,7 +39,7 @@ pub(crate) struct Directory {
     org: ServiceUrl,
     page_size: String,
     timeout: Duration,
-    /// Remembers nothing: it makes one call of all that ask the same at once.
+    /// It makes one call of all that ask the same at once.
     look_ups: Cache<(Fingerprint, AzureProjectId), Option<RemoteProjeto>>,
 }
 
@@ -52,7 +56,7 @@ impl Directory {
             org,
             page_size: config.page_size.to_string(),
             timeout: config.timeouts.directory,
-            look_ups: Cache::builder().max_capacity(config.cache_capacity).time_to_live(Duration::ZERO).build(),
+            look_ups: Cache::builder().max_capacity(config.cache_capacity).expire_after(Afterglow).build(),
         }
     }
 
@@ -137,5 +141,19 @@ impl Directory {
 impl Asker {
     fn call(&self, name: &'static str, url: Url, deadline: Instant) -> Call<'_> {
         Call { name, url, shown: &self.shown, scheme: self.scheme, max_bytes: MAX_BYTES, deadline }
+    }
+}
+
+/// Only what was found is remembered: what is created just after somebody has asked for it is there at once.
+struct Afterglow;
+
+impl Expiry<(Fingerprint, AzureProjectId), Option<RemoteProjeto>> for Afterglow {
+    fn expire_after_create(
+        &self,
+        _: &(Fingerprint, AzureProjectId),
+        found: &Option<RemoteProjeto>,
+        _: std::time::Instant,
+    ) -> Option<Duration> {
+        Some(if found.is_some() { AFTERGLOW } else { Duration::ZERO })
     }
 }

@@ -364,7 +364,7 @@ async fn only_so_many_missing_projects_are_looked_up() {
 }
 
 #[tokio::test]
-async fn simultaneous_look_ups_make_one_call_and_nothing_is_remembered() {
+async fn simultaneous_look_ups_make_one_call_and_what_is_not_found_is_not_remembered() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
     let at = format!("{PROJECTS}/{APONTAMENTOS}");
@@ -381,8 +381,18 @@ async fn simultaneous_look_ups_make_one_call_and_nothing_is_remembered() {
     }
     assert_eq!(calls(&server, &at).await, 1);
 
+    // Whoever asked at the same time and is late does not ask again; another credential does.
     azure.find(bearer(PAT), apontamentos()).await.unwrap();
+    assert_eq!(calls(&server, &at).await, 1);
+    azure.find(basic(PAT), apontamentos()).await.unwrap();
     assert_eq!(calls(&server, &at).await, 2);
+
+    let unknown = format!("{PROJECTS}/{}", azure_id(3));
+    answer(&server, &unknown, fixture("project_404")).await;
+    for _ in 0..2 {
+        assert_eq!(azure.find(bearer(PAT), azure_id(3)).await.unwrap(), None);
+    }
+    assert_eq!(calls(&server, &unknown).await, 2);
 }
 
 #[tokio::test]
