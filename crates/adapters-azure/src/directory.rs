@@ -23,6 +23,8 @@ use crate::{AzureConfig, ServiceUrl};
 const VERSION: (&str, &str) = ("api-version", "7.1");
 /// A page has many projects, and each may have a long description.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// All pages of one list together: a thousand projects with long descriptions, and not what fills the memory.
+const MAX_TOTAL_BYTES: usize = 16 * 1024 * 1024;
 /// Azure allows a thousand projects; whoever sends more pages than this sends them for ever.
 const MAX_PAGES: usize = 200;
 /// How long a project that was found is remembered: until whoever else asked for it at the same time has found it in
@@ -68,9 +70,14 @@ impl Directory {
         let mut places = HashMap::new();
         let mut tokens = HashSet::new();
         let mut token = None;
+        let mut bytes = 0;
         for _ in 0..MAX_PAGES {
             let call = asker.call("projects", self.page_url(token.as_deref()), deadline);
             let answer = self.upstream.get(&call).await?;
+            bytes += answer.body.len();
+            if MAX_TOTAL_BYTES < bytes {
+                return Err(Failure::senseless(format!("more than {MAX_TOTAL_BYTES} bytes of projects")));
+            }
             let Page { value } = payload::read(&answer.body)?;
             for project in value {
                 let place = *places.entry(payload::project_id(&project)?).or_insert(projects.len());

@@ -396,6 +396,22 @@ async fn simultaneous_look_ups_make_one_call_and_what_is_not_found_is_not_rememb
 }
 
 #[tokio::test]
+async fn all_pages_together_have_a_bound() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    let tokens = ["1", "2", "3", "4", "5"];
+    for (n, token) in [None].into_iter().chain(tokens.map(Some)).enumerate() {
+        let mut large = project(n);
+        large["description"] = json!("x".repeat(3_500_000));
+        page(&server, token, page_of(&[large]), tokens.get(n).copied()).await;
+    }
+
+    assert_eq!(kind(&azure.list(bearer(PAT)).await.unwrap_err()), "bad upstream");
+    assert_eq!(kind(&azure.list_verbatim(bearer(PAT)).await.unwrap_err()), "bad upstream");
+    assert_eq!(calls(&server, PROJECTS).await, 10, "the fifth page was too much");
+}
+
+#[tokio::test]
 async fn a_page_may_be_larger_than_an_identity() {
     let (server, _) = azure().await;
     know_the_pat(&server).await;
