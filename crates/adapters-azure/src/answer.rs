@@ -1,12 +1,13 @@
 //! What Azure answered, and what that means. This is the only place that reads statuses and headers.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use uuid::Uuid;
 
 use crate::failure::{Failure, Seen};
+use crate::gate::MAX_HOLD;
 use crate::payload;
 
 /// How long a throttled credential is held back when Azure does not say it.
@@ -58,6 +59,12 @@ impl Answer {
     pub(crate) fn new(status: StatusCode, headers: &HeaderMap, body: Vec<u8>) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let seconds = |name: &str| text(name)?.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
+        let date = |name: &str| httpdate::parse_http_date(text(name)?).ok();
+        // A date of Azure's is measured by Azure's own clock.
+        let until = |name: &str| Some(date(name)?.duration_since(date(DATE.as_str()).unwrap_or_else(SystemTime::now)));
+        let retry_after = seconds(RETRY_AFTER.as_str())
+            .or_else(|| until(RETRY_AFTER.as_str()).map(Result::unwrap_or_default))
+            .or_else(|| seconds("x-ratelimit-delay"));
         let content = match text(CONTENT_TYPE.as_str()).unwrap_or_default().to_ascii_lowercase() {
             kind if kind.contains("json") => Content::Json,
             kind if kind.contains("html") => Content::Html,
@@ -67,7 +74,7 @@ impl Answer {
             status,
             content,
             redirect: text(LOCATION.as_str()).map(str::to_ascii_lowercase),
-            retry_after: seconds(RETRY_AFTER.as_str()).or_else(|| seconds("x-ratelimit-delay")),
+            retry_after: retry_after.map(|wait| wait.min(MAX_HOLD)),
             is_exhausted: text("x-ratelimit-remaining") == Some("0"),
             is_host_offline: headers.contains_key("x-vss-hostofflineerror"),
             activity: text("activityid").and_then(|id| id.parse().ok()),
@@ -145,4 +152,39 @@ impl Answer {
 fn has_sign_in_mark(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     SIGN_IN_MARKS.iter().any(|mark| text.contains(mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    fn hold(headers: &[(&'static str, &'static str)]) -> Option<Duration> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (reqwest::header::HeaderName::from_static(name), HeaderValue::from_static(value)));
+        Answer::new(StatusCode::OK, &headers.collect(), Vec::new()).hold()
+    }
+
+    #[test]
+    fn a_wait_is_a_number_or_a_date_and_never_too_long() {
+        let date = ("date", "Tue, 24 Nov 2026 12:00:00 GMT");
+        let cases = [
+            (&[("retry-after", "7")][..], Some(Duration::from_secs(7))),
+            (&[("retry-after", "0.5")], Some(Duration::from_millis(500))),
+            (&[date, ("retry-after", "Tue, 24 Nov 2026 12:01:30 GMT")], Some(Duration::from_secs(90))),
+            (&[date, ("retry-after", "Tue, 24 Nov 2026 11:00:00 GMT")], Some(Duration::ZERO)),
+            (&[("retry-after", "Tue, 24 Nov 2020 11:00:00 GMT")], Some(Duration::ZERO)),
+            (&[("retry-after", "Fri, 24 Nov 2226 11:00:00 GMT")], Some(MAX_HOLD)),
+            (&[("retry-after", "86400")], Some(MAX_HOLD)),
+            (&[("x-ratelimit-delay", "1e9")], Some(MAX_HOLD)),
+            (&[("retry-after", "soon"), ("x-ratelimit-delay", "2")], Some(Duration::from_secs(2))),
+            (&[("retry-after", "-1")], None),
+            (&[], None),
+        ];
+        for (headers, expected) in cases {
+            assert_eq!(hold(headers), expected, "{headers:?}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 
 /// The longest wait that is believed.
-const MAX_HOLD: Duration = Duration::from_mins(5);
+pub(crate) const MAX_HOLD: Duration = Duration::from_mins(5);
 /// How long after a wait Azure may still answer 401 to a good credential because of overload.
 const AFTERMATH: Duration = Duration::from_secs(30);
 

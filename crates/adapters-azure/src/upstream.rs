@@ -80,7 +80,7 @@ impl Upstream {
         let _slot = self.slot(call).await?;
         let permit = self.breaker.enter(Instant::now());
         let permit = permit.map_err(|pause| Failure::unavailable(pause, "Azure DevOps is being left alone"))?;
-        let deadline = call.deadline.min(Instant::now() + self.timeouts.attempt);
+        let full_time = Instant::now() + self.timeouts.attempt;
         let span = tracing::debug_span!(
             "azure",
             otel.name = format_args!("GET {}", call.name),
@@ -91,18 +91,22 @@ impl Upstream {
             outcome = tracing::field::Empty,
         );
         let started = Instant::now();
-        let exchanged = timeout_at(deadline, exchange::get(&self.client, call, self.traceparent));
-        let result = match exchanged.instrument(span.clone()).await {
+        let exchanged = timeout_at(full_time.min(call.deadline), exchange::get(&self.client, call, self.traceparent));
+        let exchanged = exchanged.instrument(span.clone()).await;
+        let is_cut_short = exchanged.is_err() && call.deadline < full_time;
+        let result = match exchanged {
             Ok(Ok(answer)) => self.judged(answer, call.shown).await,
             Ok(Err(fault)) => Err(fault),
-            Err(_) => Err(too_slow()),
+            Err(_) => Err(too_slow(is_cut_short)),
         };
         self.metrics.answered(call.name, &result, started.elapsed());
         span.record("outcome", metrics::outcome(&result));
         if result.is_err() {
             span.record("otel.status_code", "ERROR");
         }
-        permit.settle(!matches!(&result, Err(fault) if fault.is_illness), Instant::now());
+        if !is_cut_short {
+            permit.settle(!matches!(&result, Err(fault) if fault.is_illness), Instant::now());
+        }
         result
     }
 
@@ -127,6 +131,7 @@ impl Upstream {
     }
 }
 
-fn too_slow() -> Fault {
-    Fault { failure: Failure::TimedOut(Seen::new("no answer in time")), is_illness: true, may_pass: false }
+/// An attempt without its full time says nothing about Azure: what came before it took too long.
+fn too_slow(is_cut_short: bool) -> Fault {
+    Fault { failure: Failure::TimedOut(Seen::new("no answer in time")), is_illness: !is_cut_short, may_pass: false }
 }

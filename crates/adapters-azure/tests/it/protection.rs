@@ -96,6 +96,25 @@ async fn what_callers_can_bring_about_does_not_count_as_illness() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_is_cut_short_does_not_count_as_illness() {
+    let server = MockServer::start().await;
+    let mut config = config(&server.uri());
+    config.breaking = Breaking { after: 3, pause: Duration::from_mins(1) };
+    config.timeouts.identity = Duration::from_millis(50);
+    let azure = adapter(&config);
+    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user").set_delay(Duration::from_mins(1))).await;
+    for n in 0..5 {
+        let error = usuario(&azure, basic(&format!("someone-{n}"))).await.unwrap_err();
+        assert_eq!(kind(&error), "timed out");
+    }
+    server.reset().await;
+    know_the_pat(&server).await;
+
+    until(async || usuario(&azure, bearer(PAT)).await.map_err(|error| assert_eq!(kind(&error), "timed out")).is_ok())
+        .await;
+}
+
+#[tokio::test]
 async fn a_throttled_credential_waits_and_the_others_do_not() {
     let (server, azure) = azure().await;
     answer(&server, CONNECTION_DATA, fixture("ratelimit_429")).await;
