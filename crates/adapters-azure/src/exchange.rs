@@ -2,12 +2,13 @@
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Client, RequestBuilder};
 use tokio::time::Instant;
 
 use crate::AzureConfig;
 use crate::answer::{Answer, Fault};
 use crate::failure::Failure;
+use crate::lines::Lines;
 use crate::upstream::Call;
 use crate::upstream_error;
 
@@ -33,9 +34,10 @@ pub(crate) fn client(config: &AzureConfig, is_loopback: bool) -> Result<Client, 
     builder.build().map_err(upstream_error::on_build)
 }
 
-/// Sends `call` once, as part of the trace that `traceparent` tells, and reads the answer to its end.
+/// Sends `call` once over `lines`, as part of the trace that `traceparent` tells, and reads the answer to its end.
 pub(crate) async fn get(
     client: &Client,
+    lines: &Lines,
     call: &Call<'_>,
     traceparent: Option<fn() -> Option<String>>,
 ) -> Result<Answer, Fault> {
@@ -46,9 +48,7 @@ pub(crate) async fn get(
         Some(current) => request.header(TRACEPARENT, current),
         None => request,
     };
-    let mut response = request.send().await.map_err(upstream_error::on_send)?;
-    let body = body(&mut response, call.max_bytes).await?;
-    let answer = Answer::new(response.status(), response.headers(), body);
+    let answer = lines.run(answer(request, call.max_bytes)).await??;
     tracing::debug!(
         call = call.name,
         scheme = ?call.scheme,
@@ -60,7 +60,8 @@ pub(crate) async fn get(
     Ok(answer)
 }
 
-async fn body(response: &mut Response, max_bytes: usize) -> Result<Vec<u8>, Fault> {
+async fn answer(request: RequestBuilder, max_bytes: usize) -> Result<Answer, Fault> {
+    let mut response = request.send().await.map_err(upstream_error::on_send)?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(upstream_error::on_body)? {
         if max_bytes < body.len() + chunk.len() {
@@ -68,5 +69,5 @@ async fn body(response: &mut Response, max_bytes: usize) -> Result<Vec<u8>, Faul
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok(Answer::new(response.status(), response.headers(), body))
 }

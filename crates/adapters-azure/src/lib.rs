@@ -22,6 +22,7 @@ mod gate;
 mod hostile;
 mod identity;
 mod jwt;
+mod lines;
 mod metrics;
 mod payload;
 mod service_url;

@@ -12,6 +12,7 @@ use crate::breaker::{Breaker, BreakerState};
 use crate::credential::{Scheme, Shown};
 use crate::failure::{Failure, Seen};
 use crate::gate::Gates;
+use crate::lines::Lines;
 use crate::metrics::{self, Metrics};
 use crate::{AzureConfig, Retries, Timeouts, exchange};
 
@@ -29,6 +30,7 @@ pub(crate) struct Call<'a> {
 /// See the module.
 pub(crate) struct Upstream {
     client: Client,
+    lines: Lines,
     breaker: Breaker,
     gates: Gates,
     in_flight: Semaphore,
@@ -42,6 +44,7 @@ impl Upstream {
     pub(crate) fn new(config: &AzureConfig, is_loopback: bool) -> Result<Self, Error> {
         Ok(Self {
             client: exchange::client(config, is_loopback)?,
+            lines: Lines::new()?,
             breaker: Breaker::new(config.breaking),
             gates: Gates::new(config.cache_capacity),
             in_flight: Semaphore::new(config.max_in_flight),
@@ -91,7 +94,8 @@ impl Upstream {
             outcome = tracing::field::Empty,
         );
         let started = Instant::now();
-        let exchanged = timeout_at(full_time.min(call.deadline), exchange::get(&self.client, call, self.traceparent));
+        let exchanged =
+            timeout_at(full_time.min(call.deadline), exchange::get(&self.client, &self.lines, call, self.traceparent));
         let exchanged = exchanged.instrument(span.clone()).await;
         let is_cut_short = exchanged.is_err() && call.deadline < full_time;
         let result = match exchanged {

@@ -15,7 +15,8 @@ use crate::support::{
 
 const APONTAMENTOS: &str = "ad70e5d0-def2-5124-bbdb-f6c44b2d056e";
 
-fn apontamentos() -> AzureProjectId {
+/// The project of the fixtures.
+pub fn apontamentos() -> AzureProjectId {
     AzureProjectId::parse(APONTAMENTOS).unwrap()
 }
 

@@ -6,6 +6,7 @@ use adapters_azure::{AzureDevOps, Breaking};
 use domain::ProjectDirectory;
 use wiremock::{MockServer, ResponseTemplate};
 
+use crate::projects::apontamentos;
 use crate::support::{
     CONNECTION_DATA, PAT, PROJECTS, adapter, answer, azure, basic, bearer, calls, config, fixture, kind, know_the_pat,
     retry_after, until, usuario,
@@ -112,6 +113,35 @@ async fn an_attempt_that_is_cut_short_does_not_count_as_illness() {
 
     until(async || usuario(&azure, bearer(PAT)).await.map_err(|error| assert_eq!(kind(&error), "timed out")).is_ok())
         .await;
+}
+
+/// A server's worker is a runtime of its own, and ends when it has nothing left to do.
+#[test]
+fn a_worker_that_ends_takes_no_call_of_another_with_it() {
+    let worker = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = worker();
+    let outside = tokio::runtime::Runtime::new().unwrap();
+    let (server, azure) = outside.block_on(async {
+        let server = MockServer::start().await;
+        let mut config = config(&server.uri());
+        config.retries.max = 0;
+        know_the_pat(&server).await;
+        let slow = fixture("project_200_capabilities").set_delay(Duration::from_secs(1));
+        answer(&server, &format!("{PROJECTS}/{}", apontamentos()), slow).await;
+        (server, adapter(&config))
+    });
+
+    // The second worker's call goes over the connection that the first one made.
+    first.block_on(async {
+        usuario(&azure, bearer(PAT)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    });
+    let asking = azure.clone();
+    let second = std::thread::spawn(move || worker().block_on(asking.find(bearer(PAT), apontamentos())));
+    first.block_on(until(async || calls(&server, &format!("{PROJECTS}/{}", apontamentos())).await == 1));
+    drop(first);
+
+    assert!(second.join().unwrap().unwrap().is_some());
 }
 
 #[tokio::test]
