@@ -1,7 +1,7 @@
 //! Stopping without losing a request.
 
 use e2e::client::send;
-use e2e::server::Aponta;
+use e2e::server::{Aponta, Program};
 use reqwest::Method;
 use serde_json::json;
 
@@ -38,6 +38,23 @@ async fn what_is_in_flight_is_finished_and_nothing_new_is_taken() {
     let _ = in_flight.await.unwrap().expect(201);
     assert!(server.wait().success());
     assert_eq!(database.query("SELECT nome FROM api_aponta.atividades"), "A");
+}
+
+/// The first process of a container gets no signal that it has no handler for.
+#[test]
+fn a_server_that_waits_for_its_database_can_be_stopped() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("postgresql://ana:segredo@{free}/aponta");
+    for signal in ["TERM", "INT"] {
+        let mut server = Program::new(&["serve"]).development().env("DATABASE_URL", &url).spawn();
+        server.wait_for_log("trying again");
+
+        server.signal(signal);
+
+        let ended = server.wait();
+        assert!(ended.success(), "SIG{signal}: {ended}");
+        server.wait_for_log("stopped before it listened");
+    }
 }
 
 fn psql() -> String {

@@ -10,6 +10,7 @@ pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
 pub mod serve;
+mod stop_signal;
 
 use std::error::Error as _;
 use std::fmt;

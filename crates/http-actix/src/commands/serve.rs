@@ -14,6 +14,7 @@ use http_actix::{
 };
 use prometheus_client::registry::Registry;
 
+use super::stop_signal::StopSignal;
 use super::{Failure, azure, bind, database};
 use crate::telemetry::{Format, Wanted};
 
@@ -24,20 +25,27 @@ use crate::telemetry::{Format, Wanted};
 pub async fn run() -> Result<(), Failure> {
     let (settings, needs) = super::settings(Needs::of)?;
     let Needs { telemetry, database, azure } = needs;
+    let stop = StopSignal::new().map_err(Failure::new)?;
     let telemetry = telemetry.start()?;
-    let ended = serve(settings, database, &azure).await;
+    let ended = serve(settings, database, &azure, stop).await;
     telemetry.stop().await;
     ended
 }
 
-async fn serve(settings: Settings, config: Config, azure: &AzureConfig) -> Result<(), Failure> {
+async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop: StopSignal) -> Result<(), Failure> {
     let environment = match settings.environment {
         Environment::Development => "development",
         Environment::Production => "production",
     };
-    let database = database::connect(config.clone()).await?;
-    let applied = database.migrate_up(None).await.map_err(Failure::new)?;
-    tracing::info!(?applied, "schema is up to date");
+    let shares = tokio::select! {
+        biased;
+        () = stop.told() => {
+            tracing::info!("stopped before it listened");
+            return Ok(());
+        }
+        shares = shares(config.clone()) => shares?,
+    };
+    // From here to the server, which listens for the signals itself, nothing waits, so none is lost.
     let cutting = actix_web::rt::spawn(PostgresDatabase::keep_cutting_ranges(config));
     let clock = Arc::new(SystemClock);
     // Where nobody is asked there is no need for certificates of authorities either.
@@ -46,8 +54,6 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig) -> Resul
     } else {
         None
     };
-    let shares = database.divide(u32::try_from(super::threads()).unwrap_or(u32::MAX));
-    database.close().await;
     let credential = settings.azure.pat.map(|pat| Credential::Basic { pat });
     let Some(first) = shares.first() else { return Err(Failure::new("there are no connections to share")) };
     let wiring = Wiring { azure, auth_enabled: settings.auth_enabled, credential, clock };
@@ -92,6 +98,16 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig) -> Resul
     }
     tracing::info!("stopped");
     ended
+}
+
+/// The database, as soon as it is there and has the schema of this binary, as a share for each worker.
+async fn shares(config: Config) -> Result<Vec<PostgresDatabase>, Failure> {
+    let database = database::connect(config).await?;
+    let applied = database.migrate_up(None).await.map_err(Failure::new)?;
+    tracing::info!(?applied, "schema is up to date");
+    let shares = database.divide(u32::try_from(super::threads()).unwrap_or(u32::MAX));
+    database.close().await;
+    Ok(shares)
 }
 
 /// What serving takes beyond the settings themselves.
