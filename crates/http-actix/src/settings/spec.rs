@@ -102,7 +102,7 @@ pub const SETTINGS: &[SettingSpec] = &[
         "AZURE_DEVOPS_PAT",
         Kind::Secret,
         "",
-        "token of the service itself; asks Azure DevOps where AUTH_ENABLED=false",
+        "token of the service itself; tells what is gone from Azure DevOps, and asks it where AUTH_ENABLED=false",
     ),
     setting(
         "AZURE_DEVOPS_PROFILE_URL",

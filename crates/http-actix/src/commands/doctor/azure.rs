@@ -30,7 +30,7 @@ pub async fn look(settings: &Settings, config: &AzureConfig, report: &mut Report
     look_at_way(address, question, report).await;
     match &settings.azure.pat {
         Some(pat) => look_at_token(config, Credential::Basic { pat: pat.clone() }, report).await,
-        None => report.note("token", "AZURE_DEVOPS_PAT is unset: needed only with AUTH_ENABLED=false"),
+        None => report.note("token", "AZURE_DEVOPS_PAT is unset: users themselves tell which projects are gone"),
     }
 }
 
