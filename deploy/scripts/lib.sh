@@ -1,11 +1,12 @@
 # shellcheck shell=bash
-# What the scripts share: where things are, how to speak, and how to replace replicas without losing a request.
+# What the scripts share: where things are, how to speak, what .env says, and how a script ends.
 # shellcheck disable=SC2034 # Those that source this use them.
 
 deploy=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 state=$deploy/state
 dry_run=false
 arguments=()
+declare -A settings=()
 
 say() {
     printf '==> %s\n' "$*"
@@ -41,24 +42,63 @@ run() {
     fi
 }
 
+# Puts the lines that a command prints into an array, and fails when the command does.
+lines() {
+    local -n into=$1
+    local printed
+    printed=$("${@:2}") || return 1
+    into=()
+    [[ ! $printed ]] || mapfile -t into <<<"$printed"
+}
+
+# Says what is wrong with a file that only its owner may read.
+private() {
+    local mode
+    if [[ ! -f $1 ]]; then
+        echo "$1 is missing"
+    else
+        mode=$(stat -c %a "$1")
+        (((8#$mode & 8#077) == 0)) || echo "$1 may be read by others (mode $mode): chmod 600 $1"
+    fi
+}
+
+# Reads .env. What runs on this host is root's: its secrets, and whoever may speak to Docker may do what root may.
+read_settings() {
+    local printed key value
+    ((EUID == 0)) || fail "only root can do this: sudo $0"
+    printed=$(docker compose --project-directory "$deploy" --file "$deploy/scripts/settings.yml" config --format json |
+        python3 -c '
+import json, sys
+for name, value in json.load(sys.stdin)["services"]["settings"]["environment"].items():
+    print(name, value.replace("$$", "$"), sep="=")') || fail "compose cannot read $deploy/.env"
+    while IFS='=' read -r key value; do settings[$key]=$value; done <<<"$printed"
+    # A command by hand has the version that serves, and not what was built last.
+    export APONTA_VERSION=${APONTA_VERSION:-$(version_file current)}
+}
+
+# The same, for scripts that do not gather what is wrong.
+start() {
+    local fault
+    fault=$(private "$deploy/.env")
+    [[ ! $fault ]] || fail "$fault"
+    read_settings
+}
+
+setting() {
+    printf '%s\n' "${settings[$1]}"
+}
+
 # The files are those of COMPOSE_FILE in .env, as for `docker compose` by hand.
 compose() {
     local files=() names name
-    IFS=: read -ra names <<<"$(setting COMPOSE_FILE compose.yml)"
-    for name in "${names[@]}"; do files+=(-f "$deploy/$name"); done
-    docker compose --project-directory "$deploy" "${files[@]}" ${COMPOSE_OVERRIDE:+-f "$COMPOSE_OVERRIDE"} "$@"
+    IFS=: read -ra names <<<"$(setting COMPOSE_FILE)"
+    for name in "${names[@]}"; do files+=(--file "$deploy/$name"); done
+    docker compose --project-directory "$deploy" "${files[@]}" ${COMPOSE_OVERRIDE:+--file "$COMPOSE_OVERRIDE"} "$@"
 }
 
 # Whether an overlay is in use.
 uses() {
-    [[ :$(setting COMPOSE_FILE compose.yml): == *:$1/compose.yml:* ]]
-}
-
-# The value of a setting of .env, or a default.
-setting() {
-    local value
-    value=$(sed -n "s/^$1=//p" "$deploy/.env" 2>/dev/null | tail -n 1)
-    printf '%s\n' "${value:-$2}"
+    [[ :$(setting COMPOSE_FILE): == *:$1/compose.yml:* ]]
 }
 
 # What runs now, and what ran before it.
@@ -70,13 +110,37 @@ containers() {
     compose ps --quiet "$@"
 }
 
-# Waits until every container named is healthy.
+# Two that change things at once would undo each other's work.
+lock() {
+    mkdir -p "$state"
+    exec {lock}>"$state/lock"
+    flock --nonblock "$lock" || fail "another script is at work here; nothing was changed"
+}
+
+# However a script ends, also by a signal: unless all went well, its own `back` puts things as they were.
+watch_the_end() {
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap 'ended $?' EXIT
+}
+
+ended() {
+    trap - EXIT
+    trap '' HUP INT TERM
+    (($1 == 0)) || back || say "and it could not be undone: see status.sh"
+    exit "$1"
+}
+
+# Waits until every container named is healthy; not for one that ends again and again.
 wait_healthy() {
-    local deadline=$((SECONDS + $1)) container health
+    local deadline=$((SECONDS + $1)) container health restarts
     shift
+    (($#)) || return 1
     for container in "$@"; do
         until health=$(docker inspect --format '{{.State.Health.Status}}' "$container") && [[ $health == healthy ]]; do
-            [[ $health == unhealthy ]] && break
+            restarts=$(docker inspect --format '{{.RestartCount}}' "$container") || break
+            [[ $health != unhealthy && $restarts -lt 5 ]] || break
             ((SECONDS < deadline)) || break
             sleep 1
         done
@@ -85,83 +149,4 @@ wait_healthy() {
             return 1
         fi
     done
-}
-
-addresses() {
-    docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$@"
-}
-
-# Whether nginx reaches each of these containers, which may be healthy in their own eyes alone.
-reachable() {
-    local address
-    [[ $(containers --status running nginx) ]] || return 0
-    for address in $(addresses "$@"); do
-        compose exec -T nginx curl -fsS -o /dev/null --max-time 5 "http://$address:8000/health" || return 1
-    done
-}
-
-# Lets nginx send requests to these containers alone; without any, to whatever the name `api` stands for.
-route_to() {
-    local file=$deploy/nginx/upstream.conf lines
-    [[ $(containers --status running nginx) ]] || return 0
-    if (($#)); then
-        lines=$(addresses "$@" | sed 's/.*/    server &:8000 max_fails=2 fail_timeout=5s;/')
-    else
-        lines='    server api:8000 resolve max_fails=2 fail_timeout=5s;'
-    fi
-    # In place: the container sees the file and not its name.
-    awk -v lines="$lines" '/^ *server / { if (!done++) print lines; next } { print }' "$file" >"$state/upstream.conf"
-    cat "$state/upstream.conf" >"$file"
-    compose exec -T nginx nginx -t -q && compose exec -T nginx nginx -s reload
-}
-
-# Waits until nginx's workers with the configuration before have finished; nginx bounds that itself.
-drained() {
-    local nginx attempt
-    nginx=$(containers --status running nginx)
-    [[ $nginx ]] || return 0
-    for attempt in {1..65}; do
-        # Not `grep -q`: it leaves early, and the broken pipe would look like no such worker.
-        docker top "$nginx" -eo args | grep 'worker process is shutting down' >/dev/null || return 0
-        sleep 1
-    done
-    say "nginx still has workers that shut down after $attempt s"
-}
-
-# Puts replicas of the version in APONTA_VERSION in the place of those that run, and loses no request: the new ones
-# start beside the old ones, nginx turns to them, and only then the old ones are asked to stop.
-replace_replicas() {
-    local replicas old new container
-    replicas=$(setting API_REPLICAS 2)
-    mapfile -t old < <(containers api)
-    compose up --detach --no-deps --no-recreate --scale "api=$((replicas + ${#old[@]}))" api
-    mapfile -t new < <(comm -13 <(printf '%s\n' "${old[@]}" | sort) <(containers api | sort))
-    if ! wait_healthy 120 "${new[@]}" || ! reachable "${new[@]}"; then
-        docker rm --force "${new[@]}" >/dev/null
-        return 1
-    fi
-    # Also when nothing is left to replace: nginx would ask for the name again only after a while.
-    route_to "${new[@]}"
-    if ((${#old[@]})); then
-        drained
-        docker stop --time 30 "${old[@]}" >/dev/null
-        docker rm "${old[@]}" >/dev/null
-    fi
-    route_to
-    compose up --detach --no-deps --no-recreate --scale "api=$replicas" api
-}
-
-# Whether the stack answers as its clients see it: over TLS, through nginx.
-verify() {
-    local port
-    port=$(setting HTTPS_PORT 443)
-    compose exec -T nginx curl -fsS -o /dev/null http://127.0.0.1:8080/nginx-health || return 1
-    compose exec -T nginx curl -fsS -o /dev/null --max-time 10 http://api:8000/health || return 1
-    # From this host nothing comes through CloudFlare, so with the guard an answer of none at all is the right one.
-    local code
-    code=$(curl -sk -o /dev/null -w '%{http_code}' --max-time 10 "https://127.0.0.1:$port/health" || true)
-    case $(setting ORIGIN_GUARD on):$code in
-    off:200 | on:000 | on:200) ;;
-    *) say "https://127.0.0.1:$port/health answered $code" && return 1 ;;
-    esac
 }

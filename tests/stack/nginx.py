@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -53,6 +54,8 @@ class Upstream(http.server.BaseHTTPRequestHandler):
         self.rfile.read(length)
         if self.path == "/hangs":
             time.sleep(90)
+        if self.path == "/pauses":
+            time.sleep(12)
         body = json.dumps({"path": self.path, "length": length, "headers": dict(self.headers)})
         if self.path == "/large":
             body = json.dumps({"pad": "a" * 5000})
@@ -113,17 +116,17 @@ def certificate(name, *, directory):
 @contextlib.contextmanager
 def nginx(*, guard="on", origin_pulls="off"):
     """nginx with the files of deploy/nginx; only where the API is, is told otherwise."""
-    etc = ROOT / "etc/nginx"
-    shutil.rmtree(etc / "aponta", ignore_errors=True)
-    shutil.copytree(DEPLOY / "nginx", etc / "aponta")
-    upstream = (etc / "aponta/upstream.conf").read_text()
+    etc, aponta = ROOT / "etc/nginx", ROOT / "etc/aponta"
+    for directory in (etc, aponta):
+        shutil.rmtree(directory, ignore_errors=True)
+    shutil.copytree(DEPLOY / "nginx", etc)
+    upstream = (etc / "upstream.conf").read_text()
     upstream, n = re.subn(r"server api:8000 resolve", f"server 127.0.0.1:{UPSTREAM}", upstream)
     assert n == 1, upstream
-    (etc / "aponta/upstream.conf").write_text(upstream)
-    shutil.copy(DEPLOY / "nginx/nginx.conf", etc / "nginx.conf")
-    shutil.copy(DEPLOY / f"nginx/guard/{guard}.conf", etc / "guard.conf")
-    shutil.copy(DEPLOY / f"nginx/origin-pulls/{origin_pulls}.conf", etc / "origin-pulls.conf")
-    shutil.copytree(WORK / "certs", etc / "certs", dirs_exist_ok=True)
+    (etc / "upstream.conf").write_text(upstream)
+    shutil.copytree(DEPLOY / f"nginx/guard/{guard}", aponta / "guard")
+    shutil.copytree(DEPLOY / f"nginx/origin-pulls/{origin_pulls}", aponta / "origin-pulls")
+    shutil.copytree(WORK / "certs", aponta / "certs")
     (ROOT / "var/cache/nginx").mkdir(parents=True, exist_ok=True)
     with open(WORK / "access.log", "w", encoding="utf-8") as log, open(WORK / "error.log", "w", encoding="utf-8") as err:
         subprocess.run(["chroot", str(ROOT), "nginx", "-t", "-q"], check=True)
@@ -133,14 +136,14 @@ def nginx(*, guard="on", origin_pulls="off"):
                 with contextlib.suppress(OSError), socket.create_connection((SERVER, 443), 1):
                     break
                 time.sleep(0.05)
-            yield
+            yield process
         finally:
             process.terminate()
             process.wait()
 
 
 def log_lines():
-    return [json.loads(line) for line in (WORK / "access.log").read_text().splitlines()]
+    return [json.loads(line) for line in (WORK / "access.log").read_bytes().decode().splitlines()]
 
 
 def tls_and_headers():
@@ -148,6 +151,7 @@ def tls_and_headers():
     assert answer.version == "HTTP/2", answer.version
     assert answer.headers["strict-transport-security"].startswith("max-age=31536000")
     assert answer.headers["x-frame-options"] == "DENY" and answer.headers["server"] == "nginx"
+    assert answer.headers["referrer-policy"] == "no-referrer", answer.headers
     assert curl("/", "--http1.1").version == "HTTP/1.1"
     for version, is_spoken in ((ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -166,6 +170,10 @@ def tls_and_headers():
 def port_80_redirects():
     answer = curl("/docs?a=1", "-H", "Host: api.exemplo", scheme="http")
     assert (answer.status, answer.headers["location"]) == (308, "https://api.exemplo/docs?a=1")
+    assert "strict-transport-security" not in answer.headers, "HSTS is for HTTPS"
+    answer = curl("/" + "a" * 9000, scheme="http").is_error(414, "O endereço da requisição é longo demais")
+    assert "strict-transport-security" not in answer.headers, "HSTS is for HTTPS"
+    curl("/", "-H", "X-Long: " + "a" * 9000, scheme="http").is_error(431, "Os cabeçalhos da requisição são longos demais")
 
 
 def strangers_get_no_answer():
@@ -181,7 +189,103 @@ def the_client_is_whom_cloudflare_names():
     assert headers["X-Forwarded-For"] == headers["X-Real-IP"] == "192.0.2.55", headers
     assert headers["X-Forwarded-Proto"] == "https" and "CF-Connecting-IP" not in headers, headers
     line = next(line for line in log_lines() if line["client"] == "192.0.2.55")
-    assert line["request_id"] == "id-da-api" and line["status"] == 200 and line["tls"].startswith("TLSv1"), line
+    assert line["request_id"] == "id-da-api" and line["status"] == "200" and line["tls"].startswith("TLSv1"), line
+
+
+def both_logs_have_the_same_id():
+    for sent, passed in (("um-id.do_cliente-1", True), ("um id", False), ("a" * 129, False), (None, False)):
+        headers = json.loads(curl("/", *(["-H", f"X-Request-ID: {sent}"] if sent else [])).body)["headers"]
+        assert (headers["X-Request-ID"] == sent) == passed and headers["X-Request-ID"], (sent, headers)
+    # Where the API gives no answer, nginx tells the client what the API was told.
+    answer = curl("/metrics", "-H", "X-Request-ID: meu-id")
+    assert answer.headers["x-request-id"] == "meu-id", answer.headers
+
+
+def the_log_is_json_whatever_is_sent():
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    for sent in (b'GET /\xff\xfe"\\ HTTP/1.1\r\nHost: a\r\n', b'GET /agente HTTP/1.1\r\nHost: a\r\nUser-Agent: \xff"\\\r\n',
+                 b"\xff\r\n", b"GET /versao HTTP/9.9\r\nHost: a\r\n"):
+        with socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0)) as raw, context.wrap_socket(raw) as tls:
+            tls.sendall(sent + b"Connection: close\r\n\r\n")
+            with contextlib.suppress(OSError):
+                while tls.recv(65536):
+                    pass
+    time.sleep(0.2)
+    lines = log_lines()
+    assert any(line["agent"] == "(not ASCII)" and line["path"] == "/agente" for line in lines), lines[-4:]
+    assert all(line["status"].isdigit() and len(line["status"]) == 3 for line in lines)
+
+
+def rare_refusals_have_the_shape_of_the_others():
+    curl("/nginx-health", "-H", 'If-Match: "x"').is_error(412, "A condição da requisição não é satisfeita")
+    curl("/", "-X", "POST", "-H", "Transfer-Encoding: gzip", "--http1.1").is_error(501, "Forma de transferência não suportada")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0)) as raw, context.wrap_socket(raw) as tls:
+        tls.sendall(b"GET / HTTP/2.5\r\nHost: a\r\n\r\n")
+        Answer(tls.makefile("rb").read().decode()).is_error(505, "Versão do HTTP não suportada")
+
+
+def the_replicas_can_be_named(nginx_):
+    """As scripts/nginx.sh does while replicas are replaced."""
+    turned = ROOT / "etc/nginx/turned"
+    turned.mkdir()
+    other = UpstreamServer(("127.0.0.1", UPSTREAM + 1), Upstream)
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    (turned / "upstream.conf").write_text(f"upstream turned {{ server 127.0.0.1:{UPSTREAM + 1}; keepalive 32; }}")
+    (turned / "location.conf").write_text("set $replicas turned;")
+    nginx_.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 10
+    while log_lines()[-1]["upstream"] != f"127.0.0.1:{UPSTREAM + 1}":
+        assert time.monotonic() < deadline, log_lines()[-1]
+        assert curl("/api/v1?x=1%20", "-H", "CF-Connecting-IP: 192.0.2.61").status == 200
+        time.sleep(0.2)
+    assert Upstream.paths[-1] == "/api/v1?x=1%20", "a name in a variable must not change the path"
+    # The way of the scripts' own look at it.
+    assert json.loads(sh("curl", "-fsS", "http://127.0.0.1:8080/health"))["path"] == "/health"
+    other.shutdown()
+
+
+def each_client_has_so_many_connections():
+    """Fifty that wait for the API, and the next is refused; each has passed the rate by then."""
+    with ThreadPoolExecutor(60) as pool:
+        waiting = []
+        for group in range(6):
+            waiting += [pool.submit(curl, "/pauses", "-H", "CF-Connecting-IP: 192.0.2.71", check=False) for _ in range(10)]
+            if group < 5:
+                time.sleep(1.1)
+        answers = [done.result() for done in waiting]
+    assert sum(answer.status == 200 for answer in answers) == 50, [answer.status for answer in answers]
+    assert sum(answer.status == 429 for answer in answers) == 10
+
+
+def the_bounds_are_what_they_were_meant_to_be():
+    """Those that take long to be seen at work: nginx says what it understood of its files."""
+    dump = subprocess.run(["chroot", str(ROOT), "nginx", "-T", "-q"], capture_output=True, text=True, check=True).stdout
+    for directive in (
+        "worker_shutdown_timeout 60s;", "client_header_timeout 10s;", "client_body_timeout 10s;", "send_timeout 10s;",
+        "keepalive_timeout 30s;", "keepalive_min_timeout 5s;", "reset_timedout_connection on;", "proxy_connect_timeout 2s;",
+        "proxy_read_timeout 60s;", "proxy_send_timeout 15s;", "proxy_next_upstream error timeout;", "proxy_next_upstream_tries 3;",
+        "proxy_max_temp_file_size 0;", "keepalive 32;", "keepalive_timeout 4s;", "gzip_vary on;", "limit_conn connections 50;",
+        "ssl_session_tickets off;", "ssl_session_timeout 1d;", "ssl_prefer_server_ciphers on;", "server_tokens off;",
+    ):
+        assert directive in dump, directive
+
+
+def another_replica_takes_what_one_did_not(nginx_):
+    upstream = ROOT / "etc/nginx/upstream.conf"
+    files = upstream.read_text()
+    # The first of them listens nowhere.
+    upstream.write_text(files.replace(f"server 127.0.0.1:{UPSTREAM}", f"server 127.0.0.1:1 max_fails=0;\n    server 127.0.0.1:{UPSTREAM}"))
+    nginx_.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    for n in range(10):
+        assert curl("/", "-X", "POST", "-d", "x", "-H", f"CF-Connecting-IP: 192.0.2.8{n}").status == 200
+    assert any("," in line["upstream"] for line in log_lines()[-10:]), log_lines()[-10:]
+    upstream.write_text(files)
+    nginx_.send_signal(signal.SIGHUP)
+    time.sleep(1)
 
 
 def with_the_guard_off_nobody_is_believed():
@@ -325,6 +429,7 @@ def requests_that_are_too_long_are_told():
 
 def large_answers_are_compressed():
     assert curl("/large", "-H", "Accept-Encoding: gzip", "-o", "/dev/null", "-D", "-").headers["content-encoding"] == "gzip"
+    assert curl("/large").headers["vary"] == "Accept-Encoding", "caches must know that there are two of it"
     assert "content-encoding" not in curl("/large").headers
     assert "content-encoding" not in curl("/", "-H", "Accept-Encoding: gzip").headers
 
@@ -398,19 +503,31 @@ def cloudflares_lists_are_renewed():
         command = [script, *options, str(WORK / "v4"), str(WORK / "v6")]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
-    geo, real_ip = copy / "nginx/cloudflare.geo.conf", copy / "nginx/cloudflare.real-ip.conf"
-    kept = re.findall(r"^(\S+) 1;$", geo.read_text(), re.M)
-    assert kept == re.findall(r"^set_real_ip_from (\S+);$", real_ip.read_text(), re.M) and len(kept) > 20
+    file = copy / "nginx/cloudflare.conf"
+    kept = re.findall(r"^ +(\S+) 1;$", file.read_text(), re.M)
+    assert kept == re.findall(r"^set_real_ip_from (\S+);$", file.read_text(), re.M) and len(kept) > 20
     v4, v6 = ([n for n in kept if (":" in n) == is_v6] for is_v6 in (False, True))
     assert "nothing changed" in renew("\n".join(v4), "\n".join(v6)).stdout
-    before = geo.read_text()
-    for bad in ("", "<html>sorry</html>", "0.0.0.0/0\n" * 20, "10.0.0.0/8\n" * 20):
+    before = file.read_text()
+    # Not one kind without the other, nor as many of one network.
+    for bad in ("", "<html>sorry</html>", "0.0.0.0/0\n" * 20, "10.0.0.0/8\n" * 20, "\n".join(v4[:9]), f"{v4[0]}\n" * 20):
         done = renew(bad, "\n".join(v6))
         assert done.returncode == 1 and "not written" in done.stderr, (bad, done)
-        assert geo.read_text() == before
-    assert "would write" in renew("\n".join(v4[:-1]), "\n".join(v6), "--dry-run").stdout and geo.read_text() == before
+        assert file.read_text() == before
+    done = renew("\n".join(v4), "\n".join(v6[:3]))
+    assert done.returncode == 1 and "only 3 networks of IPv6" in done.stderr, done
+    nowhere = subprocess.run([script, "http://127.0.0.1:1/v4", "http://127.0.0.1:1/v6"], capture_output=True, text=True, check=False)
+    assert nowhere.returncode == 1 and "cannot be had" in nowhere.stderr and file.read_text() == before, nowhere
+    assert "would write" in renew("\n".join(v4[:-1]), "\n".join(v6), "--dry-run").stdout and file.read_text() == before
     assert renew("\n".join(v4[:-1]), "\n".join(v6)).returncode == 0
-    assert v4[-1] not in geo.read_text() and v4[-1] not in real_ip.read_text()
+    assert file.read_text() == before.replace(f"    {v4[-1]} 1;\n", "").replace(f"set_real_ip_from {v4[-1]};\n", "")
+    done = renew("\n".join(v4[:10]), "\n".join(v6))
+    assert done.returncode == 0, done
+    few = "\n".join(f"8.{n}.0.0/16" for n in range(12))
+    done = renew(few, "\n".join(v6))
+    assert done.returncode == 1 and "--force" in done.stderr and "8.1.0.0" not in file.read_text(), done
+    assert renew(few, "\n".join(v6), "--force").returncode == 0 and "8.1.0.0/16 1;" in file.read_text()
+    assert [path.name for path in (copy / "nginx").glob("*.new")] == []
 
 
 def main():
@@ -432,8 +549,8 @@ def main():
         an_api_that_is_gone_is_a_502()
     upstream = UpstreamServer(("127.0.0.1", UPSTREAM), Upstream)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
-    with nginx(), ThreadPoolExecutor(2) as pool:
-        slow = [pool.submit(an_api_that_hangs_is_a_504), pool.submit(dawdlers_are_cut_off)]
+    with nginx() as process, ThreadPoolExecutor(3) as pool:
+        slow = [pool.submit(check) for check in (an_api_that_hangs_is_a_504, dawdlers_are_cut_off, each_client_has_so_many_connections)]
         for check in (
             tls_and_headers,
             port_80_redirects,
@@ -449,6 +566,10 @@ def main():
             http2_hides_nothing_either,
             http2_carries_whatever_http1_does,
             each_client_has_a_rate,
+            both_logs_have_the_same_id,
+            the_log_is_json_whatever_is_sent,
+            rare_refusals_have_the_shape_of_the_others,
+            the_bounds_are_what_they_were_meant_to_be,
         ):
             # Each has a rate limit of its own to use up.
             time.sleep(1)
@@ -456,6 +577,10 @@ def main():
             print(f"ok {check.__name__}", flush=True)
         for check in slow:
             check.result()
+            print("ok", flush=True)
+        for check in (another_replica_takes_what_one_did_not, the_replicas_can_be_named):
+            check(process)
+            print(f"ok {check.__name__}", flush=True)
     with nginx(guard="off"):
         with_the_guard_off_nobody_is_believed()
     with nginx(origin_pulls="on"):
