@@ -7,6 +7,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 options "$@"
+start
 [[ $(containers --status running backup 2>/dev/null) ]] ||
     fail "the backups do not run: COMPOSE_FILE=compose.yml:backup/compose.yml in $deploy/.env, and deploy.sh"
 run compose exec -T --user postgres backup aponta-backup "${arguments[@]}"

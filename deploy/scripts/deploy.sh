@@ -4,121 +4,120 @@
 #
 #   deploy.sh [--dry-run] [VERSION]
 #
-# VERSION names the image; without it, the commit does. It is safe to run this again.
+# VERSION names the image; without it, the commit does, with -dirty where the sources are others. It is safe to run again.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=checks.sh
+source "$deploy/scripts/checks.sh"
+# shellcheck source=nginx.sh
+source "$deploy/scripts/nginx.sh"
+# shellcheck source=replicas.sh
+source "$deploy/scripts/replicas.sh"
+# shellcheck source=overlays.sh
+source "$deploy/scripts/overlays.sh"
+
+# What goes into the image.
+sources=(Cargo.toml Cargo.lock crates migration benches/Cargo.toml tests/Cargo.toml tests/src docs/openapi.json deploy/Dockerfile)
+git() {
+    command git -C "$deploy/.." "$@"
+}
+
+name_version() {
+    version=${arguments[0]:-}
+    revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+    created=$(git show --no-patch --format=%cI HEAD 2>/dev/null || echo unknown)
+    # An address may hold somebody's password.
+    source=$(git remote get-url origin 2>/dev/null | sed 's#//[^/@]*@#//#' || echo unknown)
+    [[ ! $version ]] || return 0
+    version=$(git rev-parse --short=12 HEAD) || fail "git does not say which version this is: name one"
+    [[ ! $(git status --porcelain -- "${sources[@]}") ]] || version+=-dirty
+}
+
+# Builds, and keeps the image that had this name until now under one of its own.
+build() {
+    local id
+    id=$(image_id "$version" || true)
+    export APONTA_VERSION=$version APONTA_REVISION=$revision APONTA_CREATED=$created APONTA_SOURCE=$source
+    if [[ ${SKIP_BUILD:-} ]]; then
+        [[ $id ]] || fail "there is no image aponta-api:$version"
+        return
+    fi
+    say "building aponta-api:$version"
+    if [[ $id ]]; then run docker tag "$id" "aponta-api:$version-${id:7:12}"; fi
+    run compose build api
+    ! uses backup || run compose build postgres
+    if [[ $id ]] && ! $dry_run; then
+        if [[ $current == "$version" && $(image_id "$version") != "$id" ]]; then
+            current=$version-${id:7:12}
+        else
+            docker rmi "aponta-api:$version-${id:7:12}" >/dev/null
+        fi
+    fi
+}
+
+# Whether anything is to be put back: while the version before serves, that is the schema alone.
+begun=false
+pending=0
+back() {
+    local left undo=0
+    $begun || return 0
+    say "the deploy failed"
+    abandon || return 1
+    [[ $current ]] || { say "there is no version before" && return 0; }
+    if ((pending)); then
+        left=$(count_steps "$version" pending) || return 1
+        undo=$((pending - left))
+    fi
+    if ! $replaced; then
+        if ((undo > 0)); then say "undoing $undo migration(s)" && undo_steps "$version" "$undo" || return 1; fi
+    else
+        say "going back to $current"
+        if ((undo > 0)); then stop_and_undo_steps "$version" "$undo" || return 1; fi
+        export APONTA_VERSION=$current
+        replace_replicas && note_version "$current" "$before_current" || return 1
+    fi
+    [[ ! $(nginx_container) ]] || verify || return 1
+    say "$current serves as before"
+}
 
 options "$@"
-version=${arguments[0]:-$(git -C "$deploy/.." rev-parse --short=12 HEAD 2>/dev/null || echo local)}
-
-# Everything that is wrong, at once.
-faults=()
-fault() {
-    faults+=("$*")
-}
-
-# A file that only its owner may read.
-private() {
-    local mode
-    if [[ ! -f $1 ]]; then
-        fault "$1 is missing"
-    else
-        mode=$(stat -c %a "$1")
-        (((8#$mode & 8#077) == 0)) || fault "$1 may be read by others (mode $mode): chmod 600 $1"
-    fi
-}
-
-check_certificate() {
-    local certificate=$deploy/certs/origin.pem key=$deploy/certs/origin.key
-    [[ -f $certificate ]] || { fault "$certificate is missing: CloudFlare, SSL/TLS, Origin Server" && return; }
-    private "$key"
-    [[ -f $key ]] || return 0
-    openssl x509 -in "$certificate" -noout -checkend $((7 * 86400)) >/dev/null ||
-        fault "$certificate ends within a week: $(openssl x509 -in "$certificate" -noout -enddate)"
-    [[ $(openssl x509 -in "$certificate" -noout -pubkey) == $(openssl pkey -in "$key" -pubout 2>/dev/null) ]] ||
-        fault "$certificate does not belong to $key"
-    [[ $(setting ORIGIN_PULLS off) == off || -f $deploy/certs/origin-pull-ca.pem ]] ||
-        fault "ORIGIN_PULLS=on needs $deploy/certs/origin-pull-ca.pem"
-}
-
-check() {
-    private "$deploy/.env"
-    private "$deploy/secrets/database_password"
-    private "$deploy/secrets/extension_app_keys"
-    [[ ! -f $deploy/secrets/database_password || -s $deploy/secrets/database_password ]] ||
-        fault "$deploy/secrets/database_password is empty"
-    [[ $(setting AZURE_DEVOPS_ORG_URL "") ]] || fault "AZURE_DEVOPS_ORG_URL is not set in $deploy/.env"
-    if uses monitoring; then
-        private "$deploy/secrets/grafana_password"
-        private "$deploy/secrets/smtp_password"
-        private "$deploy/secrets/slack_webhook"
-    fi
-    ! uses backup || private "$deploy/secrets/backup.conf"
-    check_certificate
-    local free
-    free=$(df --output=avail -B 1M "$(docker info --format '{{.DockerRootDir}}')" | tail -n 1)
-    ((free >= ${MIN_FREE_MB:-3072})) || fault "only $free MB are free for images and data"
-    compose config --quiet || fault "compose.yml and .env do not fit together"
-    ((${#faults[@]} == 0)) || { printf '  %s\n' "${faults[@]}" >&2 && fail "nothing was changed"; }
-    # The API runs as a user without rights, and its secrets come as files of this host.
-    run chown 10001:10001 "$deploy/secrets/database_password" "$deploy/secrets/extension_app_keys"
-    if uses monitoring; then
-        # The users of Grafana and of Alertmanager.
-        run chown 472:0 "$deploy/secrets/grafana_password"
-        run chown 65534:65534 "$deploy/secrets/smtp_password" "$deploy/secrets/slack_webhook"
-    fi
-}
-
-back() {
-    say "the new version failed; going back to ${1:-nothing}"
-    [[ $1 ]] || fail "there is no version before"
-    APONTA_VERSION=$1 replace_replicas || fail "the version before does not become healthy either: see status.sh"
-    fail "the deploy failed; $1 serves as before"
-}
-
+read_settings
 say "checking"
 check
 current=$(version_file current)
-export APONTA_VERSION=$version APONTA_REVISION=$version
-
-if [[ ${SKIP_BUILD:-} ]]; then
-    docker image inspect "aponta-api:$version" >/dev/null || fail "there is no image aponta-api:$version"
-else
-    say "building aponta-api:$version"
-    run compose build api
-    ! uses backup || run compose build postgres
-fi
+before_current=$(version_file previous)
+name_version
+if ! $dry_run; then lock; fi
+hand_secrets_over
+run test_nginx || fail "nginx does not take its configuration; nothing was changed"
+build
 if $dry_run; then
     say "would migrate, replace the replicas of ${current:-nothing} by $version and verify"
     exit
 fi
 
-mkdir -p "$state"
+watch_the_end
 say "database"
-running=$(containers --status running postgres)
-wanted=$(compose config --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)["services"]["postgres"]["image"])')
-if [[ $running && $(docker inspect --format '{{.Config.Image}}' "$running") != "$wanted" ]]; then
-    say "the database becomes $wanted: the service answers 503 for some seconds"
-    compose up --detach postgres
-else
-    compose up --detach --no-recreate postgres
+apply_database
+pending=$(count_steps "$version" pending)
+say "migrating: $pending step(s)"
+begun=true
+compose run --rm --no-deps -T api migrate up || fail "the migration failed"
+if [[ $(nginx_container) ]]; then
+    say "nginx"
+    apply_nginx || fail "nginx does not become healthy"
 fi
-wait_healthy 120 "$(containers postgres)" || fail "the database does not become healthy"
-say "migrating"
-compose run --rm --no-deps -T api migrate up || fail "the migration failed; nothing was changed"
 
 say "replacing the replicas"
-replace_replicas || back "$current"
-say "nginx"
-compose up --detach --no-deps nginx
-wait_healthy 60 "$(containers nginx)" || back "$current"
-# What the overlays bring.
-mapfile -t others < <(compose config --services | grep -vxE 'nginx|api|postgres' || true)
-((${#others[@]} == 0)) || compose up --detach --no-deps "${others[@]}"
+replace_replicas || fail "the new version failed"
+note_version "$version" "$current"
+if [[ ! $(nginx_container) ]]; then
+    say "nginx"
+    apply_nginx || fail "nginx does not become healthy"
+fi
+apply_overlays
 say "verifying"
-verify || back "$current"
-
-[[ $current == "$version" ]] || { [[ ! $current ]] || echo "$current" >"$state/previous"; }
-echo "$version" >"$state/current"
+verify || fail "the stack does not answer as it should"
+begun=false
 say "$version serves"

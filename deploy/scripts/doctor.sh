@@ -7,6 +7,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 options "$@"
+start
 show=(--volume "$deploy/certs/origin.pem:/run/origin.pem:ro")
 look=(--certificate /run/origin.pem)
 if uses backup; then

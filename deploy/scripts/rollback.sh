@@ -8,6 +8,10 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=nginx.sh
+source "$deploy/scripts/nginx.sh"
+# shellcheck source=replicas.sh
+source "$deploy/scripts/replicas.sh"
 
 undo=false
 rest=()
@@ -15,14 +19,27 @@ for argument in "$@"; do
     if [[ $argument == --undo-migrations ]]; then undo=true; else rest+=("$argument"); fi
 done
 options "${rest[@]}"
+start
+
+# Whatever else failed: somebody has to serve, and the version that did is the one that does it.
+back() {
+    local serving
+    abandon || return 1
+    lines serving containers api || return 1
+    ((${#serving[@]} == 0)) || return 0
+    [[ $current ]] || return 1
+    say "going back to $current"
+    export APONTA_VERSION=$current
+    replace_replicas
+}
 
 current=$(version_file current)
 version=${arguments[0]:-$(version_file previous)}
 [[ $version ]] || fail "there is no version before; name one"
 [[ $version != "$current" ]] || fail "$version serves already"
-docker image inspect "aponta-api:$version" >/dev/null || fail "there is no image aponta-api:$version any more"
+image_id "$version" >/dev/null || fail "there is no image aponta-api:$version any more"
 
-unknown=$(APONTA_VERSION=$version compose run --rm --no-deps -T api migrate status | grep -c 'unknown to this version' || true)
+unknown=$(count_steps "$version" 'unknown to this version') || fail "$version does not say which migrations it knows"
 if ((unknown)) && ! $undo; then
     fail "$version does not know the newest $unknown migration(s); --undo-migrations undoes them, with what they hold"
 fi
@@ -30,18 +47,16 @@ if $dry_run; then
     say "would go from ${current:-nothing} to $version, undoing $unknown migration(s)"
     exit
 fi
+lock
+watch_the_end
 if ((unknown)); then
     say "undoing $unknown migration(s); the service is away meanwhile"
-    mapfile -t old < <(containers api)
-    docker stop --time 30 "${old[@]}" >/dev/null
-    APONTA_VERSION=$current compose run --rm --no-deps -T api migrate down --steps "$unknown"
-    docker rm "${old[@]}" >/dev/null
+    stop_and_undo_steps "$current" "$unknown" || fail "nothing was changed"
 fi
 
 say "replacing the replicas"
 export APONTA_VERSION=$version
 replace_replicas || fail "$version does not become healthy: see status.sh"
+note_version "$version" "$current"
 verify || fail "$version does not answer as it should: see status.sh"
-echo "$current" >"$state/previous"
-echo "$version" >"$state/current"
 say "$version serves"

@@ -5,8 +5,11 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=nginx.sh
+source "$deploy/scripts/nginx.sh"
 
 options "$@"
+start
 wrong=0
 
 say "versions: $(version_file current) serves, $(version_file previous) before"

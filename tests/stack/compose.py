@@ -168,9 +168,27 @@ def prepare():
     (DEPLOY / "secrets/database_password").write_text("s3nha%com:coisas@estranhas\n")
     (DEPLOY / "secrets/extension_app_keys").write_text(f"{KEY}:{AUDIENCE}\n")
     example = (DEPLOY / ".env.example").read_text()
-    (DEPLOY / ".env").write_text(f"{example}\nHTTP_PORT={HTTP}\nHTTPS_PORT={HTTPS}\n")
+    # As compose reads it: with quotes and comments.
+    example = example.replace("API_REPLICAS=2", 'API_REPLICAS="2" # how many')
+    (DEPLOY / ".env").write_text(f"{example}\nHTTP_PORT={HTTP}\nHTTPS_PORT='{HTTPS}'\n")
     for file in (".env", "secrets/database_password", "secrets/extension_app_keys", "certs/origin.key"):
         (DEPLOY / file).chmod(0o600)
+    git("init", "--quiet")
+    git("add", "--all")
+    git("-c", "user.name=a", "-c", "user.email=a@exemplo", "commit", "--quiet", "--message", "as it is")
+
+
+def git(*arguments):
+    return run("git", "-C", str(WORK / "repository"), *arguments).stdout.strip()
+
+
+def replace(path, before, after):
+    """As git does it: the file is another one afterwards."""
+    text = path.read_text()
+    assert before in text, (path, before)
+    path.with_name("written").write_text(text.replace(before, after))
+    path.with_name("written").chmod(path.stat().st_mode)
+    path.with_name("written").rename(path)
 
 
 def refuses_what_is_not_right():
@@ -179,10 +197,26 @@ def refuses_what_is_not_right():
     done = script("deploy.sh", "v1", check=False)
     assert done.returncode == 1 and "nothing was changed" in done.stderr, done
     assert "may be read by others" in done.stderr and "extension_app_keys is missing" in done.stderr, done.stderr
+    for name in ("status.sh", "rollback.sh", "doctor.sh", "backup.sh"):
+        done = script(name, check=False)
+        assert done.returncode == 1 and "may be read by others" in done.stderr, done
     (DEPLOY / ".env").chmod(0o600)
     (DEPLOY / "secrets/away").rename(DEPLOY / "secrets/extension_app_keys")
-    done = script("deploy.sh", "--dry-run", "v1", MIN_FREE_MB="100")
+    for setting, value in (("ORIGIN_GUARD", "Off"), ("ORIGIN_PULLS", "../guard/off"), ("API_REPLICAS", "0"), ("BACKUP_TIME", "3")):
+        done = script("deploy.sh", "v1", check=False, MIN_FREE_MB="100", **{setting: value})
+        assert done.returncode == 1 and f"{setting} is " in done.stderr and "nothing was changed" in done.stderr, done
+    done = script("deploy.sh", "--dry-run", MIN_FREE_MB="100")
     assert "would run: " in done.stdout and "compose build api" in done.stdout, done.stdout
+    assert f"building aponta-api:{git('rev-parse', '--short=12', 'HEAD')}\n" in done.stdout, done.stdout
+    extra = WORK / "repository/crates/domain/src/extra.rs"
+    extra.touch()
+    assert f"building aponta-api:{git('rev-parse', '--short=12', 'HEAD')}-dirty\n" in script(
+        "deploy.sh", "--dry-run", MIN_FREE_MB="100").stdout
+    extra.unlink()
+    (WORK / "repository/.git").rename(WORK / "git")
+    done = script("deploy.sh", "--dry-run", check=False, MIN_FREE_MB="100")
+    assert done.returncode == 1 and "name one" in done.stderr, done
+    (WORK / "git").rename(WORK / "repository/.git")
     assert containers("api") == [] and not (DEPLOY / "state").exists()
 
 
@@ -190,6 +224,7 @@ def deploys_from_nothing():
     script("deploy.sh", "v1", MIN_FREE_MB="100")
     assert (DEPLOY / "state/current").read_text() == "v1\n"
     assert [len(containers(s)) for s in ("nginx", "api", "postgres")] == [1, 2, 1]
+    assert git("status", "--porcelain") == "", "a deploy changes no file of the repository"
 
 
 def code():
@@ -201,10 +236,8 @@ def code():
 def let_this_host_in():
     """Makes this host one of CloudFlare's."""
     gateway = inspect(containers("nginx")[0], "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}")
-    with open(DEPLOY / "nginx/cloudflare.geo.conf", "a", encoding="utf-8") as geo:
-        geo.write(f"{gateway}/32 1;\n")
-    with open(DEPLOY / "nginx/cloudflare.real-ip.conf", "a", encoding="utf-8") as real_ip:
-        real_ip.write(f"set_real_ip_from {gateway}/32;\n")
+    replace(DEPLOY / "nginx/cloudflare.conf", "default 0;\n", f"default 0;\n    {gateway}/32 1;\n")
+    replace(DEPLOY / "nginx/cloudflare.conf", "}\n", f"}}\nset_real_ip_from {gateway}/32;\n")
     compose("exec", "-T", "nginx", "nginx", "-s", "reload")
     deadline = time.monotonic() + 10
     while code() != "200":
@@ -221,19 +254,32 @@ def shuts_everything_in():
     published = run("docker", "ps", "--format", "{{.Names}} {{.Ports}}").stdout
     open_ports = [line for line in published.splitlines() if "->" in line]
     assert len(open_ports) == 1 and "nginx" in open_ports[0], published
+    mib, second = 1024 * 1024, 10**9
+    for service, user, read_only, capabilities, memory, cpus, interval in (
+        ("nginx", "", True, ["CHOWN", "NET_BIND_SERVICE", "SETGID", "SETUID"], 256, 1, 30),
+        ("api", "10001:10001", True, None, 256, 2, 30),
+        ("postgres", "", False, ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"], 1024, 2, 10),
+    ):
+        for container in containers(service):
+            told = json.loads(run("docker", "inspect", container).stdout)[0]
+            config, host = told["Config"], told["HostConfig"]
+            found = (config["User"], host["ReadonlyRootfs"], host["CapDrop"], host["SecurityOpt"], host["RestartPolicy"]["Name"],
+                     host["Memory"], host["NanoCpus"], host["LogConfig"], config["Healthcheck"]["Interval"],
+                     config["Healthcheck"]["StartInterval"], list(told["NetworkSettings"]["Networks"]))
+            assert found == (user, read_only, ["ALL"], ["no-new-privileges:true"], "unless-stopped", memory * mib, cpus * second,
+                             {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}, interval * second, second,
+                             ["aponta-network"]), (service, found)
+            assert sorted(c.removeprefix("CAP_") for c in host["CapAdd"] or []) == (capabilities or []), host["CapAdd"]
+            assert host["Privileged"] is False and not host["PidMode"] and host["NetworkMode"] != "host"
+    told = json.loads(run("docker", "inspect", *containers("nginx")).stdout)[0]["HostConfig"]
+    assert {port["HostIp"] for ports in told["PortBindings"].values() for port in ports} == {"0.0.0.0"}
+    sizes = [int(options.split("size=")[1].split("m")[0]) for options in told["Tmpfs"].values()]
+    assert len(sizes) == 2 and 2 * sum(sizes) <= told["Memory"] // mib, "what waits on the tmpfs is the container's memory"
     for container in containers("api"):
-        for template, expected in (
-            ("{{.Config.User}}", "10001:10001"),
-            ("{{.HostConfig.ReadonlyRootfs}}", "true"),
-            ("{{.HostConfig.CapDrop}}", "[ALL]"),
-            ("{{.HostConfig.CapAdd}}", "[]"),
-            ("{{.HostConfig.SecurityOpt}}", "[no-new-privileges:true]"),
-            ("{{.HostConfig.RestartPolicy.Name}}", "unless-stopped"),
-            ("{{.HostConfig.Memory}}", str(256 * 1024 * 1024)),
-            ("{{index .HostConfig.LogConfig.Config \"max-size\"}}", "10m"),
-            ("{{index .Config.Labels \"org.opencontainers.image.version\"}}", "v1"),
-        ):
-            assert inspect(container, template) == expected, (template, inspect(container, template))
+        labels = json.loads(inspect(container, "{{json .Config.Labels}}"))
+        for name, expected in (("version", "v1"), ("revision", git("rev-parse", "HEAD")), ("licenses", "MIT"),
+                               ("created", git("show", "--no-patch", "--format=%cI"))):
+            assert labels[f"org.opencontainers.image.{name}"] == expected, (name, labels)
         environment = inspect(container, "{{.Config.Env}}")
         assert "s3nha" not in environment and KEY not in environment, environment
         log = run("docker", "logs", container)
@@ -275,8 +321,7 @@ def answers_503_while_the_database_is_away(client, path):
 
 
 def finds_replicas_by_itself(client, load):
-    version = (DEPLOY / "state/current").read_text().strip()
-    os.environ["APONTA_VERSION"] = version
+    # By hand, as the runbook says it.
     compose("up", "--detach", "--no-deps", "--no-recreate", "--scale", "api=3", "api")
     wait_healthy("api")
     served = set()
@@ -292,7 +337,9 @@ def finds_replicas_by_itself(client, load):
 
 
 def versions_that_run():
-    return sorted(inspect(c, "{{.Config.Image}}") for c in containers("api"))
+    """By the image and not by its name, which can be given to another one."""
+    tags = [json.loads(run("docker", "image", "inspect", inspect(c, "{{.Image}}")).stdout)[0]["RepoTags"] for c in containers("api")]
+    return [next((tag for tag in sorted(names) if not tag.endswith(":latest")), None) for names in tags]
 
 
 def upgrades_and_goes_back_without_a_failed_request(projeto):
@@ -305,7 +352,7 @@ def upgrades_and_goes_back_without_a_failed_request(projeto):
     ):
         with Load(projeto) as load:
             script(name, *arguments, MIN_FREE_MB="100")
-        assert versions_that_run() == [f"aponta-api:{expected}"] * 2
+        assert versions_that_run() == [f"aponta-api:{expected}"] * 2, versions_that_run()
         assert not load.failures, (name, len(load.failures), load.requests, load.failures[:3])
         assert load.requests > 100, load.requests
         print(f"ok {name} {' '.join(arguments)}: {load.requests} requests, none failed", flush=True)
@@ -318,12 +365,106 @@ def goes_back_by_itself_when_a_version_is_bad(projeto):
     run("docker", "build", "--quiet", "--tag", "aponta-api:v3", "-", input="FROM aponta-api:v1\nENV API_HOST=127.0.0.1\n")
     with Load(projeto) as load:
         done = script("deploy.sh", "v3", check=False, SKIP_BUILD="1", MIN_FREE_MB="100")
-    assert done.returncode == 1 and "v2 serves as before" in done.stderr, done
+    assert done.returncode == 1 and "v2 serves as before" in done.stdout, done
     assert versions_that_run() == ["aponta-api:v2"] * 2 and not load.failures, load.failures[:3]
     assert (DEPLOY / "state/current").read_text() == "v2\n"
     done = script("deploy.sh", "v4", check=False, SKIP_BUILD="1", MIN_FREE_MB="100")
     assert done.returncode == 1 and "there is no image aponta-api:v4" in done.stderr, done
     return load.created
+
+
+# A version with one more migration, which does not start: its schema is newer than the program in it knows.
+NEWER = r"""
+FROM postgres:15-alpine
+COPY --from=aponta-api:v1 /usr/local/bin/aponta /usr/local/bin/aponta
+RUN printf '%s\n' '#!/bin/bash' 'set -eu' \
+    'export PGPASSWORD=$(cat "$DATABASE_PASSWORD_FILE")' \
+    'sql() { psql -qAt -h "$DATABASE_HOST" -U "$DATABASE_USER" -d "$DATABASE_NAME" -c "$1"; }' \
+    'step=m99991231_000001_do_futuro table=api_aponta.seaql_migrations' \
+    'case $*:$(sql "SELECT count(*) FROM $table WHERE version = '"'"'$step'"'"'") in' \
+    '"migrate status:0") aponta migrate status && echo "$step  pending" ;;' \
+    '"migrate status:1") aponta migrate status | sed "s/unknown to this version/applied/" ;;' \
+    '"migrate up:0") sql "INSERT INTO $table VALUES ('"'"'$step'"'"', 1)" ;;' \
+    '"migrate down --steps 1:1") sql "DELETE FROM $table WHERE version = '"'"'$step'"'"'" ;;' \
+    '*) exec aponta "$@" ;;' 'esac' > /usr/local/bin/newer && chmod 755 /usr/local/bin/newer
+USER 10001:10001
+ENTRYPOINT ["newer"]
+CMD ["serve"]
+"""
+
+
+def takes_the_migration_back_when_its_version_is_bad(projeto):
+    run("docker", "build", "--quiet", "--tag", "aponta-api:v5", "-", input=NEWER)
+    before = sorted(containers("api"))
+    with Load(projeto) as load:
+        done = script("deploy.sh", "v5", check=False, SKIP_BUILD="1", MIN_FREE_MB="100")
+    assert done.returncode == 1 and "migrating: 1 step(s)" in done.stdout and "undoing 1 migration(s)" in done.stdout, done
+    assert "v2 serves as before" in done.stdout and not load.failures, (done, load.failures[:3])
+    assert sorted(containers("api")) == before, "replicas that were well were replaced"
+    assert "do_futuro" not in compose("exec", "-T", "postgres", "psql", "-U", "aponta", "-c", "TABLE api_aponta.seaql_migrations")
+    compose("restart", "api")
+    wait_healthy("api")
+    return load.created
+
+
+def puts_things_back_when_it_is_stopped(projeto):
+    slow = 'FROM postgres:15-alpine\nCOPY --from=aponta-api:v1 /usr/local/bin/aponta /usr/local/bin/aponta\nUSER 10001:10001\n' \
+        'ENTRYPOINT ["bash", "-c", "[[ $0 == migrate ]] || sleep 60; exec aponta \\"$0\\" \\"$@\\""]\nCMD ["serve"]\n'
+    run("docker", "build", "--quiet", "--tag", "aponta-api:v6", "-", input=slow)
+    before = sorted(containers("api"))
+    with Load(projeto) as load:
+        environment = {**os.environ, "SKIP_BUILD": "1", "MIN_FREE_MB": "100"}
+        deploy = subprocess.Popen([str(DEPLOY / "scripts/deploy.sh"), "v6"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True)
+        deadline = time.monotonic() + 60
+        while len(containers("api")) != 4:
+            assert time.monotonic() < deadline and deploy.poll() is None, deploy.communicate()
+            time.sleep(0.5)
+        again = script("rollback.sh", check=False)
+        assert again.returncode == 1 and "another script is at work" in again.stderr, again
+        deploy.send_signal(signal.SIGTERM)
+        said = deploy.communicate(timeout=60)[0]
+    assert deploy.returncode == 143 and "v2 serves as before" in said, (deploy.returncode, said)
+    assert sorted(compose("ps", "--all", "--quiet", "api").split()) == before and not load.failures, load.failures[:3]
+    assert not list((DEPLOY / "nginx").glob("turned/*.conf")) and (DEPLOY / "state/current").read_text() == "v2\n"
+    return load.created
+
+
+def keeps_the_image_whose_name_is_used_again():
+    """And does not count replicas that were stopped."""
+    before = inspect("aponta-api:v2", "{{.Id}}")
+    run("docker", "stop", containers("api")[0])
+    with open(DEPLOY / "Dockerfile", "a", encoding="utf-8") as file:
+        file.write("LABEL another=one\n")
+    script("deploy.sh", "v2", MIN_FREE_MB="100")
+    kept = (DEPLOY / "state/previous").read_text().strip()
+    assert kept.startswith("v2-") and inspect(f"aponta-api:{kept}", "{{.Id}}") == before, kept
+    assert inspect("aponta-api:v2", "{{.Id}}") == inspect("aponta-api:latest", "{{.Id}}") != before
+    assert versions_that_run() == ["aponta-api:v2"] * 2 and len(compose("ps", "--all", "--quiet", "api").split()) == 2
+    script("rollback.sh")
+    assert versions_that_run() == [f"aponta-api:{kept}"] * 2
+    script("rollback.sh", "v2")
+    assert versions_that_run() == ["aponta-api:v2"] * 2
+
+
+def reads_the_files_of_nginx_again():
+    """Those that git put in the place of others; but not before they are known to be right."""
+    headers = DEPLOY / "nginx/snippets/headers.conf"
+    replace(headers, "add_header Referrer-Policy", "add_headers Referrer-Policy")
+    done = script("deploy.sh", "v2", check=False, SKIP_BUILD="1", MIN_FREE_MB="100")
+    assert done.returncode == 1 and "unknown directive" in done.stdout + done.stderr and "nothing was changed" in done.stderr, done
+    replace(headers, "add_headers Referrer-Policy", "add_header X-Novo sim always;\nadd_header Referrer-Policy")
+    replace(DEPLOY / "nginx/nginx.conf", "worker_connections 4096", "worker_connections 2048")
+    run("openssl", "req", "-x509", "-key", str(DEPLOY / "certs/origin.key"), "-days", "80", "-subj", "/CN=outra.exemplo",
+        "-out", str(DEPLOY / "certs/origin.pem"))
+    done = script("status.sh", check=False)
+    assert done.returncode == 1 and "does not show the certificate" in done.stdout, done
+    nginx = containers("nginx")
+    script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
+    assert containers("nginx") == nginx, "a reload is enough"
+    shown = run("curl", "-ski", f"https://127.0.0.1:{HTTPS}/health").stdout
+    assert "x-novo: sim" in shown.lower(), shown
+    assert "worker_connections 2048" in compose("exec", "-T", "nginx", "nginx", "-T")
+    assert script("status.sh").returncode == 0
 
 
 def refuses_to_go_back_over_a_migration_by_accident():
@@ -355,6 +496,12 @@ def goes_back_over_a_migration_when_told(client, projeto):
     done = script("rollback.sh", "v0", check=False)
     assert done.returncode == 1 and "the newest 1 migration(s)" in done.stderr, done
     assert "undoing 1 migration(s)" in script("rollback.sh", "--undo-migrations", "--dry-run", "v0").stdout
+    # What depends on the step stops it from being undone; then the service comes back.
+    compose(*psql, "CREATE VIEW api_aponta.extra AS SELECT * FROM api_aponta.atividades_contagem")
+    failed = script("rollback.sh", "--undo-migrations", "v0", check=False)
+    assert failed.returncode == 1 and "nothing was changed" in failed.stderr, failed
+    assert versions_that_run() == ["aponta-api:v2"] * 2 and client.ask_again("GET", "/api/v1/atividades?limit=1")[0] == 200
+    compose(*psql, "DROP VIEW api_aponta.extra")
     script("rollback.sh", "--undo-migrations", "v0")
     assert versions_that_run() == ["aponta-api:v0"] * 2
     # The older version is the same program, which takes the step again: so the numbers are right again.
@@ -381,13 +528,16 @@ def restores_as_the_runbook_says(projeto):
 
 def goes_back_to_a_moment_with_the_backup_overlay(projeto):
     secret = DEPLOY / "secrets/backup.conf"
-    secret.write_text((DEPLOY / "backup/backup.conf.example").read_text().replace("pass=", "pass=uma-frase-longa", 1))
+    secret.write_text((DEPLOY / "backup/backup.conf.example").read_text())
     with open(DEPLOY / ".env", "a", encoding="utf-8") as settings:
         settings.write("COMPOSE_FILE=compose.yml:backup/compose.yml\n")
     refused = script("deploy.sh", "v2", check=False, MIN_FREE_MB="100")
     assert refused.returncode == 1 and "backup.conf may be read by others" in refused.stderr, refused
     secret.chmod(0o600)
-    script("deploy.sh", "v2", MIN_FREE_MB="100")
+    refused = script("deploy.sh", "v2", check=False, MIN_FREE_MB="100")
+    assert refused.returncode == 1 and "a passphrase in" in refused.stderr, refused
+    replace(secret, "repo1-cipher-pass=", "repo1-cipher-pass=uma-frase-longa")
+    script("deploy.sh", "v2", SKIP_BUILD="", MIN_FREE_MB="100")
     # Grafana's and Prometheus' images are to be had nowhere here, so of the monitoring it is only seen that it fits.
     compose("-f", "compose.yml", "-f", "backup/compose.yml", "-f", "monitoring/compose.yml", "config", "--quiet")
     deadline = time.monotonic() + 120
@@ -406,11 +556,32 @@ def goes_back_to_a_moment_with_the_backup_overlay(projeto):
     time.sleep(1)
     status, _ = client.ask("POST", "/api/v1/atividades", {"nome": "Depois do momento", "id_projeto": projeto})
     assert status == 201 and client.ask("GET", path) != before, status
+    running = containers("api") + containers("postgres")
+    for wrong, told in (("ontem", "is a moment as"), ("2026-11-23 14:02:30", "is a moment as"), ("2026-13-23 14:02:30+00", "is a moment as"),
+                        ("2999-01-01 00:00:00+00", "has not come yet"), ("2020-01-01 00:00:00+00", "the oldest backup is of")):
+        refused = script("restore.sh", "--yes", "--to", wrong, check=False)
+        assert refused.returncode == 1 and told in refused.stderr, (wrong, refused)
+    assert "is a number" in script("restore.sh", "--yes", "--timeline", "um", check=False).stderr
+    assert script("restore.sh", "--yes", "--repository", "2", check=False).returncode == 1
+    assert containers("api") + containers("postgres") == running, "something was stopped for nothing"
     assert "say --yes" in script("restore.sh", "--to", moment, check=False).stderr
     assert "would run: compose run" in script("restore.sh", "--dry-run", "--to", moment).stdout
+    failed = script("restore.sh", "--yes", "--to", moment, "--timeline", "99", check=False, RECOVERY_TIMEOUT="15")
+    assert failed.returncode == 1 and "starting what was stopped" in failed.stdout, failed
+    assert client.ask("GET", "/healthz")[0] == 200 and client.ask("GET", path)[0] == 503
     script("restore.sh", "--yes", "--to", moment)
     wait_healthy("api")
     assert client.ask_again("GET", path) == before, "something else than what was there at that moment"
+    # Another passphrase for a place that is yet to come: the files are others, and so the containers see them.
+    with open(secret, "a", encoding="utf-8") as file:
+        file.write("# repo2 follows\n")
+    postgres = containers("postgres")
+    script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
+    assert containers("postgres") != postgres
+    assert "repo2 follows" in compose("exec", "-T", "postgres", "cat", "/etc/pgbackrest/conf.d/backup.conf")
+    postgres = containers("postgres")
+    script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
+    assert containers("postgres") == postgres, "there was nothing to be read again"
     script("restore.sh", "--yes")
     wait_healthy("api")
     assert client.ask_again("GET", path) == before, "the latest state is another one"
@@ -441,6 +612,12 @@ def main():
     created = [atividade["id"], *load.created]
     created += upgrades_and_goes_back_without_a_failed_request(projeto["id"])
     created += goes_back_by_itself_when_a_version_is_bad(projeto["id"])
+    created += takes_the_migration_back_when_its_version_is_bad(projeto["id"])
+    created += puts_things_back_when_it_is_stopped(projeto["id"])
+    print("ok what does not become healthy leaves no trace", flush=True)
+    keeps_the_image_whose_name_is_used_again()
+    reads_the_files_of_nginx_again()
+    print("ok images are kept, nginx reads its files again", flush=True)
     refuses_to_go_back_over_a_migration_by_accident()
     goes_back_over_a_migration_when_told(client, projeto["id"])
     print("ok rolled back over a migration", flush=True)
