@@ -54,8 +54,6 @@ unpack_engine() {
     )
     local package
     for package in "$cache"/debs/*.deb; do dpkg -x "$package" "$cache/engine"; done
-    mkdir -p "$cache/config/cli-plugins"
-    ln -sf "$cache"/engine/usr/libexec/docker/cli-plugins/* "$cache/config/cli-plugins/"
     rm -rf "$cache/debs" "$apt"
     touch "$cache/engine/.done"
 }
@@ -135,6 +133,9 @@ trap 'fail "line $LINENO failed"' ERR
 export PATH=$cache/engine/usr/bin:$cache/engine/usr/sbin:$PATH
 export DOCKER_HOST=unix://$run/docker.sock DOCKER_CONFIG=$cache/config NGINX_ROOT=$cache/nginx
 unpack_engine
+# The cache may have been moved.
+mkdir -p "$cache/config/cli-plugins"
+ln -sf "$cache"/engine/usr/libexec/docker/cli-plugins/* "$cache/config/cli-plugins/"
 bootstrap bookworm "$cache/bookworm" ca-certificates
 # http2 on and upstream resolve are of a newer nginx than this Debian's.
 bootstrap forky "$NGINX_ROOT" ca-certificates,curl,nginx-light
@@ -146,7 +147,7 @@ docker image inspect debian:bookworm-slim >/dev/null 2>&1 ||
     tar -C "$cache/bookworm" -c . | docker import - debian:bookworm-slim >/dev/null
 image postgres:15-alpine "$here/images/postgres" "$here/images/postgres"
 image nginx:alpine "$here/images/nginx" --file "$here/images/nginx/Dockerfile" "$NGINX_ROOT"
-image rust:1-slim-bookworm "$here/images/rust" --build-context "toolchain=$(rustc --print sysroot)" \
+image rust:1.95-slim-bookworm "$here/images/rust" --build-context "toolchain=$(rustc --print sysroot)" \
     --build-context certificates=/etc/ssl/certs "$here/images/rust"
 trap - ERR
 inside "$@"
