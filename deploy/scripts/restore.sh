@@ -11,12 +11,18 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 what=() shared=() yes=false
+to='' repository=''
 while (($#)); do
     case $1 in
     --yes) yes=true ;;
     --to | --timeline | --repository)
         (($# >= 2)) || fail "$1 needs a value"
         what+=("$1" "$2")
+        case $1 in
+        --to) to=$2 ;;
+        --repository) repository=$2 ;;&
+        *) [[ $2 =~ ^[1-9][0-9]*$ ]] || fail "$1 is a number, not $2" ;;
+        esac
         shift
         ;;
     *) shared+=("$1") ;;
@@ -25,13 +31,51 @@ while (($#)); do
 done
 options "${shared[@]}"
 ((${#arguments[@]} == 0)) || fail "what is ${arguments[0]}?"
+start
 uses backup || fail "there are no backups: COMPOSE_FILE in $deploy/.env"
 $yes || $dry_run || fail "this replaces the database; say --yes if that is what you want"
 
 psql() {
-    compose exec -T postgres psql -U "$(setting DATABASE_USER aponta)" -d "$(setting DATABASE_NAME aponta)" -Atqc "$1"
+    compose exec -T postgres psql -U "$(setting DATABASE_USER)" -d "$(setting DATABASE_NAME)" -Atqc "$1"
 }
 
+# When the first backup ended from which that can be reached.
+oldest_backup() {
+    compose run --rm --no-deps -T backup pgbackrest --stanza=aponta ${repository:+--repo="$repository"} \
+        --log-level-console=off --output=json info | python3 -c '
+import json, sys
+print(min((backup["timestamp"]["stop"] for stanza in json.load(sys.stdin) for backup in stanza["backup"]), default=""))'
+}
+
+# All that would fail only when nothing runs any more.
+check_moment() {
+    local moment oldest
+    oldest=$(oldest_backup) || fail "the backups cannot be read"
+    [[ $oldest ]] || fail "there is no backup${repository:+ in repository $repository}"
+    [[ $to ]] || return 0
+    # With its offset: nobody should have to guess whose clock is meant.
+    if ! [[ $to =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}\ [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?[+-][0-9]{2}(:?[0-9]{2})?$ ]] ||
+        ! moment=$(date -d "$to" +%s 2>/dev/null); then
+        fail "--to is a moment as '2026-11-23 14:02:30+00', not '$to'"
+    fi
+    ((moment <= $(date +%s))) || fail "$to has not come yet"
+    ((moment >= oldest)) || fail "the oldest backup is of $(date -u -d "@$oldest" '+%F %T+00'), after $to"
+}
+
+# What was stopped is started again. A database that was not touched serves as before; one that is half restored does not
+# start, and only another restore helps it.
+back() {
+    say "the restore failed; starting what was stopped"
+    compose up --detach --no-deps postgres || return 1
+    compose start api backup || return 1
+    wait_healthy 60 "$(containers postgres)"
+}
+
+check_moment
+if ! $dry_run; then
+    lock
+    watch_the_end
+fi
 say "stopping what uses the database"
 run compose stop api backup postgres
 say "restoring ${what[*]:-the latest state}"
@@ -49,5 +93,6 @@ if ! $dry_run; then
 fi
 say "starting the rest"
 run compose start api backup
+if ! $dry_run; then trap - EXIT; fi
 run "$deploy/scripts/backup.sh" full
 say "restored"

@@ -54,7 +54,7 @@ def sql(text):
 def write_secret(passphrase):
     file = BASE / "etc/conf.d/backup.conf"
     file.write_text(f"[global]\nrepo1-cipher-pass={passphrase}\nrepo2-path={REPO2}\nrepo2-cipher-type=aes-256-cbc\n"
-                    "repo2-cipher-pass=outra-frase\nrepo2-retention-full=2\n")
+                    "repo2-cipher-pass=outra-frase\nrepo2-retention-full-type=time\nrepo2-retention-full=28\n")
     shutil.chown(file, "postgres", "postgres")
     file.chmod(0o400)
 
@@ -162,13 +162,42 @@ def timed(*command):
     return time.monotonic() - started
 
 
-def goes_back_to_a_moment():
+def start_over(server, *arguments):
+    """Restores as restore.sh does: what runs is stopped, and a full backup follows."""
+    server.stop()
+    restore = timed("aponta-restore", *arguments)
+    server = Server()
+    run("aponta-backup", "full")
+    return server, restore
+
+
+def goes_back_after_two_wrong_guesses():
+    """Somebody deletes everything, and nobody knows when: the backups made after each guess push out none that is needed."""
+    server = Server()
+    sql("CREATE TABLE palpite (n int PRIMARY KEY)")
+    run("aponta-backup")
+    moments = []
+    for n in range(3):
+        sql(f"INSERT INTO palpite VALUES ({n})")
+        moments.append(sql("SELECT clock_timestamp()"))
+        time.sleep(1)
+    sql("DELETE FROM palpite")
+    until_archived()
+    for wrong in (moments[0], moments[1]):
+        server, _ = start_over(server, "--to", wrong, "--timeline", "1")
+    assert len(full_backups(1)) == len(full_backups(2)) == 3, full_backups(1)
+    server, _ = start_over(server, "--to", moments[2], "--timeline", "1")
+    assert sql("SELECT string_agg(n::text, ',' ORDER BY n) FROM palpite") == "0,1,2", sql("TABLE palpite")
+    print("ok back to a moment at the third guess", flush=True)
+    return server
+
+
+def goes_back_to_a_moment(server):
     """The day on which somebody deletes everything, and then the disk dies."""
-    server, writer = Server(), None
     sql("CREATE TABLE registro (n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)")
     writer = Writer()
     time.sleep(1)
-    full = timed("aponta-backup")
+    full = timed("aponta-backup", "full")
     assert metric('aponta_backup_last_success_timestamp_seconds{type="full"}') > time.time() - 60, METRICS.read_text()
     time.sleep(1)
     incremental = timed("aponta-backup", "incr")
@@ -217,14 +246,61 @@ def comes_back_as_new_as_can_be(server):
     return server, found
 
 
-def comes_back_from_the_second_place(server, expected):
+def comes_back_on_a_new_host(server, expected, *, refused):
+    """The disk died. As the runbook says: deploy.sh makes an empty database there, restore.sh takes the second place."""
     server.destroy()
     shutil.rmtree(REPO1)
+    METRICS.unlink()
+    REPO1.mkdir()
+    shutil.chown(REPO1, "postgres", "postgres")
+    run("initdb", "--pgdata", str(DATA), "--auth", "trust", "--locale=C.UTF-8", "--encoding=UTF8")
+    server = Server()
+    if refused:
+        done = run("aponta-backup", check=False)
+        assert done.returncode == 1 and "restore.sh --repository 2 first" in done.stderr, done
+        assert metric("aponta_backup_check_success") == 0 and not list(REPO1.glob("backup/aponta")), "the empty one was backed up"
+    else:
+        # Somebody put the second place into the settings too late: the first one has the empty database already.
+        secret = (BASE / "etc/conf.d/backup.conf").read_text()
+        (BASE / "etc/conf.d/backup.conf").write_text(secret.split("repo2")[0])
+        run("aponta-backup")
+        (BASE / "etc/conf.d/backup.conf").write_text(secret)
+    # Nor does it end as it should.
+    os.killpg(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+    assert (DATA / "postmaster.pid").exists()
     restore = timed("aponta-restore", "--repository", "2")
     server = Server()
     assert numbers() == expected, "the second place has something else"
-    print(f"ok back from the second place alone: restore {restore:.1f} s", flush=True)
+    run("aponta-backup", "full")
+    sql("SELECT pg_stat_reset_shared('archiver')")
+    sql("CREATE TABLE IF NOT EXISTS depois (n int)")
+    sql("INSERT INTO depois VALUES (1)")
+    until_archived()
+    assert sql("SELECT failed_count FROM pg_stat_archiver") == "0", sql("TABLE pg_stat_archiver")
+    assert full_backups(1) and metric("aponta_backup_check_success") == 1
+    print(f"ok back on a new host from the second place: restore {restore:.1f} s", flush=True)
     return server
+
+
+def refuses_to_restore_under_a_database_that_runs():
+    done = run("aponta-restore", check=False)
+    assert done.returncode == 1 and "the database runs" in done.stderr and (DATA / "postmaster.pid").exists(), done
+
+
+def begins_when_it_is_told():
+    """What the schedule sleeps, at every way to write a time."""
+    (BASE / "sleeps").mkdir()
+    stub = BASE / "sleeps/sleep"
+    stub.write_text('#!/bin/sh\necho "$1" >"$SLEPT"\nkill "$PPID"\nexec /bin/sleep 5\n')
+    stub.chmod(0o755)
+    for told, at in (("03:00", 3 * 3600), ("0:30", 1800), ("00:00", 0), ("8:09", 8 * 3600 + 9 * 60), ("23:59", 86340)):
+        environment = {**ENVIRONMENT, "PATH": f"{BASE}/sleeps:{ENVIRONMENT['PATH']}", "BACKUP_TIME": told, "SLEPT": str(BASE / "slept")}
+        done = subprocess.run(["aponta-backup-schedule"], capture_output=True, text=True, check=False, env=environment, timeout=10)
+        assert done.returncode == 0, (told, done)
+        begins = (time.time() + int((BASE / "slept").read_text())) % 86400
+        assert min(abs(begins - at), 86400 - abs(begins - at)) < 5, (told, begins)
+    print("ok the schedule understands every time of day", flush=True)
 
 
 def refuses_a_wrong_passphrase():
@@ -234,12 +310,10 @@ def refuses_a_wrong_passphrase():
     print("ok a wrong passphrase is told", flush=True)
 
 
-def keeps_two_and_tells_of_failures():
-    REPO1.mkdir(exist_ok=True)
-    shutil.chown(REPO1, "postgres", "postgres")
-    for _ in range(3):
-        run("aponta-backup", "full")
-    assert [len(full_backups(repository)) for repository in (1, 2)] == [2, 2]
+def tells_of_failures():
+    # What is to be kept is said in days, in both places, and understood so.
+    said = run("pgbackrest", "--stanza=aponta", "--log-level-console=detail", "--repo=1", "expire").stdout
+    assert "--repo1-retention-full=14" in said and "--repo1-retention-full-type=time" in said, said
     good = metric('aponta_backup_last_success_timestamp_seconds{type="full"}')
     time.sleep(1)
     backups = REPO1 / "backup/aponta"
@@ -249,15 +323,18 @@ def keeps_two_and_tells_of_failures():
     assert failed.returncode == 1 and "Permission denied" in failed.stdout + failed.stderr, failed
     assert metric("aponta_backup_check_success") == 0, METRICS.read_text()
     assert metric('aponta_backup_last_success_timestamp_seconds{type="full"}') == good, "a failure counts as a success"
-    print("ok the oldest backup expires, and a failure shows", flush=True)
+    print("ok a failure shows", flush=True)
 
 
 def main():
     prepare()
-    server = goes_back_to_a_moment()
+    server = goes_back_to_a_moment(goes_back_after_two_wrong_guesses())
     server, found = comes_back_as_new_as_can_be(server)
-    server = comes_back_from_the_second_place(server, found)
-    keeps_two_and_tells_of_failures()
+    refuses_to_restore_under_a_database_that_runs()
+    server = comes_back_on_a_new_host(server, found, refused=True)
+    server = comes_back_on_a_new_host(server, found, refused=False)
+    tells_of_failures()
+    begins_when_it_is_told()
     server.stop()
     refuses_a_wrong_passphrase()
     print("backup: all checks passed")
