@@ -29,8 +29,18 @@ newcomers() {
     comm -13 <(sorted "${old[@]}") <(sorted "${all[@]}")
 }
 
-# Puts replicas of the version in APONTA_VERSION in the place of those that run: the new ones start beside the old ones,
-# nginx turns to them, and only when all is well the old ones are asked to stop.
+# Lets nginx send requests to those of the old replicas that are well; where none is, nothing can be lost.
+route_to_the_old() {
+    local told well
+    ((${#old[@]})) || return 0
+    told=$(docker inspect --format '{{.Id}} {{.State.Health.Status}}' "${old[@]}") || return 1
+    # shellcheck disable=SC2016 # They are awk's.
+    lines well awk '$2 == "healthy" { print $1 }' <<<"$told" || return 1
+    ((${#well[@]} == 0)) || route_to "${well[@]}"
+}
+
+# Puts replicas of the version in APONTA_VERSION in the place of those that run: the new ones start beside the old ones and
+# get no request before they are well, nginx turns to them, and only when it answers from there the old ones have to stop.
 replace_replicas() {
     local replicas image stopped new
     replicas=$(setting API_REPLICAS)
@@ -40,7 +50,8 @@ replace_replicas() {
     lines stopped containers --all --status exited --status created --status dead api || return 1
     ((${#stopped[@]} == 0)) || docker rm "${stopped[@]}" >/dev/null || return 1
     lines old containers api || return 1
-    replacing=true
+    replacing=true replaced=false
+    route_to_the_old || return 1
     compose up --detach --no-deps --no-recreate --scale "api=$((replicas + ${#old[@]}))" api || return 1
     lines new newcomers || return 1
     are_of "$image" "$replicas" "${new[@]}" || return 1
@@ -66,9 +77,7 @@ abandon() {
     local new
     $replacing || return 0
     replacing=false
-    if [[ -e $turned/location.conf ]] && ((${#old[@]})); then
-        route_to "${old[@]}" && drained || return 1
-    fi
+    route_to_the_old && drained || return 1
     lines new newcomers || return 1
     ((${#new[@]} == 0)) || docker rm --force "${new[@]}" >/dev/null || return 1
     route_by_name
