@@ -125,6 +125,8 @@ impl Directory {
         }
         let look_ups = stream::iter(ids).map(async |id| match self.fetch(asker, id, deadline).await {
             Err(Failure::Missing { is_certain: true, .. }) => Some(id),
+            // For some weeks it can be had back, and until then Azure may still show it.
+            Ok(found) if found.estado.as_deref() == Some(RemoteProjeto::DELETED) => Some(id),
             _ => None,
         });
         Ok(look_ups.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await)

@@ -304,6 +304,8 @@ async fn with_missing_projects() -> (MockServer, AzureDevOps) {
     know_the_pat(&server).await;
     page(&server, None, page_of(&[project(1)]), None).await;
     let hidden = fixture("project_400_no_access_by_id");
+    let mut in_the_bin = project(11);
+    in_the_bin["state"] = json!("deleted");
     let answers = [
         (1, ResponseTemplate::new(200).set_body_json(project(1))),
         (2, ResponseTemplate::new(200).set_body_json(project(2))),
@@ -315,6 +317,7 @@ async fn with_missing_projects() -> (MockServer, AzureDevOps) {
         (8, fixture("error_404_org")),
         (9, fixture("project_404")),
         (10, hidden),
+        (11, ResponseTemplate::new(200).set_body_json(in_the_bin)),
     ];
     for (n, template) in answers {
         answer(&server, &format!("{PROJECTS}/{}", azure_id(n)), template).await;
@@ -334,9 +337,9 @@ async fn gone_is_only_what_azure_says_does_not_exist() {
     assert_eq!(few, [azure_id(3)]);
     assert_eq!(calls(&server, PROJECTS).await, 0, "a few are looked up at once");
 
-    let mut many = azure.gone(bearer(PAT), (1..=10).map(azure_id).collect()).await;
+    let mut many = azure.gone(bearer(PAT), (1..=11).map(azure_id).collect()).await;
     many.sort_unstable();
-    assert_eq!(many, [azure_id(3), azure_id(9)]);
+    assert_eq!(many, [azure_id(3), azure_id(9), azure_id(11)]);
     assert_eq!(calls(&server, PROJECTS).await, 1);
     assert_eq!(calls(&server, &format!("{PROJECTS}/{}", azure_id(1))).await, 0, "what the second list shows is there");
 }
