@@ -56,6 +56,8 @@ impl Drop for Directory {
 pub struct Program {
     command: Command,
     directory: Arc<Directory>,
+    /// Whether `unshare` starts it.
+    is_wrapped: bool,
 }
 
 impl Program {
@@ -68,7 +70,7 @@ impl Program {
         // Where `cargo llvm-cov` wants to be told which lines ran.
         command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { command, directory }
+        Self { command, directory, is_wrapped: false }
     }
 
     /// `aponta serve` on `database`, on a free port of loopback, without authentication.
@@ -90,6 +92,25 @@ impl Program {
     pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.command.env(name, value);
         self
+    }
+
+    /// As the first process of its namespace, as in a container, where the system lets a test do so.
+    #[must_use]
+    pub fn as_first_process(self) -> Self {
+        let unshare = || {
+            let mut command = Command::new("/usr/bin/unshare");
+            command.args(["--pid", "--fork", "--kill-child"]);
+            command
+        };
+        if !unshare().arg("/bin/true").stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            return self;
+        }
+        let mut command = unshare();
+        command.arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.directory.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { command, is_wrapped: true, ..self }
     }
 
     /// Where it runs.
@@ -119,7 +140,7 @@ impl Program {
         let log = Arc::new(Log::default());
         log.follow(child.stdout.take().unwrap());
         log.follow(child.stderr.take().unwrap());
-        Server { child, log, _directory: self.directory }
+        Server { child, log, is_wrapped: self.is_wrapped, _directory: self.directory }
     }
 }
 
@@ -150,6 +171,7 @@ impl Finished {
 pub struct Server {
     child: Child,
     log: Arc<Log>,
+    is_wrapped: bool,
     _directory: Arc<Directory>,
 }
 
@@ -194,7 +216,12 @@ impl Server {
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        let id = self.child.id();
+        if !self.is_wrapped {
+            return id;
+        }
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        children.split_whitespace().next().expect("it runs").parse().unwrap()
     }
 
     /// Asks it to stop, as an orchestrator does.

@@ -46,7 +46,8 @@ fn a_server_that_waits_for_its_database_can_be_stopped() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("postgresql://ana:segredo@{free}/aponta");
     for signal in ["TERM", "INT"] {
-        let mut server = Program::new(&["serve"]).development().env("DATABASE_URL", &url).spawn();
+        let program = Program::new(&["serve"]).development().env("DATABASE_URL", &url);
+        let mut server = program.as_first_process().spawn();
         server.wait_for_log("trying again");
 
         server.signal(signal);
