@@ -4,6 +4,9 @@
 /// names begin alike would share a schema.
 const MAX_BYTES: usize = 63;
 
+/// What begins and ends the bodies of functions in the crate `migration`.
+const BODY: &str = "$body$";
+
 /// The name of the schema in which everything of one tenant lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaName(String);
@@ -20,6 +23,9 @@ pub enum InvalidSchemaName {
     /// PostgreSQL would cut it.
     #[error("the name of a schema has at most {MAX_BYTES} bytes of UTF-8")]
     TooLong,
+    /// A step of the schema writes the body of a function with it, and in that the name.
+    #[error("the name of a schema must not contain {BODY}")]
+    ContainsBody,
     /// PostgreSQL keeps it for itself.
     #[error("names that begin with pg_, information_schema and $user are PostgreSQL's own")]
     Reserved,
@@ -35,6 +41,7 @@ impl SchemaName {
             "" => Err(InvalidSchemaName::Empty),
             _ if text.contains('\0') => Err(InvalidSchemaName::ContainsNul),
             _ if MAX_BYTES < text.len() => Err(InvalidSchemaName::TooLong),
+            _ if text.contains(BODY) => Err(InvalidSchemaName::ContainsBody),
             // A search path reads `$user` as the name of the role, in quotes as well.
             "information_schema" | "$user" => Err(InvalidSchemaName::Reserved),
             _ if text.starts_with("pg_") => Err(InvalidSchemaName::Reserved),
@@ -73,6 +80,7 @@ mod tests {
             ("a\0b", InvalidSchemaName::ContainsNul),
             (&"a".repeat(64), InvalidSchemaName::TooLong),
             (&"ç".repeat(32), InvalidSchemaName::TooLong),
+            ("a$body$b", InvalidSchemaName::ContainsBody),
             ("pg_tenant", InvalidSchemaName::Reserved),
             ("information_schema", InvalidSchemaName::Reserved),
             ("$user", InvalidSchemaName::Reserved),
