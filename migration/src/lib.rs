@@ -10,6 +10,7 @@ mod m20260112_000001_create_projetos;
 mod m20260112_000002_create_atividades;
 mod m20260112_000003_create_idempotencia;
 mod m20261123_000004_count_atividades;
+mod m20261124_000005_count_one_quickly;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260112_000002_create_atividades::Migration),
             Box::new(m20260112_000003_create_idempotencia::Migration),
             Box::new(m20261123_000004_count_atividades::Migration),
+            Box::new(m20261124_000005_count_one_quickly::Migration),
         ]
     }
 }

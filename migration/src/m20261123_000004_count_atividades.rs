@@ -146,7 +146,7 @@ CREATE TRIGGER atividades_contagem_truncate AFTER TRUNCATE ON atividades
 ";
 
 /// Counts what a statement changed, in all and in the ranges. `MUDADAS` are the rows before (`n` is -1) and after (1).
-const COUNT: &str = r"
+pub(super) const COUNT: &str = r"
         INSERT INTO §.atividades_contagem AS c (id_projeto, ativo, parte, total)
         SELECT id_projeto, ativo, livre, sum(n) FROM (MUDADAS) m
         GROUP BY GROUPING SETS ((id_projeto, ativo), (ativo)) HAVING sum(n) <> 0
@@ -159,7 +159,7 @@ const COUNT: &str = r"
         ) f
         GROUP BY GROUPING SETS ((faixa, id_projeto, ativo), (faixa, ativo)) HAVING sum(n) <> 0
         ON CONFLICT ON CONSTRAINT atividades_faixas_contagem_key DO UPDATE SET total = c.total + EXCLUDED.total;";
-const AFTER: &str = "SELECT criado_em, id, id_projeto, ativo, 1 AS n FROM novas";
+pub(super) const AFTER: &str = "SELECT criado_em, id, id_projeto, ativo, 1 AS n FROM novas";
 const BEFORE: &str = "SELECT criado_em, id, id_projeto, ativo, -1 AS n FROM velhas";
 /// The smallest id there can be.
 const NIL: &str = "'00000000-0000-0000-0000-000000000000'";

@@ -28,7 +28,7 @@ fn tables(database: &Database<'_>) -> String {
 
 const ALL_TABLES: &str = "atividades atividades_contagem atividades_faixas atividades_faixas_contagem idempotencia projetos seaql_migrations";
 /// How many steps there are.
-const STEPS: usize = 4;
+const STEPS: usize = 5;
 
 #[tokio::test]
 async fn up_and_down_answer_what_they_did() {
@@ -49,7 +49,7 @@ async fn up_and_down_answer_what_they_did() {
     assert_eq!(tables(&database), ALL_TABLES);
 
     rest.reverse();
-    assert_eq!(tenant.migrate_down(Some(3)).await.unwrap(), rest);
+    assert_eq!(tenant.migrate_down(Some(4)).await.unwrap(), rest);
     assert_eq!(tables(&database), "projetos seaql_migrations");
     assert_eq!(tenant.migrate_down(None).await.unwrap(), first);
     assert_eq!(tables(&database), "");
