@@ -97,15 +97,17 @@ impl AtividadeRepository for PostgresAtividadeRepository {
     }
 
     async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
-        let rows: Vec<ListRow> = self.read("atividades.list", &listing::page_and_total(query)).await?;
-        let total = rows.first().map_or(0, |row| row.total);
-        let items = rows.into_iter().filter_map(|row| row.atividade).map(Atividade::try_from);
-        Ok(Pagina { items: items.collect::<Result<_, _>>()?, total: u64::try_from(total).map_err(Error::internal)? })
+        let rows = self.read("atividades.list", &listing::page_and_total(query)).await?;
+        let total = rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(9)).map_err(unreadable)?;
+        // An empty page has one row without an atividade.
+        let is_empty =
+            rows.first().map_or(Ok(None), |row| row.try_get::<_, Option<Uuid>>(0)).map_err(unreadable)?.is_none();
+        let items = if is_empty { Vec::new() } else { atividades(rows)? };
+        Ok(Pagina { items, total: u64::try_from(total).map_err(Error::internal)? })
     }
 
     async fn rows(&self, query: AtividadeQuery) -> Result<Vec<Atividade>, Error> {
-        let rows: Vec<AtividadeRow> = self.read("atividades.rows", &listing::page(query)).await?;
-        rows.into_iter().map(Atividade::try_from).collect()
+        atividades(self.read("atividades.rows", &listing::page(query)).await?)
     }
 
     async fn update(
@@ -149,7 +151,7 @@ impl AtividadeRepository for PostgresAtividadeRepository {
 }
 
 impl PostgresAtividadeRepository {
-    async fn read<R: FromRow>(&self, operation: &'static str, statement: &listing::Statement) -> Result<Vec<R>, Error> {
+    async fn read(&self, operation: &'static str, statement: &listing::Statement) -> Result<Vec<Row>, Error> {
         let (sql, values) = (&statement.sql, statement.values());
         if statement.is_slow {
             self.0.search(operation, sql, &values).await
@@ -157,6 +159,15 @@ impl PostgresAtividadeRepository {
             self.0.read(operation, sql, &values).await
         }
     }
+}
+
+/// The atividades in `rows`.
+fn atividades(rows: Vec<Row>) -> Result<Vec<Atividade>, Error> {
+    rows.into_iter().map(|row| AtividadeRow::from_row(row).map_err(unreadable)?.try_into()).collect()
+}
+
+fn unreadable(error: tokio_postgres::Error) -> Error {
+    db_error::from(error.into())
 }
 
 /// The projeto was there when the statement began, or nobody had looked, and at its end it is not.
@@ -181,7 +192,7 @@ pub(crate) struct AtividadeRow {
 }
 
 impl FromRow for AtividadeRow {
-    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
+    fn from_row(row: Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             id: row.try_get(0)?,
             nome: row.try_get(1)?,
@@ -196,25 +207,11 @@ impl FromRow for AtividadeRow {
     }
 }
 
-/// A row of a page, with the number of all matches. An empty page has one row without an atividade.
-struct ListRow {
-    total: i64,
-    atividade: Option<AtividadeRow>,
-}
-
-impl FromRow for ListRow {
-    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
-        let is_empty = row.try_get::<_, Option<Uuid>>(0)?.is_none();
-        let atividade = if is_empty { None } else { Some(AtividadeRow::from_row(row)?) };
-        Ok(Self { total: row.try_get(9)?, atividade })
-    }
-}
-
 /// An id alone.
 pub(crate) struct IdRow(pub(crate) Uuid);
 
 impl FromRow for IdRow {
-    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
+    fn from_row(row: Row) -> Result<Self, tokio_postgres::Error> {
         row.try_get(0).map(Self)
     }
 }

@@ -77,7 +77,7 @@ async fn store(
     records: &[AtividadeRecord],
     now: OffsetDateTime,
 ) -> Result<Vec<AtividadeRow>, DbError> {
-    read_all(&lease.query(INSERT, &[&now, &json_of(records, now)]).await?)
+    read_all(lease.query(INSERT, &[&now, &json_of(records, now)]).await?)
 }
 
 /// The same for a request that counts once. Nothing when its key stands for another one.
@@ -92,7 +92,7 @@ async fn store_once(
         Beginning::Known(rows) => return Ok(Some(rows)),
         Beginning::Reused => return Ok(None),
     };
-    let rows = read_all(&transaction.query(INSERT, &[&now, &json_of(records, now)]).await?)?;
+    let rows = read_all(transaction.query(INSERT, &[&now, &json_of(records, now)]).await?)?;
     // What was refused is not remembered.
     if rows.len() == records.len() {
         idempotency::end(transaction, Some(once), &rows).await?;

@@ -54,7 +54,7 @@ enum ConnectCause {
 /// What a row of an answer is read as.
 pub(crate) trait FromRow: Sized + Send {
     /// Reads `row`, whose columns have the order that the statement gives them.
-    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error>;
+    fn from_row(row: Row) -> Result<Self, tokio_postgres::Error>;
 }
 
 impl PostgresDatabase {
@@ -157,7 +157,7 @@ impl PostgresDatabase {
             Err(error) if error.is_broken_connection() => rows().await,
             answer => answer,
         };
-        read_all(&rows.map_err(db_error::from)?).map_err(db_error::from)
+        read_all(rows.map_err(db_error::from)?).map_err(db_error::from)
     }
 
     /// The rows of a statement that may write. It runs once: after a break nobody knows what it did.
@@ -168,7 +168,7 @@ impl PostgresDatabase {
         values: &[Value<'_>],
     ) -> Result<Vec<R>, DbError> {
         let rows = self.alone(operation, 1, |mut lease| async move { lease.query(sql, values).await }).await?;
-        read_all(&rows)
+        read_all(rows)
     }
 
     /// Runs `work`, which is so many statements, on a connection of its own.
@@ -244,9 +244,16 @@ impl PostgresDatabase {
     }
 }
 
+impl FromRow for Row {
+    /// The row itself, for whoever reads many of them into their final form.
+    fn from_row(row: Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(row)
+    }
+}
+
 /// All of `rows`.
-pub(crate) fn read_all<R: FromRow>(rows: &[Row]) -> Result<Vec<R>, DbError> {
-    rows.iter().map(R::from_row).collect::<Result<_, _>>().map_err(DbError::Statement)
+pub(crate) fn read_all<R: FromRow>(rows: Vec<Row>) -> Result<Vec<R>, DbError> {
+    rows.into_iter().map(R::from_row).collect::<Result<_, _>>().map_err(DbError::Statement)
 }
 
 impl fmt::Debug for PostgresDatabase {

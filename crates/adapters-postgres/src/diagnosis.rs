@@ -28,7 +28,7 @@ pub struct Archive {
 }
 
 impl FromRow for Diagnosis {
-    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
+    fn from_row(row: Row) -> Result<Self, tokio_postgres::Error> {
         let is_kept: bool = row.try_get(2)?;
         let archive = Archive { last: row.try_get(3)?, is_failing: row.try_get(4)? };
         Ok(Self { version: row.try_get(0)?, now: row.try_get(1)?, archive: is_kept.then_some(archive) })

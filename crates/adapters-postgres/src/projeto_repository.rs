@@ -206,7 +206,7 @@ async fn store(lease: Lease, record: ProjetoRecord, once: Option<&Idempotency>) 
     };
     let (nome, descricao) = (nome.as_str(), descricao.as_ref().map(Descricao::as_str));
     let rows = transaction.query(INSERT, &[&id.0, &nome, &descricao, &criado_em]).await?;
-    let row = read_all::<ProjetoRow>(&rows)?.into_iter().next();
+    let row = read_all::<ProjetoRow>(rows)?.into_iter().next();
     idempotency::end(transaction, once, &row).await?;
     Ok(row)
 }
@@ -222,7 +222,7 @@ async fn replace_all(
     lease.begin().await?;
     lease.query(LOCK, &[]).await?;
     let rows = lease.query(REPLACE_ALL, &[&remote, &since, &RemoteProjeto::DELETED, &gone]).await?;
-    let row = read_all::<SummaryRow>(&rows)?.into_iter().next();
+    let row = read_all::<SummaryRow>(rows)?.into_iter().next();
     lease.commit().await?;
     Ok(row)
 }
@@ -242,7 +242,7 @@ struct ProjetoRow {
 }
 
 impl FromRow for ProjetoRow {
-    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
+    fn from_row(row: Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             id: row.try_get(0)?,
             nome: row.try_get(1)?,
@@ -263,7 +263,7 @@ struct DeleteRow {
 }
 
 impl FromRow for DeleteRow {
-    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
+    fn from_row(row: Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self { do_azure: row.try_get(0)?, deleted: row.try_get(1)? })
     }
 }
@@ -275,7 +275,7 @@ struct SummaryRow {
 }
 
 impl FromRow for SummaryRow {
-    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
+    fn from_row(row: Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self { created: row.try_get(0)?, updated: row.try_get(1)?, removed: row.try_get(2)? })
     }
 }

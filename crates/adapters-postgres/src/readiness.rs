@@ -28,7 +28,7 @@ impl PostgresReadiness {
 struct Answer;
 
 impl FromRow for Answer {
-    fn from_row(_: &Row) -> Result<Self, tokio_postgres::Error> {
+    fn from_row(_: Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self)
     }
 }
