@@ -1,6 +1,6 @@
 //! The one place where a failure becomes an answer.
 
-mod openapi;
+pub mod openapi;
 
 use std::error::Error as _;
 use std::time::Duration;

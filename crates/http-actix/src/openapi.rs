@@ -1,5 +1,7 @@
 //! The description of the API (OpenAPI 3.0.3), which apistos makes from the code.
 
+mod complete;
+
 use std::collections::BTreeMap;
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
@@ -14,6 +16,8 @@ use apistos::server::Server;
 use apistos::spec::Spec;
 use apistos::tag::Tag;
 use apistos::web::scope;
+
+use complete::complete;
 
 use crate::answer::JSON;
 use crate::routes;
@@ -34,7 +38,9 @@ pub async fn describe() -> Bytes {
         .service(scope("/api/v1").configure(routes::described_api))
         .build(PATH);
     let service = init_service(app).await;
-    call_and_read_body(&service, TestRequest::get().uri(PATH).to_request()).await
+    let made = call_and_read_body(&service, TestRequest::get().uri(PATH).to_request()).await;
+    // It is JSON, since it was made of what is.
+    complete(serde_json::from_slice(&made).unwrap_or_default()).to_string().into()
 }
 
 /// The route of the description.
@@ -69,11 +75,18 @@ fn spec() -> Spec {
         info: Info {
             title: "API Aponta".to_owned(),
             description: Some(
-                "Atividades e projetos vinculados ao Azure DevOps: as atividades são aquilo em que se apontam horas."
+                "Atividades e projetos vinculados ao Azure DevOps: as atividades são aquilo em que se apontam horas.\n\n\
+                 Toda resposta tem o cabeçalho `X-Request-ID`, que a encontra nos logs; quem o envia, escolhe o valor. \
+                 Todo erro tem `detail` e `message`, ou a forma da RFC 9457 para quem a pede com \
+                 `Accept: application/problem+json`."
                     .to_owned(),
             ),
             contact: Some(Contact { name: Some("Equipe da API Aponta".to_owned()), ..Contact::default() }),
-            license: Some(License { name: "MIT".to_owned(), ..License::default() }),
+            license: Some(License {
+                name: "MIT".to_owned(),
+                url: Some("https://opensource.org/license/mit".to_owned()),
+                ..License::default()
+            }),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Info::default()
         },

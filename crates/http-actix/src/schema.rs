@@ -35,6 +35,15 @@ pub fn text(max: usize, pattern: &str) -> Schema {
     })
 }
 
+/// A text that is one of a few.
+pub fn one_of(texts: &[&str]) -> Schema {
+    Schema::Object(SchemaObject {
+        instance_type: Some(InstanceType::String.into()),
+        enum_values: Some(texts.iter().map(|text| (*text).into()).collect()),
+        ..SchemaObject::default()
+    })
+}
+
 fn string(validation: StringValidation) -> Schema {
     Schema::Object(SchemaObject {
         instance_type: Some(InstanceType::String.into()),

@@ -16,6 +16,7 @@ pub const BODY_TOO_SLOW: &str = "O corpo da requisição demorou demais";
 pub const PREFLIGHT_REFUSED: &str =
     "Esta página não pode fazer esta chamada: a origem, o método ou um cabeçalho não é permitido";
 pub const NOT_ACCEPTABLE: &str = "A resposta não existe em nenhum dos formatos do cabeçalho Accept";
+pub const TOO_MANY: &str = "Requisições demais; tente novamente em instantes";
 pub const NOT_JSON: &str = "O corpo da requisição deve ser application/json";
 pub const ENCODED_BODY: &str = "O corpo da requisição não pode vir comprimido";
 
@@ -127,7 +128,7 @@ pub fn status(status: StatusCode) -> &'static str {
         StatusCode::PAYLOAD_TOO_LARGE => "Requisição grande demais",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "Tipo de corpo não aceito",
         StatusCode::UNPROCESSABLE_ENTITY => "Dados inválidos",
-        StatusCode::TOO_MANY_REQUESTS => "Requisições demais; tente novamente em instantes",
+        StatusCode::TOO_MANY_REQUESTS => TOO_MANY,
         StatusCode::BAD_GATEWAY => "Um serviço de que a API depende respondeu com um erro",
         StatusCode::SERVICE_UNAVAILABLE => "Serviço indisponível no momento; tente novamente em instantes",
         StatusCode::GATEWAY_TIMEOUT => "Um serviço de que a API depende não respondeu a tempo",

@@ -83,3 +83,17 @@ pub fn erro_de_validacao() -> Value {
         "message": "nome: Campo obrigatório",
     })
 }
+
+pub fn problema() -> Value {
+    json!({
+        "type": "about:blank", "title": "Erro interno", "status": 500, "detail": "Erro interno",
+        "instance": "/api/v1/atividades",
+    })
+}
+
+/// A list as CSV.
+pub fn csv() -> String {
+    let linha = format!("{ID},Revisar contrato,Com o jurídico,true,{PROJETO},Portal,ana.lima@exemplo.com.br,{EM},{EM}");
+    let colunas = "id,nome,descricao,ativo,id_projeto,nome_projeto,criado_por,criado_em,atualizado_em";
+    format!("{colunas}\r\n{linha}\r\n")
+}

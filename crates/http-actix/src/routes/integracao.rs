@@ -9,6 +9,7 @@ use apistos::reference_or::ReferenceOr;
 use apistos::{ApiComponent, api_operation};
 use domain::{Projetos, Sincronizacao};
 use schemars::JsonSchema;
+use schemars::r#gen::SchemaGenerator;
 use schemars::schema::Schema;
 use serde::Serialize;
 use uuid::Uuid;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use crate::answer::{Found, JSON};
 use crate::api_error::ApiError;
 use crate::middleware::{CurrentUser, Watch};
+use crate::schema;
 use crate::timestamp::Timestamp;
 
 routes! {
@@ -32,13 +34,7 @@ routes! {
     operation_id = "sincronizar_projetos",
     summary = "Sincronizar projetos",
     description = "Traz os projetos da organização do Azure DevOps: todos ou, se algo falhar, nenhum.",
-    error_code = 401,
-    error_code = 403,
-    error_code = 409,
-    error_code = 500,
-    error_code = 502,
-    error_code = 503,
-    error_code = 504
+    error_code = 409
 )]
 async fn sincronizar(
     projetos: Data<Projetos>,
@@ -59,23 +55,23 @@ async fn sincronizar(
     operation_id = "listar_projetos_azure",
     summary = "Listar projetos do Azure DevOps",
     description = "Os projetos que o Azure DevOps mostra a quem chama, ao vivo e nas palavras dele.",
-    error_code = 401,
-    error_code = 403,
-    error_code = 409,
-    error_code = 500,
-    error_code = 502,
-    error_code = 503,
-    error_code = 504
+    error_code = 409
 )]
 async fn listar(projetos: Data<Projetos>, user: CurrentUser) -> Result<Verbatim, ApiError> {
     Ok(Verbatim(projetos.listar_do_azure(&user).await?))
 }
 
+fn success(_: &mut SchemaGenerator) -> Schema {
+    schema::one_of(&["success"])
+}
+
+/// O que uma sincronização fez.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "Sincronizacao")]
 #[schemars(example = "crate::routes::examples::sincronizacao")]
 struct SincronizacaoResponse {
     /// Sempre success.
+    #[schemars(schema_with = "success")]
     status: &'static str,
     /// O que foi feito, em palavras.
     message: String,
@@ -155,12 +151,9 @@ struct ProjetoAzure {
     /// Nome do projeto.
     name: String,
     /// Descrição, se houver.
-    #[schemars(default)]
     description: Option<String>,
     /// Endereço do projeto.
-    #[schemars(default)]
     url: Option<String>,
     /// Estado: wellFormed, deleting, …
-    #[schemars(default)]
     state: Option<String>,
 }

@@ -32,9 +32,8 @@ routes! {
     operation_id = "listar_projetos",
     summary = "Listar projetos",
     description = "Todos os projetos, em ordem de nome.",
-    error_code = 401,
-    error_code = 500,
-    error_code = 503
+    // Without any, apistos takes all.
+    error_code = 401
 )]
 async fn listar(projetos: Data<Projetos>, _user: CurrentUser) -> Result<Found<Vec<ProjetoResponse>>, ApiError> {
     let projetos = projetos.listar().await?;
@@ -46,14 +45,10 @@ async fn listar(projetos: Data<Projetos>, _user: CurrentUser) -> Result<Found<Ve
     operation_id = "criar_projeto",
     summary = "Criar projeto",
     description = "Cria um projeto que existe só aqui, e não no Azure DevOps.",
-    error_code = 400,
-    error_code = 401,
     error_code = 408,
     error_code = 413,
     error_code = 415,
-    error_code = 422,
-    error_code = 500,
-    error_code = 503
+    error_code = 422
 )]
 async fn criar(
     projetos: Data<Projetos>,
@@ -70,12 +65,8 @@ async fn criar(
     operation_id = "obter_projeto",
     summary = "Obter projeto",
     description = "O projeto com esse id.",
-    error_code = 400,
-    error_code = 401,
     error_code = 404,
-    error_code = 422,
-    error_code = 500,
-    error_code = 503
+    error_code = 422
 )]
 async fn obter(
     projetos: Data<Projetos>,
@@ -90,17 +81,13 @@ async fn obter(
     operation_id = "atualizar_projeto",
     summary = "Atualizar projeto",
     description = "Altera os campos enviados de um projeto que existe só aqui; um projeto do Azure DevOps não muda.",
-    error_code = 400,
-    error_code = 401,
     error_code = 404,
     error_code = 408,
     error_code = 409,
     error_code = 412,
     error_code = 413,
     error_code = 415,
-    error_code = 422,
-    error_code = 500,
-    error_code = 503
+    error_code = 422
 )]
 async fn atualizar(
     projetos: Data<Projetos>,
@@ -119,14 +106,10 @@ async fn atualizar(
     operation_id = "excluir_projeto",
     summary = "Excluir projeto",
     description = "Exclui um projeto que existe só aqui e não tem atividades.",
-    error_code = 400,
-    error_code = 401,
     error_code = 404,
     error_code = 409,
     error_code = 412,
-    error_code = 422,
-    error_code = 500,
-    error_code = 503
+    error_code = 422
 )]
 async fn excluir(
     projetos: Data<Projetos>,
@@ -148,6 +131,7 @@ struct ProjetoPath {
     id: ProjetoId,
 }
 
+/// Um projeto a criar.
 #[derive(Deserr, JsonSchema, ApiComponent)]
 #[deserr(error = Faults)]
 #[schemars(example = "crate::routes::examples::criar_projeto")]
@@ -161,6 +145,7 @@ struct CriarProjeto {
     descricao: Option<Descricao>,
 }
 
+/// O que muda em um projeto.
 #[derive(Deserr, JsonSchema, ApiComponent)]
 #[deserr(error = Faults)]
 #[schemars(example = "crate::routes::examples::atualizar_projeto")]
@@ -196,6 +181,7 @@ impl From<AtualizarProjeto> for ProjetoPatch {
     }
 }
 
+/// Um projeto.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "Projeto")]
 #[schemars(example = "crate::routes::examples::projeto")]

@@ -10,11 +10,13 @@ use apistos::reference_or::ReferenceOr;
 use apistos::{ApiComponent, api_operation};
 use domain::Readiness;
 use schemars::JsonSchema;
+use schemars::r#gen::SchemaGenerator;
 use schemars::schema::Schema;
 use serde::Serialize;
 
 use crate::answer::{Found, RETRY_SOON, documented};
 use crate::app::ServiceInfo;
+use crate::schema;
 
 routes! {
     /// The routes outside of `/api/v1`, and `/api/v1` itself.
@@ -81,14 +83,25 @@ async fn info(info: Data<ServiceInfo>) -> Found<Info> {
 const HEALTHY: &str = "healthy";
 const UNHEALTHY: &str = "unhealthy";
 
+fn states(_: &mut SchemaGenerator) -> Schema {
+    schema::one_of(&[HEALTHY, UNHEALTHY])
+}
+
+fn environments(_: &mut SchemaGenerator) -> Schema {
+    schema::one_of(&["development", "production"])
+}
+
+/// Saúde do serviço.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "Saude", example = "crate::routes::examples::saude")]
 struct Health {
-    /// healthy ou unhealthy.
+    /// Se o serviço pode atender.
+    #[schemars(schema_with = "states")]
     status: &'static str,
     /// Versão do serviço.
     version: &'static str,
-    /// development ou production.
+    /// Onde o serviço está.
+    #[schemars(schema_with = "environments")]
     environment: &'static str,
 }
 
@@ -98,6 +111,7 @@ impl Health {
     }
 }
 
+/// O que o serviço diz de si.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "Informacoes", example = "crate::routes::examples::informacoes")]
 struct Info {

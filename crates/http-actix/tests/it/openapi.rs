@@ -59,7 +59,57 @@ async fn every_operation_says_what_it_does_and_how_it_fails() {
             let answers = operation["responses"].as_object().unwrap();
             assert!(answers.keys().any(|status| status.starts_with('2')), "{name}");
             let is_public = operation["security"].as_array().is_some_and(Vec::is_empty);
+            for status in ["401", "403", "429", "500", "502", "503", "504"] {
+                assert!(is_public || answers.contains_key(status), "{name}: {status}");
+            }
             assert_eq!(answers.contains_key("401"), !is_public, "{name}");
+            for (status, answer) in answers {
+                let answer = resolved(&document, answer);
+                assert!(answer["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}: {status}");
+                assert!(answer["headers"]["X-Request-ID"].is_object(), "{name}: {status}");
+                let is_problem = answer["content"]["application/problem+json"].is_object();
+                assert_eq!(is_problem, !is_public && "400" <= status.as_str(), "{name}: {status}");
+            }
         }
     }
+}
+
+/// What a reference refers to.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => value,
+    }
+}
+
+fn references(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(object) => {
+            let own = object.get("$ref").and_then(Value::as_str).map(str::to_owned);
+            own.into_iter().chain(object.values().flat_map(references)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => vec![],
+    }
+}
+
+#[actix_web::test]
+async fn references_lead_somewhere_and_errors_have_fitting_examples() {
+    let document = document().await;
+
+    for reference in references(&document) {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+    let mut texts = std::collections::BTreeSet::new();
+    for (name, answer) in document["components"]["responses"].as_object().unwrap() {
+        let example = |kind: &str| answer["content"][kind]["example"].clone();
+        let problem = example("application/problem+json");
+        assert_eq!(format!("Erro{}", problem["status"]), *name);
+        assert_eq!(problem["detail"], example("application/json")["message"], "{name}");
+        assert!(texts.insert(problem["detail"].to_string()), "{name} says what another one says");
+        let waits = ["Erro429", "Erro503"].contains(&name.as_str());
+        assert_eq!(answer["headers"]["Retry-After"].is_object(), waits, "{name}");
+    }
+    let atividade = &document["components"]["schemas"]["Atividade"];
+    assert_eq!(atividade["required"].as_array().unwrap().len(), atividade["properties"].as_object().unwrap().len());
 }

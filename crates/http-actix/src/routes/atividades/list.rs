@@ -4,7 +4,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::header::{HeaderValue, LINK, VARY};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, Responder};
-use apistos::paths::{MediaType, Responses};
+use apistos::paths::{Examples, MediaType, Responses};
 use apistos::reference_or::ReferenceOr;
 use apistos::{ApiComponent, api_operation};
 use domain::{Atividade, Atividades, Pagina};
@@ -21,6 +21,7 @@ use crate::answer::{Found, documented, with_headers};
 use crate::api_error::{ApiError, Refusal};
 use crate::input::{Input, Nothing};
 use crate::middleware::CurrentUser;
+use crate::routes::examples;
 use crate::values::cursor_text;
 
 #[api_operation(
@@ -28,10 +29,7 @@ use crate::values::cursor_text;
     operation_id = "listar_atividades",
     summary = "Listar atividades",
     description = "Uma página das atividades que atendem aos filtros, em JSON, ou todas elas, em CSV.",
-    error_code = 401,
-    error_code = 422,
-    error_code = 500,
-    error_code = 503
+    error_code = 422
 )]
 pub async fn listar(
     atividades: Data<Atividades>,
@@ -85,12 +83,14 @@ impl ApiComponent for Listed {
         if let Some(ReferenceOr::Object(response)) = responses.responses.get_mut("200") {
             let text = SchemaObject { instance_type: Some(InstanceType::String.into()), ..SchemaObject::default() };
             let schema = Some(ReferenceOr::Object(Schema::Object(text)));
-            response.content.insert("text/csv".to_owned(), MediaType { schema, ..MediaType::default() });
+            let example = Some(Examples::Example(examples::csv().into()));
+            response.content.insert("text/csv".to_owned(), MediaType { schema, example, ..MediaType::default() });
         }
         Some(responses)
     }
 }
 
+/// Uma página de atividades.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(example = "crate::routes::examples::lista_atividades")]
 struct ListaAtividades {

@@ -38,16 +38,10 @@ routes! {
     operation_id = "criar_atividade",
     summary = "Criar atividade",
     description = "Cria uma atividade em nome de quem chama.",
-    error_code = 400,
-    error_code = 401,
     error_code = 408,
     error_code = 413,
     error_code = 415,
-    error_code = 422,
-    error_code = 500,
-    error_code = 502,
-    error_code = 503,
-    error_code = 504
+    error_code = 422
 )]
 async fn criar(
     atividades: Data<Atividades>,
@@ -64,16 +58,10 @@ async fn criar(
     operation_id = "criar_atividades_em_lote",
     summary = "Criar atividades em lote",
     description = "Cria até 1000 atividades em nome de quem chama: todas ou nenhuma.",
-    error_code = 400,
-    error_code = 401,
     error_code = 408,
     error_code = 413,
     error_code = 415,
-    error_code = 422,
-    error_code = 500,
-    error_code = 502,
-    error_code = 503,
-    error_code = 504
+    error_code = 422
 )]
 async fn criar_lote(
     atividades: Data<Atividades>,
@@ -91,12 +79,8 @@ async fn criar_lote(
     operation_id = "obter_atividade",
     summary = "Obter atividade",
     description = "A atividade com esse id.",
-    error_code = 400,
-    error_code = 401,
     error_code = 404,
-    error_code = 422,
-    error_code = 500,
-    error_code = 503
+    error_code = 422
 )]
 async fn obter(
     atividades: Data<Atividades>,
@@ -111,18 +95,12 @@ async fn obter(
     operation_id = "atualizar_atividade",
     summary = "Atualizar atividade",
     description = "Altera os campos enviados; os ausentes mantêm o valor.",
-    error_code = 400,
-    error_code = 401,
     error_code = 404,
     error_code = 408,
     error_code = 412,
     error_code = 413,
     error_code = 415,
-    error_code = 422,
-    error_code = 500,
-    error_code = 502,
-    error_code = 503,
-    error_code = 504
+    error_code = 422
 )]
 async fn atualizar(
     atividades: Data<Atividades>,
@@ -141,13 +119,9 @@ async fn atualizar(
     operation_id = "excluir_atividade",
     summary = "Excluir atividade",
     description = "Exclui a atividade para sempre.",
-    error_code = 400,
-    error_code = 401,
     error_code = 404,
     error_code = 412,
-    error_code = 422,
-    error_code = 500,
-    error_code = 503
+    error_code = 422
 )]
 async fn excluir(
     atividades: Data<Atividades>,

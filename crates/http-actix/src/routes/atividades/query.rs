@@ -46,9 +46,9 @@ pub struct ListarAtividades {
     /// Só as que vêm depois deste cursor, o `proximo` da página anterior; vazio para começar. Ao contrário de `skip`,
     /// custa o mesmo em qualquer lugar da lista.
     #[deserr(default)]
-    #[schemars(with = "String", default)]
+    #[schemars(schema_with = "cursor", default)]
     apos: Option<Apos>,
-    /// A representação da lista; o cabeçalho `Accept: text/csv` faz o mesmo que `csv`.
+    /// A representação da lista; sem este parâmetro, decide o cabeçalho `Accept`.
     #[deserr(default)]
     #[schemars(schema_with = "formatos", default)]
     formato: Option<Formato>,
@@ -74,24 +74,30 @@ const FORMATOS: [(&str, Formato); 2] = [("json", Formato::Json), ("csv", Formato
 const SEPARADORES: [(&str, u8); 2] = [(",", b','), (";", b';')];
 
 fn ordens(_: &mut SchemaGenerator) -> Schema {
-    names("-criado_em", &ORDENS)
+    names(Some("-criado_em"), &ORDENS)
 }
 
 fn formatos(_: &mut SchemaGenerator) -> Schema {
-    names("json", &FORMATOS)
+    names(None, &FORMATOS)
 }
 
 fn separadores(_: &mut SchemaGenerator) -> Schema {
-    names(",", &SEPARADORES)
+    names(Some(","), &SEPARADORES)
 }
 
 fn busca(_: &mut SchemaGenerator) -> Schema {
     schema::text(Busca::MAX, r"^[^\x00]*$")
 }
 
+/// The longest cursor is one that stands for a name: its kind, an id, 255 characters of up to 4 bytes, all in base64.
+fn cursor(_: &mut SchemaGenerator) -> Schema {
+    const LONGEST: usize = 1 + 32 + 255 * 4;
+    schema::text(LONGEST.div_ceil(3) * 4, "^[A-Za-z0-9_-]*$")
+}
+
 /// A text that is one of the names.
-fn names<T>(default: &str, allowed: &[(&str, T)]) -> Schema {
-    let metadata = Metadata { default: Some(default.into()), ..Metadata::default() };
+fn names<T>(default: Option<&str>, allowed: &[(&str, T)]) -> Schema {
+    let metadata = Metadata { default: default.map(Into::into), ..Metadata::default() };
     Schema::Object(SchemaObject {
         metadata: Some(Box::new(metadata)),
         instance_type: Some(InstanceType::String.into()),
