@@ -51,6 +51,18 @@ struct Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Build {
     version: &'static str,
+    revision: &'static str,
+}
+
+impl Build {
+    /// This build. Which commit it is made of only its maker knows, who says so in `APONTA_REVISION`.
+    const THIS: Self = Self {
+        version: env!("CARGO_PKG_VERSION"),
+        revision: match option_env!("APONTA_REVISION") {
+            Some(revision) => revision,
+            None => "unknown",
+        },
+    };
 }
 
 impl Metrics {
@@ -111,7 +123,7 @@ impl Metrics {
         );
         http.register("active_requests", "Requests that are worked on now", self.active.clone());
         let ours = registry.sub_registry_with_prefix("aponta");
-        ours.register("build", "What runs", Info::new(Build { version: env!("CARGO_PKG_VERSION") }));
+        ours.register("build", "What runs", Info::new(Build::THIS));
         ours.register("authentications", "Attempts to be let in, by outcome", self.authentications.clone());
         ours.register("syncs", "Synchronisations with Azure DevOps", self.syncs.clone());
         ours.register_with_unit(
