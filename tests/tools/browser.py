@@ -118,6 +118,8 @@ def bounds(driver):
     """A value beyond its bounds is told in Portuguese before it is sent."""
     get = "#operations-Atividades-listar_atividades"
     click(driver, f"{get} .opblock-summary-control")
+    for css, words in ((".parameter__enum", "Valores"), (".parameter__default", "Padrão")):
+        waiting(driver).until(lambda d: d.find_element(By.CSS_SELECTOR, f"{get} {css} i").text == words)
     click(driver, f"{get} .try-out__btn")
     limit = f'{get} tr[data-param-name="limit"] input'
     write(find(driver, limit), "5000")
@@ -139,6 +141,7 @@ def docs(driver, path):
 def redoc(driver, path):
     driver.get(BASE + path)
     find(driver, '[data-section-id*="operation/criar_atividade"]')
+    waiting(driver).until(lambda d: d.find_elements(By.XPATH, '//button[text()="Mostrar o padrão"]'))
     shoot(driver, "redoc")
     find(driver, "input[role=search], .search-input").send_keys("criar")
     results = '[data-role="search:results"]'

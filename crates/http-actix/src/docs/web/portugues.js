@@ -57,6 +57,11 @@
     'header.': '.',
     'Headers:': 'Cabeçalhos:',
     'Type': 'Tipo',
+    'Default value': 'Padrão',
+    'Available values': 'Valores',
+    'description:': 'descrição:',
+    'example': 'exemplo',
+    'example:': 'exemplo:',
     'Undocumented': 'Não documentado',
     'Download': 'Baixar',
     'Download file': 'Baixar o arquivo',
@@ -98,6 +103,8 @@
     'Response Headers': 'Cabeçalhos da resposta',
     'Content type': 'Tipo de conteúdo',
     'Example': 'Exemplo',
+    'Show pattern': 'Mostrar o padrão',
+    'Hide pattern': 'Ocultar o padrão',
     'No sample': 'Sem exemplo',
     'Copy': 'Copiar',
     'Copied': 'Copiado',
@@ -136,9 +143,9 @@
   const PLACES = { path: 'do caminho', query: 'da consulta', header: 'do cabeçalho', cookie: 'do cookie' };
 
   // What the API says of itself and what a person typed or received stays as it is.
-  // (Swagger UI also puts its own words on a failed request through its Markdown.)
+  // (Swagger UI also puts its own words on a failed request, a default and a list of values through its Markdown.)
   const NOT_OURS = 'pre, code, textarea, script, style, .redoc-markdown, .property-name, '
-    + ':is(.markdown, .renderedMarkdown):not(.live-responses-table *)';
+    + ':is(.markdown, .renderedMarkdown):not(.live-responses-table *, .parameter__enum, .parameter__default)';
   const ATTRIBUTES = ['placeholder', 'title', 'aria-label'];
 
   const translated = (text) => {
