@@ -1,6 +1,7 @@
 //! Around every request: its id, its trace, HEAD, and the promise that every error is JSON.
 
 use std::cell::LazyCell;
+use std::rc::Rc;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -18,8 +19,8 @@ use tracing::{Instrument, field};
 use uuid::Uuid;
 
 use super::exchange::Exchange;
-use super::guard::Panicked;
-use super::{CurrentUser, problem};
+use super::guard::{Panicked, Told};
+use super::problem;
 use crate::answer::JSON;
 use crate::api_error;
 use crate::client_address::TrustedProxies;
@@ -65,8 +66,9 @@ pub async fn around(
         Ok(answer) => {
             let (request, answer) = answer.into_parts();
             let answer = dressed(as_json(answer.map_into_boxed_body(), &method), id, problem_at.as_deref());
-            let user = request.extensions().get::<CurrentUser>().map(|user| user.usuario.id.clone());
-            let answer = exchange.ends_with(answer, request.match_pattern(), user);
+            let told = request.extensions().get::<Rc<Told>>().cloned().unwrap_or_default();
+            let route = told.route.get().cloned().or_else(|| request.match_pattern());
+            let answer = exchange.ends_with(answer, route, told.user.get().cloned());
             Ok(ServiceResponse::new(request, answer))
         }
         Err(error) => {
