@@ -65,9 +65,12 @@ check_moment() {
 # What was stopped is started again. A database that was not touched serves as before; one that is half restored does not
 # start, and only another restore helps it.
 back() {
+    local stopped
     say "the restore failed; starting what was stopped"
     compose up --detach --no-deps postgres || return 1
-    compose start api backup || return 1
+    # compose itself would first wait for a database that is well, and this one may never be.
+    lines stopped containers --all api backup || return 1
+    docker start "${stopped[@]}" >/dev/null || return 1
     wait_healthy 60 "$(containers postgres)"
 }
 
