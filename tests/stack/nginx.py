@@ -530,6 +530,22 @@ def cloudflares_lists_are_renewed():
     assert [path.name for path in (copy / "nginx").glob("*.new")] == []
 
 
+def workers_are_waited_for():
+    """scripts/nginx.sh with an engine that says what it is told to: who cannot be asked has not finished."""
+    scripts = DEPLOY / "scripts"
+    for says, before, is_drained in (
+        ("printf '%s\\n' 'PID COMMAND' '7 nginx: master process' '9 nginx: worker process'", "8", True),
+        ("printf '%s\\n' '8 nginx: worker process is shutting down' '9 nginx: worker process'", "8", False),
+        ("printf '%s\\n' '8 nginx: worker process'", "8", False),
+        ("printf '%s\\n' '7 nginx: master process'", "8", False),
+        ("return 1", "8", False),
+    ):
+        program = (f'set -euo pipefail; source {scripts}/lib.sh; source {scripts}/nginx.sh; nginx_container() {{ echo one; }}; '
+                   f'sleep() {{ :; }}; docker() {{ [[ "$*" == "top one -eo pid,args" ]] && {says}; }}; before=({before}); drained')
+        done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) == is_drained, (says, done)
+
+
 def main():
     sh("ip", "link", "set", "lo", "up")
     for address in (CLOUDFLARE, STRANGER, SERVER, *(f"192.0.2.{n}" for n in range(1, 3))):
@@ -544,6 +560,7 @@ def main():
     client = certificate("origin-pull", directory=WORK)
     shutil.copy(client[0], WORK / "certs/origin-pull-ca.pem")
 
+    workers_are_waited_for()
     cloudflares_lists_are_renewed()
     with nginx():
         an_api_that_is_gone_is_a_502()
