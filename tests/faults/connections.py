@@ -123,14 +123,20 @@ async def slow_readers(api):
     """Each asks for much and takes none of it."""
     before = api.status()
     readers = []
-    for _ in range(100):
-        raw = socket.socket()
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        raw.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", api.port))
-        raw.send((f"GET {LIST}?limit=1000 HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + f"GET {LIST}?formato=csv HTTP/1.1\r\nHost: a\r\n\r\n").encode())
-        readers.append(raw)
-    await others_notice_nothing(api.port, asyncio.sleep(10))
+
+    async def many():
+        for _ in range(100):
+            raw = socket.socket()
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            raw.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", api.port))
+            raw.send((f"GET {LIST}?limit=1000 HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + f"GET {LIST}?formato=csv HTTP/1.1\r\nHost: a\r\n\r\n").encode())
+            readers.append(raw)
+            # What is tried is that they do not read, and not that they all ask for much at once.
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(5)
+
+    await others_notice_nothing(api.port, many())
     during = api.status()
     for raw in readers:
         raw.close()
