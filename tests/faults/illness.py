@@ -38,8 +38,8 @@ def projects(query):
 class Organisation:
     """Knows every token that begins with `conhecido`, when it is well."""
 
-    def __init__(self):
-        self.mode, self.waiting, self.most, self.count = "well", 0, 0, 0
+    def __init__(self, nonsense=NONSENSE):
+        self.mode, self.waiting, self.most, self.count, self.nonsense = "well", 0, 0, 0, nonsense
 
     async def open(self):
         self.server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=1024)
@@ -71,7 +71,7 @@ class Organisation:
             await writer.drain()
             return False
         if mode == "nonsense":
-            writer.write(NONSENSE[self.count % len(NONSENSE)])
+            writer.write(self.nonsense[self.count % len(self.nonsense)])
             await writer.drain()
             return False
         if mode == "is slow":
@@ -130,7 +130,7 @@ class Forgotten:
     async def is_forgotten(self):
         """Until they were told so often enough for the breaker to open; whoever is slow answers nevertheless."""
         began, told = time.monotonic(), 0
-        while told < 4 and (self.mode != "is slow" or time.monotonic() < began + FORGOTTEN + 5):
+        while told < 2 and (self.mode != "is slow" or time.monotonic() < began + FORGOTTEN + 5):
             told += await self.ask() != 200
             assert time.monotonic() < began + FORGOTTEN + 60, f"{self.mode}: remembered for too long"
 
@@ -142,7 +142,8 @@ class Forgotten:
 
 
 async def forgotten_users(binary, base, cluster, modes):
-    organisation, longest = Organisation(), 0
+    # A page to sign in at is how Azure DevOps rejects somebody, whom nobody then takes for ill.
+    organisation, longest = Organisation(NONSENSE[1:]), 0
     await organisation.open()
     settings = {"AUTH_ENABLED": "true", "AZURE_DEVOPS_ORG_URL": organisation.url, "AUTH_CACHE_TTL": str(FORGOTTEN)}
     api = Api(binary, base, cluster.url(), "forgotten", **settings)
