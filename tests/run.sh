@@ -6,7 +6,7 @@
 #   ./tests/run.sh --stack    the compose stack on a Docker engine of its own, and the files of nginx; needs root
 #   ./tests/run.sh --backup   the backups of deploy/backup: a database is destroyed and put back; needs root
 #   ./tests/run.sh --monitoring   the rules, the dashboard and the metrics that they use
-#   ./tests/run.sh --faults   what happens while things fail, and under loads that nobody should send: about 15 minutes;
+#   ./tests/run.sh --faults   what happens while things fail, and under loads that nobody should send: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter; needs root
 #   ./tests/run.sh --scripts  every shell script, by ShellCheck
 #
