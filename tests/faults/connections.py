@@ -226,9 +226,8 @@ async def run(binary, base, *, idle):
                 answer = await client.ask("POST", f"{LIST}/lote", json.dumps({"items": items}).encode())
                 assert answer.status == 201, answer.body
         await limits(api)
-        await broken_http(api)
         await smuggling(api)
-        await asyncio.gather(half_open_connections(api), slow_writers(api))
+        await asyncio.gather(broken_http(api), half_open_connections(api), slow_writers(api))
         held = await slow_readers(api)
         peak = await idle_connections(api, idle)
         assert api.process.poll() is None and "panicked" not in api.log(), api.log()[-2000:]

@@ -1,8 +1,6 @@
 """Ten times what the database can serve: what is served goes on as fast, the rest is told to come back, soon."""
 
 import asyncio
-import contextlib
-import os
 import statistics
 import time
 
@@ -33,23 +31,7 @@ async def serve_for(port, clients, seconds):
     return each_second(served, 0, seconds)
 
 
-@contextlib.contextmanager
-def before_others():
-    """What is measured is the service, and not what else this machine has to do."""
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, -10)
-    try:
-        yield
-    finally:
-        os.setpriority(os.PRIO_PROCESS, 0, 0)
-
-
 async def run(binary, base, *, seconds):
-    with before_others():
-        return await overload(binary, base, seconds)
-
-
-async def overload(binary, base, seconds):
     cluster = Cluster(base)
     line = Line(cluster.port)
     await line.open()

@@ -248,6 +248,17 @@ class Line:
 
 
 @contextlib.contextmanager
+def before_others():
+    """What is measured is the service, and not what else this machine has to do."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+
+
+@contextlib.contextmanager
 def workplace():
     """A directory that every user may enter, gone at the end."""
     base = pathlib.Path(tempfile.mkdtemp(prefix="aponta-faults-"))
