@@ -104,14 +104,30 @@ async fn injection_into_the_log_and_into_headers_stays_in_its_place() {
 async fn injection_into_csv_runs_no_formula() {
     let aponta = Aponta::start();
     let projeto = aponta.api.projeto("=cmd|' /C calc'!A0").await;
-    for nome in ["=1+1", "+1", "-1", "@SUM(A1)", "a\tb", "\u{ff1d}1+1"] {
-        let body = json!({"nome": nome, "descricao": "=2+2", "id_projeto": projeto});
+    let formulas = ["=1+1", "+1", "-1", "@SUM(A1)", "a\tb", "\u{ff1d}1+1"];
+    // A spreadsheet may pass over blanks, and may part cells where another separator was asked for.
+    let hidden = [
+        " =1+1",
+        "\u{a0}=1+1",
+        "\u{3000}@SUM(A1)",
+        "\n-1",
+        "\t+1",
+        "a;=1+1",
+        "a,=1+1",
+        "a\t=1+1",
+        "a\n=1+1",
+        "a;\"=1+1",
+    ];
+    for text in formulas.into_iter().chain(hidden) {
+        let body = json!({"nome": text, "descricao": text, "id_projeto": projeto});
         let _ = aponta.api.post("/api/v1/atividades", &body).await.expect(201);
     }
-    let csv = aponta.api.get("/api/v1/atividades?formato=csv").await.text;
-    for cell in csv.split([',', '\n', ';']) {
-        let cell = cell.trim_start_matches('"');
-        assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\u{ff1d}']), "{cell:?} in {csv}");
+    for separador in ["", "&separador=%3B"] {
+        let csv = aponta.api.get(&format!("/api/v1/atividades?formato=csv{separador}")).await.text;
+        for cell in csv.split([',', '\n', '\r', '\t', ';']) {
+            let cell = cell.trim_start_matches(|c: char| c == '"' || c.is_whitespace());
+            assert!(!cell.starts_with(['=', '+', '-', '@', '\u{ff1d}']), "{cell:?} in {csv}");
+        }
     }
 }
 
