@@ -18,6 +18,9 @@ use crate::db_error::DbError;
 /// How many statements one connection takes at once. A backend works on one of them, so more would only wait there
 /// instead of here.
 const DEPTH: usize = 16;
+/// So many share a connection before another one is used: what is sent together costs one call of the system on either
+/// side, and a backend that has the next statement at hand does not go to sleep in between.
+const TOGETHER: usize = 8;
 /// How many may wait for each connection. A statement takes a few milliseconds, so whoever comes after so many would
 /// wait for longer than one may on all but the healthiest of databases; and each that waits keeps a request in memory.
 const QUEUE: usize = 100;
@@ -248,13 +251,13 @@ impl State {
             free(slot) && slot.connection.as_ref().is_some_and(|connection| !connection.is_broken())
         });
         let open = match wanted {
-            Use::Shared => open.filter(|(_, slot)| slot.users < DEPTH).min_by_key(|(_, slot)| slot.users),
+            Use::Shared => open.filter(|(_, slot)| slot.users < DEPTH).min_by_key(|(_, slot)| crowd(slot.users)),
             Use::Alone => open.filter(|(_, slot)| slot.users == 0).min_by_key(|(at, _)| *at),
         };
         let open = open.map(|(at, slot)| (at, slot.users));
         let unopened = || self.slots.iter().position(|slot| free(slot) && slot.users == 0 && slot.connection.is_none());
         let at = match open {
-            Some((at, 0)) => at,
+            Some((at, users)) if users < TOGETHER => at,
             Some((at, _)) => unopened().unwrap_or(at),
             None => unopened()?,
         };
@@ -332,6 +335,12 @@ impl State {
             line.retain(|waiter| !waiter.grant.is_closed());
         }
     }
+}
+
+/// How much is to be said against sharing a connection with so many: nothing but their number once they are many, and
+/// before that the place that is left beside them.
+const fn crowd(users: usize) -> (bool, usize) {
+    if users < TOGETHER { (false, TOGETHER - users) } else { (true, users) }
 }
 
 impl Lease {
