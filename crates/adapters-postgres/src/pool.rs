@@ -4,7 +4,9 @@
 //! else, a write, a transaction, a search, has a connection to itself while it lasts, so that nobody waits behind it
 //! who need not. Whoever finds none waits in line, in the order of arrival, and for a bounded time.
 
-use std::collections::VecDeque;
+mod lease;
+mod state;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,27 +14,15 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
+use self::state::{Place, State};
 use crate::connection::{Connection, Connector};
 use crate::db_error::DbError;
 
-/// How many statements one connection takes at once. A backend works on one of them, so more would only wait there
-/// instead of here.
-const DEPTH: usize = 16;
-/// So many share a connection before another one is used: what is sent together costs one call of the system on either
-/// side, and a backend that has the next statement at hand does not go to sleep in between.
-const TOGETHER: usize = 8;
+pub(crate) use self::lease::Lease;
+
 /// How many may wait for each connection. A statement takes a few milliseconds, so whoever comes after so many would
 /// wait for longer than one may on all but the healthiest of databases; and each that waits keeps a request in memory.
 const QUEUE: usize = 100;
-/// A connection that was idle for so long is asked before it is used: firewalls forget quiet connections in minutes.
-const IDLE: Duration = Duration::from_secs(10);
-/// For so long after a break the connections that are older than it are asked; by then those that nobody used are idle.
-/// After a restart of the database one request meets a broken connection, and not one for each.
-const AFTERMATH: Duration = Duration::from_mins(1);
-/// So old a connection is replaced by a new one: a backend keeps what it has once taken of memory.
-const LIFETIME: Duration = Duration::from_mins(30);
-/// How long a connection may take to end what its user has given up, beyond what a statement may take.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// How a connection is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,55 +44,14 @@ pub(crate) struct Pool {
     pending: Gauge,
 }
 
-#[derive(Default)]
-struct State {
-    slots: Vec<Slot>,
-    shared: VecDeque<Waiter>,
-    alone: VecDeque<Waiter>,
-    arrivals: u64,
-    last_break: Option<Instant>,
-    is_closed: bool,
-}
-
-/// A place for a connection.
-#[derive(Default)]
-struct Slot {
-    connection: Option<Arc<Connection>>,
-    /// How many use it.
-    users: usize,
-    /// Whether its only user has it alone.
-    is_taken: bool,
-    /// Whether it is for the next one who wants one alone, as soon as nobody uses it.
-    is_reserved: bool,
-    used: Option<Instant>,
-}
-
-struct Waiter {
-    arrival: u64,
-    grant: oneshot::Sender<Lease>,
-}
-
-/// A connection to be used, until it is dropped.
-pub(crate) struct Lease {
-    pool: Arc<Pool>,
-    slot: usize,
-    connection: Option<Arc<Connection>>,
-    is_alone: bool,
-    /// Whether the connection still works on what it was last told, or is in a transaction.
-    is_busy: bool,
-    /// Whether that is being ended; if that is given up as well, the connection is closed.
-    is_tidying: bool,
-}
-
 impl Pool {
     /// So many connections at most, none of them open.
     pub(crate) fn new(connector: Connector, size: u32, timeouts: (Duration, Duration), pending: Gauge) -> Arc<Self> {
-        let slots = (0..size).map(|_| Slot::default()).collect();
         Arc::new(Self {
             connector,
             acquire_timeout: timeouts.0,
             statement_timeout: timeouts.1,
-            state: Mutex::new(State { slots, ..State::default() }),
+            state: Mutex::new(State::new(size)),
             quiet: Notify::new(),
             pending,
         })
@@ -149,12 +98,7 @@ impl Pool {
                 return Err(DbError::Crowded);
             }
         }
-        let (grant, granted) = oneshot::channel();
-        state.arrivals += 1;
-        let arrival = state.arrivals;
-        state.line(wanted).push_back(Waiter { arrival, grant });
-        state.reserve();
-        Ok(Err(granted))
+        Ok(Err(state.queue(wanted)))
     }
 
     /// Closes all connections, each when what runs on it has ended. Whoever asks after that is refused.
@@ -215,252 +159,6 @@ impl Pool {
         for (place, waiter) in granted {
             drop(waiter.grant.send(self.lease(place)));
         }
-    }
-}
-
-/// What is given to whoever may use a connection.
-struct Place {
-    slot: usize,
-    /// None where it has still to be made.
-    connection: Option<Arc<Connection>>,
-    is_alone: bool,
-}
-
-impl State {
-    fn line(&mut self, wanted: Use) -> &mut VecDeque<Waiter> {
-        match wanted {
-            Use::Shared => &mut self.shared,
-            Use::Alone => &mut self.alone,
-        }
-    }
-
-    /// Whether `connection` has to be asked before it is used.
-    fn doubts(&self, connection: &Connection, used: Option<Instant>) -> bool {
-        let since = self.last_break.map(|at| at.elapsed()).filter(|since| *since < AFTERMATH);
-        used.is_none_or(|used| IDLE <= used.elapsed()) || since.is_some_and(|since| since <= connection.age())
-    }
-
-    /// A place for one who wants it so, if there is one. Who shares one that has still to be made or asked has it alone
-    /// until that is done.
-    fn take(&mut self, wanted: Use) -> Option<Place> {
-        for slot in self.slots.iter_mut().filter(|slot| slot.users == 0) {
-            slot.connection.take_if(|connection| connection.is_broken() || LIFETIME <= connection.age());
-        }
-        let free = |slot: &Slot| !slot.is_taken && !slot.is_reserved;
-        let open = self.slots.iter().enumerate().filter(|(_, slot)| {
-            free(slot) && slot.connection.as_ref().is_some_and(|connection| !connection.is_broken())
-        });
-        let open = match wanted {
-            Use::Shared => open.filter(|(_, slot)| slot.users < DEPTH).min_by_key(|(_, slot)| crowd(slot.users)),
-            Use::Alone => open.filter(|(_, slot)| slot.users == 0).min_by_key(|(at, _)| *at),
-        };
-        let open = open.map(|(at, slot)| (at, slot.users));
-        let unopened = || self.slots.iter().position(|slot| free(slot) && slot.users == 0 && slot.connection.is_none());
-        let at = match open {
-            Some((at, users)) if users < TOGETHER => at,
-            Some((at, _)) => unopened().unwrap_or(at),
-            None => unopened()?,
-        };
-        let connection = self.slots.get(at)?.connection.clone();
-        let used = self.slots.get(at)?.used;
-        let is_sure = connection.as_ref().is_some_and(|connection| !self.doubts(connection, used));
-        let slot = self.slots.get_mut(at)?;
-        let is_alone = wanted == Use::Alone || (slot.users == 0 && !is_sure);
-        slot.users += 1;
-        slot.is_taken = is_alone;
-        Some(Place { slot: at, connection, is_alone })
-    }
-
-    /// Who can go on now, in the order of arrival.
-    fn grant(&mut self) -> Vec<(Place, Waiter)> {
-        let mut granted = Vec::new();
-        self.forget_who_left_first();
-        while let Some(place) = self.next() {
-            granted.push(place);
-            self.forget_who_left_first();
-        }
-        self.reserve();
-        granted
-    }
-
-    fn next(&mut self) -> Option<(Place, Waiter)> {
-        if self.alone.is_empty() && self.shared.is_empty() {
-            return None;
-        }
-        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.is_reserved && slot.users == 0) {
-            slot.is_reserved = false;
-            if !self.alone.is_empty() {
-                return self.serve(Use::Alone);
-            }
-        }
-        let arrival = |line: &VecDeque<Waiter>| line.front().map_or(u64::MAX, |waiter| waiter.arrival);
-        let (first, second) = if arrival(&self.alone) < arrival(&self.shared) {
-            (Use::Alone, Use::Shared)
-        } else {
-            (Use::Shared, Use::Alone)
-        };
-        self.serve(first).or_else(|| self.serve(second))
-    }
-
-    fn serve(&mut self, wanted: Use) -> Option<(Place, Waiter)> {
-        if self.line(wanted).is_empty() {
-            return None;
-        }
-        let place = self.take(wanted)?;
-        self.line(wanted).pop_front().map(|waiter| (place, waiter))
-    }
-
-    /// Sees to it that one who wants a connection alone gets one, although others go on sharing them.
-    fn reserve(&mut self) {
-        if self.alone.is_empty() {
-            self.slots.iter_mut().for_each(|slot| slot.is_reserved = false);
-        } else if !self.slots.iter().any(|slot| slot.is_reserved) {
-            let shared = self.slots.iter_mut().filter(|slot| !slot.is_taken && 0 < slot.users);
-            if let Some(slot) = shared.min_by_key(|slot| slot.users) {
-                slot.is_reserved = true;
-            }
-        }
-    }
-
-    fn forget_who_left_first(&mut self) {
-        for line in [&mut self.shared, &mut self.alone] {
-            while line.front().is_some_and(|waiter| waiter.grant.is_closed()) {
-                line.pop_front();
-            }
-        }
-    }
-
-    fn forget_who_left(&mut self) {
-        for line in [&mut self.shared, &mut self.alone] {
-            line.retain(|waiter| !waiter.grant.is_closed());
-        }
-    }
-}
-
-/// How much is to be said against sharing a connection with so many: nothing but their number once they are many, and
-/// before that the place that is left beside them.
-const fn crowd(users: usize) -> (bool, usize) {
-    if users < TOGETHER { (false, TOGETHER - users) } else { (true, users) }
-}
-
-impl Lease {
-    /// Sees to it that there is a connection and that it lives, and shares it if that is wanted.
-    async fn prepare(mut self, wanted: Use) -> Result<Self, DbError> {
-        if self.is_alone {
-            let doubt = self.connection.as_ref().is_some_and(|connection| {
-                let state = self.pool.state();
-                state.doubts(connection, state.slots.get(self.slot).and_then(|slot| slot.used))
-            });
-            if doubt && !self.connection()?.answers().await {
-                self.give_up();
-            }
-            if self.connection.is_none() {
-                let made = self.pool.connector.connect().await.map_err(DbError::Connect)?;
-                self.connection = Some(Arc::new(made));
-            }
-            let (slot, connection, shares) = (self.slot, self.connection.clone(), wanted == Use::Shared);
-            self.is_alone = !shares;
-            self.pool.change(|state| {
-                if let Some(slot) = state.slots.get_mut(slot) {
-                    slot.connection = connection;
-                    slot.is_taken = !shares;
-                    slot.used = Some(Instant::now());
-                }
-            });
-        }
-        Ok(self)
-    }
-
-    /// The connection itself.
-    fn connection(&self) -> Result<&Arc<Connection>, DbError> {
-        self.connection.as_ref().ok_or(DbError::Closed)
-    }
-
-    /// The rows of a statement.
-    pub(crate) async fn query(
-        &mut self,
-        sql: &str,
-        values: &[crate::connection::Value<'_>],
-    ) -> Result<Vec<tokio_postgres::Row>, DbError> {
-        let was_busy = std::mem::replace(&mut self.is_busy, true);
-        let rows = self.connection()?.query(sql, values).await;
-        self.is_busy = was_busy;
-        Ok(rows?)
-    }
-
-    /// Runs statements that have neither values nor rows.
-    pub(crate) async fn run(&mut self, sql: &str) -> Result<(), DbError> {
-        let was_busy = std::mem::replace(&mut self.is_busy, true);
-        let done = self.connection()?.run(sql).await;
-        self.is_busy = was_busy;
-        Ok(done?)
-    }
-
-    /// Begins a transaction, which is rolled back unless it is [committed](Self::commit).
-    pub(crate) async fn begin(&mut self) -> Result<(), DbError> {
-        self.is_busy = true;
-        Ok(self.connection()?.run("BEGIN").await?)
-    }
-
-    /// Ends the transaction and keeps what it did.
-    pub(crate) async fn commit(mut self) -> Result<(), DbError> {
-        self.connection()?.run("COMMIT").await?;
-        self.is_busy = false;
-        Ok(())
-    }
-
-    /// Closes the connection instead of giving it back.
-    fn give_up(&mut self) {
-        let given_up = self.connection.take();
-        self.is_busy = false;
-        self.pool.change(|state| {
-            if let Some(slot) = state.slots.get_mut(self.slot) {
-                let is_it = |kept: &mut Arc<Connection>| given_up.as_ref().is_some_and(|it| Arc::ptr_eq(kept, it));
-                slot.connection.take_if(is_it);
-            }
-        });
-    }
-
-    /// Waits until the connection has ended what its user gave up, so that the next one does not wait behind it. Of one
-    /// that may be broken nothing is awaited.
-    async fn tidy(mut self) {
-        let patience = self.pool.statement_timeout + GRACE;
-        let Some(connection) = self.connection.clone() else { return };
-        let end = if self.is_alone { "ROLLBACK" } else { "" };
-        match timeout(patience, connection.run(end)).await {
-            Ok(Ok(())) => self.is_busy = false,
-            _ => self.give_up(),
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let (slot, is_closed) = (self.slot, self.pool.state().is_closed);
-        if self.is_busy
-            && let Some(connection) = self.connection.clone()
-        {
-            let may_be_broken = connection.is_broken() || self.pool.state().doubts(&connection, Some(Instant::now()));
-            match tokio::runtime::Handle::try_current() {
-                Ok(runtime) if !may_be_broken && !is_closed && !self.is_tidying => {
-                    let (pool, connection) = (Arc::clone(&self.pool), self.connection.take());
-                    let lease =
-                        Lease { pool, slot, connection, is_alone: self.is_alone, is_busy: true, is_tidying: true };
-                    // Its place goes along.
-                    runtime.spawn(lease.tidy());
-                    return;
-                }
-                _ => self.give_up(),
-            }
-        }
-        drop(self.connection.take());
-        self.pool.change(|state| {
-            if let Some(slot) = state.slots.get_mut(slot) {
-                slot.users = slot.users.saturating_sub(1);
-                slot.is_taken &= 0 < slot.users;
-                slot.used = Some(Instant::now());
-            }
-        });
     }
 }
 
