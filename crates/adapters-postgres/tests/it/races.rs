@@ -1,8 +1,12 @@
 //! What only shows when two do something at once, and that nothing is written for nothing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use domain::testing::{NOW, maria, nova_atividade, novo_projeto, remote_projeto};
 use domain::{
-    AtividadePatch, AtividadeRecord, Conflict, Error, ProjetoId, ProjetoPatch, ProjetoRecord, ProjetoRef, Violation,
+    AtividadePatch, AtividadeRecord, Conflict, Error, Idempotency, IdempotencyKey, ProjetoId, ProjetoPatch,
+    ProjetoRecord, ProjetoRef, Violation,
 };
 use time::Duration;
 
@@ -109,4 +113,57 @@ async fn a_synchronisation_does_not_hold_up_new_atividades() {
 
     assert_eq!(summary.updated, 1);
     booking.batch_execute("COMMIT").await.unwrap();
+}
+
+/// Reads that share a connection and follow each other without end keep nobody from having it alone, nor the other way
+/// round.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_and_writes_take_turns() {
+    for connections in [1, 3] {
+        let database = migrated().await;
+        let db = repositories(&connect(config(&database).max_connections(connections)).await);
+        let projeto = db.projetos.insert(local(0), None).await.unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let readers: Vec<_> = (0..24)
+            .map(|_| {
+                let (db, done) = (db.clone(), done.clone());
+                tokio::spawn(async move {
+                    let mut reads = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        assert!(db.projetos.find(projeto.id).await.unwrap().is_some());
+                        reads += 1;
+                    }
+                    reads
+                })
+            })
+            .collect();
+
+        for _ in 0..50 {
+            db.atividades.insert(record(projeto.id)).await.unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+
+        for reader in readers {
+            assert!(0 < reader.await.unwrap(), "a reader had no turn");
+        }
+    }
+}
+
+/// Whoever gives up in the middle leaves nothing half done, and a connection that the next one can use.
+#[tokio::test]
+async fn whoever_gives_up_leaves_nothing_behind() {
+    let database = migrated().await;
+    let db = repositories(&connect(config(&database).max_connections(1)).await);
+    let projeto = db.projetos.insert(local(0), None).await.unwrap();
+    let once =
+        Idempotency { usuario: "maria".to_owned(), key: IdempotencyKey::parse("chave").unwrap(), request: [0; 32] };
+    let blocker = transaction(&database, "LOCK TABLE api_aponta.atividades").await;
+
+    let writes = db.atividades.insert_all(vec![record(projeto.id)], Some(once));
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(300), writes).await.is_err());
+    blocker.batch_execute("ROLLBACK").await.unwrap();
+
+    assert!(db.projetos.find(projeto.id).await.unwrap().is_some());
+    let left = "SELECT (SELECT count(*) FROM api_aponta.atividades) + (SELECT count(*) FROM api_aponta.idempotencia)";
+    assert_eq!(database.query(left), "0");
 }
