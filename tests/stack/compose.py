@@ -484,12 +484,12 @@ def refuses_to_go_back_over_a_migration_by_accident():
     compose(*psql, sql.replace("INSERT INTO", "DELETE FROM").split(" VALUES")[0] + " WHERE version LIKE 'm9999%'")
 
 
-# A version that says of the newest migration that it does not know it.
+# A version that says of the newest two migrations that it does not know them.
 OLDER = r"""
 FROM aponta-api:v1
 USER 0
 RUN printf '%s\n' '#!/bin/sh' '[ "$*" = "migrate status" ] || exec aponta "$@"' \
-    'aponta migrate status | sed "s/count_atividades  applied/count_atividades  unknown to this version/"' > /usr/local/bin/older && \
+    'aponta migrate status | sed -E "s/(count_[a-z_]+)  applied/\1  unknown to this version/"' > /usr/local/bin/older && \
     chmod 755 /usr/local/bin/older
 USER 10001:10001
 ENTRYPOINT ["older"]
@@ -502,9 +502,9 @@ def goes_back_over_a_migration_when_told(client, projeto):
     compose(*psql, "UPDATE api_aponta.atividades_contagem SET total = total + 1")
     run("docker", "build", "--quiet", "--tag", "aponta-api:v0", "-", input=OLDER)
     done = script("rollback.sh", "v0", check=False)
-    assert done.returncode == 1 and "the newest 1 migration(s)" in done.stderr, done
-    assert "undoing 1 migration(s)" in script("rollback.sh", "--undo-migrations", "--dry-run", "v0").stdout
-    # What depends on the step stops it from being undone; then the service comes back.
+    assert done.returncode == 1 and "the newest 2 migration(s)" in done.stderr, done
+    assert "undoing 2 migration(s)" in script("rollback.sh", "--undo-migrations", "--dry-run", "v0").stdout
+    # What depends on the older one stops both from being undone; then the service comes back.
     compose(*psql, "CREATE VIEW api_aponta.extra AS SELECT * FROM api_aponta.atividades_contagem")
     failed = script("rollback.sh", "--undo-migrations", "v0", check=False)
     assert failed.returncode == 1 and "nothing was changed" in failed.stderr, failed
