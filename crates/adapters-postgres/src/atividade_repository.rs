@@ -1,5 +1,7 @@
-//! Atividades in PostgreSQL: one statement for each method, and a second one only to tell what an update that wrote
-//! nothing has found.
+//! Atividades in PostgreSQL: one statement for each method, or for several that [insert](Insertions), and a second one
+//! only to tell what an update that wrote nothing has found.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
@@ -13,13 +15,8 @@ use uuid::Uuid;
 
 use crate::database::FromRow;
 use crate::db_error::DbError;
+use crate::insertions::Insertions;
 use crate::{PostgresDatabase, bulk, db_error, listing};
-
-const INSERT: &str = "
-    INSERT INTO atividades (id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
-    SELECT $1, $2, $3, $4, p.id, $5, $6, $6 FROM projetos p WHERE p.id = $7
-    RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
-              (SELECT p.nome FROM projetos p WHERE p.id = id_projeto)";
 
 const FIND: &str = "
     SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em, p.nome
@@ -54,31 +51,23 @@ const DELETE: &str = "
 
 /// [`AtividadeRepository`] on PostgreSQL.
 #[derive(Debug, Clone)]
-pub struct PostgresAtividadeRepository(PostgresDatabase);
+pub struct PostgresAtividadeRepository {
+    database: PostgresDatabase,
+    insertions: Arc<Insertions>,
+}
 
 impl PostgresAtividadeRepository {
     /// The atividades of `database`.
     #[must_use]
     pub fn new(database: &PostgresDatabase) -> Self {
-        Self(database.clone())
+        Self { database: database.clone(), insertions: Insertions::new(database) }
     }
 }
 
 #[async_trait]
 impl AtividadeRepository for PostgresAtividadeRepository {
     async fn insert(&self, record: AtividadeRecord) -> Result<Atividade, Error> {
-        let AtividadeRecord { id, nome, descricao, ativo, projeto, criado_por, criado_em } = record;
-        let (nome, descricao) = (nome.as_str(), descricao.as_ref().map(Descricao::as_str));
-        let rows = self
-            .0
-            .write::<AtividadeRow>(
-                "atividades.insert",
-                INSERT,
-                &[&id.0, &nome, &descricao, &ativo, &criado_por, &criado_em, &projeto.0],
-            )
-            .await
-            .map_err(unknown_projeto)?;
-        let row = rows.into_iter().next();
+        let row = self.insertions.insert(record).await.map_err(unknown_projeto)?;
         row.ok_or_else(|| Error::invalid("id_projeto", Violation::UnknownProjeto))?.try_into()
     }
 
@@ -87,12 +76,12 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         records: Vec<AtividadeRecord>,
         once: Option<Idempotency>,
     ) -> Result<Vec<Atividade>, Error> {
-        let rows = bulk::insert(&self.0, &records, once.as_ref()).await?;
+        let rows = bulk::insert(&self.database, &records, once.as_ref()).await?;
         rows.into_iter().map(Atividade::try_from).collect()
     }
 
     async fn find(&self, id: AtividadeId) -> Result<Option<Atividade>, Error> {
-        let rows: Vec<AtividadeRow> = self.0.read("atividades.find", FIND, &[&id.0]).await?;
+        let rows: Vec<AtividadeRow> = self.database.read("atividades.find", FIND, &[&id.0]).await?;
         rows.into_iter().next().map(Atividade::try_from).transpose()
     }
 
@@ -121,7 +110,7 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         let keep_descricao = descricao.is_absent();
         let descricao = descricao.into_value().map(Descricao::into_string);
         let changed = self
-            .0
+            .database
             .write::<AtividadeRow>(
                 "atividades.update",
                 UPDATE,
@@ -141,7 +130,7 @@ impl AtividadeRepository for PostgresAtividadeRepository {
     }
 
     async fn delete(&self, id: AtividadeId, expected: Option<OffsetDateTime>) -> Result<bool, Error> {
-        let deleted = self.0.write::<IdRow>("atividades.delete", DELETE, &[&id.0, &expected]).await;
+        let deleted = self.database.write::<IdRow>("atividades.delete", DELETE, &[&id.0, &expected]).await;
         let is_deleted = !deleted.map_err(db_error::from)?.is_empty();
         if !is_deleted && expected.is_some() && self.find(id).await?.is_some() {
             return Err(Error::Changed);
@@ -154,9 +143,9 @@ impl PostgresAtividadeRepository {
     async fn read(&self, operation: &'static str, statement: &listing::Statement) -> Result<Vec<Row>, Error> {
         let (sql, values) = (&statement.sql, statement.values());
         if statement.is_slow {
-            self.0.search(operation, sql, &values).await
+            self.database.search(operation, sql, &values).await
         } else {
-            self.0.read(operation, sql, &values).await
+            self.database.read(operation, sql, &values).await
         }
     }
 }
@@ -180,7 +169,7 @@ fn unknown_projeto(error: DbError) -> Error {
 /// columns in this order, and first: looking each up by its name for each row would take longer than reading it.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct AtividadeRow {
-    id: Uuid,
+    pub(crate) id: Uuid,
     nome: String,
     descricao: Option<String>,
     ativo: bool,

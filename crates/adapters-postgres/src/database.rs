@@ -27,9 +27,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A PostgreSQL database as one tenant sees it. A clone uses the same connections.
 #[derive(Clone)]
 pub struct PostgresDatabase {
-    pool: Arc<Pool>,
+    pub(crate) pool: Arc<Pool>,
     connector: Connector,
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
     pub(crate) config: Config,
 }
 
@@ -194,8 +194,7 @@ impl PostgresDatabase {
         self.config.acquire_timeout + self.config.statement_timeout * statements + GRACE
     }
 
-    /// Runs `work` on a connection, but no longer than `limit`. The server bounds its statements itself; this is for
-    /// the day on which nothing comes back at all, neither an answer nor the end of the connection.
+    /// Runs `work` on a connection, but no longer than `limit`, as a part of what is traced now.
     async fn within<T, F>(
         &self,
         operation: &'static str,
@@ -206,42 +205,66 @@ impl PostgresDatabase {
     where
         F: Future<Output = Result<T, DbError>>,
     {
-        let span = tracing::debug_span!(
-            "database",
-            otel.name = operation,
-            otel.kind = "client",
-            otel.status_code = tracing::field::Empty,
-            db.system.name = "postgresql",
-            db.operation.name = operation,
-        );
-        let limited = async {
-            let asked = Instant::now();
-            let lease = self.pool.acquire(wanted, limit).await;
-            let started = Instant::now();
-            self.metrics.waited(started - asked);
-            let (result, outcome) = match lease {
-                Ok(lease) => {
-                    let mut work = pin!(work(lease));
-                    let result = timeout_at(asked + limit, &mut work).await.unwrap_or(Err(DbError::Silence(limit)));
-                    // Noted before `work` is dropped, which then does not wait for the connection to come round.
-                    if let Err(error) = &result
-                        && (error.is_broken_connection() || matches!(error, DbError::Silence(_)))
-                    {
-                        self.pool.note_break();
-                    }
-                    let outcome = if result.is_ok() { "ok" } else { "error" };
-                    (result, outcome)
-                }
-                Err(error) => (Err(error), "refused"),
-            };
-            self.metrics.ended(operation, outcome, started.elapsed());
-            if result.is_err() {
-                tracing::Span::current().record("otel.status_code", "ERROR");
-            }
-            result
-        };
-        limited.instrument(span).await
+        traced(operation, self.bounded(operation, wanted, limit, work)).await
     }
+
+    /// The same, part of nothing. The server bounds its statements itself; `limit` is for the day on which nothing comes
+    /// back at all, neither an answer nor the end of the connection.
+    pub(crate) async fn bounded<T, F>(
+        &self,
+        operation: &'static str,
+        wanted: Use,
+        limit: Duration,
+        work: impl FnOnce(Lease) -> F,
+    ) -> Result<T, DbError>
+    where
+        F: Future<Output = Result<T, DbError>>,
+    {
+        let asked = Instant::now();
+        let lease = self.pool.acquire(wanted, limit).await;
+        let started = Instant::now();
+        self.metrics.waited(started - asked);
+        let (result, outcome) = match lease {
+            Ok(lease) => {
+                let mut work = pin!(work(lease));
+                let result = timeout_at(asked + limit, &mut work).await.unwrap_or(Err(DbError::Silence(limit)));
+                // Noted before `work` is dropped, which then does not wait for the connection to come round.
+                if let Err(error) = &result
+                    && (error.is_broken_connection() || matches!(error, DbError::Silence(_)))
+                {
+                    self.pool.note_break();
+                }
+                let outcome = if result.is_ok() { "ok" } else { "error" };
+                (result, outcome)
+            }
+            Err(error) => (Err(error), "refused"),
+        };
+        self.metrics.ended(operation, outcome, started.elapsed());
+        result
+    }
+}
+
+/// Makes `work` a part of what is traced now.
+pub(crate) async fn traced<T>(
+    operation: &'static str,
+    work: impl Future<Output = Result<T, DbError>>,
+) -> Result<T, DbError> {
+    let span = tracing::debug_span!(
+        "database",
+        otel.name = operation,
+        otel.kind = "client",
+        otel.status_code = tracing::field::Empty,
+        db.system.name = "postgresql",
+        db.operation.name = operation,
+    );
+    let work = async {
+        let result = work.await;
+        if result.is_err() {
+            tracing::Span::current().record("otel.status_code", "ERROR");
+        }
+        result
+    };
+    work.instrument(span).await
 }
 
 impl FromRow for Row {

@@ -5,6 +5,7 @@
 use std::error::Error as _;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Error, Service};
@@ -42,6 +43,9 @@ pub(crate) enum DbError {
     /// Nothing came back, neither an answer nor the end of the connection.
     #[error("no answer from the database within {0:?}")]
     Silence(Duration),
+    /// What failed was for several, of whom this is one.
+    #[error("{0}")]
+    Shared(Arc<Self>),
     /// What was kept as JSON is none, or something cannot be.
     #[error("an answer that is kept cannot be read or written")]
     Json(#[from] serde_json::Error),
@@ -71,7 +75,17 @@ impl DbError {
         }
     }
 
-    fn is_unavailable(&self) -> bool {
+    /// The name of the constraint that was broken.
+    fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Statement(error) => error.as_db_error()?.constraint(),
+            Self::Shared(error) => error.constraint(),
+            _ => None,
+        }
+    }
+
+    /// Whether it may work in a moment: nothing was wrong with what was asked.
+    pub(crate) fn is_unavailable(&self) -> bool {
         match self {
             // Whatever stands in the way of a connection, a wrong password as well: it can be put right without a new
             // build.
@@ -80,6 +94,7 @@ impl DbError {
                 Some(code) => UNAVAILABLE_CODES.contains(code) || is_of_unavailable_class(code),
                 None => error.is_closed() || is_io(error),
             },
+            Self::Shared(error) => error.is_unavailable(),
             Self::Json(_) => false,
         }
     }
@@ -97,10 +112,7 @@ pub(crate) fn from(error: DbError) -> Error {
 /// A failure of a statement that breaks `constraint` when `meaning` is the case. The caller says it, since one
 /// foreign key can mean two things: a parent that is unknown, and a parent still in use.
 pub(crate) fn on(error: DbError, constraint: &str, meaning: Error) -> Error {
-    match &error {
-        DbError::Statement(cause) if cause.as_db_error().and_then(|e| e.constraint()) == Some(constraint) => meaning,
-        _ => from(error),
-    }
+    if error.constraint() == Some(constraint) { meaning } else { from(error) }
 }
 
 /// Whether a connection that could not be made may be made in a moment.

@@ -12,6 +12,7 @@ mod database;
 mod db_error;
 mod diagnosis;
 mod idempotency;
+mod insertions;
 mod listing;
 mod metrics;
 mod migration_steps;

@@ -92,9 +92,10 @@ impl Pool {
         {
             return Ok(Ok(self.lease(place)));
         }
-        if state.slots.len() * QUEUE <= state.shared.len() + state.alone.len() {
+        let room = state.slots.len() * QUEUE;
+        if room <= state.shared.len() + state.alone.len() {
             state.forget_who_left();
-            if state.slots.len() * QUEUE <= state.shared.len() + state.alone.len() {
+            if room <= state.shared.len() + state.alone.len() {
                 return Err(DbError::Crowded);
             }
         }
@@ -122,6 +123,11 @@ impl Pool {
             }
             quiet.await;
         }
+    }
+
+    /// How many may wait.
+    pub(crate) fn room(&self) -> usize {
+        self.state().slots.len() * QUEUE
     }
 
     /// A connection was found broken.

@@ -8,6 +8,7 @@
 mod connecting;
 mod counting;
 mod faults;
+mod insertions;
 mod migrations;
 mod races;
 mod schemas;
