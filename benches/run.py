@@ -8,6 +8,7 @@ Needs a Rust toolchain, and PostgreSQL 15 or later as ./tests/run.sh installs it
 import argparse
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -59,12 +60,15 @@ def install_wrk():
 
 
 def build(aponta):
-    """The paths of both binaries. The service is built as its image is, without the embedded database."""
+    """The paths of both binaries."""
     say("building")
-    packages = ["--package", "benches", "--bin", "hand-written"]
-    packages += [] if aponta else ["--package", "http-actix", "--bin", "aponta"]
-    cargo = ["cargo", "build", "--release", "--locked", "--no-default-features", *packages]
-    subprocess.run(cargo, check=True, cwd=ROOT)
+    release = ["--release", "--locked", "--no-default-features", "--package"]
+    subprocess.run(["cargo", "build", *release, "benches", "--bin", "hand-written"], check=True, cwd=ROOT)
+    if not aponta:
+        # As for the image (deploy/Dockerfile).
+        known = platform.libc_ver() >= ("glibc", "2.36")
+        short = ["--", "-C", "link-arg=-Wl,-z,pack-relative-relocs"] if known else []
+        subprocess.run(["cargo", "rustc", *release, "http-actix", "--bin", "aponta", *short], check=True, cwd=ROOT)
     metadata = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
     described = subprocess.run(metadata, check=True, cwd=ROOT, stdout=subprocess.PIPE).stdout
     built = Path(json.loads(described)["target_directory"]) / "release"
