@@ -11,9 +11,10 @@ const NOME_MAX: usize = 255;
 /// a list reads two names for each of its rows.
 pub(crate) fn parse_nome(text: String) -> Result<String, Violation> {
     let trimmed = text.trim();
-    match trimmed.chars().count() {
+    match trimmed.len() {
         0 => Err(Violation::TooShort { min: 1 }),
-        n if NOME_MAX < n => Err(Violation::TooLong { max: NOME_MAX }),
+        // Characters are counted only where they can be too many.
+        n if NOME_MAX < n && NOME_MAX < trimmed.chars().count() => Err(Violation::TooLong { max: NOME_MAX }),
         _ if trimmed.contains('\0') => Err(Violation::ContainsNul),
         _ if trimmed.len() == text.len() => Ok(text),
         _ => Ok(trimmed.to_owned()),

@@ -25,29 +25,30 @@ impl Serialize for Timestamp {
     }
 }
 
-/// RFC 3339 in UTC with the six digits that the database keeps. By hand, since a list has two for each row and a
-/// description of the format is read again for each.
+/// RFC 3339 in UTC with the six digits that the database keeps. By hand and two digits at a time, since a list has two
+/// for each row and a description of the format is read again for each.
 fn written(at: OffsetDateTime) -> Option<[u8; 27]> {
     let at = at.to_offset(UtcOffset::UTC);
+    let year = u32::try_from(at.year()).ok().filter(|year| *year <= 9999)?;
+    let microsecond = at.microsecond();
     let mut text = *b"0000-00-00T00:00:00.000000Z";
-    let parts = [
-        (3, u32::try_from(at.year()).ok().filter(|year| *year <= 9999)?),
-        (6, u8::from(at.month()).into()),
-        (9, at.day().into()),
-        (12, at.hour().into()),
-        (15, at.minute().into()),
-        (18, at.second().into()),
-        (25, at.microsecond()),
+    let pairs = [
+        (0, year / 100),
+        (2, year % 100),
+        (5, u8::from(at.month()).into()),
+        (8, at.day().into()),
+        (11, at.hour().into()),
+        (14, at.minute().into()),
+        (17, at.second().into()),
+        (20, microsecond / 10_000),
+        (22, microsecond / 100 % 100),
+        (24, microsecond % 100),
     ];
-    for (last, mut number) in parts {
-        for digit in text.iter_mut().take(last + 1).rev() {
-            if number == 0 {
-                break;
-            }
-            // The remainder is a digit.
-            *digit = b'0' + u8::try_from(number % 10).ok()?;
-            number /= 10;
-        }
+    for (place, pair) in pairs {
+        // All are less than a hundred.
+        let pair = u8::try_from(pair).ok()?;
+        *text.get_mut(place)? = b'0' + pair / 10;
+        *text.get_mut(place + 1)? = b'0' + pair % 10;
     }
     Some(text)
 }
