@@ -136,6 +136,8 @@ def measure(fleet, organisation, options):
 def main():
     options = arguments()
     install_wrk()
+    if report.is_grouped():
+        say("sched_autogroup is on: expect single requests of a tenth of a second and more, see docs/performance.md")
     aponta, hand_written = build(options.aponta)
     with Cluster() as cluster, Organisation() as organisation, tempfile.TemporaryDirectory() as directory:
         machine = report.machine(cluster)

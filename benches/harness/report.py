@@ -4,6 +4,14 @@ import json
 import os
 import platform
 import subprocess
+from pathlib import Path
+
+AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
+
+
+def is_grouped():
+    """Whether the kernel shares time out among sessions before processes. Each process of PostgreSQL is a session."""
+    return AUTOGROUP.exists() and AUTOGROUP.read_text(encoding="ascii").strip() != "0"
 
 
 def machine(cluster):
@@ -18,6 +26,7 @@ def machine(cluster):
         "postgresql": cluster.sql("postgres", "SHOW server_version")[0][0],
         "commit": commit,
         "load_average_before": os.getloadavg()[0],
+        "sched_autogroup": is_grouped(),
     }
 
 
@@ -25,7 +34,8 @@ def markdown(machine, options, cases, figures):
     lines = [
         f"{machine['cores']} cores of {machine['processor']}, Linux {machine['kernel']}, "
         f"PostgreSQL {machine['postgresql']}, commit {machine['commit']}, "
-        f"load average {machine['load_average_before']:.1f} before; "
+        f"load average {machine['load_average_before']:.1f} before, "
+        f"sched_autogroup {'on' if machine['sched_autogroup'] else 'off'}; "
         f"`wrk -t2 -c32`, median of {options.rounds} × {options.seconds} s.",
         "",
         "| Case | Ours/s | Against | Theirs/s | Ratio | Goal | Met | p50 ms | p99 ms |",
