@@ -56,7 +56,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Serve => commands::serve::run().await,
         Command::Migrate(direction) => commands::migrate::run(direction).await,
         Command::Config => commands::config::run(),
-        Command::Doctor(options) => commands::doctor::run(options).await,
+        Command::Doctor(options) => Box::pin(commands::doctor::run(options)).await,
         Command::Healthcheck => commands::healthcheck::run().await,
         Command::Openapi => commands::openapi::run().await,
     }
