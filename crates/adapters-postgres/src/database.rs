@@ -152,7 +152,8 @@ impl PostgresDatabase {
         sql: &str,
         values: &[Value<'_>],
     ) -> Result<Vec<R>, Error> {
-        let rows = || self.within(operation, wanted, limit, |mut lease| async move { lease.query(sql, values).await });
+        let query = |mut lease: Lease| async move { lease.query(sql, values).await };
+        let rows = || traced(operation, self.bounded(operation, wanted, limit, query));
         let rows = match rows().await {
             Err(error) if error.is_broken_connection() => rows().await,
             answer => answer,
@@ -181,7 +182,7 @@ impl PostgresDatabase {
     where
         F: Future<Output = Result<T, DbError>>,
     {
-        self.within(operation, Use::Alone, self.limit(statements), work).await
+        traced(operation, self.bounded(operation, Use::Alone, self.limit(statements), work)).await
     }
 
     /// A connection for work without bounds and measures.
@@ -194,22 +195,8 @@ impl PostgresDatabase {
         self.config.acquire_timeout + self.config.statement_timeout * statements + GRACE
     }
 
-    /// Runs `work` on a connection, but no longer than `limit`, as a part of what is traced now.
-    async fn within<T, F>(
-        &self,
-        operation: &'static str,
-        wanted: Use,
-        limit: Duration,
-        work: impl FnOnce(Lease) -> F,
-    ) -> Result<T, DbError>
-    where
-        F: Future<Output = Result<T, DbError>>,
-    {
-        traced(operation, self.bounded(operation, wanted, limit, work)).await
-    }
-
-    /// The same, part of nothing. The server bounds its statements itself; `limit` is for the day on which nothing comes
-    /// back at all, neither an answer nor the end of the connection.
+    /// Runs `work` on a connection, but no longer than `limit`. The server bounds its statements itself; this is for the
+    /// day on which nothing comes back at all, neither an answer nor the end of the connection.
     pub(crate) async fn bounded<T, F>(
         &self,
         operation: &'static str,
