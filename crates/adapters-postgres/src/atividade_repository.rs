@@ -86,17 +86,20 @@ impl AtividadeRepository for PostgresAtividadeRepository {
     }
 
     async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
-        let rows = self.read("atividades.list", &listing::page_and_total(query)).await?;
-        let total = rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(9)).map_err(unreadable)?;
-        // An empty page has one row without an atividade.
-        let is_empty =
-            rows.first().map_or(Ok(None), |row| row.try_get::<_, Option<Uuid>>(0)).map_err(unreadable)?.is_none();
-        let items = if is_empty { Vec::new() } else { atividades(rows)? };
+        let ordem = query.ordem;
+        let mut rows = self.read("atividades.list", &listing::page_and_total(query)).await?;
+        let counted = rows.iter().position(|row| matches!(row.try_get::<_, Option<Uuid>>(0), Ok(None)));
+        let counted =
+            counted.map(|place| rows.remove(place)).ok_or_else(|| Error::internal("a page without its total"))?;
+        let total: i64 = counted.try_get(9).map_err(unreadable)?;
+        let items = listing::in_order(atividades(rows)?, ordem);
         Ok(Pagina { items, total: u64::try_from(total).map_err(Error::internal)? })
     }
 
     async fn rows(&self, query: AtividadeQuery) -> Result<Vec<Atividade>, Error> {
-        atividades(self.read("atividades.rows", &listing::page(query)).await?)
+        let ordem = query.ordem;
+        let rows = self.read("atividades.rows", &listing::page(query)).await?;
+        Ok(listing::in_order(atividades(rows)?, ordem))
     }
 
     async fn update(

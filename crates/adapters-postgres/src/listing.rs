@@ -1,6 +1,7 @@
 //! The statements that list atividades. What is not asked for is not in them, so that each is planned for what it is.
 
-use domain::{AtividadeQuery, Campo, Chave, Cursor, Filtro, Ordem, Skip};
+use domain::{Atividade, AtividadeQuery, Campo, Chave, Cursor, Filtro, Ordem, Skip};
+use time::OffsetDateTime;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -32,8 +33,7 @@ impl Statement {
     }
 }
 
-/// One page, with the number of all matches in each row. The page hangs on the count, so that an empty one still has a
-/// row with the total.
+/// One page, and a row that has nothing but the number of all matches.
 pub(crate) fn page_and_total(query: AtividadeQuery) -> Statement {
     let mut values = Values::default();
     let is_slow = is_slow(&query);
@@ -41,11 +41,14 @@ pub(crate) fn page_and_total(query: AtividadeQuery) -> Statement {
     let count = values.count(&query.filtro, &matches);
     let (page, order) = values.page(query, &matches);
     let sql = format!(
-        "SELECT {COLUMNS_OF_PAGE}, p.nome AS nome_projeto, counted.total
-         FROM ({count}) counted
-         LEFT JOIN ({page}) a ON true
-         LEFT JOIN projetos p ON p.id = a.id_projeto
-         ORDER BY {order}"
+        "SELECT {COLUMNS}, nome_projeto, total FROM (
+             SELECT NULL AS id, NULL AS nome, NULL AS descricao, NULL AS ativo, NULL AS id_projeto, NULL AS criado_por,
+                    NULL AS criado_em, NULL AS atualizado_em, NULL AS nome_projeto, total, NULL AS ordem
+             FROM ({count}) counted
+             UNION ALL
+             SELECT {COLUMNS_OF_PAGE}, p.nome, NULL, a.ordem
+             FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto
+         ) page_and_total {order}"
     );
     Statement { sql, values: values.0, is_slow }
 }
@@ -58,9 +61,27 @@ pub(crate) fn page(query: AtividadeQuery) -> Statement {
     let (page, order) = values.page(query, &matches);
     let sql = format!(
         "SELECT {COLUMNS_OF_PAGE}, p.nome AS nome_projeto
-         FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto ORDER BY {order}"
+         FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto {order}"
     );
     Statement { sql, values: values.0, is_slow }
+}
+
+/// The atividades of a page in their order.
+///
+/// They are found in it, and mostly come in it as well, but SQL promises none to what is joined. To have PostgreSQL sort
+/// them again would take it as long as finding them; here it takes a glance at each. Only names it has put in order
+/// itself, since it alone knows how it folds them.
+pub(crate) fn in_order(mut items: Vec<Atividade>, Ordem { campo, decrescente }: Ordem) -> Vec<Atividade> {
+    let em: fn(&Atividade) -> OffsetDateTime = match campo {
+        Campo::CriadoEm => |atividade| atividade.criado_em,
+        Campo::AtualizadoEm => |atividade| atividade.atualizado_em,
+        Campo::Nome => return items,
+    };
+    items.sort_by(|a, b| {
+        let ascending = (em(a), a.id).cmp(&(em(b), b.id));
+        if decrescente { ascending.reverse() } else { ascending }
+    });
+    items
 }
 
 /// A text is looked for in every row, and what is passed over has to be read, unless there are ranges to pass over.
@@ -108,7 +129,8 @@ impl Values {
         format!("id_projeto {projeto} {ativo}")
     }
 
-    /// The page among those that fulfil `matches`, and its order, which holds in it and outside of it.
+    /// The page among those that fulfil `matches`, and how what is made of it is to be put in order, unless that is left
+    /// to [`in_order`].
     fn page(&mut self, query: AtividadeQuery, matches: &str) -> (String, String) {
         let AtividadeQuery { filtro, ordem: Ordem { campo, decrescente }, apos, skip, limit } = query;
         let direction = if decrescente { "DESC" } else { "ASC" };
@@ -130,7 +152,11 @@ impl Values {
                  ORDER BY {column} {direction}, id {direction} {bound}
              ) ordenadas LIMIT {limit} OFFSET {offset}"
         );
-        (page, format!("a.ordem {direction}, a.id {direction}"))
+        let order = match campo {
+            Campo::CriadoEm | Campo::AtualizadoEm => String::new(),
+            Campo::Nome => format!("ORDER BY ordem {direction}, id {direction}"),
+        };
+        (page, order)
     }
 
     /// Where a page begins as it was asked for.
@@ -187,4 +213,42 @@ struct Start {
     with: String,
     condition: String,
     offset: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{AtividadeId, ProjetoId, testing};
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_page_is_put_in_order_however_it_comes() {
+        let at = [datetime!(2026-01-01 0:00 UTC), datetime!(2026-01-02 0:00 UTC)];
+        // By creation: 1, 3, 2; by change: 2, 3, 1.
+        let came =
+            [(1, at[0], at[1]), (2, at[1], at[0]), (3, at[0], at[0])].map(|(id, criado_em, atualizado_em)| Atividade {
+                id: AtividadeId(Uuid::from_u128(id)),
+                nome: testing::nome_atividade("Revisão"),
+                descricao: None,
+                ativo: true,
+                id_projeto: ProjetoId(Uuid::from_u128(9)),
+                nome_projeto: testing::nome_projeto("Um"),
+                criado_por: None,
+                criado_em,
+                atualizado_em,
+            });
+        let cases = [
+            (Campo::CriadoEm, false, [1, 3, 2]),
+            (Campo::CriadoEm, true, [2, 3, 1]),
+            (Campo::AtualizadoEm, false, [2, 3, 1]),
+            (Campo::AtualizadoEm, true, [1, 3, 2]),
+            // As it comes.
+            (Campo::Nome, true, [1, 2, 3]),
+        ];
+        for (campo, decrescente, expected) in cases {
+            let ordered = in_order(came.to_vec(), Ordem { campo, decrescente });
+            assert_eq!(ordered.iter().map(|atividade| atividade.id.0.as_u128()).collect::<Vec<_>>(), expected);
+        }
+    }
 }
