@@ -11,6 +11,8 @@ from harness.process import Process, free_port
 
 # What both have, of the defaults of the service.
 POOL = "10"
+# Of the image (deploy/Dockerfile).
+IMAGE = {"MALLOC_TOP_PAD_": "4194304"}
 TOKEN = "um-token-de-teste"
 
 
@@ -20,7 +22,7 @@ class Server:
     def __init__(self, command, directory, label, settings):
         self.port = free_port()
         environment = {"PATH": os.environ["PATH"], "API_HOST": "127.0.0.1", "API_PORT": str(self.port)}
-        environment |= {"DATABASE_POOL_SIZE": POOL} | settings
+        environment |= IMAGE | {"DATABASE_POOL_SIZE": POOL} | settings
         began = time.perf_counter()
         # In a directory without `.env` and `aponta.toml`.
         self.process = Process(command, directory / f"{label}.log", env=environment, cwd=directory)
