@@ -36,13 +36,38 @@ fn every_wrong_setting_is_named_at_once_and_no_secret_is_shown() {
 
 #[test]
 fn production_refuses_what_is_unsafe() {
-    for (name, value) in [("AUTH_ENABLED", "false"), ("API_DEBUG", "true")] {
-        let finished =
-            Program::new(&["serve"]).env("DATABASE_URL", "postgresql://a:b@127.0.0.1:1/c").env(name, value).run();
+    let cases = [
+        ("AUTH_ENABLED", "false"),
+        ("API_DEBUG", "true"),
+        ("AUTH_CACHE_TTL", "601"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0"),
+        ("AZURE_DEVOPS_ORG_URL", ""),
+    ];
+    for (name, value) in cases {
+        let finished = Program::new(&["serve"])
+            .env("DATABASE_URL", "postgresql://a:b@127.0.0.1:1/c")
+            .env("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/exemplo")
+            .env(name, value)
+            .run();
 
         assert_eq!(finished.code(), 1);
-        assert!(finished.stderr().contains(name), "{}", finished.stderr());
+        let said = finished.stderr();
+        assert!(said.lines().count() == 2 && said.contains(&format!("\n  {name}: ")), "{said}");
     }
+}
+
+#[tokio::test]
+async fn sign_in_from_any_organisation_has_to_be_meant_and_is_logged() {
+    let database = Cluster::shared().create_database();
+    let server = Program::new(&["serve"])
+        .env("API_HOST", "127.0.0.1")
+        .env("API_PORT", "0")
+        .env("DATABASE_URL", database.url())
+        .env("AUTH_ANY_ORGANISATION", "true")
+        .start();
+
+    assert_eq!(server.api().get("/health").await.expect(200)["environment"], "production");
+    server.wait_for_log("AZURE_DEVOPS_ORG_URL: is unset: every Azure DevOps account of any organisation can sign in");
 }
 
 #[test]

@@ -6,12 +6,15 @@ use http_actix::settings::{SettingFault, Settings, has_credentials};
 /// What the settings say of Azure DevOps, as the adapter wants it.
 pub fn config(settings: &Settings) -> Result<AzureConfig, Vec<SettingFault>> {
     let azure = &settings.azure;
-    let org_url = azure.org_url.as_deref().map(|url| address("AZURE_DEVOPS_ORG_URL", url, OrgUrl::parse));
+    let org_url = match azure.org_url.as_deref() {
+        Some(url) => address("AZURE_DEVOPS_ORG_URL", url, OrgUrl::parse).map(Some),
+        None => settings.check_organisation().map(|()| None),
+    };
     let profile_url = address("AZURE_DEVOPS_PROFILE_URL", &azure.profile_url, ServiceUrl::parse);
     let app_keys = azure.app_keys.as_ref().map_or(Ok(Vec::new()), |keys| {
         AppKey::parse_list(keys).map_err(|reason| SettingFault::new("EXTENSION_APP_KEYS", reason.to_string()))
     });
-    match (org_url.transpose(), profile_url, app_keys) {
+    match (org_url, profile_url, app_keys) {
         (Ok(org_url), Ok(profile_url), Ok(extension_app_keys)) => Ok(AzureConfig {
             org_url,
             profile_base_url: Some(profile_url),

@@ -37,6 +37,7 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
         Environment::Development => "development",
         Environment::Production => "production",
     };
+    let warnings = settings.warnings();
     let shares = tokio::select! {
         biased;
         () = stop.told() => {
@@ -81,8 +82,8 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
         share.map_or_else(|| state.clone(), |share| state.over(wiring.ports(share)))
     };
     let server = bind(state, workers, settings.listen)?;
-    if !settings.auth_enabled {
-        tracing::warn!("AUTH_ENABLED=false: every request is the development user's");
+    for warning in warnings {
+        tracing::warn!("{warning}");
     }
     if let Some(metrics) = &metrics {
         tracing::info!("metrics at http://{}/metrics", metrics.address());

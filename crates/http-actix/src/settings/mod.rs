@@ -5,6 +5,7 @@
 
 mod database;
 mod dotenv;
+mod exposure;
 mod fault;
 mod mask;
 mod origin;
@@ -22,6 +23,7 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use database::DatabaseSettings;
+pub use exposure::SettingWarning;
 pub use fault::{SettingFault, SettingFaults};
 pub use mask::has_credentials;
 pub use origin::{NotAnOriginPattern, OriginPattern};
@@ -51,6 +53,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// `AUTH_ENABLED`.
     pub auth_enabled: bool,
+    /// `AUTH_ANY_ORGANISATION`.
+    pub any_organisation: bool,
     /// `AUTH_CACHE_TTL`; zero turns the cache off.
     pub auth_cache_ttl: Duration,
     /// `AZURE_DEVOPS_…`.
@@ -106,7 +110,7 @@ impl Settings {
         let mut reader = Reader::new(sources);
         let settings = Self::read(&mut reader);
         if let Some(settings) = &settings {
-            settings.check_together(&mut reader);
+            settings.check_exposure(&mut reader);
         }
         let demanded = settings.as_ref().map(demand);
         let mut faults = reader.into_faults();
@@ -139,6 +143,7 @@ impl Settings {
         let log = reader.text("LOG")?;
         let database = DatabaseSettings::read(reader)?;
         let auth_enabled = reader.flag("AUTH_ENABLED")?;
+        let any_organisation = reader.flag("AUTH_ANY_ORGANISATION")?;
         let auth_cache_ttl = reader.number("AUTH_CACHE_TTL", 0..=86_400)?;
         let azure = AzureSettings::read(reader)?;
         let cors_origins = reader.list("CORS_ORIGINS", OriginPattern::ALLOWED, |text| text.parse().ok());
@@ -152,23 +157,12 @@ impl Settings {
             log,
             database,
             auth_enabled,
+            any_organisation,
             auth_cache_ttl: Duration::from_secs(auth_cache_ttl),
             azure,
             cors_origins,
             lines: reader.lines(),
         })
-    }
-
-    /// Settings that are right by themselves and wrong together.
-    fn check_together(&self, reader: &mut Reader) {
-        const REFUSED: &str = "is only allowed with ENVIRONMENT=development";
-        let production = self.environment == Environment::Production;
-        if production && !self.auth_enabled {
-            reader.fault(SettingFault::value("AUTH_ENABLED", "false", REFUSED));
-        }
-        if production && self.debug {
-            reader.fault(SettingFault::value("API_DEBUG", "true", REFUSED));
-        }
     }
 }
 

@@ -25,6 +25,12 @@ impl OriginPattern {
     pub const ALLOWED: &str =
         "scheme://host[:port] with http or https and no path; the first of three or more host labels may be *";
 
+    /// Whether pages of this origin reach the browser unencrypted, so that the network can change them.
+    #[must_use]
+    pub fn is_plain_http(&self) -> bool {
+        self.scheme == Scheme::Http
+    }
+
     /// Whether the value of an `Origin` header is meant.
     #[must_use]
     pub fn matches(&self, origin: &str) -> bool {

@@ -72,7 +72,7 @@ pub const SETTINGS: &[SettingSpec] = &[
         "TRUSTED_PROXIES",
         Kind::List,
         "",
-        "networks like `172.16.0.0/12` whose `X-Forwarded-For` tells the client's address",
+        "networks like `172.16.0.0/12` whose `X-Forwarded-For` tells the client's address; production refuses more than a /8 (IPv4) or /7 (IPv6)",
     ),
     setting("LOG", Kind::Text, "info", "what is logged: a level, or `target=level` pairs"),
     setting(
@@ -95,9 +95,25 @@ pub const SETTINGS: &[SettingSpec] = &[
         "connections to the database at most (1 to 1000), and for a moment every 30 s one more",
     ),
     setting("AUTH_ENABLED", Kind::Flag, "true", "whether requests need a token; false is refused in production"),
-    setting("AUTH_CACHE_TTL", Kind::Number, "60", "seconds that a valid identity is remembered (0 to 86400); 0 = off"),
+    setting(
+        "AUTH_ANY_ORGANISATION",
+        Kind::Flag,
+        "false",
+        "true lets every Azure DevOps account of any organisation sign in where AZURE_DEVOPS_ORG_URL is unset",
+    ),
+    setting(
+        "AUTH_CACHE_TTL",
+        Kind::Number,
+        "60",
+        "seconds that a valid identity is remembered (0 to 600, in development to 86400); 0 = off",
+    ),
     setting("EXTENSION_APP_KEYS", Kind::Secret, "", "`key:audience` pairs that sign the extension's app tokens"),
-    setting("AZURE_DEVOPS_ORG_URL", Kind::Text, "", "the organisation, `https://dev.azure.com/name`; recommended"),
+    setting(
+        "AZURE_DEVOPS_ORG_URL",
+        Kind::Text,
+        "",
+        "the organisation whose users may sign in, `https://dev.azure.com/name`; required in production",
+    ),
     setting(
         "AZURE_DEVOPS_PAT",
         Kind::Secret,

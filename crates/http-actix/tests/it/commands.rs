@@ -6,12 +6,14 @@ use std::process::{Command, Output};
 
 use http_actix::settings::SETTINGS;
 
+const ORGANISATION: (&str, &str) = ("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/exemplo");
+
 /// What the binary says with just these variables set, away from everybody's files.
 fn aponta(command: &str, variables: &[(&str, &str)]) -> (bool, String) {
     let directory = std::env::temp_dir().join(format!("aponta-commands-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let mut program = Command::new(env!("CARGO_BIN_EXE_aponta"));
-    let program = program.arg(command).env_clear().current_dir(directory).envs(variables.iter().copied());
+    let program = program.args(command.split(' ')).env_clear().current_dir(directory).envs(variables.iter().copied());
     let Output { status, stdout, stderr } = program.output().unwrap();
     (status.success(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
 }
@@ -37,7 +39,7 @@ fn config_names_all_that_serve_would_refuse() {
 
 #[test]
 fn config_needs_no_database() {
-    let (is_well, said) = aponta("config", &[]);
+    let (is_well, said) = aponta("config", &[ORGANISATION]);
 
     assert!(is_well && said.lines().count() == SETTINGS.len(), "{said}");
 }
@@ -53,6 +55,47 @@ fn no_command_shows_credentials() {
                 assert!(said.contains(&format!("{name}: \"")), "{command} {name}={value}: {said}");
             }
         }
+    }
+}
+
+#[test]
+fn production_without_an_organisation_does_not_start() {
+    let any = ("AUTH_ANY_ORGANISATION", "true");
+    for command in ["config", "serve", "doctor"] {
+        let (is_well, said) = aponta(command, &[]);
+
+        let is_named = said.contains("AZURE_DEVOPS_ORG_URL: is missing: every Azure DevOps account");
+        assert!(!is_well && is_named, "{command}: {said}");
+        assert_eq!(command == "doctor", said.contains("WRONG  settings      AZURE_DEVOPS_ORG_URL: "), "{said}");
+        for meant in [ORGANISATION, any, ("ENVIRONMENT", "development")] {
+            let (_, said) = aponta(command, &[meant]);
+            assert!(!said.contains("AZURE_DEVOPS_ORG_URL: is missing"), "{command} {meant:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn doctor_warns_of_sign_in_from_any_organisation() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (database, profile) = (format!("postgresql://u:p@{gone}/d"), format!("http://{gone}"));
+
+    let (_, said) = aponta(
+        "doctor",
+        &[
+            ("AUTH_ANY_ORGANISATION", "true"),
+            ("DATABASE_URL", &database),
+            ("AZURE_DEVOPS_PROFILE_URL", &profile),
+            ("CORS_ORIGINS", "http://a.exemplo.br"),
+            ("METRICS_PORT", "9464"),
+        ],
+    );
+
+    for line in [
+        "WARN   settings      AZURE_DEVOPS_ORG_URL: is unset: every Azure DevOps account",
+        "WARN   settings      CORS_ORIGINS: holds an http origin",
+        "--     metrics       0.0.0.0:9464 needs no token",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
     }
 }
 

@@ -21,10 +21,7 @@ const SKEW: Duration = Duration::from_secs(30);
 pub async fn look(settings: &Settings, config: &AzureConfig, report: &mut Report) {
     let (address, question) = match &settings.azure.org_url {
         Some(organisation) => (organisation, "_apis/connectionData"),
-        None if settings.auth_enabled => {
-            report.note("organisation", "AZURE_DEVOPS_ORG_URL is unset: tokens of one organisation are refused");
-            (&settings.azure.profile_url, "_apis/profile/profiles/me")
-        }
+        None if settings.auth_enabled => (&settings.azure.profile_url, "_apis/profile/profiles/me"),
         None => return report.note("Azure DevOps", "not used: AUTH_ENABLED=false and no AZURE_DEVOPS_ORG_URL"),
     };
     look_at_way(address, question, report).await;

@@ -9,7 +9,7 @@ mod report;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use http_actix::settings::{Environment, Settings, Sources};
+use http_actix::settings::{Settings, Sources};
 
 use super::Failure;
 use crate::telemetry::{Format, Wanted};
@@ -44,9 +44,13 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     match read {
         Ok((settings, (database, azure))) => {
             report.ok("settings", format_args!("{} of them, for {}", settings.lines.len(), settings.environment));
+            for warning in settings.warnings() {
+                report.warning("settings", warning);
+            }
             let archive = database::look(database, &mut report).await;
             azure::look(&settings, &azure, &mut report).await;
             look_at_origins(&settings, &mut report);
+            look_at_metrics(&settings, &mut report);
             backups::look(options.backups.as_deref(), archive, &mut report);
         }
         Err(faults) => {
@@ -68,12 +72,14 @@ pub async fn run(options: Options) -> Result<(), Failure> {
 fn look_at_origins(settings: &Settings, report: &mut Report) {
     let line = settings.lines.iter().find_map(|line| line.strip_prefix("CORS_ORIGINS="));
     let origins = line.and_then(|line| line.rsplit_once("  # ")).map_or("", |(origins, _)| origins);
-    let in_the_clear = origins.split(',').map(str::trim).find(|origin| origin.starts_with("http://"));
-    match (settings.cors_origins.len(), in_the_clear, settings.environment) {
-        (0, ..) => report.note("CORS", "no page in a browser may call: set CORS_ORIGINS if one should"),
-        (_, Some(origin), Environment::Production) => {
-            report.wrong("CORS", format_args!("{origin} is not https: whoever is on the way can change its pages"));
-        }
-        (count, ..) => report.ok("CORS", format_args!("{count} origins: {origins}")),
+    match settings.cors_origins.len() {
+        0 => report.note("CORS", "no page in a browser may call: set CORS_ORIGINS if one should"),
+        count => report.ok("CORS", format_args!("{count} origins: {origins}")),
+    }
+}
+
+fn look_at_metrics(settings: &Settings, report: &mut Report) {
+    if let Some(address) = settings.metrics.filter(|address| !address.ip().is_loopback()) {
+        report.note("metrics", format_args!("{address} needs no token: only Prometheus should reach that port"));
     }
 }

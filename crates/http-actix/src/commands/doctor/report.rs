@@ -20,6 +20,11 @@ impl Report {
         self.line("--", topic, &text);
     }
 
+    /// A setting that exposes the service, which the operator may have meant.
+    pub fn warning(&mut self, topic: &str, text: impl fmt::Display) {
+        self.line("WARN", topic, &text);
+    }
+
     /// A thing that is not as it should be, and what to do.
     pub fn wrong(&mut self, topic: &str, text: impl fmt::Display) {
         self.wrongs += 1;
