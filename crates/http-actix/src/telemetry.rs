@@ -67,6 +67,9 @@ impl Wanted {
             if has_credentials(text) {
                 return Err(fault("must hold no credentials: OTEL_EXPORTER_OTLP_HEADERS is for them"));
             }
+            if text.contains(['?', '#']) {
+                return Err(fault("must have no query or fragment: OTEL_EXPORTER_OTLP_HEADERS is for keys"));
+            }
             traces_at(text).ok_or_else(|| fault("is not an http or https address"))
         });
         match (filter, traces.transpose()) {

@@ -287,7 +287,15 @@ fn of_a_secret_and_its_file_the_later_source_wins() {
 fn credentials_are_shown_nowhere_even_where_none_belong() {
     let names = SETTINGS.iter().filter(|spec| !spec.secret()).map(|spec| spec.name);
     for name in names {
-        for value in ["https://u:hunter2@h/x", "https://hunter2@h", "u:hunter2@h", "https://u:hunter2/x@h"] {
+        for value in [
+            "https://u:hunter2@h/x",
+            "https://hunter2@h",
+            "u:hunter2@h",
+            "https://u:hunter2/x@h",
+            "https://h/x?key=hunter2",
+            "https://h#hunter2",
+            "h?hunter2",
+        ] {
             let said = match parse(&[(name, value)]) {
                 Ok(settings) => settings.lines.join("\n"),
                 Err(faults) => faults.join("\n"),

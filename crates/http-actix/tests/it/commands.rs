@@ -47,13 +47,35 @@ fn config_needs_no_database() {
 #[test]
 fn no_command_shows_credentials() {
     for name in ["AZURE_DEVOPS_ORG_URL", "AZURE_DEVOPS_PROFILE_URL", "OTEL_EXPORTER_OTLP_ENDPOINT", "DATABASE_HOST"] {
-        for value in ["https://u:hunter2@h/x", "https://hunter2@h", "u:hunter2@h", "https://u:hunter2/x@h"] {
+        for value in [
+            "https://u:hunter2@h/x",
+            "https://hunter2@h",
+            "u:hunter2@h",
+            "https://u:hunter2/x@h",
+            "https://h/x?key=hunter2",
+            "https://h/x#hunter2",
+        ] {
             for command in ["config", "serve", "doctor"] {
                 let (is_well, said) = aponta(command, &[(name, value)]);
 
                 assert!(!is_well && !said.contains("hunter2"), "{command} {name}={value}: {said}");
                 assert!(said.contains(&format!("{name}: \"")), "{command} {name}={value}: {said}");
             }
+        }
+    }
+}
+
+#[test]
+fn no_command_prints_a_query_of_any_setting() {
+    let address = "https://h/x?key=hunter2";
+    for spec in SETTINGS {
+        for command in ["config", "serve", "doctor", "migrate status"] {
+            let mut variables = vec![ORGANISATION];
+            variables.retain(|(name, _)| *name != spec.name);
+            variables.push((spec.name, address));
+            let (_, said) = aponta(command, &variables);
+
+            assert!(!said.contains("hunter2"), "{command} {}: {said}", spec.name);
         }
     }
 }
