@@ -16,6 +16,7 @@ use crate::client_address::TrustedProxies;
 use crate::metrics::Metrics;
 use crate::middleware::Watch;
 use crate::openapi;
+use crate::readiness::{CachedReadiness, LastCheck};
 use crate::settings::OriginPattern;
 use crate::{docs, middleware, routes};
 
@@ -59,7 +60,8 @@ impl ServiceInfo {
 pub struct AppState {
     atividades: Data<Atividades>,
     projetos: Data<Projetos>,
-    readiness: Data<dyn Readiness>,
+    readiness: Data<CachedReadiness>,
+    last_check: LastCheck,
     identity: Data<dyn IdentityProvider>,
     info: Data<ServiceInfo>,
     cors_origins: Arc<[OriginPattern]>,
@@ -71,10 +73,12 @@ impl AppState {
     #[must_use]
     pub fn new(ports: Ports, info: ServiceInfo, cors_origins: Vec<OriginPattern>) -> Self {
         let Ports { atividades, projetos, readiness, identity, directory, service_credential, clock } = ports;
+        let last_check = LastCheck::default();
         Self {
             atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
             projetos: Data::new(Projetos::new(projetos, directory, service_credential, clock)),
-            readiness: Data::from(readiness),
+            readiness: Data::new(CachedReadiness::new(readiness, last_check.clone())),
+            last_check,
             identity: Data::from(identity),
             info: Data::new(info),
             cors_origins: cors_origins.into(),
@@ -82,14 +86,14 @@ impl AppState {
         }
     }
 
-    /// The same over other ports, for a worker with ports of its own.
+    /// The same over other ports, for a worker with ports of its own. Its readiness is that of the process.
     #[must_use]
     pub fn over(&self, ports: Ports) -> Self {
         let Ports { atividades, projetos, readiness, identity, directory, service_credential, clock } = ports;
         Self {
             atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
             projetos: Data::new(Projetos::new(projetos, directory, service_credential, clock)),
-            readiness: Data::from(readiness),
+            readiness: Data::new(CachedReadiness::new(readiness, self.last_check.clone())),
             identity: Data::from(identity),
             ..self.clone()
         }

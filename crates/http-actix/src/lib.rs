@@ -16,6 +16,7 @@ mod input;
 mod metrics;
 mod middleware;
 mod openapi;
+mod readiness;
 mod routes;
 mod schema;
 mod server;

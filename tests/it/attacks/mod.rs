@@ -6,6 +6,7 @@ mod access;
 mod consumption;
 mod injection;
 mod properties;
+mod readiness;
 
 use e2e::azure::Organisation;
 use e2e::server::Aponta;

@@ -1,9 +1,14 @@
 //! What the service says of itself.
 
+use std::time::Duration;
+
 use e2e::client::Api;
 use e2e::postgres::Cluster;
 use e2e::server::{Aponta, Program};
 use serde_json::json;
+
+/// How long the service returns the last result of its readiness check.
+const REMEMBERED: Duration = Duration::from_secs(1);
 
 async fn status(api: &Api, path: &str) -> (u16, String) {
     let answer = api.get(path).await;
@@ -24,6 +29,7 @@ async fn health_follows_the_database_and_liveness_does_not() {
         assert_eq!(status(&api, path).await, (200, "healthy".to_owned()), "{path}");
     }
     cluster.stop();
+    tokio::time::sleep(REMEMBERED).await;
     assert_eq!(status(&api, "/health").await, (503, "unhealthy".to_owned()));
     assert_eq!(api.get("/health").await.header("retry-after"), Some("5"));
     for path in ["/", "/healthz"] {
@@ -33,6 +39,7 @@ async fn health_follows_the_database_and_liveness_does_not() {
     assert!(answer.header("retry-after").is_some());
     assert_eq!(answer.error(503), "Banco de dados indisponível no momento; tente novamente em instantes");
     cluster.start_again();
+    tokio::time::sleep(REMEMBERED).await;
     assert_eq!(status(&api, "/health").await, (200, "healthy".to_owned()));
     let _ = api.get("/api/v1/atividades").await.expect(200);
 }

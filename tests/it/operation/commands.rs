@@ -1,5 +1,7 @@
 //! `migrate`, `config`, `healthcheck`, `openapi` and the command line itself.
 
+use std::time::Duration;
+
 use e2e::postgres::Cluster;
 use e2e::server::{Finished, Program};
 
@@ -60,6 +62,8 @@ fn healthcheck_tells_by_its_exit_code() {
 
     assert_eq!(printed(&check()), "healthy\n");
     cluster.stop();
+    // The service returns the last result of its readiness check for a second.
+    std::thread::sleep(Duration::from_secs(1));
     let ill = check();
     assert_eq!((ill.code(), ill.stderr().contains("answered 503")), (1, true), "{}", ill.stderr());
     server.kill();

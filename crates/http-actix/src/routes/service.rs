@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::answer::{Found, RETRY_SOON, documented};
 use crate::app::ServiceInfo;
+use crate::readiness::CachedReadiness;
 use crate::schema;
 
 routes! {
@@ -48,13 +49,11 @@ async fn root(info: Data<ServiceInfo>) -> Found<Health> {
     no_security = true,
     skip_args = "readiness"
 )]
-async fn health(info: Data<ServiceInfo>, readiness: Data<dyn Readiness>) -> Ready {
+async fn health(info: Data<ServiceInfo>, readiness: Data<CachedReadiness>) -> Ready {
     match readiness.check().await {
         Ok(()) => Ready(StatusCode::OK, Health::of(&info, HEALTHY)),
-        Err(error) => {
-            tracing::warn!(?error, "not ready");
-            Ready(StatusCode::SERVICE_UNAVAILABLE, Health::of(&info, UNHEALTHY))
-        }
+        // The check has logged it, once for all who wait.
+        Err(_) => Ready(StatusCode::SERVICE_UNAVAILABLE, Health::of(&info, UNHEALTHY)),
     }
 }
 
