@@ -1,6 +1,6 @@
 """Requests about whose end two readers could disagree, so that one of them would find a second request in the first."""
 
-HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n"
 # What follows the head: the hidden request comes first to whoever takes the length for 0, and second to whoever reads a chunk.
 BODIES = [HIDDEN, b"0\r\n\r\n" + HIDDEN]
 PAIRS = [

@@ -86,8 +86,8 @@ async def idle_connections(api, count):
 
 async def half_open_connections(api):
     """Half a head, a head without its body, and answers that nobody waits for."""
-    head = b"POST /api/v1/atividades HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-    halves = await open_many(api.port, 200, b"GET /api/v1/atividades HTTP/1.1\r\nHost: a\r\nX-")
+    head = b"POST /api/v1/atividades HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    halves = await open_many(api.port, 200, b"GET /api/v1/atividades HTTP/1.1\r\nHost: localhost\r\nX-")
     bodies = await open_many(api.port, 200, head)
     await others_notice_nothing(api.port, closed_within(halves, SILENCE))
     await others_notice_nothing(api.port, closed_within(bodies, BODY))
@@ -99,7 +99,7 @@ async def slow_writers(api):
 
     async def drip(pause):
         reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
-        head = f"POST {LIST} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"POST {LIST} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode())
         answering = asyncio.create_task(read_answer(reader))
         with contextlib.suppress(OSError):
@@ -130,7 +130,7 @@ async def slow_readers(api):
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             raw.setblocking(False)
             await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", api.port))
-            raw.send((f"GET {LIST}?limit=1000 HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + f"GET {LIST}?formato=csv HTTP/1.1\r\nHost: a\r\n\r\n").encode())
+            raw.send((f"GET {LIST}?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3 + f"GET {LIST}?formato=csv HTTP/1.1\r\nHost: localhost\r\n\r\n").encode())
             readers.append(raw)
             # What is tried is that they do not read, and not that they all ask for much at once.
             await asyncio.sleep(0.05)
@@ -147,7 +147,7 @@ async def slow_readers(api):
 
 
 def post(body, *headers):
-    head = [f"POST {LIST} HTTP/1.1", "Host: a", "Content-Type: application/json", *headers, "", ""]
+    head = [f"POST {LIST} HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers, "", ""]
     return "\r\n".join(head).encode() + body
 
 
@@ -168,16 +168,16 @@ async def limits(api):
         assert statuses(await exchange(api.port, post(chunked(size), "Transfer-Encoding: chunked"))) == [status], size
     assert statuses(await exchange(api.port, post(b"", "Content-Length: 99999999999999999999"))) in ([400], [413])
     for sent, status in (
-        (f"GET {LIST}?q={'a' * 8000} HTTP/1.1\r\nHost: a\r\n\r\n", 422),
-        (f"GET / HTTP/1.1\r\nHost: a\r\n{95 * HEADER}\r\n", 200),
-        (f"GET / HTTP/1.1\r\nHost: a\r\n{96 * HEADER}\r\n", 431),
-        (f"GET / HTTP/1.1\r\nHost: a\r\nX-A: {'a' * 127 * KIB}\r\n\r\n", 200),
+        (f"GET {LIST}?q={'a' * 8000} HTTP/1.1\r\nHost: localhost\r\n\r\n", 422),
+        (f"GET / HTTP/1.1\r\nHost: localhost\r\n{95 * HEADER}\r\n", 200),
+        (f"GET / HTTP/1.1\r\nHost: localhost\r\n{96 * HEADER}\r\n", 431),
+        (f"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: {'a' * 127 * KIB}\r\n\r\n", 200),
         # As much without an end is waited for no longer; what happens to be read at once together with its end passes.
-        (f"GET / HTTP/1.1\r\nHost: a\r\nX-A: {'a' * 128 * KIB}", 431),
-        (f"GET /{'a' * 63 * KIB} HTTP/1.1\r\nHost: a\r\n\r\n", 404),
-        (f"GET /{'a' * (64 * KIB - 3)} HTTP/1.1\r\nHost: a\r\n\r\n", 404),
-        (f"GET /{'a' * (64 * KIB - 2)} HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        (f"GET /{'a' * 200 * KIB} HTTP/1.1\r\nHost: a\r\n\r\n", None),
+        (f"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: {'a' * 128 * KIB}", 431),
+        (f"GET /{'a' * 63 * KIB} HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (f"GET /{'a' * (64 * KIB - 3)} HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (f"GET /{'a' * (64 * KIB - 2)} HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (f"GET /{'a' * 200 * KIB} HTTP/1.1\r\nHost: localhost\r\n\r\n", None),
     ):
         got = statuses(await exchange(api.port, sent.encode()))
         # Which of the two limits the last one meets first depends on how it is read.
@@ -186,13 +186,13 @@ async def limits(api):
 
 BROKEN = [
     b"\r\n\r\n\r\n", b"\0\0\0\0", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
-    b"GET / HTTP/1.1\r\nNo colon\r\n\r\n", b"GET / HTTP/1.1\r\n: empty\r\n\r\n", b"GET / HTTP/1.1\nHost: a\n\n" + b"\xff" * 10,
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET http://elsewhere/ HTTP/1.1\r\nHost: a\r\n\r\n", b"G\xc3\x89T / HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n",
-    b"POST /api/v1/atividades HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n",
-    b"POST /api/v1/atividades HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
-    b"GET /api/v1/%00 HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /../../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/1.1\r\nNo colon\r\n\r\n", b"GET / HTTP/1.1\r\n: empty\r\n\r\n", b"GET / HTTP/1.1\nHost: localhost\n\n" + b"\xff" * 10,
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\nHost: localhost\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET http://elsewhere/ HTTP/1.1\r\nHost: localhost\r\n\r\n", b"G\xc3\x89T / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: \0\r\n\r\n",
+    b"POST /api/v1/atividades HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n",
+    b"POST /api/v1/atividades HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+    b"GET /api/v1/%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
 ]
 
 

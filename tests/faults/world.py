@@ -174,7 +174,7 @@ class Client:
         if self.writer is None:
             self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 22)
         body = body or b""
-        head = {"Host": "api", "Content-Length": str(len(body))} | ({"Content-Type": "application/json"} if body else {}) | headers
+        head = {"Host": "localhost", "Content-Length": str(len(body))} | ({"Content-Type": "application/json"} if body else {}) | headers
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
         self.writer.write("\r\n".join(lines).encode() + body)
         await self.writer.drain()

@@ -48,6 +48,12 @@ pub enum Refusal {
     /// Its body is no JSON.
     #[error("unsupported media type")]
     UnsupportedMediaType(&'static str),
+    /// Authentication is off, and the request is for another host than loopback.
+    #[error("foreign host")]
+    ForeignHost,
+    /// Authentication is off, and a page from elsewhere wants to change something.
+    #[error("foreign origin")]
+    ForeignOrigin,
     /// Something broke that nobody thought of.
     #[error("internal")]
     Internal,
@@ -101,6 +107,8 @@ impl ApiError {
             Self::Refused(Refusal::NotAcceptable) => texts::NOT_ACCEPTABLE.to_owned(),
             Self::Refused(Refusal::TooLarge) => texts::BODY_TOO_LARGE.to_owned(),
             Self::Refused(Refusal::TooSlow) => texts::BODY_TOO_SLOW.to_owned(),
+            Self::Refused(Refusal::ForeignHost) => texts::FOREIGN_HOST.to_owned(),
+            Self::Refused(Refusal::ForeignOrigin) => texts::FOREIGN_ORIGIN.to_owned(),
             Self::Refused(Refusal::Internal) => texts::INTERNAL.to_owned(),
         }
     }
@@ -175,6 +183,8 @@ impl ResponseError for ApiError {
                 Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
                 Refusal::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Refusal::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
+                Refusal::ForeignOrigin => StatusCode::FORBIDDEN,
                 Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }

@@ -64,7 +64,8 @@ pub struct AppState {
     last_check: LastCheck,
     identity: Data<dyn IdentityProvider>,
     info: Data<ServiceInfo>,
-    cors_origins: Arc<[OriginPattern]>,
+    cors_origins: Data<[OriginPattern]>,
+    is_loopback_only: bool,
     watch: Data<Watch>,
 }
 
@@ -81,7 +82,8 @@ impl AppState {
             last_check,
             identity: Data::from(identity),
             info: Data::new(info),
-            cors_origins: cors_origins.into(),
+            cors_origins: Data::from(Arc::<[OriginPattern]>::from(cors_origins)),
+            is_loopback_only: false,
             watch: Data::new(Watch { metrics: Metrics::new(), proxies: TrustedProxies::default() }),
         }
     }
@@ -103,6 +105,12 @@ impl AppState {
     #[must_use]
     pub fn behind(self, proxies: TrustedProxies) -> Self {
         Self { watch: Data::new(Watch { metrics: self.metrics().clone(), proxies }), ..self }
+    }
+
+    /// The same where authentication is off: only for clients and pages of this machine.
+    #[must_use]
+    pub fn loopback_only(self) -> Self {
+        Self { is_loopback_only: true, ..self }
     }
 
     /// What is counted.
@@ -139,10 +147,12 @@ pub fn app(
         .app_data(state.identity.clone())
         .app_data(state.info.clone())
         .app_data(state.watch.clone())
+        .app_data(state.cors_origins.clone())
         // The last one wrapped is the first to see a request.
         .wrap(NormalizePath::trim())
         .wrap(from_fn(middleware::guard))
-        .wrap(Condition::new(!state.cors_origins.is_empty(), middleware::cors(state.cors_origins.clone())))
+        .wrap(Condition::new(!state.cors_origins.is_empty(), middleware::cors(state.cors_origins.clone().into_inner())))
+        .wrap(Condition::new(state.is_loopback_only, from_fn(middleware::loopback_only)))
         .wrap(from_fn(middleware::around))
         .wrap(from_fn(middleware::compress))
         .configure(routes::service::routes)

@@ -18,6 +18,9 @@ pub const PREFLIGHT_REFUSED: &str =
 pub const NOT_ACCEPTABLE: &str = "A resposta não existe em nenhum dos formatos do cabeçalho Accept";
 pub const TOO_MANY: &str = "Requisições demais; tente novamente em instantes";
 pub const NOT_JSON: &str = "O corpo da requisição deve ser application/json";
+pub const FOREIGN_HOST: &str =
+    "Sem autenticação, a API só atende endereços desta máquina, como localhost e 127.0.0.1; o cabeçalho Host é outro";
+pub const FOREIGN_ORIGIN: &str = "Sem autenticação, uma página de outra origem não pode alterar dados";
 pub const ENCODED_BODY: &str = "O corpo da requisição não pode vir comprimido";
 
 pub const IDEMPOTENCY_KEY: &str = "O cabeçalho Idempotency-Key deve ter de 1 a 255 caracteres ASCII visíveis";
@@ -127,6 +130,7 @@ pub fn status(status: StatusCode) -> &'static str {
         StatusCode::PRECONDITION_FAILED => "O recurso mudou desde que foi lido",
         StatusCode::PAYLOAD_TOO_LARGE => "Requisição grande demais",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "Tipo de corpo não aceito",
+        StatusCode::MISDIRECTED_REQUEST => "Endereço não atendido por este servidor",
         StatusCode::UNPROCESSABLE_ENTITY => "Dados inválidos",
         StatusCode::TOO_MANY_REQUESTS => TOO_MANY,
         StatusCode::BAD_GATEWAY => "Um serviço de que a API depende respondeu com um erro",
@@ -143,7 +147,7 @@ mod tests {
 
     #[test]
     fn each_status_that_is_answered_has_a_title_of_its_own() {
-        let all = [400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 415, 422, 429, 500, 502, 503, 504];
+        let all = [400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 415, 421, 422, 429, 500, 502, 503, 504];
         let titles = all.map(|code| status(StatusCode::from_u16(code).unwrap()));
         assert_eq!(std::collections::BTreeSet::from(titles).len(), all.len());
         assert!(!titles.contains(&"Requisição inválida"));

@@ -5,6 +5,7 @@
 mod access;
 mod consumption;
 mod injection;
+mod loopback;
 mod properties;
 mod readiness;
 

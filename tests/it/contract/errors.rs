@@ -50,12 +50,12 @@ async fn what_cannot_be_read_is_400() {
     let Aponta { api, .. } = &Aponta::start();
 
     for path in ["/api/v1/%zz", "/api/v1/atividades/%", "/%ff"] {
-        let answer = api.raw(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        let answer = api.raw(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
         assert!(answer.contains("codificação inválida"), "{answer}");
     }
     let chunked = format!(
-        "POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\
+        "POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\
          Connection: close\r\n\r\nzz\r\n"
     );
     let answer = api.raw(&chunked);
@@ -67,7 +67,7 @@ async fn a_body_that_does_not_arrive_is_not_waited_for() {
     let Aponta { api, server: _server, .. } = &Aponta::start();
 
     // The connection is kept by the client and closed by the server: `raw` reads until then.
-    let answer = api.raw(&format!("POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{{"));
+    let answer = api.raw(&format!("POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{{"));
 
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("demorou demais"), "{answer}");
 }

@@ -59,7 +59,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         service_credential: None,
         clock: Arc::new(SystemClock),
     };
-    let state = AppState::new(ports, ServiceInfo::new("development"), Vec::new());
+    let state = AppState::new(ports, ServiceInfo::new("development"), Vec::new()).loopback_only();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let shared = state.clone();
     let server = bind(move || shared.clone(), super::threads(), address)?;

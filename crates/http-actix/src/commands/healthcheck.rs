@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use reqwest::header::HOST;
+
 use super::Failure;
 
 /// How long the service has to answer; Docker's default for the whole check is 30 s.
@@ -16,7 +18,8 @@ pub async fn run() -> Result<(), Failure> {
     let (settings, ()) = super::settings(|_| Ok(()))?;
     let address = reachable(settings.listen);
     let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().map_err(Failure::new)?;
-    let answer = client.get(format!("http://{address}/health")).send().await;
+    // Where authentication is off, the service takes no other host than loopback, whatever address it listens on.
+    let answer = client.get(format!("http://{address}/health")).header(HOST, "localhost").send().await;
     let answer = answer.map_err(|_| Failure::new(format_args!("no answer from http://{address}/health")))?;
     let status = answer.status();
     if status.is_success() {

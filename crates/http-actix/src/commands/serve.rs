@@ -61,6 +61,7 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
     let proxies = TrustedProxies::new(settings.trusted_proxies);
     let info = ServiceInfo::new(environment);
     let state = AppState::new(wiring.ports(first), info, settings.cors_origins).behind(proxies);
+    let state = if settings.auth_enabled { state } else { state.loopback_only() };
     let metrics = match settings.metrics {
         Some(address) => {
             let mut registry = Registry::default();

@@ -5,6 +5,7 @@ mod compression;
 mod cors;
 mod exchange;
 mod guard;
+mod loopback;
 mod problem;
 mod request;
 
@@ -12,4 +13,5 @@ pub use authentication::{CurrentUser, authenticate};
 pub use compression::compress;
 pub use cors::cors;
 pub use guard::guard;
+pub use loopback::loopback_only;
 pub use request::{Watch, around};

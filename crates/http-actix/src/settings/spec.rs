@@ -94,7 +94,12 @@ pub const SETTINGS: &[SettingSpec] = &[
         "10",
         "connections to the database at most (1 to 1000), and for a moment every 30 s one more",
     ),
-    setting("AUTH_ENABLED", Kind::Flag, "true", "whether requests need a token; false is refused in production"),
+    setting(
+        "AUTH_ENABLED",
+        Kind::Flag,
+        "true",
+        "whether requests need a token; false is refused in production and serves only requests whose `Host` is loopback",
+    ),
     setting(
         "AUTH_ANY_ORGANISATION",
         Kind::Flag,

@@ -141,6 +141,25 @@ fn examined(status: u16) -> String {
 }
 
 #[test]
+fn healthcheck_asks_for_loopback_whatever_the_address() {
+    let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let answering = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let read = client.read(&mut request).unwrap();
+        client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+        String::from_utf8_lossy(&request[..read]).to_ascii_lowercase()
+    });
+
+    let (is_well, said) = aponta("healthcheck", &[("API_HOST", "127.0.0.2"), ("API_PORT", &port)]);
+
+    assert!(is_well, "{said}");
+    let request = answering.join().unwrap();
+    assert!(request.starts_with("get /health ") && request.contains("\r\nhost: localhost\r\n"), "{request}");
+}
+
+#[test]
 fn doctor_tells_an_organisation_from_what_only_answers() {
     let verdicts = [(200, "ok"), (203, "ok"), (302, "ok"), (401, "ok"), (404, "WRONG"), (407, "WRONG"), (502, "WRONG")];
     // Side by side, since each waits for a database first.

@@ -15,6 +15,7 @@ mod habits;
 mod hostile;
 mod integracao;
 mod listing;
+mod loopback;
 mod openapi;
 mod projetos;
 mod readme;
