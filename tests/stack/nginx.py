@@ -248,16 +248,18 @@ def the_replicas_can_be_named(nginx_):
 
 
 def each_client_has_so_many_connections():
-    """Fifty that wait for the API, and the next is refused; each has passed the rate by then."""
-    with ThreadPoolExecutor(60) as pool:
-        waiting = []
+    """Fifty that wait for the API, and the next is refused; each has passed the rate by then. A /64 counts as one client."""
+    clients = [lambda n: "192.0.2.71", lambda n: f"2001:db8:c::{n:x}"]
+    with ThreadPoolExecutor(120) as pool:
+        waiting = [[], []]
         for group in range(6):
-            waiting += [pool.submit(curl, "/pauses", "-H", "CF-Connecting-IP: 192.0.2.71", check=False) for _ in range(10)]
+            for client, answers in zip(clients, waiting, strict=True):
+                answers += [pool.submit(curl, "/pauses", "-H", f"CF-Connecting-IP: {client(10 * group + n)}", check=False) for n in range(10)]
             if group < 5:
                 time.sleep(1.1)
-        answers = [done.result() for done in waiting]
-    assert sum(answer.status == 200 for answer in answers) == 50, [answer.status for answer in answers]
-    assert sum(answer.status == 429 for answer in answers) == 10
+        for answers in waiting:
+            statuses = [done.result().status for done in answers]
+            assert (statuses.count(200), statuses.count(429)) == (50, 10), statuses
 
 
 def the_bounds_are_what_they_were_meant_to_be():
@@ -271,6 +273,8 @@ def the_bounds_are_what_they_were_meant_to_be():
         "ssl_session_tickets off;", "ssl_session_timeout 1d;", "ssl_prefer_server_ciphers on;", "server_tokens off;",
     ):
         assert directive in dump, directive
+    zones = re.findall(r"^\s*limit_(?:req|conn)_zone (\S+)", dump, re.MULTILINE)
+    assert zones == ["$client_network"] * 2, "each limit applies per client network"
 
 
 def another_replica_takes_what_one_did_not(nginx_):
@@ -410,6 +414,23 @@ def each_client_has_a_rate():
     refused.is_error(429, "Requisições demais; tente novamente em instantes")
     assert refused.headers["retry-after"] == "1", refused.headers
     assert curl("/", "-H", "CF-Connecting-IP: 192.0.2.2").status == 200, "another client has a rate of its own"
+
+
+def an_ipv6_64_has_one_rate():
+    """300 requests, each from another address of one /64: they share a limit; other networks have limits of their own."""
+    def burst(addresses):
+        with ThreadPoolExecutor(30) as pool:
+            return [answer.status for answer in pool.map(lambda address: curl("/", "-H", f"CF-Connecting-IP: {address}"), addresses)]
+
+    began = time.monotonic()
+    # The prefix has a byte that is a line feed, and the rest of the address ends with one or is all zeros.
+    statuses = burst([f"2001:db8:a:10::{n:x}:{0xa if n % 2 else 0:x}" for n in range(300)])
+    took = time.monotonic() - began
+    assert set(statuses) == {200, 429} and 21 <= statuses.count(200) <= 22 + 10 * took, (statuses.count(200), took)
+    # The neighbouring /64, networks that differ in one byte of the prefix, and as many IPv4 addresses of one /24.
+    for others in ([f"2001:db8:a:{n:x}::1" for n in range(0x11, 0x2f)], [f"2001:db8:{n:x}:10::a" for n in range(0xb, 0x29)],
+                   [f"198.18.0.{n}" for n in range(30)]):
+        assert burst(others) == [200] * len(others), others
 
 
 def bodies_have_a_limit():
@@ -583,6 +604,7 @@ def main():
             http2_hides_nothing_either,
             http2_carries_whatever_http1_does,
             each_client_has_a_rate,
+            an_ipv6_64_has_one_rate,
             both_logs_have_the_same_id,
             the_log_is_json_whatever_is_sent,
             rare_refusals_have_the_shape_of_the_others,
