@@ -8,7 +8,7 @@
 #   ./tests/run.sh --monitoring   the rules, the dashboard and the metrics that they use
 #   ./tests/run.sh --faults   what happens while things fail, and under loads that nobody should send: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter; needs root
-#   ./tests/run.sh --scripts  every shell script, by ShellCheck
+#   ./tests/run.sh --scripts  every shell script, by ShellCheck, and what deploy.sh checks
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, Python,
 # Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
@@ -164,9 +164,10 @@ test_faults() {
 
 # Beside each script lies what it reads.
 test_scripts() {
-    need_commands shellcheck:shellcheck
+    need_commands shellcheck:shellcheck openssl:openssl
     shellcheck --external-sources --source-path=SCRIPTDIR deploy/scripts/*.sh deploy/backup/bin/* tests/*.sh tests/stack/*.sh \
         tests/stack/images/*/*.sh crates/http-actix/assets/update.sh .ci/*
+    python3 tests/scripts/checks.py
     say "the scripts passed"
 }
 

@@ -14,6 +14,25 @@ check_private() {
     [[ ! $found ]] || fault "$found"
 }
 
+# A secret is read by programs that treat line ends and NUL in different ways, so that each would have another password.
+# The line feeds at the end are no part of it for any of them.
+check_secret() {
+    check_private "$1"
+    [[ -f $1 ]] || return 0
+    ! grep -q $'\r' "$1" || fault "$1 has a carriage return: remove it with sed -i 's/\r//g' $1"
+    ! grep -qaP '\x00' "$1" || fault "$1 has a NUL byte"
+}
+
+# A password is one line that is not empty.
+check_password() {
+    check_secret "$1"
+    [[ -f $1 ]] || return 0
+    local text
+    text=$(tr -d '\0' <"$1")
+    [[ $text ]] || fault "$1 is empty: openssl rand -base64 32"
+    [[ $text != *$'\n'* ]] || fault "$1 has more than one line"
+}
+
 check_settings() {
     local name
     for name in ORIGIN_GUARD ORIGIN_PULLS; do
@@ -26,23 +45,25 @@ check_settings() {
 
 check_secrets() {
     local name
-    for name in database_password extension_app_keys; do check_private "$deploy/secrets/$name"; done
-    [[ ! -f $deploy/secrets/database_password || -s $deploy/secrets/database_password ]] ||
-        fault "$deploy/secrets/database_password is empty"
+    check_password "$deploy/secrets/database_password"
+    check_secret "$deploy/secrets/extension_app_keys"
     if uses monitoring; then
-        for name in grafana_password smtp_password slack_webhook; do check_private "$deploy/secrets/$name"; done
+        check_password "$deploy/secrets/grafana_password"
+        for name in smtp_password slack_webhook; do check_secret "$deploy/secrets/$name"; done
     fi
     if uses backup; then
-        check_private "$deploy/secrets/backup.conf"
-        check_passphrases "$deploy/secrets/backup.conf"
+        check_secret "$deploy/secrets/backup.conf"
+        check_encryption "$deploy/secrets/backup.conf"
     fi
 }
 
-# Each place of the backups that is encrypted needs one.
-check_passphrases() {
+# Every repository of the backups has to be encrypted.
+check_encryption() {
+    local found line
     [[ -f $1 ]] || return 0
-    grep -q '^repo1-cipher-pass=' "$1" || fault "$1 has no repo1-cipher-pass"
-    ! grep -q '^repo[0-9]*-cipher-pass=[[:space:]]*$' "$1" || fault "a passphrase in $1 is empty: openssl rand -base64 48"
+    lines found python3 "$deploy/scripts/backup_conf.py" "$deploy/backup/pgbackrest.conf" "$1" ||
+        fault "$1 cannot be checked"
+    for line in "${found[@]}"; do fault "$1: $line"; done
 }
 
 check_certificate() {

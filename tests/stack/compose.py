@@ -543,8 +543,8 @@ def goes_back_to_a_moment_with_the_backup_overlay(projeto):
     assert refused.returncode == 1 and "backup.conf may be read by others" in refused.stderr, refused
     secret.chmod(0o600)
     refused = script("deploy.sh", "v2", check=False, MIN_FREE_MB="100")
-    assert refused.returncode == 1 and "a passphrase in" in refused.stderr, refused
-    replace(secret, "repo1-cipher-pass=", "repo1-cipher-pass=uma-frase-longa")
+    assert refused.returncode == 1 and "repo1-cipher-pass has fewer than 32 characters" in refused.stderr, refused
+    replace(secret, "repo1-cipher-pass=", "repo1-cipher-pass=uma-frase-que-tem-ao-menos-32-letras")
     script("deploy.sh", "v2", SKIP_BUILD="", MIN_FREE_MB="100")
     deadline = time.monotonic() + 120
     while "the last good one ended 0 h ago" not in script("status.sh", check=False).stdout:

@@ -1,0 +1,109 @@
+"""What deploy.sh checks before it changes anything, each over a table of what it has to accept and to refuse.
+
+usage: checks.py
+"""
+
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+DEPLOY = pathlib.Path(tempfile.mkdtemp(prefix="aponta-checks-")) / "deploy"
+PASSPHRASE = "m" * 32
+ENCRYPTED = f"[global]\nrepo1-cipher-pass={PASSPHRASE}\n"
+SECOND = f"repo2-type=s3\nrepo2-path=/aponta\nrepo2-cipher-type=aes-256-cbc\nrepo2-cipher-pass={PASSPHRASE}\n"
+
+
+def faults(program, **settings):
+    """What a check of checks.sh finds, with these settings of .env; nothing but the faults is printed."""
+    assigned = " ".join(f"[{name}]='{value}'" for name, value in settings.items())
+    script = (f"set -euo pipefail; source '{DEPLOY}/scripts/lib.sh'; source '{DEPLOY}/scripts/checks.sh'; settings=({assigned}); "
+              f"{program}; printf '%s\\n' \"${{faults[@]}}\"")
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
+    return done.stdout.split("\n")[:-1] if done.stdout.strip() else []
+
+
+def secret(name, content):
+    file = DEPLOY / "secrets" / name
+    file.write_bytes(content)
+    file.chmod(0o600)
+    return file
+
+
+def every_repository_of_the_backups_is_encrypted():
+    example = (DEPLOY / "backup/backup.conf.example").read_text()
+    filled = example.replace("repo1-cipher-pass=", f"repo1-cipher-pass={PASSPHRASE}", 1)
+    # The second place as the example has it, with the lines of its cipher left as they are shipped.
+    in_the_clear = "".join(line.removeprefix("#") if line.startswith("#repo2") and "cipher" not in line else line
+                           for line in filled.splitlines(keepends=True)).replace("=\n", "=x\n")
+    for text, found in (
+        (ENCRYPTED, []),
+        (filled, []),
+        (ENCRYPTED + SECOND, []),
+        (f"# a comment\n\n [global] \n repo1-cipher-pass = {PASSPHRASE} \nprocess-max=2\n", []),
+        (example, ["repo1-cipher-pass has no value", "repo1-cipher-pass has fewer than 32 characters"]),
+        (in_the_clear, ["repository 2 would not be encrypted", "repository 2 has no passphrase"]),
+        (ENCRYPTED + "repo2-retention-full=28\n", ["repository 2 would not be encrypted", "repository 2 has no passphrase"]),
+        (ENCRYPTED + SECOND.replace("aes-256-cbc", "none"), ["repository 2 would not be encrypted"]),
+        (ENCRYPTED + SECOND.replace("=aes-256-cbc", "="), ["repo2-cipher-type has no value", "repository 2 would not be encrypted"]),
+        (ENCRYPTED + SECOND.replace("repo2-cipher-type", "#repo2-cipher-type"), ["repository 2 would not be encrypted"]),
+        (ENCRYPTED + SECOND.replace("repo2-cipher-pass", "#repo2-cipher-pass"), ["repository 2 has no passphrase"]),
+        (ENCRYPTED + SECOND.replace(PASSPHRASE, "  "), ["repo2-cipher-pass has no value", "repo2-cipher-pass has fewer than 32"]),
+        (ENCRYPTED + SECOND.replace(PASSPHRASE, PASSPHRASE[:31] + " "), ["repo2-cipher-pass has fewer than 32"]),
+        (ENCRYPTED + SECOND.replace("repo2-cipher", "repo3-cipher"),
+         ["repository 2 would not be encrypted", "repository 2 has no passphrase"]),
+        (ENCRYPTED + "repo1-cipher-type=none\n", ["repository 1 would not be encrypted"]),
+        ("[global]\n", ["repository 1 has no passphrase"]),
+        ("", ["there is no [global]", "repository 1 has no passphrase"]),
+        (ENCRYPTED.removeprefix("[global]\n"), ["repo1-cipher-pass stands before [global]", "there is no [global]", "repository 1 has no"]),
+        (ENCRYPTED.replace("global", "Global"), ["[Global] is not allowed"]),
+        (ENCRYPTED + "[aponta]\nrepo1-cipher-type=none\n", ["[aponta] is not allowed", "repository 1 would not be encrypted"]),
+        (ENCRYPTED + "[global:archive-push]\nrepo1-cipher-type=none\n",
+         ["[global:archive-push] is not allowed", "repository 1 would not be encrypted"]),
+        (ENCRYPTED + f"repo1-cipher-pass={PASSPHRASE}\n", ["repo1-cipher-pass is set twice"]),
+        (ENCRYPTED + "repo-cipher-type=none\n", ["repo-cipher-type does not name its repository"]),
+        (ENCRYPTED + "repo02-path=/x\n", ["repo02-path does not name its repository"]),
+        (ENCRYPTED + "repo1-cipher-pass\n", ["is neither a setting nor a comment"]),
+        (ENCRYPTED.replace("\n", "\r\n"), ["has a carriage return"]),
+    ):
+        file = secret("backup.conf", text.encode())
+        told = faults(f"check_secret '{file}'; check_encryption '{file}'")
+        assert len(told) >= len(found) and all(any(part in line for line in told) for part in found), (text, told)
+        assert bool(told) == bool(found) and not any(PASSPHRASE[:31] in line for line in told), (text, told)
+    print("ok every repository of the backups is encrypted", flush=True)
+
+
+def secrets_mean_the_same_to_every_program():
+    for content, found in (
+        (b"segredo", None), (b"segredo\n", None), (b"segredo\n\n", None), (b" s%3:@/'\"\\\xc3\xa9 \n", None),
+        (b"segredo\r\n", "carriage return"), (b"seg\rredo\n", "carriage return"), (b"segredo\n\r\n", "carriage return"),
+        (b"segredo\0\n", "NUL"), (b"\0", "NUL"), (b"", "is empty"), (b"\n\n", "is empty"), (b"um\ndois\n", "more than one line"),
+    ):
+        told = faults(f"check_password '{secret('database_password', content)}'")
+        assert (not told) if found is None else found in told[0], (content, told)
+    # Each secret that deploy.sh hands to a container.
+    names = {"database_password", "extension_app_keys", "grafana_password", "smtp_password", "slack_webhook", "backup.conf"}
+    files = "compose.yml:backup/compose.yml:monitoring/compose.yml"
+    for bad in sorted(names):
+        for name in names:
+            secret(name, b"a\r\n" if name == bad else ENCRYPTED.encode() if name == "backup.conf" else b"a\n")
+        told = [line for line in faults("check_secrets", COMPOSE_FILE=files) if "carriage return" in line]
+        assert len(told) == 1 and f"secrets/{bad} " in told[0], (bad, told)
+    print("ok secrets with a carriage return or NUL are refused", flush=True)
+
+
+def main():
+    shutil.copytree(REPOSITORY / "deploy", DEPLOY, ignore=shutil.ignore_patterns("secrets", "certs", "state", ".env"))
+    for directory in ("certs", "secrets"):
+        (DEPLOY / directory).mkdir()
+    every_repository_of_the_backups_is_encrypted()
+    secrets_mean_the_same_to_every_program()
+    print("checks: all checks passed")
+
+
+try:
+    main()
+finally:
+    shutil.rmtree(DEPLOY.parent, ignore_errors=True)
