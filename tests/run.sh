@@ -165,7 +165,7 @@ test_faults() {
 # Beside each script lies what it reads.
 test_scripts() {
     need_commands shellcheck:shellcheck openssl:openssl
-    shellcheck --external-sources --source-path=SCRIPTDIR deploy/scripts/*.sh deploy/backup/bin/* tests/*.sh tests/stack/*.sh \
+    shellcheck --external-sources --source-path=SCRIPTDIR deploy/scripts/*.sh deploy/backup/bin/* deploy/nginx/*.sh tests/*.sh tests/stack/*.sh \
         tests/stack/images/*/*.sh crates/http-actix/assets/update.sh .ci/*
     python3 tests/scripts/checks.py
     say "the scripts passed"

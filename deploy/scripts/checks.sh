@@ -39,8 +39,18 @@ check_settings() {
         [[ $(setting $name) == on || $(setting $name) == off ]] || fault "$name is on or off, not $(setting $name)"
     done
     [[ $(setting API_REPLICAS) =~ ^[1-9][0-9]?$ ]] || fault "API_REPLICAS is a number from 1 to 99, not $(setting API_REPLICAS)"
-    [[ $(setting AZURE_DEVOPS_ORG_URL) ]] || fault "AZURE_DEVOPS_ORG_URL is not set in $deploy/.env"
+    faults+=("${missing_settings[@]}")
+    check_server_name
     [[ $(setting BACKUP_TIME) =~ ^([01]?[0-9]|2[0-3]):[0-5][0-9]$ ]] || fault "BACKUP_TIME is a time as 03:00, not $(setting BACKUP_TIME)"
+}
+
+check_server_name() {
+    local name label='[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?' names
+    read -ra names <<<"$(setting SERVER_NAME)"
+    for name in "${names[@]}"; do
+        # An address is no name: clients send none in the handshake.
+        [[ $name =~ ^($label\.)*[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?$ ]] || fault "SERVER_NAME is a list of host names separated by blanks, not $name"
+    done
 }
 
 check_secrets() {
@@ -75,6 +85,12 @@ check_certificate() {
         fault "$certificate ends within a week: $(openssl x509 -in "$certificate" -noout -enddate)"
     [[ $(openssl x509 -in "$certificate" -noout -pubkey) == $(openssl pkey -in "$key" -pubout 2>/dev/null) ]] ||
         fault "$certificate does not belong to $key"
+    local name names
+    read -ra names <<<"$(setting SERVER_NAME)"
+    for name in "${names[@]}"; do
+        [[ $(openssl x509 -in "$certificate" -noout -checkhost "$name") == *'does match'* ]] ||
+            fault "$certificate is not for $name, which SERVER_NAME has"
+    done
     [[ $(setting ORIGIN_PULLS) != on || -f $deploy/certs/origin-pull-ca.pem ]] ||
         fault "ORIGIN_PULLS=on needs $deploy/certs/origin-pull-ca.pem"
 }

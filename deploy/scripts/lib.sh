@@ -7,6 +7,7 @@ state=$deploy/state
 dry_run=false
 arguments=()
 declare -A settings=()
+missing_settings=()
 
 say() {
     printf '==> %s\n' "$*"
@@ -72,16 +73,22 @@ import json, sys
 for name, value in json.load(sys.stdin)["services"]["settings"]["environment"].items():
     print(name, value.replace("$$", "$"), sep="=")') || fail "compose cannot read $deploy/.env"
     while IFS='=' read -r key value; do settings[$key]=$value; done <<<"$printed"
+    # compose.yml requires these as well.
+    missing_settings=()
+    for key in SERVER_NAME AZURE_DEVOPS_ORG_URL; do
+        [[ ${settings[$key]} =~ [^[:space:]] ]] || missing_settings+=("$key is not set in $deploy/.env")
+    done
     # A command by hand has the version that serves, and not what was built last.
     export APONTA_VERSION=${APONTA_VERSION:-$(version_file current)}
 }
 
-# The same, for scripts that do not gather what is wrong.
+# The same, for scripts that stop at the first fault.
 start() {
     local fault
     fault=$(private "$deploy/.env")
     [[ ! $fault ]] || fail "$fault"
     read_settings
+    ((${#missing_settings[@]} == 0)) || fail "${missing_settings[0]}"
 }
 
 setting() {

@@ -88,7 +88,7 @@ reachable() {
 
 # Whether the configuration is one, before the nginx that serves sees it.
 test_nginx() {
-    compose run --rm --no-deps -T nginx nginx -t -q
+    compose run --rm --no-deps -T nginx /etc/nginx/start.sh -t -q
 }
 
 # nginx as the files have it now. It is made anew only where compose.yml or its image changed.
@@ -107,18 +107,20 @@ fingerprint() {
 # Whether the stack answers: from nginx to the API as requests go, and from this host over TLS with the certificate that is
 # in the files.
 verify() {
-    local port code status=0 shown
+    local port name code status=0 shown
     port=$(setting HTTPS_PORT)
+    read -r name _ <<<"$(setting SERVER_NAME)"
     compose exec -T nginx curl -fsS -o /dev/null --max-time 10 http://127.0.0.1:8080/health ||
         { say "nginx does not get /health from the API" && return 1; }
-    shown=$(timeout 10 openssl s_client -connect "127.0.0.1:$port" </dev/null 2>/dev/null | fingerprint 2>/dev/null) || true
+    shown=$(timeout 10 openssl s_client -connect "127.0.0.1:$port" -servername "$name" </dev/null 2>/dev/null | fingerprint 2>/dev/null) || true
     [[ $shown && $shown == "$(fingerprint <"$deploy/certs/origin.pem")" ]] ||
         { say "127.0.0.1:$port does not show the certificate of $deploy/certs/origin.pem" && return 1; }
-    code=$(curl -sk -o /dev/null -w '%{http_code}' --max-time 10 "https://127.0.0.1:$port/health") || status=$?
+    code=$(curl -sk -o /dev/null -w '%{http_code}' --max-time 10 --resolve "$name:$port:127.0.0.1" \
+        "https://$name:$port/health") || status=$?
     case $(setting ORIGIN_GUARD):$(setting ORIGIN_PULLS):$code:$status in
     off:off:200:0 | off:on:400:0) ;;
     # From this host nothing comes through CloudFlare, so a connection that is closed after the handshake is right.
     on:*:000:52 | on:*:000:56 | on:*:000:92 | on:off:200:0 | on:on:400:0) ;;
-    *) say "https://127.0.0.1:$port/health answered $code (curl $status)" && return 1 ;;
+    *) say "https://$name:$port/health at 127.0.0.1 answered $code (curl $status)" && return 1 ;;
     esac
 }

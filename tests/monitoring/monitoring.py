@@ -164,7 +164,7 @@ def prometheus_configuration():
     changes = [("15s", "1s"), ("rules/*.yml", str(MONITORING / "prometheus/rules/*.yml")), ("alertmanager:9093", f"127.0.0.1:{PORTS['dead']}"),
                ("dns_sd_configs: [{names: [api], type: A, port: 9464, refresh_interval: 10s}]", f'static_configs: [{{targets: ["127.0.0.1:{PORTS["metrics"]}"]}}]'),
                ("node-exporter:9100", f"127.0.0.1:{PORTS['node']}"), ("postgres-exporter:9187", f"127.0.0.1:{PORTS['postgres-exporter']}"),
-               ("nginx-exporter:9113", f"127.0.0.1:{PORTS['nginx-exporter']}"), ("nginx:443", f"127.0.0.1:{PORTS['tls']}"),
+               ("nginx-exporter:9113", f"127.0.0.1:{PORTS['nginx-exporter']}"), ("nginx:8443", f"127.0.0.1:{PORTS['tls']}"),
                ("blackbox-exporter:9115", f"127.0.0.1:{PORTS['blackbox']}"), ("localhost:9090", f"127.0.0.1:{PORTS['prometheus']}")]
     for before, after in changes:
         assert before in text, before

@@ -94,12 +94,34 @@ def secrets_mean_the_same_to_every_program():
     print("ok secrets with a carriage return or NUL are refused", flush=True)
 
 
+def the_certificate_is_for_the_names_that_are_served():
+    def certificate(*names):
+        subject = ",".join(f"DNS:{name}" for name in names)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                        "-subj", "/CN=CloudFlare Origin Certificate", "-addext", f"subjectAltName={subject}", "-keyout",
+                        DEPLOY / "certs/origin.key", "-out", DEPLOY / "certs/origin.pem"], check=True, capture_output=True)
+
+    certificate("*.exemplo.br", "exemplo.br")
+    for names, found in (
+        ("api.exemplo.br", None), ("api.exemplo.br exemplo.br", None), ("API.Exemplo.br", None),
+        ("a.api.exemplo.br", "a.api.exemplo.br"), ("api.exemplo.br outra.com", "outra.com"), ("exemplo.br.outra.com", "exemplo.br.outra.com"),
+    ):
+        told = faults("check_server_name; check_certificate", SERVER_NAME=names, ORIGIN_PULLS="off")
+        assert (not told) if found is None else f"is not for {found}," in told[0], (names, told)
+    for name in ("https://api.exemplo.br", "api.exemplo.br:443", "api.exemplo.br;", "_", "~^.*$", "*.exemplo.br", "192.0.2.1", "a..b", "-a.b",
+                 "api.exemplo.br,www.exemplo.br", "$host", "api.exemplo.br\r"):
+        told = faults("check_server_name", SERVER_NAME=name)
+        assert len(told) == 1 and "list of host names separated by blanks" in told[0], (name, told)
+    print("ok the certificate is compared with SERVER_NAME", flush=True)
+
+
 def main():
     shutil.copytree(REPOSITORY / "deploy", DEPLOY, ignore=shutil.ignore_patterns("secrets", "certs", "state", ".env"))
     for directory in ("certs", "secrets"):
         (DEPLOY / directory).mkdir()
     every_repository_of_the_backups_is_encrypted()
     secrets_mean_the_same_to_every_program()
+    the_certificate_is_for_the_names_that_are_served()
     print("checks: all checks passed")
 
 

@@ -14,6 +14,7 @@ import pathlib
 import random
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -26,6 +27,9 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="aponta-stack-"))
 DEPLOY = WORK / "repository/deploy"
 HTTP, HTTPS = 18080, 18443
+# The names that are served, and how curl on this host reaches the first.
+NAME, OTHER = "api.exemplo", "outra.exemplo"
+SERVED = ("--resolve", f"{NAME}:{HTTPS}:127.0.0.1", f"https://{NAME}:{HTTPS}/health")
 KEY, AUDIENCE = "uma-chave-de-extensao-que-e-longa-o-bastante", "7b3c2a1d-0000-4000-8000-000000000001"
 TLS = ssl.create_default_context()
 TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
@@ -85,7 +89,8 @@ class Client:
 
     def ask(self, method, path, body=None):
         if self.connection is None:
-            self.connection = http.client.HTTPSConnection("127.0.0.1", HTTPS, timeout=60, context=TLS)
+            self.connection = http.client.HTTPSConnection(NAME, HTTPS, timeout=60, context=TLS)
+            self.connection._create_connection = lambda _, *rest: socket.create_connection(("127.0.0.1", HTTPS), *rest)
         headers = {"Authorization": f"Bearer {TOKEN}", "CF-Connecting-IP": f"192.0.2.{random.randrange(256)}"}
         if body is not None:
             body, headers["Content-Type"] = json.dumps(body), "application/json"
@@ -153,6 +158,10 @@ class Load:
             thread.join()
 
 
+def certificate_of(*names):
+    return "-days", "90", "-subj", "/CN=origin", "-addext", f"subjectAltName={','.join(f'DNS:{name}' for name in names)}"
+
+
 def prepare():
     """A copy of the work tree, with what an operator adds to it."""
     files = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=REPOSITORY).stdout.split("\n")
@@ -163,13 +172,16 @@ def prepare():
     (WORK / "build-network.yml").write_text("services: {api: {build: {network: host}}}\n")
     for directory in ("certs", "secrets"):
         (DEPLOY / directory).mkdir(exist_ok=True)
-    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90", "-subj",
-        "/CN=api.exemplo", "-keyout", str(DEPLOY / "certs/origin.key"), "-out", str(DEPLOY / "certs/origin.pem"))
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+        str(DEPLOY / "certs/origin.key"), "-out", str(DEPLOY / "certs/origin.pem"), *certificate_of(NAME, OTHER))
     (DEPLOY / "secrets/database_password").write_text("s3nha%com:coisas@estranhas\n")
     (DEPLOY / "secrets/extension_app_keys").write_text(f"{KEY}:{AUDIENCE}\n")
     example = (DEPLOY / ".env.example").read_text()
     # As compose reads it: with quotes and comments.
-    example = example.replace("API_REPLICAS=2", 'API_REPLICAS="2" # how many')
+    for before, after in (("API_REPLICAS=2", 'API_REPLICAS="2" # how many'), ("SERVER_NAME=\n", f"SERVER_NAME={NAME} {OTHER}\n"),
+                          ("AZURE_DEVOPS_ORG_URL=\n", "AZURE_DEVOPS_ORG_URL=https://dev.azure.com/exemplo\n")):
+        assert before in example, before
+        example = example.replace(before, after)
     (DEPLOY / ".env").write_text(f"{example}\nHTTP_PORT={HTTP}\nHTTPS_PORT='{HTTPS}'\n")
     for file in (".env", "secrets/database_password", "secrets/extension_app_keys", "certs/origin.key"):
         (DEPLOY / file).chmod(0o600)
@@ -202,7 +214,13 @@ def refuses_what_is_not_right():
         assert done.returncode == 1 and "may be read by others" in done.stderr, done
     (DEPLOY / ".env").chmod(0o600)
     (DEPLOY / "secrets/away").rename(DEPLOY / "secrets/extension_app_keys")
-    for setting, value in (("ORIGIN_GUARD", "Off"), ("ORIGIN_PULLS", "../guard/off"), ("API_REPLICAS", "0"), ("BACKUP_TIME", "3")):
+    for required in ("SERVER_NAME", "AZURE_DEVOPS_ORG_URL"):
+        for name in ("deploy.sh", "status.sh", "rollback.sh", "doctor.sh", "backup.sh"):
+            done = script(name, check=False, MIN_FREE_MB="100", **{required: ""})
+            assert done.returncode == 1 and f"{required} is not set in" in done.stderr, (name, done)
+        done = run("docker", "compose", "config", "--quiet", check=False, cwd=DEPLOY, env={**os.environ, required: ""})
+        assert done.returncode != 0 and f"required variable {required} is missing" in done.stderr, done
+    for setting, value in (("SERVER_NAME", "https://api.exemplo"), ("ORIGIN_GUARD", "Off"), ("ORIGIN_PULLS", "../guard/off"), ("API_REPLICAS", "0"), ("BACKUP_TIME", "3")):
         done = script("deploy.sh", "v1", check=False, MIN_FREE_MB="100", **{setting: value})
         assert done.returncode == 1 and f"{setting} is " in done.stderr and "nothing was changed" in done.stderr, done
     done = script("deploy.sh", "--dry-run", MIN_FREE_MB="100")
@@ -229,7 +247,7 @@ def deploys_from_nothing():
 
 def code():
     """What curl on this host is answered; 000 is no answer at all."""
-    command = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", f"https://127.0.0.1:{HTTPS}/health"]
+    command = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", *SERVED]
     return run(*command, check=False).stdout
 
 
@@ -462,14 +480,18 @@ def reads_the_files_of_nginx_again():
     assert done.returncode == 1 and "those from before are back" in done.stderr and lists.read_text() == before, done
     replace(headers, "add_headers Referrer-Policy", "add_header X-Novo sim always;\nadd_header Referrer-Policy")
     replace(DEPLOY / "nginx/nginx.conf", "worker_connections 4096", "worker_connections 2048")
-    run("openssl", "req", "-x509", "-key", str(DEPLOY / "certs/origin.key"), "-days", "80", "-subj", "/CN=outra.exemplo",
-        "-out", str(DEPLOY / "certs/origin.pem"))
+    for names in ((NAME,), (NAME, OTHER)):
+        run("openssl", "req", "-x509", "-key", str(DEPLOY / "certs/origin.key"), "-out", str(DEPLOY / "certs/origin.pem"),
+            *certificate_of(*names))
+        if OTHER not in names:
+            done = script("deploy.sh", "v2", check=False, SKIP_BUILD="1", MIN_FREE_MB="100")
+            assert done.returncode == 1 and f"is not for {OTHER}," in done.stderr and "nothing was changed" in done.stderr, done
     done = script("status.sh", check=False)
     assert done.returncode == 1 and "does not show the certificate" in done.stdout, done
     nginx = containers("nginx")
     script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
     assert containers("nginx") == nginx, "a reload is enough"
-    shown = run("curl", "-ski", f"https://127.0.0.1:{HTTPS}/health").stdout
+    shown = run("curl", "-ski", *SERVED).stdout
     assert "x-novo: sim" in shown.lower(), shown
     assert "worker_connections 2048" in compose("exec", "-T", "nginx", "nginx", "-T")
     assert script("status.sh").returncode == 0

@@ -13,11 +13,11 @@ RESET, GONE = 0, -1
 STATUSES = {8: 200, 9: 204, 10: 206, 11: 304, 12: 400, 13: 404, 14: 500}
 
 
-def connect(address, source):
+def connect(address, source, name):
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2", "http/1.1"])
-    tls = context.wrap_socket(socket.create_connection((address, 443), 5, source_address=(source, 0)))
+    tls = context.wrap_socket(socket.create_connection((address, 443), 5, source_address=(source, 0)), server_hostname=name)
     assert tls.selected_alpn_protocol() == "h2"
     return tls
 
@@ -34,14 +34,14 @@ def text(value):
     return length + value
 
 
-def exchange(address, source, headers, data=None):
-    """The status of the answer to one request, whose names and values are sent as they stand."""
+def exchange(address, source, name, headers, data=None):
+    """The status of the answer to one request, whose names and values are sent as they stand; `name` is the server's in the handshake."""
     block = b"".join(b"\0" + text(name.encode("latin-1")) + text(value.encode("latin-1")) for name, value in headers)
     sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, b"")
     sent += frame(HEADERS, END_HEADERS | (END_STREAM if data is None else 0), 1, block)
     if data is not None:
         sent += frame(DATA, END_STREAM, 1, data)
-    with connect(address, source) as tls:
+    with connect(address, source, name) as tls:
         tls.settimeout(5)
         with contextlib.suppress(OSError):
             tls.sendall(sent)

@@ -31,6 +31,8 @@ ROOT = pathlib.Path(sys.argv[1])
 DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
 # One of CloudFlare's addresses and one of nobody's, both on this namespace's loopback; so is the server.
 CLOUDFLARE, STRANGER, SERVER = "173.245.48.7", "203.0.113.9", "198.51.100.1"
+# The names that are served. Requests that are written byte for byte have the short one.
+NAME, SHORT = "api.exemplo", "a"
 UPSTREAM = 9000
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="aponta-nginx-"))
 
@@ -95,9 +97,10 @@ class Answer:
         return self
 
 
-def curl(path, *options, source=CLOUDFLARE, scheme="https", check=True):
+def curl(path, *options, source=CLOUDFLARE, scheme="https", name=NAME, check=True):
     """An answer, or the exit code of curl where there is none."""
-    command = ["curl", "-sik", "--max-time", "100", "--interface", source, *options, f"{scheme}://{SERVER}{path}"]
+    command = ["curl", "-sik", "--max-time", "100", "--interface", source, "--resolve", f"*:443:{SERVER}", "--resolve", f"*:80:{SERVER}",
+               *options, f"{scheme}://{name}{path}"]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode != 0:
         assert not check, (command, done)
@@ -129,8 +132,9 @@ def nginx(*, guard="on", origin_pulls="off"):
     shutil.copytree(WORK / "certs", aponta / "certs")
     (ROOT / "var/cache/nginx").mkdir(parents=True, exist_ok=True)
     with open(WORK / "access.log", "w", encoding="utf-8") as log, open(WORK / "error.log", "w", encoding="utf-8") as err:
-        subprocess.run(["chroot", str(ROOT), "nginx", "-t", "-q"], check=True)
-        process = subprocess.Popen(["chroot", str(ROOT), "nginx", "-g", "daemon off;"], stdout=log, stderr=err)
+        start = ["chroot", str(ROOT), "env", f"SERVER_NAME={NAME} {SHORT}", "/etc/nginx/start.sh"]
+        subprocess.run([*start, "-t", "-q"], check=True)
+        process = subprocess.Popen([*start, "-g", "daemon off;"], stdout=log, stderr=err)
         try:
             for _ in range(100):
                 with contextlib.suppress(OSError), socket.create_connection((SERVER, 443), 1):
@@ -160,7 +164,7 @@ def tls_and_headers():
         context.minimum_version = context.maximum_version = version
         raw = socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0))
         try:
-            with context.wrap_socket(raw):
+            with context.wrap_socket(raw, server_hostname=NAME):
                 spoken = True
         except (ssl.SSLError, OSError):
             spoken = False
@@ -182,6 +186,40 @@ def strangers_get_no_answer():
             # The server closed the connection without a word (52), or reset it (56), or the same in HTTP/2 (92).
             spoof = ("-H", f"CF-Connecting-IP: {CLOUDFLARE}", "-H", f"X-Forwarded-For: {CLOUDFLARE}")
             assert curl(path, *spoof, source=STRANGER, scheme=scheme, check=False) in (52, 56, 92), (scheme, path)
+
+
+def handshake(name, *, source=CLOUDFLARE, port=443):
+    """What openssl says of a handshake with this name; None sends none."""
+    sni = ["-noservername"] if name is None else ["-servername", name]
+    command = ["openssl", "s_client", "-connect", f"{SERVER}:{port}", "-bind", f"{source}:0", *sni]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=10)
+    return done.stdout + done.stderr
+
+
+def other_names_are_rejected():
+    for source in (CLOUDFLARE, STRANGER):
+        for name in ("outra.exemplo", "x.api.exemplo", None):
+            said = handshake(name, source=source)
+            assert "unrecognized name" in said and "BEGIN CERTIFICATE" not in said, (source, name, said)
+    assert "BEGIN CERTIFICATE" in handshake(NAME) and "BEGIN CERTIFICATE" in handshake(SHORT)
+    # For the exporter between containers, which asks for the certificate and nothing else.
+    assert "BEGIN CERTIFICATE" in handshake("nginx", port=8443)
+    assert curl("/", "--resolve", f"*:8443:{SERVER}", name=f"{NAME}:8443", check=False) in (52, 56)
+    before = len(Upstream.seen)
+    for version in ("--http1.1", "--http2"):
+        for host in ("outra.exemplo", "x.api.exemplo", "api.exemplo.outra.exemplo", SERVER):
+            answer = curl("/", version, "-H", f"Host: {host}")
+            answer.is_error(421, "Este servidor não responde por esse nome")
+            assert answer.headers["strict-transport-security"], answer.headers
+            assert curl("/", version, "-H", f"Host: {host}", source=STRANGER, check=False) in (52, 56, 92), host
+    for host in ("Host: outra.exemplo", f"Host: {SERVER}"):
+        curl("/", "-H", host, scheme="http").is_error(421, "Este servidor não responde por esse nome")
+    curl("/", "--http1.0", "-H", "Host;", check=False, scheme="http").is_error(400, "A requisição não pode ser lida")
+    assert len(Upstream.seen) == before, "the API saw a request for another name"
+    time.sleep(2)
+    for name in (NAME, SHORT, "API.Exemplo", f"{NAME}:443"):
+        assert curl("/", name=name).status == 200, name
+        assert curl("/", "-H", f"Host: {name}", scheme="http").headers["location"].startswith("https://a"), name
 
 
 def the_client_is_whom_cloudflare_names():
@@ -206,7 +244,7 @@ def the_log_is_json_whatever_is_sent():
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     for sent in (b'GET /\xff\xfe"\\ HTTP/1.1\r\nHost: a\r\n', b'GET /agente HTTP/1.1\r\nHost: a\r\nUser-Agent: \xff"\\\r\n',
                  b"\xff\r\n", b"GET /versao HTTP/9.9\r\nHost: a\r\n"):
-        with socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0)) as raw, context.wrap_socket(raw) as tls:
+        with socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0)) as raw, context.wrap_socket(raw, server_hostname=NAME) as tls:
             tls.sendall(sent + b"Connection: close\r\n\r\n")
             with contextlib.suppress(OSError):
                 while tls.recv(65536):
@@ -222,7 +260,7 @@ def rare_refusals_have_the_shape_of_the_others():
     curl("/", "-X", "POST", "-H", "Transfer-Encoding: gzip", "--http1.1").is_error(501, "Forma de transferência não suportada")
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0)) as raw, context.wrap_socket(raw) as tls:
+    with socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0)) as raw, context.wrap_socket(raw, server_hostname=NAME) as tls:
         tls.sendall(b"GET / HTTP/2.5\r\nHost: a\r\n\r\n")
         Answer(tls.makefile("rb").read().decode()).is_error(505, "Versão do HTTP não suportada")
 
@@ -295,6 +333,7 @@ def another_replica_takes_what_one_did_not(nginx_):
 def with_the_guard_off_nobody_is_believed():
     headers = json.loads(curl("/", "-H", "CF-Connecting-IP: 192.0.2.55", source=STRANGER).body)["headers"]
     assert headers["X-Forwarded-For"] == STRANGER, headers
+    curl("/", "-H", "Host: outra.exemplo", source=STRANGER).is_error(421, "Este servidor não responde por esse nome")
 
 
 def send_and_read(stream, sent):
@@ -308,7 +347,7 @@ def send_and_read(stream, sent):
 def tls_exchange(sent):
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0)) as raw, context.wrap_socket(raw) as tls:
+    with socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0)) as raw, context.wrap_socket(raw, server_hostname=NAME) as tls:
         send_and_read(tls, sent)
 
 
@@ -350,7 +389,7 @@ def http2_hides_nothing_either():
     def ask(number, *headers, data=None, **pseudo):
         pseudo = {"method": "POST", "path": f"/h2/{number}", "scheme": "https", "authority": "a"} | pseudo
         head = [(f":{name}", value) for name, value in pseudo.items()] + [("cf-connecting-ip", f"192.0.2.{60 + number}"), *headers]
-        return http2.exchange(SERVER, CLOUDFLARE, head, data)
+        return http2.exchange(SERVER, CLOUDFLARE, NAME, head, data)
 
     assert ask(0, ("content-length", "5"), data=b"hello") == 200
     assert [(path, length) for path, length, _ in Upstream.seen if path.startswith("/h2/")] == [("/h2/0", 5)]
@@ -593,6 +632,7 @@ def main():
             tls_and_headers,
             port_80_redirects,
             strangers_get_no_answer,
+            other_names_are_rejected,
             the_client_is_whom_cloudflare_names,
             bodies_have_a_limit,
             requests_that_are_too_long_are_told,
