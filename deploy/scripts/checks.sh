@@ -41,6 +41,8 @@ check_settings() {
     [[ $(setting API_REPLICAS) =~ ^[1-9][0-9]?$ ]] || fault "API_REPLICAS is a number from 1 to 99, not $(setting API_REPLICAS)"
     faults+=("${missing_settings[@]}")
     check_server_name
+    [[ ! $(setting DATABASE_USER) =~ ^(aponta_api|aponta_exporter)$ ]] ||
+        fault "DATABASE_USER is the superuser of the database, not $(setting DATABASE_USER), which has a role of its own"
     [[ $(setting BACKUP_TIME) =~ ^([01]?[0-9]|2[0-3]):[0-5][0-9]$ ]] || fault "BACKUP_TIME is a time as 03:00, not $(setting BACKUP_TIME)"
 }
 
@@ -56,8 +58,10 @@ check_server_name() {
 check_secrets() {
     local name
     check_password "$deploy/secrets/database_password"
+    check_made_password postgres_password
     check_secret "$deploy/secrets/extension_app_keys"
     if uses monitoring; then
+        check_made_password exporter_password
         check_password "$deploy/secrets/grafana_password"
         for name in smtp_password slack_webhook; do check_secret "$deploy/secrets/$name"; done
     fi
@@ -65,6 +69,11 @@ check_secrets() {
         check_secret "$deploy/secrets/backup.conf"
         check_encryption "$deploy/secrets/backup.conf"
     fi
+}
+
+# One that deploy.sh makes when it is missing.
+check_made_password() {
+    [[ ! -e $deploy/secrets/$1 ]] || check_password "$deploy/secrets/$1"
 }
 
 # Every repository of the backups has to be encrypted.
@@ -116,8 +125,9 @@ check() {
 hand_secrets_over() {
     run chown 10001:10001 "$deploy/secrets/database_password" "$deploy/secrets/extension_app_keys"
     if uses monitoring; then
-        # The users of Grafana and of Alertmanager.
+        # The users of Grafana, and of Alertmanager and the exporter.
         run chown 472:0 "$deploy/secrets/grafana_password"
+        run chown 65534:65534 "$deploy/secrets/exporter_password"
         run chown 65534:65534 "$deploy/secrets/smtp_password" "$deploy/secrets/slack_webhook"
     fi
 }

@@ -14,6 +14,8 @@ source "$deploy/scripts/checks.sh"
 source "$deploy/scripts/nginx.sh"
 # shellcheck source=replicas.sh
 source "$deploy/scripts/replicas.sh"
+# shellcheck source=roles.sh
+source "$deploy/scripts/roles.sh"
 # shellcheck source=overlays.sh
 source "$deploy/scripts/overlays.sh"
 
@@ -89,6 +91,7 @@ current=$(version_file current)
 before_current=$(version_file previous)
 name_version
 if ! $dry_run; then lock; fi
+make_passwords || fail "the passwords could not be written; nothing was changed"
 hand_secrets_over
 run test_nginx || fail "nginx does not take its configuration; nothing was changed"
 build
@@ -100,6 +103,7 @@ fi
 watch_the_end
 say "database"
 apply_database
+apply_roles || fail "nothing was changed but roles of the database"
 pending=$(count_steps "$version" pending)
 say "migrating: $pending step(s)"
 begun=true
@@ -117,6 +121,7 @@ if [[ ! $(nginx_container) ]]; then
     apply_nginx || fail "nginx does not become healthy"
 fi
 apply_overlays
+lock_superuser || fail "the superuser keeps its password"
 say "verifying"
 verify || fail "the stack does not answer as it should"
 begun=false

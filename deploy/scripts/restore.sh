@@ -9,6 +9,8 @@
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=roles.sh
+source "$deploy/scripts/roles.sh"
 
 what=() shared=() yes=false
 to='' repository=''
@@ -34,10 +36,6 @@ options "${shared[@]}"
 start
 uses backup || fail "there are no backups: COMPOSE_FILE in $deploy/.env"
 $yes || $dry_run || fail "this replaces the database; say --yes if that is what you want"
-
-psql() {
-    compose exec -T postgres psql -U "$(setting DATABASE_USER)" -d "$(setting DATABASE_NAME)" -Atqc "$1"
-}
 
 # When the first backup ended from which that can be reached.
 oldest_backup() {
@@ -79,6 +77,7 @@ if ! $dry_run; then
     lock
     watch_the_end
 fi
+make_passwords || fail "the passwords could not be written; nothing was changed"
 say "stopping what uses the database"
 run compose stop api backup postgres
 say "restoring ${what[*]:-the latest state}"
@@ -87,12 +86,18 @@ say "starting the database"
 run compose up --detach --no-deps postgres
 if ! $dry_run; then
     deadline=$((SECONDS + ${RECOVERY_TIMEOUT:-3600}))
-    until [[ $(psql 'SELECT pg_is_in_recovery()' 2>/dev/null) == f ]]; do
+    until [[ $(superuser -c 'SELECT pg_is_in_recovery()' 2>/dev/null) == f ]]; do
         ((SECONDS < deadline)) || fail "the recovery takes longer than ${RECOVERY_TIMEOUT:-3600} s: compose logs postgres"
         [[ $(containers --status running postgres) ]] || sleep 5
         [[ $(containers --status running postgres) ]] || fail "the database does not start: compose logs postgres"
         sleep 1
     done
+fi
+if ! $dry_run; then
+    # A backup may be older than the roles, or than their passwords.
+    say "roles"
+    apply_roles || fail "the roles could not be made"
+    lock_superuser || fail "the superuser keeps its password"
 fi
 say "starting the rest"
 run compose start api backup

@@ -142,7 +142,15 @@ def postgres():
     run(BINARIES / "initdb", "-D", cluster, "--auth=trust", "--username=aponta", "--encoding=UTF8", "--locale=C.UTF-8", cwd=WORK, **who)
     with started("postgres", BINARIES / "postgres", "-D", cluster, "-p", str(PORTS["postgres"]), "-k", cluster,
                  "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", **who):
-        yield f"postgresql://aponta@127.0.0.1:{PORTS['postgres']}/postgres"
+        address = f"127.0.0.1:{PORTS['postgres']}/postgres"
+        deadline = time.monotonic() + 60
+        while subprocess.run([BINARIES / "pg_isready", "-q", "-d", f"postgresql://aponta@{address}"], check=False).returncode != 0:
+            assert time.monotonic() < deadline, (WORK / "postgres.log").read_text()
+            time.sleep(0.1)
+        # As deploy.sh makes them: the service and the exporter are no superusers.
+        run(BINARIES / "psql", "-XAtqd", f"postgresql://aponta@{address}", "-v", "schema=api_aponta", "-v", "api_password=a",
+            "-v", "exporter_password=b", "-f", REPOSITORY / "deploy/scripts/roles.sql")
+        yield f"postgresql://aponta_api@{address}", f"postgresql://aponta_exporter@{address}"
 
 
 def nginx_configuration():
@@ -212,7 +220,7 @@ def everything():
     (WORK / "nginx.conf").write_text(nginx_configuration())
     (WORK / "prometheus.yml").write_text(prometheus_configuration())
     with contextlib.ExitStack() as stack:
-        url = stack.enter_context(postgres())
+        url, monitor = stack.enter_context(postgres())
         for name, command, environment in (
             ("aponta", (os.environ["APONTA_BIN"], "serve"), {
                 "ENVIRONMENT": "development", "AUTH_ENABLED": "false", "API_HOST": "127.0.0.1", "API_PORT": "0", "DATABASE_URL": url,
@@ -222,7 +230,7 @@ def everything():
             ("node", (program("prometheus-node-exporter"), f"--web.listen-address=127.0.0.1:{PORTS['node']}",
                       f"--collector.textfile.directory={WORK}/textfiles"), {}),
             ("postgres-exporter", (program("prometheus-postgres-exporter"), f"--web.listen-address=127.0.0.1:{PORTS['postgres-exporter']}"),
-             {"DATA_SOURCE_NAME": f"{url}?sslmode=disable"}),
+             {"DATA_SOURCE_NAME": f"{monitor}?sslmode=disable"}),
             ("nginx-exporter", (program("prometheus-nginx-exporter"), f"-web.listen-address=127.0.0.1:{PORTS['nginx-exporter']}",
                                 f"-nginx.scrape-uri=http://127.0.0.1:{PORTS['nginx']}/stub_status", "-nginx.retries=50"), {}),
             ("blackbox", (program("prometheus-blackbox-exporter"), f"--web.listen-address=127.0.0.1:{PORTS['blackbox']}",

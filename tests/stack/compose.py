@@ -30,6 +30,7 @@ HTTP, HTTPS = 18080, 18443
 # The names that are served, and how curl on this host reaches the first.
 NAME, OTHER = "api.exemplo", "outra.exemplo"
 SERVED = ("--resolve", f"{NAME}:{HTTPS}:127.0.0.1", f"https://{NAME}:{HTTPS}/health")
+PASSWORD = "s3nha%com:coisas@estranhas"
 KEY, AUDIENCE = "uma-chave-de-extensao-que-e-longa-o-bastante", "7b3c2a1d-0000-4000-8000-000000000001"
 TLS = ssl.create_default_context()
 TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
@@ -54,6 +55,11 @@ def compose(*arguments, check=True):
 
 def containers(service):
     return compose("ps", "--quiet", service).split()
+
+
+def sql(text):
+    """As the superuser, over the socket in the database's container."""
+    return compose("exec", "-T", "postgres", "psql", "-U", "aponta", "-d", "aponta", "-XAtqc", text).strip()
 
 
 def inspect(container, template):
@@ -174,7 +180,7 @@ def prepare():
         (DEPLOY / directory).mkdir(exist_ok=True)
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
         str(DEPLOY / "certs/origin.key"), "-out", str(DEPLOY / "certs/origin.pem"), *certificate_of(NAME, OTHER))
-    (DEPLOY / "secrets/database_password").write_text("s3nha%com:coisas@estranhas\n")
+    (DEPLOY / "secrets/database_password").write_text(f"{PASSWORD}\n")
     (DEPLOY / "secrets/extension_app_keys").write_text(f"{KEY}:{AUDIENCE}\n")
     example = (DEPLOY / ".env.example").read_text()
     # As compose reads it: with quotes and comments.
@@ -302,9 +308,64 @@ def shuts_everything_in():
         assert "s3nha" not in environment and KEY not in environment, environment
         log = run("docker", "logs", container)
         assert all(json.loads(line) for line in log.stderr.splitlines()), "logs are JSON"
-    wrong = run("docker", "run", "--rm", "--network", "aponta-network", "-e", "PGPASSWORD=errada", "postgres:15-alpine",
-                "psql", "-h", "postgres", "-U", "aponta", "-c", "SELECT 1", check=False)
-    assert "password authentication failed" in wrong.stderr, wrong
+    for role in ("aponta", "aponta_api"):
+        assert "password authentication failed" in over_the_network(role, "errada", "SELECT 1").stderr, role
+
+
+def over_the_network(role, password, text):
+    """What psql says to a role that comes over the network of the containers."""
+    return run("docker", "run", "--rm", "--network", "aponta-network", "-e", f"PGPASSWORD={password}", "postgres:15-alpine",
+               "psql", "-h", "postgres", "-U", role, "-d", "aponta", "-XAtqc", text, check=False)
+
+
+def roles_are_separate():
+    assert sql("SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolpassword IS NULL FROM pg_authid "
+               "WHERE rolname LIKE 'aponta%' AND rolname <> 'aponta_exporter' ORDER BY 1").split() == [
+        "aponta|t|t|t|t|t|t", "aponta_api|f|f|f|f|f|f"], "the superuser has no password, the service no rights beyond its schema"
+    assert sql("SELECT DISTINCT usename FROM pg_stat_activity WHERE client_addr IS NOT NULL") == "aponta_api"
+    others = sql("SELECT nspname FROM pg_namespace WHERE nspname = 'api_aponta' AND nspowner <> 'aponta_api'::regrole UNION ALL "
+                 "SELECT relname FROM pg_class WHERE relnamespace = 'api_aponta'::regnamespace AND relowner <> 'aponta_api'::regrole "
+                 "UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'api_aponta'::regnamespace "
+                 "AND proowner <> 'aponta_api'::regrole")
+    assert others == "", f"not the service's own: {others}"
+    secrets = {name: (DEPLOY / "secrets" / name).read_text().strip() for name in ("postgres_password", "database_password")}
+    assert len(set(secrets.values())) == 2 and (DEPLOY / "secrets/postgres_password").stat().st_mode & 0o77 == 0
+    for password in secrets.values():
+        refused = over_the_network("aponta", password, "SELECT 1")
+        assert refused.returncode != 0 and "password authentication failed" in refused.stderr, refused
+    assert over_the_network("aponta_api", PASSWORD, "SELECT 1").stdout == "1\n"
+
+
+def reads_no_files_through_sql(role, password):
+    """The keys of the backups among them, which the server itself has to read to archive."""
+    for text in ("SELECT pg_read_file('/etc/pgbackrest/conf.d/backup.conf')", "COPY (SELECT 1) TO PROGRAM 'cat /run/secrets/backup'",
+                 "CREATE TEMP TABLE t (t text); COPY t FROM '/etc/pgbackrest/conf.d/backup.conf'", "SELECT lo_import('/etc/passwd')",
+                 "SELECT rolpassword FROM pg_authid", "ALTER ROLE aponta PASSWORD 'x'", "CREATE ROLE x", "ALTER SYSTEM SET work_mem = '1MB'",
+                 "SET ROLE aponta"):
+        refused = over_the_network(role, password, text)
+        assert refused.returncode != 0, (role, text)
+        assert "permission denied" in refused.stderr or "must be" in refused.stderr, (role, text, refused.stderr)
+
+
+def forget_the_roles():
+    """The database as it was when the service was the superuser. What connects as its role does so no more."""
+    for text in (f"ALTER ROLE aponta PASSWORD '{PASSWORD}'", "REASSIGN OWNED BY aponta_api TO aponta", "DROP OWNED BY aponta_api",
+                 "DROP ROLE aponta_api"):
+        sql(text)
+
+
+def hands_an_existing_stack_over(projeto):
+    """Replicas that are the superuser serve until the new ones do, which have a role of their own."""
+    (WORK / "superuser.yml").write_text("services: {api: {environment: {DATABASE_USER: aponta}}}\n")
+    sql(f"ALTER ROLE aponta PASSWORD '{PASSWORD}'")
+    compose("-f", "compose.yml", "-f", str(WORK / "superuser.yml"), "up", "--detach", "--no-deps", "api")
+    wait_healthy("api")
+    forget_the_roles()
+    with Load(projeto) as load:
+        script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
+    assert not load.failures and load.requests > 100, (load.requests, load.failures[:3])
+    roles_are_separate()
+    return load.created
 
 
 def shows_postgresql_on_loopback_with_the_override_alone():
@@ -580,7 +641,7 @@ def goes_back_to_a_moment_with_the_backup_overlay(projeto):
     client = Client()
     path = "/api/v1/atividades?limit=1"
     before = client.ask_again("GET", path)
-    moment = compose("exec", "-T", "postgres", "psql", "-U", "aponta", "-At", "-c", "SELECT clock_timestamp()").strip()
+    moment = sql("SELECT clock_timestamp()")
     time.sleep(1)
     status, _ = client.ask("POST", "/api/v1/atividades", {"nome": "Depois do momento", "id_projeto": projeto})
     assert status == 201 and client.ask("GET", path) != before, status
@@ -611,8 +672,13 @@ def goes_back_to_a_moment_with_the_backup_overlay(projeto):
     postgres = containers("postgres")
     script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
     assert containers("postgres") == postgres, "there was nothing to be read again"
+    # A backup from before there were roles: they are made again.
+    reads_no_files_through_sql("aponta_api", PASSWORD)
+    forget_the_roles()
+    sql("SELECT pg_switch_wal()")
     script("restore.sh", "--yes")
     wait_healthy("api")
+    roles_are_separate()
     assert client.ask_again("GET", path) == before, "the latest state is another one"
 
 
@@ -636,6 +702,11 @@ def tells_the_monitoring_that_its_files_changed():
         files_mounted = [volume["source"] for volume in config["services"][name].get("volumes", []) if pathlib.Path(volume["source"]).is_file()]
         assert not files_mounted, f"{files_mounted} would go on being what they were when {name} started"
     script("deploy.sh", "v2", **environment)
+    assert sql("SELECT rolsuper, pg_has_role('aponta_exporter', 'pg_monitor', 'MEMBER') FROM pg_roles WHERE rolname = 'aponta_exporter'") == "f|t"
+    exporter = (DEPLOY / "secrets/exporter_password").read_text().strip()
+    assert int(over_the_network("aponta_exporter", exporter, "SELECT count(*) FROM pg_ls_waldir()").stdout) > 0
+    assert "permission denied" in over_the_network("aponta_exporter", exporter, "SELECT FROM api_aponta.atividades").stderr
+    reads_no_files_through_sql("aponta_exporter", exporter)
     project = "label=com.docker.compose.project=aponta"
 
     def state(name):
@@ -664,6 +735,7 @@ def main():
     print(f"ok deployed from nothing in {time.monotonic() - started:.0f} s", flush=True)
     lets_nobody_in_but_cloudflare()
     shuts_everything_in()
+    roles_are_separate()
     shows_postgresql_on_loopback_with_the_override_alone()
 
     client = Client()
@@ -680,6 +752,8 @@ def main():
     print(f"ok scaled to three and back: {load.requests} requests, {len(load.failures)} failed", flush=True)
     created = [atividade["id"], *load.created]
     created += upgrades_and_goes_back_without_a_failed_request(projeto["id"])
+    created += hands_an_existing_stack_over(projeto["id"])
+    print("ok a stack whose service was the superuser is handed over", flush=True)
     created += goes_back_by_itself_when_a_version_is_bad(projeto["id"])
     created += takes_the_migration_back_when_its_version_is_bad(projeto["id"])
     created += puts_things_back_when_it_is_stopped(projeto["id"])
