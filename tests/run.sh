@@ -168,6 +168,7 @@ test_scripts() {
     shellcheck --external-sources --source-path=SCRIPTDIR deploy/scripts/*.sh deploy/backup/bin/* deploy/nginx/*.sh tests/*.sh tests/stack/*.sh \
         tests/stack/images/*/*.sh crates/http-actix/assets/update.sh .ci/*
     python3 tests/scripts/checks.py
+    python3 tests/scripts/deny.py
     say "the scripts passed"
 }
 
