@@ -544,7 +544,17 @@ def an_api_that_is_gone_is_a_502():
     assert answer.headers["retry-after"] == "5" and answer.headers["strict-transport-security"]
 
 
-def only_cloudflares_certificate_is_taken(client):
+def authority_of_the_runbook():
+    """The authority and the client certificate of the zone, by the commands of deploy/README.md."""
+    chapter = (DEPLOY / "README.md").read_text().split("## Authenticated origin pulls")[1].split("\n## ")[0]
+    directory = WORK / "pulls"
+    directory.mkdir()
+    sh("bash", "-euc", chapter.split("```sh\n")[1].split("```")[0], cwd=directory)
+    shutil.copy(directory / "ca.pem", WORK / "certs/origin-pull-ca.pem")
+    return directory / "client.pem", directory / "client.key"
+
+
+def only_the_zones_certificate_is_taken(client):
     pem, key = client
     curl("/").is_error(400, "A requisição não pode ser lida")
     assert curl("/", "--cert", str(pem), "--key", str(key)).status == 200
@@ -617,8 +627,7 @@ def main():
     sh("mount", "--bind", "/dev", str(ROOT / "dev"))
     sh("mount", "-t", "proc", "proc", str(ROOT / "proc"))
     certificate("origin", directory=WORK / "certs")
-    client = certificate("origin-pull", directory=WORK)
-    shutil.copy(client[0], WORK / "certs/origin-pull-ca.pem")
+    client = authority_of_the_runbook()
 
     workers_are_waited_for()
     cloudflares_lists_are_renewed()
@@ -663,7 +672,7 @@ def main():
     with nginx(guard="off"):
         with_the_guard_off_nobody_is_believed()
     with nginx(origin_pulls="on"):
-        only_cloudflares_certificate_is_taken(client)
+        only_the_zones_certificate_is_taken(client)
     print("nginx: all checks passed")
 
 
