@@ -8,6 +8,9 @@ mod atividade_repository;
 mod bulk;
 mod config;
 mod connection;
+#[cfg_attr(not(test), expect(dead_code, reason = "the pool still connects by `target`"))]
+#[expect(unused_imports, reason = "the pool still connects by `target`")]
+mod conninfo;
 mod database;
 mod db_error;
 mod diagnosis;

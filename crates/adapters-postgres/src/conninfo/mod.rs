@@ -1,0 +1,135 @@
+//! Connection settings: where the database is and how to connect to it.
+//!
+//! [`Conninfo::parse`] reads the URL strictly: a doubtful part is rejected with advice, because a guess could send the
+//! password to the wrong host. `parameters` decides for each parameter after `?` whether it is honoured, ignored or
+//! rejected. `connect_options` turns the result into options of sqlx for one host.
+
+mod connect_options;
+mod credentials;
+mod parameters;
+#[cfg(test)]
+mod server_tests;
+mod startup_options;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod url;
+
+use std::fmt;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::Address;
+use tls::Tls;
+
+pub use connect_options::ConnectOptionsError;
+pub use credentials::UnusableCredentials;
+pub use tls::TlsError;
+pub use url::InvalidUrl;
+
+/// The default port of PostgreSQL.
+const PORT: u16 = 5432;
+
+/// `application_name` unless the URL sets another.
+const APPLICATION_NAME: &str = "aponta";
+
+/// The connection settings of one database. Its `Debug` hides the password and the client key.
+#[derive(Debug, Clone)]
+pub struct Conninfo {
+    hosts: Vec<Host>,
+    /// Default: the name of the user.
+    database: Option<String>,
+    /// Default: the user of the operating system, as in libpq.
+    user: Option<String>,
+    password: Option<SecretString>,
+    application_name: String,
+    /// The startup parameter `options`, as the server reads it.
+    startup_options: Option<String>,
+    tls: Tls,
+    session_attrs: SessionAttrs,
+    connect_timeout: Option<Duration>,
+}
+
+/// One server of a [`Conninfo`]. `Display` is `host:port`, with an IPv6 address in brackets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// A name, an IP address without brackets, or the directory of a unix socket.
+    name: String,
+    port: u16,
+}
+
+/// `target_session_attrs`: which servers are acceptable. The pool checks it after connecting to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SessionAttrs {
+    /// Any server.
+    Any,
+    /// A server whose sessions accept writes. The default, because the service writes.
+    #[default]
+    ReadWrite,
+    /// A server that is not in recovery.
+    Primary,
+    /// A server whose sessions are read-only.
+    ReadOnly,
+    /// A server in recovery.
+    Standby,
+    /// A server in recovery; any other if no host is.
+    PreferStandby,
+}
+
+impl Conninfo {
+    /// The hosts in the order in which they are to be tried; at least one.
+    #[must_use]
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// Which of the hosts are acceptable.
+    #[must_use]
+    pub const fn session_attrs(&self) -> SessionAttrs {
+        self.session_attrs
+    }
+
+    /// `connect_timeout` of the URL: the longest time to connect to one host.
+    #[must_use]
+    pub const fn connect_timeout(&self) -> Option<Duration> {
+        self.connect_timeout
+    }
+}
+
+impl From<&Address> for Conninfo {
+    /// The parts are taken as they are, without percent-encoding. As in libpq, commas separate several hosts.
+    fn from(address: &Address) -> Self {
+        let Address { host, port, database, user, password } = address.clone();
+        Self {
+            hosts: host.split(',').map(|name| Host::new(name, port)).collect(),
+            database: Some(database),
+            user: Some(user),
+            password,
+            application_name: APPLICATION_NAME.to_owned(),
+            startup_options: None,
+            tls: Tls::default(),
+            session_attrs: SessionAttrs::default(),
+            connect_timeout: None,
+        }
+    }
+}
+
+impl Host {
+    fn new(name: &str, port: u16) -> Self {
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        Self { name: bare.to_owned(), port }
+    }
+
+    /// Whether it is the directory of a unix socket. Such a connection is never encrypted.
+    const fn is_socket(&self) -> bool {
+        matches!(self.name.as_bytes(), [b'/', ..])
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, port } = self;
+        if name.contains(':') && !self.is_socket() { write!(f, "[{name}]:{port}") } else { write!(f, "{name}:{port}") }
+    }
+}
