@@ -148,7 +148,8 @@ impl Reader {
     }
 }
 
-/// The text of a secret's file without the newline that editors put at its end.
+/// The text of a secret's file, as a shell reads `$(< file)`: without the newlines at its end. Other programs read the same
+/// file, so what they might read differently is rejected.
 fn read_secret(path: &str) -> Result<String, String> {
     // Whoever writes the secret itself where a file is meant must not find it in the log.
     let shown = if Path::new(path).is_absolute() { format!("the file {path:?}") } else { "the file".to_owned() };
@@ -158,8 +159,13 @@ fn read_secret(path: &str) -> Result<String, String> {
     if MAX_SECRET_BYTES < size as u64 {
         return Err(format!("{shown} is larger than {MAX_SECRET_BYTES} bytes"));
     }
-    let mut text = String::from_utf8(bytes).map_err(|_| format!("{shown} is not UTF-8"))?;
-    let trimmed = text.strip_suffix('\n').map_or(text.len(), |line| line.strip_suffix('\r').unwrap_or(line).len());
-    text.truncate(trimmed);
-    if text.is_empty() { Err(format!("{shown} is empty")) } else { Ok(text) }
+    let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is not UTF-8"))?;
+    match text.trim_end_matches('\n') {
+        "" => Err(format!("{shown} is empty")),
+        text if text.contains('\r') => {
+            Err(format!("{shown} holds a carriage return, the line ending of Windows; write it anew without"))
+        }
+        text if text.contains('\0') => Err(format!("{shown} holds NUL")),
+        text => Ok(text.to_owned()),
+    }
 }

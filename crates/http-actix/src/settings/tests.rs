@@ -211,8 +211,9 @@ fn secrets_come_from_files_whole() {
     let cases: &[(&str, &str)] = &[
         ("secret", "secret"),
         ("secret\n", "secret"),
-        ("secret\r\n", "secret"),
-        (" 0123 \n\n", " 0123 \n"),
+        (" 0123 \n\n", " 0123 "),
+        ("secret\n\n\n", "secret"),
+        ("\nsecret \n", "\nsecret "),
         ("a\nb", "a\nb"),
         (&largest, &largest),
     ];
@@ -236,6 +237,10 @@ fn bad_secret_files_are_faults_without_the_secret() {
     let cases = [
         (directory.file("empty", ""), "is empty"),
         (directory.file("newline", "\n"), "is empty"),
+        (directory.file("newlines", "\n\n"), "is empty"),
+        (directory.file("windows", "hunter2\r\n"), "holds a carriage return, the line ending of Windows"),
+        (directory.file("inside", "hun\rter2"), "holds a carriage return, the line ending of Windows"),
+        (directory.file("nul", "hunter2\0\n"), "holds NUL"),
         (directory.file("large", vec![b'x'; 64 * 1024 + 1]), "is larger than 65536 bytes"),
         (directory.file("bytes", [0xff]), "is not UTF-8"),
         (format!("{here}/absent"), "cannot be read: "),
@@ -246,6 +251,7 @@ fn bad_secret_files_are_faults_without_the_secret() {
         let faults = parse(&[("DATABASE_PASSWORD_FILE", &file)]).unwrap_err();
         let expected = format!("DATABASE_PASSWORD_FILE: the file {file:?} {problem}");
         assert!(faults.len() == 1 && faults[0].starts_with(&expected), "{faults:?}");
+        assert!(!faults[0].contains("hun"), "{faults:?}");
     }
 
     let faults = parse(&[("DATABASE_PASSWORD_FILE", "hunter2")]).unwrap_err();
@@ -302,6 +308,20 @@ fn credentials_are_shown_nowhere_even_where_none_belong() {
             };
             assert!(said.contains(name) && !said.contains("hunter2"), "{name}={value}: {said}");
         }
+    }
+}
+
+#[test]
+fn every_secret_file_is_read_by_the_same_rule() {
+    let directory = Directory::new("rule");
+    let windows = directory.file("windows", "hunter2\r\n");
+    let names: Vec<_> =
+        SETTINGS.iter().filter(|spec| spec.secret()).map(|spec| format!("{}_FILE", spec.name)).collect();
+    assert!(!names.is_empty());
+    for name in names {
+        let faults = parse(&[(name.as_str(), &windows)]).unwrap_err();
+        let expected = format!("{name}: the file {windows:?} holds a carriage return");
+        assert!(faults.len() == 1 && faults[0].starts_with(&expected), "{faults:?}");
     }
 }
 
