@@ -33,7 +33,7 @@ async fn a_password_may_have_every_character() {
 async fn a_schema_may_have_every_name_that_postgresql_takes() {
     let database = Cluster::shared().create_database();
     for schema in
-        ["com\"aspas", "com%porcento", "Maiúscula", "com espaço", "select", "a.b", "'); DROP SCHEMA public; --"]
+        ["com\"aspas", "com%porcento", "Maiúscula", "com espaço", "select", "a.b", "x'); DROP SCHEMA public; --"]
     {
         let server = Program::serve(&database).env("DATABASE_SCHEMA", schema).start();
         let projeto = server.api().projeto("Portal").await;

@@ -31,10 +31,10 @@ impl DatabaseSettings {
             let normal = normalize(url.expose_secret());
             normal.map_err(|problem| reader.fault(SettingFault::new("DATABASE_URL", problem))).ok()
         });
-        let host = reader.parse("DATABASE_HOST", HOST, parse_host);
+        let host = reader.name("DATABASE_HOST").and_then(|_| reader.parse("DATABASE_HOST", HOST, parse_host));
         let port = reader.number("DATABASE_PORT", 1..=65535)?;
-        let name = reader.text("DATABASE_NAME");
-        let user = reader.text("DATABASE_USER");
+        let name = reader.name("DATABASE_NAME");
+        let user = reader.name("DATABASE_USER");
         let password = reader.secret("DATABASE_PASSWORD");
         let parts = [("DATABASE_HOST", &host), ("DATABASE_NAME", &name), ("DATABASE_USER", &user)];
         let missing = parts.iter().filter(|(_, part)| part.is_none()).map(|(name, _)| *name).collect();
@@ -43,7 +43,7 @@ impl DatabaseSettings {
             // As in pydantic settings of old, where the URL was a field and the parts its fallback.
             url: given.or_else(composed).map(SecretString::from),
             missing,
-            schema: reader.text("DATABASE_SCHEMA")?,
+            schema: reader.name("DATABASE_SCHEMA")?,
             pool_size: reader.number("DATABASE_POOL_SIZE", 1..=1000)?,
         })
     }

@@ -8,6 +8,7 @@ mod dotenv;
 mod exposure;
 mod fault;
 mod mask;
+mod name;
 mod origin;
 mod reader;
 mod sources;
@@ -20,6 +21,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use database::DatabaseSettings;
@@ -173,10 +175,20 @@ impl AzureSettings {
             reader.fault(SettingFault::new("AZURE_DEVOPS_PAT", "must be a token without white space"));
         }
         Some(Self {
-            org_url: reader.text("AZURE_DEVOPS_ORG_URL"),
+            org_url: read_org_url(reader),
             profile_url: reader.text("AZURE_DEVOPS_PROFILE_URL")?,
             pat,
             app_keys: reader.secret("EXTENSION_APP_KEYS"),
         })
     }
+}
+
+/// The organisation's address, of which each part is a name, percent-encoded or not.
+fn read_org_url(reader: &mut Reader) -> Option<String> {
+    let url = reader.name("AZURE_DEVOPS_ORG_URL")?;
+    let problem = url.split('/').find_map(|part| name::problem(&percent_decode_str(part).decode_utf8_lossy()));
+    if let Some(problem) = problem {
+        reader.fault(SettingFault::value("AZURE_DEVOPS_ORG_URL", &url, problem));
+    }
+    problem.is_none().then_some(url)
 }

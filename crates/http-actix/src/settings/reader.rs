@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::mask::{MASK, masked};
 use super::spec::{SETTINGS, SettingSpec};
-use super::{SettingFault, Sources, database, sources};
+use super::{SettingFault, Sources, database, name, sources};
 
 /// Far more than any secret needs, far less than a wrong file could hold.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
@@ -44,6 +44,14 @@ impl Reader {
     /// The text of a setting, exactly as it is written.
     pub fn text(&self, name: &str) -> Option<String> {
         Some(self.found(name)?.0)
+    }
+
+    /// A setting that is a name. A wrong one is a fault, and reading goes on with the default.
+    pub fn name(&mut self, setting: &str) -> Option<String> {
+        let text = self.text(setting)?;
+        let Some(problem) = name::problem(&text) else { return Some(text) };
+        self.fault(SettingFault::value(setting, text, problem));
+        SettingSpec::find(setting).map(|spec| spec.default.to_owned()).filter(|default| !default.is_empty())
     }
 
     /// A setting of the form `allowed`. A wrong one is a fault, and reading goes on with the default.

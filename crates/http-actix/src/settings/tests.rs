@@ -188,6 +188,39 @@ fn database_is_a_url_or_its_parts_and_the_url_wins() {
 }
 
 #[test]
+fn names_with_quotes_blanks_or_line_endings_are_refused_by_name() {
+    let names = ["DATABASE_SCHEMA", "DATABASE_NAME", "DATABASE_USER", "DATABASE_HOST"];
+    for name in names {
+        for (value, problem) in [
+            ("\"api_aponta\"", "begins or ends with a quote, which would be part of the name: write it without"),
+            ("'api_aponta'", "begins or ends with a quote, which would be part of the name: write it without"),
+            (" api_aponta", "begins or ends with a blank: write it without"),
+            ("api_aponta\r", "has a carriage return, the line ending of Windows: write it without"),
+            ("api_aponta\n", "has a control character: write it without"),
+        ] {
+            assert_eq!(parse(&[(name, value)]).unwrap_err(), [format!("{name}: {value:?} {problem}")]);
+            let by_toml = Sources::default().with_toml(format!("{} = {value:?}", name.to_lowercase()));
+            assert!(Settings::parse(&by_toml, |_| Ok(())).is_err(), "{name} {value:?}");
+        }
+    }
+    for url in [
+        "\"https://dev.azure.com/o\"",
+        " https://dev.azure.com/o",
+        "https://dev.azure.com/o\r",
+        "https://dev.azure.com/'o'",
+        "https://dev.azure.com/%22o%22",
+        "https://dev.azure.com/o%20/",
+    ] {
+        let faults = parse(&[("AZURE_DEVOPS_ORG_URL", url)]).unwrap_err();
+        assert!(faults.len() == 1 && faults[0].starts_with("AZURE_DEVOPS_ORG_URL: "), "{url:?}: {faults:?}");
+    }
+    // In .env, quotes and blanks around a value are notation.
+    let by_dotenv = Sources::default().with_dotenv("DATABASE_SCHEMA= \"api_aponta\" \r\n");
+    let (settings, ()) = Settings::parse(&by_dotenv, |_| Ok(())).unwrap();
+    assert_eq!(settings.database.schema, "api_aponta");
+}
+
+#[test]
 fn what_is_missing_of_the_database_is_told_when_it_is_needed() {
     let missing = |variables: &[(&str, &str)]| {
         let faults = parse(variables).unwrap().database.url().unwrap_err();
