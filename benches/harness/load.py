@@ -1,4 +1,4 @@
-"""Load by wrk: two threads, 32 connections, as the goals name it."""
+"""Load by wrk: two threads, 32 connections, as the goals name it, or one client alone."""
 
 import json
 import statistics
@@ -20,6 +20,7 @@ class Load:
     token: str | None = None
     #: Called before each run.
     prepare: object = None
+    connections: int = 32
 
     def run(self, seconds):
         if self.prepare:
@@ -27,7 +28,8 @@ class Load:
         with tempfile.TemporaryDirectory() as directory:
             paths, body = Path(directory) / "paths", Path(directory) / "body"
             paths.write_text("".join(f"{path}\n" for path in self.paths))
-            command = ["wrk", "-t2", "-c32", f"-d{seconds}s", "--timeout", "30s", "-s", SCRIPT]
+            threads = min(2, self.connections)
+            command = ["wrk", f"-t{threads}", f"-c{self.connections}", f"-d{seconds}s", "--timeout", "30s", "-s", SCRIPT]
             command += ["-H", f"Authorization: Bearer {self.token}"] if self.token else []
             command += [f"http://127.0.0.1:{self.server.port}", "--", paths]
             if self.body:

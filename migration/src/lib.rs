@@ -11,6 +11,7 @@ mod m20260112_000002_create_atividades;
 mod m20260112_000003_create_idempotencia;
 mod m20261123_000004_count_atividades;
 mod m20261124_000005_count_one_quickly;
+mod m20261126_000006_plain_schema;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20260112_000003_create_idempotencia::Migration),
             Box::new(m20261123_000004_count_atividades::Migration),
             Box::new(m20261124_000005_count_one_quickly::Migration),
+            Box::new(m20261126_000006_plain_schema::Migration),
         ]
     }
 }

@@ -10,5 +10,6 @@
 
 pub mod azure;
 pub mod client;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod server;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::target::Target;
-use crate::{InvalidUrl, SchemaName, url};
+use crate::conninfo::Conninfo;
+use crate::{InvalidUrl, SchemaName};
 
 /// Where the database is, who asks, and how long it may take. Its `Debug` hides the password.
 #[derive(Debug, Clone)]
 pub struct Config {
-    pub(crate) target: Target,
+    pub(crate) conninfo: Conninfo,
     pub(crate) schema: SchemaName,
     pub(crate) max_connections: u32,
     pub(crate) acquire_timeout: Duration,
@@ -38,20 +38,18 @@ impl Config {
     /// # Errors
     /// [`InvalidUrl`] says what to do and shows nothing of the URL.
     pub fn from_url(url: &SecretString, schema: SchemaName) -> Result<Self, InvalidUrl> {
-        Ok(Self::new(url::read(url.expose_secret())?, schema))
+        Ok(Self::new(Conninfo::parse(url.expose_secret())?, schema))
     }
 
     /// The database at `address`.
     #[must_use]
     pub fn from_parts(address: &Address, schema: SchemaName) -> Self {
-        let Address { host, port, database, user, password } = address.clone();
-        let target = Target { host, port, database: Some(database), user: Some(user), password, ..Target::default() };
-        Self::new(target, schema)
+        Self::new(Conninfo::from(address), schema)
     }
 
-    const fn new(target: Target, schema: SchemaName) -> Self {
+    const fn new(conninfo: Conninfo, schema: SchemaName) -> Self {
         Self {
-            target,
+            conninfo,
             schema,
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),

@@ -1,120 +1,106 @@
-//! The database, and how statements run on it: within bounds, measured, and a reading one again when it met a connection
-//! that had broken.
+//! The database and its connections.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Error;
+use deadpool::managed::{Pool, PoolError, QueueMode};
 use prometheus_client::registry::Registry;
-use tokio::time::{Instant, timeout_at};
-use tokio_postgres::Row;
-use tracing::Instrument;
+use sea_orm::DbErr;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::connection::{Connector, Value};
-use crate::db_error::DbError;
-use crate::metrics::Metrics;
-use crate::pool::{Lease, Pool, Use};
-use crate::tls::TlsError;
+use crate::coalescer::Limits;
+use crate::connector::{Connector, detect_mode};
+use crate::lease::Lease;
+use crate::metrics::{Metrics, Pending};
+use crate::operation::{Kind, Operation, Transaction};
+use crate::pooler::{Mode, ModeWatch};
 use crate::{Config, SchemaName, db_error};
 
 /// What the network may take on top of what the server may take for a statement.
-const GRACE: Duration = Duration::from_secs(2);
-/// How long it takes until a server that starts is asked again.
-const PAUSE: Duration = Duration::from_millis(100);
+const NETWORK_GRACE: Duration = Duration::from_secs(2);
+/// The longest time until the first connection is there.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// How soon a connection that the server refused for want of room, or because it is read-only, is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+/// Callers that may wait for each connection. A statement takes some milliseconds, so a later caller would wait for longer
+/// than it may; and each that waits keeps a request in memory.
+const MAX_WAITERS_PER_CONNECTION: usize = 100;
+/// One in so many connections is for statements of [`Kind::Search`], at least one.
+const SEARCH_SHARE: u32 = 4;
 
 /// A PostgreSQL database as one tenant sees it. A clone uses the same connections.
 #[derive(Clone)]
 pub struct PostgresDatabase {
-    pub(crate) pool: Arc<Pool>,
-    connector: Connector,
+    pub(crate) pool: Pool<Connector>,
+    /// One connection apart from the others, so that a check does not wait behind requests.
+    pub(crate) checks: Pool<Connector>,
+    searches: Arc<Semaphore>,
+    pub(crate) runtime: Handle,
     pub(crate) metrics: Metrics,
     pub(crate) config: Config,
+    mode: Arc<ModeWatch>,
 }
 
 /// No connection could be made.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot connect to PostgreSQL at {address}: {cause}")]
+#[error("cannot connect to PostgreSQL at {address}: {}", db_error::reason(cause))]
 pub struct ConnectError {
     address: String,
-    cause: ConnectCause,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum ConnectCause {
-    #[error("{}", db_error::reason(.0))]
-    Server(tokio_postgres::Error),
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    #[error("it does not answer")]
-    Silence,
-}
-
-/// What a row of an answer is read as.
-pub(crate) trait FromRow: Sized + Send {
-    /// Reads `row`, whose columns have the order that the statement gives them.
-    fn from_row(row: Row) -> Result<Self, tokio_postgres::Error>;
+    cause: DbErr,
 }
 
 impl PostgresDatabase {
-    /// Connects to the database and keeps the connection for use. The schema does not have to exist yet.
+    /// Connects to the database and keeps the connection for use. The schema does not have to exist yet. The sockets of
+    /// all connections belong to the runtime that this is called on, which has to outlive them.
     ///
     /// # Errors
-    /// When there is no connection within [`Config::acquire_timeout`]; a server that starts is waited for.
+    /// When there is no connection; see [`ConnectError::is_temporary`].
     pub async fn connect(config: Config) -> Result<Self, ConnectError> {
-        let fail = |cause| ConnectError { address: config.target.address(), cause };
-        let tls = config.target.tls.connector().map_err(|error| fail(error.into()))?;
-        let connector = Connector::new(&config, tls);
-        let deadline = Instant::now() + config.acquire_timeout;
-        loop {
-            let connection = match timeout_at(deadline, connector.connect()).await {
-                Ok(Ok(connection)) => connection,
-                Ok(Err(error)) if db_error::is_temporary(&error) && Instant::now() + PAUSE < deadline => {
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
-                Ok(Err(error)) => return Err(fail(ConnectCause::Server(error))),
-                Err(_) => return Err(fail(ConnectCause::Silence)),
-            };
-            let database = Self::new(config.clone(), connector, config.max_connections, Metrics::default());
-            database.pool.keep(connection);
-            return Ok(database);
-        }
+        let address = config.conninfo.address();
+        let started = timeout(START_TIMEOUT, Self::start(config)).await;
+        let started = started.unwrap_or_else(|_| Err(db_error::no_response(START_TIMEOUT)));
+        started.map_err(|cause| ConnectError { address, cause })
     }
 
-    fn new(config: Config, connector: Connector, connections: u32, metrics: Metrics) -> Self {
-        let timeouts = (config.acquire_timeout, config.statement_timeout);
-        let pool = Pool::new(connector.clone(), connections, timeouts, metrics.pending.clone());
-        Self { pool, connector, metrics, config }
+    async fn start(config: Config) -> Result<Self, DbErr> {
+        let mode = Arc::new(ModeWatch::new(detect_mode(&config).await?));
+        let runtime = Handle::current();
+        let pool = |size: u32| {
+            let connector = Connector::new(config.clone(), Arc::clone(&mode), runtime.clone());
+            let size = usize::try_from(size).unwrap_or(usize::MAX);
+            let pool = Pool::builder(connector).max_size(size).queue_mode(QueueMode::Lifo).build();
+            pool.map_err(db_error::connection_failed)
+        };
+        let (pool, checks) = (pool(config.max_connections)?, pool(1)?);
+        let searches = usize::try_from((config.max_connections / SEARCH_SHARE).max(1)).unwrap_or(1);
+        let searches = Arc::new(Semaphore::new(searches));
+        let database = Self { pool, checks, searches, runtime, metrics: Metrics::default(), config, mode };
+        drop(database.connection(&database.pool).await?);
+        Ok(database)
     }
 
-    /// The same database for so many threads, each with its share of the connections, which it makes when it needs
-    /// them. A connection belongs to the thread that made it: another one would have to be woken by that one for every
-    /// answer. At most so many shares as there may be connections; those of `self` are to be [closed](Self::close).
-    #[must_use]
-    pub fn divide(&self, threads: u32) -> Vec<Self> {
-        let connections = self.config.max_connections;
-        let shares = threads.clamp(1, connections);
-        (0..shares)
-            .map(|share| {
-                let size = connections / shares + u32::from(share < connections % shares);
-                Self::new(self.config.clone(), self.connector.clone(), size, self.metrics.clone())
-            })
-            .collect()
+    /// Makes what is measured part of `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry, self.pool.clone());
     }
 
-    /// Makes what is measured in all `shares` of a database part of `registry`.
-    pub fn register(shares: &[Self], registry: &mut Registry) {
-        let pools = shares.iter().map(|share| share.pool.clone()).collect();
-        if let Some(share) = shares.first() {
-            share.metrics.register(registry, pools);
-        }
-    }
-
-    /// Closes all connections, each when the statement that it runs has ended. Whoever asks after that is refused.
+    /// Closes the idle connections at once and each other one when its statement has ended. Later callers are refused.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.pool.close();
+        self.checks.close();
+        let deadline = Instant::now() + self.limit(1);
+        while 0 < self.pool.status().size && Instant::now() < deadline {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Whether a pooler between here and PostgreSQL hands each transaction to another backend.
+    #[must_use]
+    pub fn is_behind_pooler(&self) -> bool {
+        self.mode.state().0 == Mode::Transaction
     }
 
     /// The schema in which everything lives.
@@ -122,148 +108,76 @@ impl PostgresDatabase {
         &self.config.schema
     }
 
-    /// The rows of a quick statement that only reads. A connection that broke is replaced once: nothing can happen
-    /// twice. Here and below `operation` is what metrics and traces call it.
-    pub(crate) async fn read<R: FromRow>(
-        &self,
-        operation: &'static str,
-        sql: &str,
-        values: &[Value<'_>],
-    ) -> Result<Vec<R>, Error> {
-        self.read_within(operation, Use::Shared, self.limit(1), sql, values).await
+    /// Runs quick statements that only read. `name` is what metrics and traces call them, here and below.
+    pub(crate) const fn read(&self, name: &'static str) -> Operation<'_> {
+        Operation { database: self, name, kind: Kind::Read, is_traced: true }
     }
 
-    /// The same of a statement that may take long, for which nobody else is to wait.
-    pub(crate) async fn search<R: FromRow>(
-        &self,
-        operation: &'static str,
-        sql: &str,
-        values: &[Value<'_>],
-    ) -> Result<Vec<R>, Error> {
-        self.read_within(operation, Use::Alone, self.limit(1), sql, values).await
+    /// Runs statements that read and may take long.
+    pub(crate) const fn search(&self, name: &'static str) -> Operation<'_> {
+        Operation { database: self, name, kind: Kind::Search, is_traced: true }
     }
 
-    /// The same, within a time of one's own.
-    pub(crate) async fn read_within<R: FromRow>(
-        &self,
-        operation: &'static str,
-        wanted: Use,
-        limit: Duration,
-        sql: &str,
-        values: &[Value<'_>],
-    ) -> Result<Vec<R>, Error> {
-        let query = |mut lease: Lease| async move { lease.query(sql, values).await };
-        let rows = || traced(operation, self.bounded(operation, wanted, limit, query));
-        let rows = match rows().await {
-            Err(error) if error.is_broken_connection() => rows().await,
-            answer => answer,
-        };
-        read_all(rows.map_err(db_error::from)?).map_err(db_error::from)
+    /// Runs single statements that write.
+    pub(crate) const fn write(&self, name: &'static str) -> Operation<'_> {
+        Operation { database: self, name, kind: Kind::Write, is_traced: true }
     }
 
-    /// The rows of a statement that may write. It runs once: after a break nobody knows what it did.
-    pub(crate) async fn write<R: FromRow>(
-        &self,
-        operation: &'static str,
-        sql: &str,
-        values: &[Value<'_>],
-    ) -> Result<Vec<R>, DbError> {
-        let rows = self.alone(operation, 1, |mut lease| async move { lease.query(sql, values).await }).await?;
-        read_all(rows)
+    /// Begins a transaction of so many statements at most.
+    pub(crate) async fn begin(&self, name: &'static str, statements: u32) -> Result<Transaction<'_>, DbErr> {
+        Transaction::begin(self, name, self.limit(statements)).await
     }
 
-    /// Runs `work`, which is so many statements, on a connection of its own.
-    pub(crate) async fn alone<T, F>(
-        &self,
-        operation: &'static str,
-        statements: u32,
-        work: impl FnOnce(Lease) -> F,
-    ) -> Result<T, DbError>
-    where
-        F: Future<Output = Result<T, DbError>>,
-    {
-        traced(operation, self.bounded(operation, Use::Alone, self.limit(statements), work)).await
-    }
-
-    /// A connection for work without bounds and measures.
-    pub(crate) async fn lease(&self) -> Result<Lease, DbError> {
-        self.pool.acquire(Use::Alone, self.config.acquire_timeout).await
-    }
-
-    /// How long it can take to get a connection and to run so many statements, each within its bound.
+    /// The time within which a connection is found and so many statements have run, each within its bound.
     pub(crate) fn limit(&self, statements: u32) -> Duration {
-        self.config.acquire_timeout + self.config.statement_timeout * statements + GRACE
+        self.config.acquire_timeout + self.config.statement_timeout * statements + NETWORK_GRACE
     }
 
-    /// Runs `work` on a connection, but no longer than `limit`. The server bounds its statements itself; this is for the
-    /// day on which nothing comes back at all, neither an answer nor the end of the connection.
-    pub(crate) async fn bounded<T, F>(
-        &self,
-        operation: &'static str,
-        wanted: Use,
-        limit: Duration,
-        work: impl FnOnce(Lease) -> F,
-    ) -> Result<T, DbError>
-    where
-        F: Future<Output = Result<T, DbError>>,
-    {
+    /// The bounds of calls that wait to be carried out together.
+    pub(crate) fn coalescing_limits(&self) -> Limits {
+        Limits { capacity: self.max_waiters(), wait: self.config.acquire_timeout }
+    }
+
+    /// A connection, waited for and made within [`Config::acquire_timeout`], and what bounds searches.
+    pub(crate) async fn acquire(&self, kind: Kind) -> Result<(Lease, Option<OwnedSemaphorePermit>), DbErr> {
         let asked = Instant::now();
-        let lease = self.pool.acquire(wanted, limit).await;
-        let started = Instant::now();
-        self.metrics.waited(started - asked);
-        let (result, outcome) = match lease {
-            Ok(lease) => {
-                let mut work = pin!(work(lease));
-                let result = timeout_at(asked + limit, &mut work).await.unwrap_or(Err(DbError::Silence(limit)));
-                // Noted before `work` is dropped, which then does not wait for the connection to come round.
-                if let Err(error) = &result
-                    && (error.is_broken_connection() || matches!(error, DbError::Silence(_)))
-                {
-                    self.pool.note_break();
-                }
-                let outcome = if result.is_ok() { "ok" } else { "error" };
-                (result, outcome)
-            }
-            Err(error) => (Err(error), "refused"),
-        };
-        self.metrics.ended(operation, outcome, started.elapsed());
-        result
-    }
-}
-
-/// Makes `work` a part of what is traced now.
-pub(crate) async fn traced<T>(
-    operation: &'static str,
-    work: impl Future<Output = Result<T, DbError>>,
-) -> Result<T, DbError> {
-    let span = tracing::debug_span!(
-        "database",
-        otel.name = operation,
-        otel.kind = "client",
-        otel.status_code = tracing::field::Empty,
-        db.system.name = "postgresql",
-        db.operation.name = operation,
-    );
-    let work = async {
-        let result = work.await;
-        if result.is_err() {
-            tracing::Span::current().record("otel.status_code", "ERROR");
+        if self.max_waiters() <= self.pool.status().waiting {
+            return Err(db_error::pool_timed_out());
         }
-        result
-    };
-    work.instrument(span).await
-}
-
-impl FromRow for Row {
-    /// The row itself, for whoever reads many of them into their final form.
-    fn from_row(row: Row) -> Result<Self, tokio_postgres::Error> {
-        Ok(row)
+        let acquire = async {
+            let permit = match kind {
+                Kind::Search => {
+                    let permit = Arc::clone(&self.searches).acquire_owned().await;
+                    Some(permit.map_err(|_| db_error::pool_closed())?)
+                }
+                Kind::Read | Kind::Write => None,
+            };
+            Ok((self.connection(&self.pool).await?, permit))
+        };
+        let pending = Pending::new(&self.metrics.pending);
+        let acquired = timeout_at(asked + self.config.acquire_timeout, acquire).await;
+        drop(pending);
+        self.metrics.waited(asked.elapsed());
+        acquired.unwrap_or(Err(db_error::pool_timed_out()))
     }
-}
 
-/// All of `rows`.
-pub(crate) fn read_all<R: FromRow>(rows: Vec<Row>) -> Result<Vec<R>, DbError> {
-    rows.into_iter().map(R::from_row).collect::<Result<_, _>>().map_err(DbError::Statement)
+    /// A connection of `pool`. Where the server has no room for one more, or is read-only for the moment, the caller
+    /// waits until one is returned or can be made.
+    pub(crate) async fn connection(&self, pool: &Pool<Connector>) -> Result<Lease, DbErr> {
+        loop {
+            match pool.get().await {
+                Ok(object) => return Ok(Lease::new(object, self.runtime.clone())),
+                Err(PoolError::Backend(error)) if db_error::is_worth_waiting(&error) => sleep(RETRY_INTERVAL).await,
+                Err(PoolError::Backend(error)) => return Err(error),
+                Err(PoolError::Timeout(_)) => return Err(db_error::pool_timed_out()),
+                Err(_) => return Err(db_error::pool_closed()),
+            }
+        }
+    }
+
+    fn max_waiters(&self) -> usize {
+        self.pool.status().max_size * MAX_WAITERS_PER_CONNECTION
+    }
 }
 
 impl fmt::Debug for PostgresDatabase {
@@ -273,13 +187,9 @@ impl fmt::Debug for PostgresDatabase {
 }
 
 impl ConnectError {
-    /// Whether it may work in a moment: the server is not there, starts or has no room. A wrong password stays wrong.
+    /// Whether a retry may succeed: the server is down, starts or has no room. A wrong password stays wrong.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        match &self.cause {
-            ConnectCause::Server(error) => db_error::is_temporary(error),
-            ConnectCause::Tls(_) => false,
-            ConnectCause::Silence => true,
-        }
+        db_error::is_temporary(&self.cause)
     }
 }

@@ -1,20 +1,25 @@
-//! What a server says of itself, for whoever wants to know whether all is well.
+//! What a server says of itself, for an operator.
 
 use domain::Error;
+use sea_orm::{FromQueryResult, raw_sql};
 use time::OffsetDateTime;
-use tokio_postgres::Row;
 
-use crate::PostgresDatabase;
-use crate::database::FromRow;
+use crate::{PostgresDatabase, db_error};
 
 /// What the server says of itself.
 #[derive(Debug, Clone)]
 pub struct Diagnosis {
     /// Its version, for example `15.8`.
     pub version: String,
-    /// What time it has.
+    /// The time of its clock.
     pub now: OffsetDateTime,
-    /// How its archive of WAL does; nothing when it keeps none.
+    /// Whether it is a standby (`pg_is_in_recovery()`), which accepts no writes.
+    pub is_standby: bool,
+    /// Whether transactions are read-only (`transaction_read_only`).
+    pub is_read_only: bool,
+    /// Whether a pooler between here and the server hands each transaction to another backend.
+    pub is_behind_pooler: bool,
+    /// The state of its WAL archive; none if it keeps none.
     pub archive: Option<Archive>,
 }
 
@@ -27,30 +32,37 @@ pub struct Archive {
     pub is_failing: bool,
 }
 
-impl FromRow for Diagnosis {
-    fn from_row(row: Row) -> Result<Self, tokio_postgres::Error> {
-        let is_kept: bool = row.try_get(2)?;
-        let archive = Archive { last: row.try_get(3)?, is_failing: row.try_get(4)? };
-        Ok(Self { version: row.try_get(0)?, now: row.try_get(1)?, archive: is_kept.then_some(archive) })
-    }
+#[derive(FromQueryResult)]
+struct DiagnosisRow {
+    version: String,
+    now: OffsetDateTime,
+    is_standby: bool,
+    is_read_only: bool,
+    is_archiving: bool,
+    last: Option<OffsetDateTime>,
+    is_failing: bool,
 }
 
 impl PostgresDatabase {
-    /// Asks the server how it is.
+    /// Asks the server for its state.
     ///
     /// # Errors
-    /// `Unavailable` when it does not answer.
+    /// `Unavailable` when it does not respond.
     pub async fn diagnose(&self) -> Result<Diagnosis, Error> {
-        let rows = self
-            .search(
-                "diagnose",
-                "SELECT current_setting('server_version'), clock_timestamp(), current_setting('archive_mode') <> 'off',
-                        last_archived_time,
-                        COALESCE(last_failed_time > COALESCE(last_archived_time, '-infinity'), false)
-                 FROM pg_stat_archiver",
-                &[],
-            )
-            .await?;
-        rows.into_iter().next().ok_or_else(|| Error::internal("pg_stat_archiver has no row"))
+        let query = DiagnosisRow::find_by_statement(raw_sql!(
+            Postgres,
+            r#"SELECT current_setting('server_version') AS version, clock_timestamp() AS now,
+                      pg_is_in_recovery() AS is_standby,
+                      current_setting('transaction_read_only')::boolean AS is_read_only,
+                      current_setting('archive_mode') <> 'off' AS is_archiving, last_archived_time AS last,
+                      COALESCE(last_failed_time > COALESCE(last_archived_time, '-infinity'), false) AS is_failing
+               FROM pg_stat_archiver"#
+        ));
+        let row = query.one(&self.read("diagnose")).await.map_err(|error| db_error::into_domain(&error))?;
+        let row = row.ok_or_else(|| Error::internal("pg_stat_archiver has no row"))?;
+        let DiagnosisRow { version, now, is_standby, is_read_only, is_archiving, last, is_failing } = row;
+        let archive = is_archiving.then_some(Archive { last, is_failing });
+        let is_behind_pooler = self.is_behind_pooler();
+        Ok(Diagnosis { version, now, is_standby, is_read_only, is_behind_pooler, archive })
     }
 }

@@ -1,74 +1,93 @@
-//! Requests that count once: a key and what was answered to it are kept by the transaction that did what was asked for,
-//! so there is never one without the other.
+//! Requests that count once: a key and its response are kept by the transaction that does what the request asks for, so
+//! there is never one without the other.
 
-use domain::Idempotency;
+use domain::{Error, Idempotency};
+use sea_orm::{ColumnTrait, ConnectionTrait as _, DbErr, EntityTrait, ExprTrait as _, QueryFilter, QuerySelect, raw_sql};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::db_error::DbError;
-use crate::pool::Lease;
+use crate::entity::idempotencia::{Column, Entity};
+use crate::operation::Transaction;
+use crate::{PostgresDatabase, db_error};
 
-/// How many keys that nobody remembers any more a request takes away.
-const SWEEP: i64 = 1000;
+/// Keys that one statement deletes at most, so that it holds no lock for long.
+const EXPIRED_KEYS_PER_STATEMENT: i64 = 1000;
 
-/// How a request begins.
-pub(crate) enum Beginning<T> {
-    /// It is new: what it does belongs into this transaction.
-    New(Lease),
-    /// It was there before, and this was the answer.
-    Known(T),
-    /// Its key stands for another request.
-    Reused,
+impl PostgresDatabase {
+    /// Deletes the keys that are no longer remembered at `now` and returns their number. Keys that a request uses, or that
+    /// another replica deletes, are left to the next call.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not respond.
+    pub async fn delete_expired_keys(&self, now: OffsetDateTime) -> Result<u64, Error> {
+        let (expires_before, mut deleted) = (Idempotency::horizon(now), 0);
+        loop {
+            let limit = EXPIRED_KEYS_PER_STATEMENT;
+            let delete = raw_sql!(
+                Postgres,
+                r#"DELETE FROM idempotencia WHERE (usuario, chave) IN (
+                       SELECT usuario, chave FROM idempotencia WHERE criado_em <= {expires_before}
+                       LIMIT {limit} FOR UPDATE SKIP LOCKED
+                   )"#
+            );
+            let done = self.write("idempotencia.expire").execute_raw(delete).await;
+            let done = done.map_err(|error| db_error::into_domain(&error))?.rows_affected();
+            deleted += done;
+            if done < limit.unsigned_abs() {
+                return Ok(deleted);
+            }
+        }
+    }
 }
 
-/// Begins a request. One with the same key that is running is waited for.
-pub(crate) async fn begin<T: DeserializeOwned>(
-    mut lease: Lease,
-    once: Option<&Idempotency>,
+/// What a key stands for when its request begins.
+pub(crate) enum Reservation<T> {
+    /// Nothing yet: what the request does belongs into this transaction.
+    Acquired,
+    /// A request that was carried out before, with this response.
+    Replay(T),
+    /// Another request.
+    KeyConflict,
+}
+
+/// Reserves the key of `once` in `transaction`. A request with the same key that runs is waited for.
+pub(crate) async fn reserve<T: DeserializeOwned>(
+    transaction: &Transaction<'_>,
+    once: &Idempotency,
     now: OffsetDateTime,
-) -> Result<Beginning<T>, DbError> {
-    lease.begin().await?;
-    let Some(Idempotency { usuario, key, request }) = once else { return Ok(Beginning::New(lease)) };
-    let (key, pedido, horizon) = (key.as_str(), &request[..], Idempotency::horizon(now));
-    lease
-        .query(
-            "DELETE FROM idempotencia WHERE (usuario, chave) IN (
-                 SELECT usuario, chave FROM idempotencia WHERE criado_em <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED
-             )",
-            &[&horizon, &SWEEP],
-        )
-        .await?;
-    let reserved = lease
-        .query(
-            "INSERT INTO idempotencia (usuario, chave, pedido, criado_em) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (usuario, chave) DO UPDATE
-             SET pedido = EXCLUDED.pedido, resposta = NULL, criado_em = EXCLUDED.criado_em
-             WHERE idempotencia.criado_em <= $5
-             RETURNING chave",
-            &[usuario, &key, &pedido, &now, &horizon],
-        )
-        .await?;
-    if !reserved.is_empty() {
-        return Ok(Beginning::New(lease));
+) -> Result<Reservation<T>, DbErr> {
+    let Idempotency { usuario, key, request } = once;
+    let (usuario, chave, pedido) = (usuario.as_str(), key.as_str(), request.to_vec());
+    let expires_before = Idempotency::horizon(now);
+    let reserved = transaction.execute_raw(raw_sql!(
+        Postgres,
+        r#"INSERT INTO idempotencia (usuario, chave, pedido, criado_em) VALUES ({usuario}, {chave}, {pedido}, {now})
+           ON CONFLICT (usuario, chave) DO UPDATE
+           SET pedido = EXCLUDED.pedido, resposta = NULL, criado_em = EXCLUDED.criado_em
+           WHERE idempotencia.criado_em <= {expires_before}"#
+    ));
+    if 0 < reserved.await?.rows_affected() {
+        return Ok(Reservation::Acquired);
     }
-    let known = lease
-        .query(
-            "SELECT resposta FROM idempotencia WHERE usuario = $1 AND chave = $2 AND pedido = $3",
-            &[usuario, &key, &pedido],
-        )
-        .await?;
-    let answer = known.first().map(|row| row.try_get::<_, Value>(0)).transpose()?;
-    Ok(answer.map(serde_json::from_value).transpose()?.map_or(Beginning::Reused, Beginning::Known))
+    let known = Entity::find().select_only().column(Column::Resposta).filter(is_key(once));
+    let known = known.filter(Column::Pedido.eq(request.to_vec())).into_tuple::<Option<serde_json::Value>>();
+    let response = known.one(transaction).await?.flatten().map(serde_json::from_value).transpose();
+    let response = response.map_err(|error| DbErr::Json(error.to_string()))?;
+    Ok(response.map_or(Reservation::KeyConflict, Reservation::Replay))
 }
 
-/// Ends what [`begin`] began, and keeps the answer.
-pub(crate) async fn end(mut lease: Lease, once: Option<&Idempotency>, answer: &impl Serialize) -> Result<(), DbError> {
-    if let Some(Idempotency { usuario, key, .. }) = once {
-        let (key, resposta) = (key.as_str(), serde_json::to_value(answer)?);
-        let keep = "UPDATE idempotencia SET resposta = $1 WHERE usuario = $2 AND chave = $3";
-        lease.query(keep, &[&resposta, usuario, &key]).await?;
-    }
-    lease.commit().await
+/// Keeps `response` for the key of `once`, which `transaction` has reserved.
+pub(crate) async fn keep(
+    transaction: &Transaction<'_>,
+    once: &Idempotency,
+    response: &impl Serialize,
+) -> Result<(), DbErr> {
+    let response = serde_json::to_value(response).map_err(|error| DbErr::Json(error.to_string()))?;
+    let keep = Entity::update_many().col_expr(Column::Resposta, response.into()).filter(is_key(once));
+    keep.exec(transaction).await.map(drop)
+}
+
+fn is_key(once: &Idempotency) -> sea_orm::sea_query::SimpleExpr {
+    Column::Usuario.eq(once.usuario.as_str()).and(Column::Chave.eq(once.key.as_str()))
 }

@@ -6,28 +6,25 @@
 
 mod atividade_repository;
 mod bulk;
+mod coalescer;
 mod config;
-mod connection;
-#[cfg_attr(not(test), expect(dead_code, reason = "the pool still connects by `target`"))]
-#[expect(unused_imports, reason = "the pool still connects by `target`")]
+mod connector;
 mod conninfo;
 mod database;
 mod db_error;
 mod diagnosis;
+mod entity;
 mod idempotency;
-mod insertions;
+mod lease;
 mod listing;
 mod metrics;
 mod migration_steps;
 mod migrations;
-mod pool;
+mod operation;
+mod pooler;
 mod projeto_repository;
-mod ranges;
 mod readiness;
 mod schema_name;
-mod target;
-mod tls;
-mod url;
 
 pub use atividade_repository::PostgresAtividadeRepository;
 pub use config::{Address, Config};
@@ -37,4 +34,4 @@ pub use migrations::{MigrationError, MigrationState, MigrationStatus};
 pub use projeto_repository::PostgresProjetoRepository;
 pub use readiness::PostgresReadiness;
 pub use schema_name::{InvalidSchemaName, SchemaName};
-pub use url::InvalidUrl;
+pub use conninfo::InvalidUrl;

@@ -2,9 +2,9 @@
 //! databases, as Prometheus writes them.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool::managed::Pool;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::pool::Pool;
+use crate::connector::Connector;
 
 /// In seconds: from an answer out of the cache to the bound of a statement.
 const BUCKETS: [f64; 13] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
@@ -59,7 +59,7 @@ impl Metrics {
     }
 
     /// Makes all of it, and the state of the connections, part of `registry`.
-    pub(crate) fn register(&self, registry: &mut Registry, connections: Vec<Arc<Pool>>) {
+    pub(crate) fn register(&self, registry: &mut Registry, connections: Pool<Connector>) {
         let registry = registry.sub_registry_with_prefix("db_client");
         registry.register("connections_pending", "Requests that wait for a connection now", self.pending.clone());
         registry.register_with_unit(
@@ -78,7 +78,23 @@ impl Metrics {
     }
 }
 
-struct Connections(Vec<Arc<Pool>>);
+/// A caller that waits for a connection, until it is dropped.
+pub(crate) struct Pending<'a>(&'a Gauge);
+
+impl<'a> Pending<'a> {
+    pub(crate) fn new(pending: &'a Gauge) -> Self {
+        pending.inc();
+        Self(pending)
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+struct Connections(Pool<Connector>);
 
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,20 +104,16 @@ impl fmt::Debug for Connections {
 
 impl Collector for Connections {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let (mut used, mut idle, mut max) = (0, 0, 0);
-        for pool in &self.0 {
-            let (size, open, in_use) = pool.size_open_used();
-            used += i64::try_from(in_use).unwrap_or(i64::MAX);
-            idle += i64::try_from(open.saturating_sub(in_use)).unwrap_or(i64::MAX);
-            max += i64::try_from(size).unwrap_or(i64::MAX);
-        }
+        let status = self.0.status();
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let idle = status.available.min(status.size);
         let mut connections =
             encoder.encode_descriptor("connections", "Connections that are open", None, MetricType::Gauge)?;
-        for (state, count) in [("idle", idle), ("used", used)] {
+        for (state, n) in [("idle", idle), ("used", status.size - idle)] {
             let labels = [("state", state)];
-            ConstGauge::new(count).encode(connections.encode_family(&labels)?)?;
+            ConstGauge::new(count(n)).encode(connections.encode_family(&labels)?)?;
         }
-        let max = ConstGauge::new(max);
+        let max = ConstGauge::new(count(status.max_size));
         max.encode(encoder.encode_descriptor("connections_max", "Connections at most", None, MetricType::Gauge)?)
     }
 }

@@ -1,40 +1,28 @@
-//! The steps of the crate `migration`, which sea-orm takes: on a connection of its own, in one transaction.
-
-use std::borrow::Cow;
+//! The steps of the crate `migration`: `MigratorTrait` takes only sea-orm's own connection, so they run on one of its own,
+//! in one transaction.
 
 use migration::Migrator;
-use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
-use sea_orm::sqlx::{self, ConnectOptions};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, TransactionTrait};
+use sea_orm::sqlx::postgres::PgPoolOptions;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
-use secrecy::ExposeSecret;
 
-use crate::target::Target;
-use crate::tls::{Tls, TlsMode, is_pem};
-use crate::{Config, SchemaName};
+use crate::connector::connect_options;
+use crate::{Config, SchemaName, db_error};
 
 /// What is to be done.
 pub(crate) enum Steps<'a> {
-    /// So many more steps, or all; first the schema, if it is still to be made.
+    /// So many more steps, or all; first the schema, if it has to be created.
     Up { steps: Option<u32>, schema: Option<&'a SchemaName> },
     /// So many fewer, or all.
     Down { steps: Option<u32>, is_all: bool },
 }
 
-/// Why it was not done, and nothing was.
-pub(crate) struct Refusal {
-    /// The SQLSTATE, if it was the server.
-    pub(crate) code: Option<String>,
-    /// One line for an operator.
-    pub(crate) reason: String,
-}
-
-/// Does it, waiting so long for whoever uses a table.
-pub(crate) async fn take(config: &Config, lock_timeout: &str, steps: Steps<'_>) -> Result<(), Refusal> {
+/// Does it, or nothing. Tables that are in use are waited for so long.
+pub(crate) async fn apply(config: &Config, lock_timeout: &str, steps: Steps<'_>) -> Result<(), DbErr> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
-    let pool = pool.connect_with(options(&config.target)).await.map_err(|error| Refusal::of_sqlx(&error))?;
+    let pool = pool.connect_with(connect_options(config).await?).await.map_err(db_error::connect_failed)?;
     let database = DatabaseConnection::from(pool);
-    let taken = async {
+    let applied = async {
         let transaction = database.begin().await?;
         let bounds = format!(
             "SET LOCAL search_path = {}; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{lock_timeout}'",
@@ -44,10 +32,10 @@ pub(crate) async fn take(config: &Config, lock_timeout: &str, steps: Steps<'_>) 
         run(&transaction, steps).await?;
         transaction.commit().await
     };
-    let taken = taken.await;
-    // Whatever came of it, the connection is not needed any more.
+    let applied = applied.await;
+    // Its own failure does not matter any more.
     drop(database.close().await);
-    taken.map_err(|error| Refusal::of(&error))
+    applied
 }
 
 async fn run(transaction: &DatabaseTransaction, steps: Steps<'_>) -> Result<(), DbErr> {
@@ -64,68 +52,4 @@ async fn run(transaction: &DatabaseTransaction, steps: Steps<'_>) -> Result<(), 
             if is_all { Migrator::uninstall(transaction).await } else { Ok(()) }
         }
     }
-}
-
-/// The server as sqlx wants it.
-fn options(target: &Target) -> PgConnectOptions {
-    let Target { host, port, database, user, password, application_name, tls } = target;
-    let mut options = PgConnectOptions::new_without_pgpass().host(host).port(*port).application_name(application_name);
-    if let Some(database) = database {
-        options = options.database(database);
-    }
-    if let Some(user) = user {
-        options = options.username(user);
-    }
-    if let Some(password) = password {
-        options = options.password(password.expose_secret());
-    }
-    encrypted(options, tls).disable_statement_logging()
-}
-
-fn encrypted(options: PgConnectOptions, tls: &Tls) -> PgConnectOptions {
-    let Tls { mode, root_cert, client_cert, client_key } = tls;
-    let mut options = options.ssl_mode(match mode {
-        TlsMode::Disable => PgSslMode::Disable,
-        TlsMode::Prefer => PgSslMode::Prefer,
-        TlsMode::Require if root_cert.is_none() => PgSslMode::Require,
-        TlsMode::Require | TlsMode::VerifyCa => PgSslMode::VerifyCa,
-        TlsMode::VerifyFull => PgSslMode::VerifyFull,
-    });
-    if let Some(root) = root_cert {
-        let is_pem = is_pem(root);
-        options =
-            if is_pem { options.ssl_root_cert_from_pem(root.clone().into()) } else { options.ssl_root_cert(root) };
-    }
-    if let Some(cert) = client_cert {
-        options = if is_pem(cert) { options.ssl_client_cert_from_pem(cert) } else { options.ssl_client_cert(cert) };
-    }
-    if let Some(key) = client_key.as_ref().map(ExposeSecret::expose_secret) {
-        options = if is_pem(key) { options.ssl_client_key_from_pem(key) } else { options.ssl_client_key(key) };
-    }
-    options
-}
-
-impl Refusal {
-    fn of(error: &DbErr) -> Self {
-        match error {
-            DbErr::Conn(RuntimeErr::SqlxError(error))
-            | DbErr::Exec(RuntimeErr::SqlxError(error))
-            | DbErr::Query(RuntimeErr::SqlxError(error)) => Self::of_sqlx(error),
-            error => Self { code: None, reason: in_one_line(&error.to_string()) },
-        }
-    }
-
-    /// The server's own words and its code, where it spoke.
-    fn of_sqlx(error: &sqlx::Error) -> Self {
-        let Some(server) = error.as_database_error() else {
-            return Self { code: None, reason: in_one_line(&error.to_string()) };
-        };
-        let code = server.code().map(Cow::into_owned);
-        let told = format!("{} (SQLSTATE {})", server.message(), code.as_deref().unwrap_or_default());
-        Self { reason: in_one_line(&told), code }
-    }
-}
-
-fn in_one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -2,21 +2,30 @@
 //! start at once and a step that fails leaves nothing behind.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use migration::Migrator;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, raw_sql};
 use sea_orm_migration::MigratorTrait;
-use tokio_postgres::error::SqlState;
 
-use crate::db_error::{self, DbError};
-use crate::migration_steps::{Refusal, Steps};
-use crate::pool::Lease;
-use crate::{PostgresDatabase, migration_steps};
+use crate::migration_steps::{self, Steps};
+use crate::operation::Transaction;
+use crate::{PostgresDatabase, db_error};
 
 /// How long a replica waits for another one that migrates, or a step for a table that is in use.
 const LOCK_TIMEOUT: &str = "5min";
 
+/// The longest time that a migration may take: one of a large table takes hours.
+const MIGRATION_LIMIT: Duration = Duration::from_hours(24);
+
 const TABLES_IN_THE_WAY: &str =
-    "SELECT name FROM (VALUES ('atividades'), ('projetos')) AS ours (name) WHERE to_regclass(name) IS NOT NULL";
+    "SELECT text FROM (VALUES ('atividades'), ('projetos')) AS ours (text) WHERE to_regclass(text) IS NOT NULL";
+
+const OTHER_SCHEMAS: &str = "
+    SELECT n.nspname::text AS text FROM pg_namespace n
+    WHERE (SELECT count(*) FROM pg_class c
+           WHERE c.relnamespace = n.oid AND c.relname IN ('atividades', 'projetos', 'seaql_migrations')) = 3
+    ORDER BY 1";
 
 /// A step and whether it was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,41 +109,47 @@ pub enum MigrationError {
 }
 
 impl PostgresDatabase {
-    /// Takes the steps that the schema lacks, or so many of them, and answers their names. It makes the schema if there
-    /// is none. Of any number of calls at once, from any number of processes, one takes the steps and the others wait.
+    /// Applies the steps that the schema lacks, or so many of them, and returns their names. It creates the schema if
+    /// there is none. Of any number of concurrent calls, from any number of processes, one applies the steps and the
+    /// others wait.
     ///
     /// # Errors
     /// See [`MigrationError`].
     pub async fn migrate_up(&self, steps: Option<u32>) -> Result<Vec<String>, MigrationError> {
-        let mut lock = self.lock_schema().await?;
-        let status = self.status(&mut lock).await?;
+        let lock = self.lock_schema().await?;
+        let status = self.status(&lock).await?;
         let missing = first(names(&status, MigrationState::Pending), steps);
         if names(&status, MigrationState::Applied).is_empty() {
-            self.refuse_foreign_tables(&mut lock).await?;
+            self.refuse_foreign_tables(&lock).await?;
         }
         // A role that may only read and write rows can start a service whose schema is complete.
         if !missing.is_empty() {
-            let schema = if self.has_schema(&mut lock).await? { None } else { Some(self.schema()) };
-            self.take(Steps::Up { steps, schema }).await?;
+            let schema = if self.has_schema(&lock).await? {
+                None
+            } else {
+                self.warn_of_other_schemas(&lock).await?;
+                Some(self.schema())
+            };
+            self.apply(Steps::Up { steps, schema }).await?;
         }
-        lock.commit().await.map_err(|error| self.failed(error))?;
+        lock.commit().await.map_err(|error| self.failed(&error))?;
         Ok(missing)
     }
 
-    /// Undoes the steps that were taken, or the last so many of them, and answers their names, the last one first. With
+    /// Undoes the steps that were applied, or the last so many of them, and returns their names, the last one first. With
     /// no step left, the schema is empty.
     ///
     /// # Errors
     /// See [`MigrationError`].
     pub async fn migrate_down(&self, steps: Option<u32>) -> Result<Vec<String>, MigrationError> {
-        let mut lock = self.lock_schema().await?;
-        let mut taken = names(&self.status(&mut lock).await?, MigrationState::Applied);
-        taken.reverse();
-        let undone = first(taken.clone(), steps);
+        let lock = self.lock_schema().await?;
+        let mut applied = names(&self.status(&lock).await?, MigrationState::Applied);
+        applied.reverse();
+        let undone = first(applied.clone(), steps);
         if !undone.is_empty() {
-            self.take(Steps::Down { steps, is_all: undone.len() == taken.len() }).await?;
+            self.apply(Steps::Down { steps, is_all: undone.len() == applied.len() }).await?;
         }
-        lock.commit().await.map_err(|error| self.failed(error))?;
+        lock.commit().await.map_err(|error| self.failed(&error))?;
         Ok(undone)
     }
 
@@ -143,8 +158,8 @@ impl PostgresDatabase {
     /// # Errors
     /// See [`MigrationError`].
     pub async fn migration_status(&self) -> Result<Vec<MigrationStatus>, MigrationError> {
-        let applied = self.alone("migrations.status", 2, |mut lease| async move { applied(&mut lease).await }).await;
-        Ok(compare(applied.map_err(|error| self.failed(error))?))
+        let read = self.read("migrations.status");
+        Ok(compare(applied(&read).await.map_err(|error| self.failed(&error))?))
     }
 
     /// Whether the schema is the one that this program was written for.
@@ -160,41 +175,40 @@ impl PostgresDatabase {
         }
     }
 
-    /// A transaction in which nobody else migrates this schema. Its end is the end of the lock.
-    async fn lock_schema(&self) -> Result<Lease, MigrationError> {
+    /// A transaction in which no other process migrates this schema. Its end is the end of the lock.
+    async fn lock_schema(&self) -> Result<Transaction<'_>, MigrationError> {
         let begin = async {
-            let mut lease = self.lease().await?;
-            lease.begin().await?;
+            let transaction = Transaction::begin(self, "migrations", MIGRATION_LIMIT).await?;
             let bounds = format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'");
-            lease.run(&bounds).await?;
+            transaction.execute_unprepared(&bounds).await?;
             let key = format!("aponta migrate {}", self.schema().as_str());
-            lease.query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", &[&key]).await?;
-            Ok(lease)
+            let lock = raw_sql!(Postgres, "SELECT pg_advisory_xact_lock(hashtextextended({key}, 0))");
+            transaction.execute_raw(lock).await?;
+            Ok(transaction)
         };
-        begin.await.map_err(|error| self.failed(error))
+        begin.await.map_err(|error| self.failed(&error))
     }
 
-    /// Takes or undoes steps, while the caller holds the lock.
-    async fn take(&self, steps: Steps<'_>) -> Result<(), MigrationError> {
-        let taken = migration_steps::take(&self.config, LOCK_TIMEOUT, steps).await;
-        taken.map_err(|Refusal { code, reason }| self.refused(code.as_deref(), reason))
+    /// Applies or undoes steps, while the caller holds the lock.
+    async fn apply(&self, steps: Steps<'_>) -> Result<(), MigrationError> {
+        migration_steps::apply(&self.config, LOCK_TIMEOUT, steps).await.map_err(|error| self.failed(&error))
     }
 
-    async fn has_schema(&self, lease: &mut Lease) -> Result<bool, MigrationError> {
+    async fn has_schema(&self, lock: &Transaction<'_>) -> Result<bool, MigrationError> {
         let name = self.schema().as_str();
-        let found = lease.query("SELECT FROM pg_namespace WHERE nspname = $1", &[&name]).await;
-        Ok(!found.map_err(|error| self.failed(error))?.is_empty())
+        let found = lock.query_one_raw(raw_sql!(Postgres, "SELECT 1 FROM pg_namespace WHERE nspname = {name}")).await;
+        found.map(|row| row.is_some()).map_err(|error| self.failed(&error))
     }
 
-    /// Within the transaction of the lock, which lets go of the table that it read: a step may drop it.
-    async fn status(&self, lease: &mut Lease) -> Result<Vec<MigrationStatus>, MigrationError> {
-        let look = async {
-            lease.run("SAVEPOINT look").await?;
-            let applied = applied(lease).await?;
-            lease.run("ROLLBACK TO look").await?;
+    /// Within the transaction of the lock, which then releases the table that it read: a step may drop it.
+    async fn status(&self, lock: &Transaction<'_>) -> Result<Vec<MigrationStatus>, MigrationError> {
+        let read = async {
+            lock.execute_unprepared("SAVEPOINT status").await?;
+            let applied = applied(lock).await?;
+            lock.execute_unprepared("ROLLBACK TO status").await?;
             Ok(applied)
         };
-        let status = compare(look.await.map_err(|error| self.failed(error))?);
+        let status = compare(read.await.map_err(|error| self.failed(&error))?);
         self.refuse_newer(&status)?;
         Ok(status)
     }
@@ -206,30 +220,33 @@ impl PostgresDatabase {
         }
     }
 
-    async fn refuse_foreign_tables(&self, lease: &mut Lease) -> Result<(), MigrationError> {
-        let found = texts(lease, TABLES_IN_THE_WAY).await.map_err(|error| self.failed(error))?;
-        match found {
+    async fn refuse_foreign_tables(&self, lock: &Transaction<'_>) -> Result<(), MigrationError> {
+        match texts(lock, TABLES_IN_THE_WAY).await.map_err(|error| self.failed(&error))? {
             names if names.is_empty() => Ok(()),
             names => Err(MigrationError::Foreign { schema: self.schema_text(), names }),
         }
     }
 
-    fn failed(&self, error: DbError) -> MigrationError {
-        match error {
-            DbError::Statement(cause) | DbError::Connect(cause) => {
-                self.refused(cause.code().map(SqlState::code), db_error::reason(&cause))
-            }
-            other => self.refused(None, other.to_string()),
+    /// A mistyped name would serve an empty schema beside the one with the data.
+    async fn warn_of_other_schemas(&self, lock: &Transaction<'_>) -> Result<(), MigrationError> {
+        let others = texts(lock, OTHER_SCHEMAS).await.map_err(|error| self.failed(&error))?;
+        if !others.is_empty() {
+            tracing::warn!(
+                schema = self.schema().as_str(),
+                ?others,
+                "creating a new schema; others of this database already hold tables of this service: \
+                 is DATABASE_SCHEMA the right one?"
+            );
         }
+        Ok(())
     }
 
-    fn refused(&self, code: Option<&str>, reason: String) -> MigrationError {
-        let schema = self.schema_text();
-        match code.map(SqlState::from_code) {
-            Some(SqlState::LOCK_NOT_AVAILABLE) => MigrationError::Locked { schema },
-            Some(SqlState::INSUFFICIENT_PRIVILEGE | SqlState::INVALID_SCHEMA_NAME) => {
-                MigrationError::Forbidden { schema, reason }
-            }
+    fn failed(&self, error: &DbErr) -> MigrationError {
+        let (schema, reason) = (self.schema_text(), db_error::reason(error));
+        match db_error::code(error) {
+            Some("55P03") => MigrationError::Locked { schema },
+            // insufficient_privilege, invalid_schema_name
+            Some("42501" | "3F000") => MigrationError::Forbidden { schema, reason },
             _ => MigrationError::Failed { schema, reason },
         }
     }
@@ -240,17 +257,17 @@ impl PostgresDatabase {
 }
 
 /// The steps that the schema has. It needs no privilege to create anything, and no schema.
-async fn applied(lease: &mut Lease) -> Result<BTreeSet<String>, DbError> {
-    if lease.query("SELECT WHERE to_regclass('seaql_migrations') IS NOT NULL", &[]).await?.is_empty() {
+async fn applied(connection: &impl ConnectionTrait) -> Result<BTreeSet<String>, DbErr> {
+    if texts(connection, "SELECT 'there' AS text WHERE to_regclass('seaql_migrations') IS NOT NULL").await?.is_empty() {
         return Ok(BTreeSet::new());
     }
-    Ok(texts(lease, "SELECT version FROM seaql_migrations").await?.into_iter().collect())
+    Ok(texts(connection, "SELECT version AS text FROM seaql_migrations").await?.into_iter().collect())
 }
 
-/// The first column of what `sql` answers.
-async fn texts(lease: &mut Lease, sql: &str) -> Result<Vec<String>, DbError> {
-    let rows = lease.query(sql, &[]).await?;
-    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+/// The column `text` of the rows of `sql`.
+async fn texts(connection: &impl ConnectionTrait, sql: &str) -> Result<Vec<String>, DbErr> {
+    let rows = connection.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    rows.iter().map(|row| row.try_get("", "text")).collect()
 }
 
 /// What the program knows against what the schema has. Names begin with their date, so their order is that of time.

@@ -1,41 +1,45 @@
-//! Whether the database answers.
+//! Whether the database responds and accepts writes.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{Error, Readiness};
-use tokio_postgres::Row;
+use sea_orm::DbErr;
+use tokio::time::timeout;
 
-use crate::PostgresDatabase;
-use crate::database::FromRow;
-use crate::pool::Use;
+use crate::{PostgresDatabase, db_error};
 
-/// Whoever asks wants to know now: a database that takes longer is not ready.
-const LIMIT: Duration = Duration::from_secs(2);
+/// A database that takes longer is not ready.
+const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
 /// [`Readiness`] of PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct PostgresReadiness(PostgresDatabase);
 
 impl PostgresReadiness {
-    /// Asks `database`.
+    /// Checks `database`.
     #[must_use]
     pub fn new(database: &PostgresDatabase) -> Self {
         Self(database.clone())
     }
-}
 
-struct Answer;
-
-impl FromRow for Answer {
-    fn from_row(_: Row) -> Result<Self, tokio_postgres::Error> {
-        Ok(Self)
+    /// On a connection apart from those of requests. Its server must accept writes, as every new connection's must; one
+    /// that became a standby meanwhile is found here.
+    async fn check_writable(&self) -> Result<(), DbErr> {
+        let mut lease = self.0.connection(&self.0.checks).await?;
+        let checked = lease.inspect(&self.0.config).await;
+        if checked.is_err() {
+            lease.discard();
+        }
+        checked
     }
 }
 
 #[async_trait]
 impl Readiness for PostgresReadiness {
     async fn check(&self) -> Result<(), Error> {
-        self.0.read_within::<Answer>("readiness", Use::Alone, LIMIT, "SELECT 1", &[]).await.map(drop)
+        let checked = timeout(CHECK_LIMIT, self.check_writable()).await;
+        let checked = checked.unwrap_or_else(|_| Err(db_error::no_response(CHECK_LIMIT)));
+        checked.map_err(|error| db_error::into_domain(&error))
     }
 }

@@ -73,8 +73,21 @@ pub enum SessionAttrs {
     ReadOnly,
     /// A server in recovery.
     Standby,
-    /// A server in recovery; any other if no host is.
+    /// As `Any`: the service writes.
     PreferStandby,
+}
+
+impl SessionAttrs {
+    /// Whether a server is acceptable that is in recovery or not, and whose sessions are read-only or not.
+    pub(crate) const fn accepts(self, is_standby: bool, is_read_only: bool) -> bool {
+        match self {
+            Self::Any | Self::PreferStandby => true,
+            Self::ReadWrite => !is_standby && !is_read_only,
+            Self::Primary => !is_standby,
+            Self::ReadOnly => is_standby || is_read_only,
+            Self::Standby => is_standby,
+        }
+    }
 }
 
 impl Conninfo {
@@ -82,6 +95,11 @@ impl Conninfo {
     #[must_use]
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
+    }
+
+    /// The hosts, for people.
+    pub(crate) fn address(&self) -> String {
+        self.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
 
     /// Which of the hosts are acceptable.

@@ -9,7 +9,7 @@ use domain::testing::{NOW, projeto, projeto_id};
 use domain::{AtividadeQuery, ProjetoPatch, ProjetoRecord, Readiness};
 use e2e::postgres::{Cluster, Database};
 
-use crate::support::{assert_unavailable, config, connect, migrated, repositories, transaction, until_blocked};
+use crate::support::{OtherClient, assert_unavailable, config, connect, migrated, repositories, transaction, until_blocked};
 
 const SHORT: Duration = Duration::from_millis(300);
 /// What a busy machine may add; less than the limits that hold without those set here.
@@ -21,7 +21,7 @@ fn record() -> ProjetoRecord {
 }
 
 /// Holds every statement on `projetos` up until it is dropped.
-async fn block(database: &Database<'_>) -> tokio_postgres::Client {
+async fn block(database: &Database<'_>) -> OtherClient {
     transaction(database, "LOCK TABLE api_aponta.projetos").await
 }
 
@@ -161,7 +161,7 @@ async fn a_silent_server_is_unavailable_in_time_and_holds_no_connection() {
 }
 
 #[tokio::test]
-async fn readiness_answers_within_two_seconds() {
+async fn readiness_does_not_wait_behind_requests() {
     let database = migrated().await;
     let tenant = connect(config(&database).max_connections(1)).await;
     let blocker = block(&database).await;
@@ -169,12 +169,31 @@ async fn readiness_answers_within_two_seconds() {
     let first = tokio::spawn(async move { repositories(&busy).projetos.list().await });
     until_blocked(&database, 1, "0").await;
 
-    let started = Instant::now();
-    assert_unavailable(&PostgresReadiness::new(&tenant).check().await);
-    assert!(started.elapsed() < Duration::from_secs(2) + BUSY, "{:?}", started.elapsed());
+    PostgresReadiness::new(&tenant).check().await.unwrap();
 
     drop(blocker);
     assert!(first.await.unwrap().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn readiness_of_a_silent_server_fails_within_two_seconds() {
+    let (_cluster, database) = private().await;
+    let readiness = PostgresReadiness::new(&connect(config(&database)).await);
+    readiness.check().await.unwrap();
+    let backends = database.query(&format!(
+        "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
+        database.name()
+    ));
+    let signal = |signal: &str| {
+        assert!(Command::new("kill").arg(signal).args(backends.split(' ')).status().unwrap().success());
+    };
+    signal("-STOP");
+
+    let started = Instant::now();
+    assert_unavailable(&readiness.check().await);
+    assert!(started.elapsed() < Duration::from_secs(2) + BUSY, "{:?}", started.elapsed());
+
+    signal("-CONT");
 }
 
 #[tokio::test]

@@ -5,13 +5,14 @@
     reason = "a test fails by a panic, and so does what it shares with others"
 )]
 
+mod coalescing;
 mod connecting;
-mod counting;
 mod faults;
-mod insertions;
 mod migrations;
+mod pooler;
 mod races;
 mod schemas;
+mod server_defaults;
 mod support;
 
 /// The suite of the domain, each check on a database of its own.

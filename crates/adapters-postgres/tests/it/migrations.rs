@@ -1,6 +1,7 @@
 //! Migrating: at once, without rights, after a newer version, beside other tables, and when it fails.
 
 use adapters_postgres::{Address, Config, MigrationError, MigrationState, PostgresDatabase};
+use domain::AtividadeQuery;
 use e2e::postgres::{Cluster, Database};
 
 use crate::support::{config, connect, migrated, repositories, schema, transaction, until_blocked};
@@ -26,9 +27,9 @@ fn tables(database: &Database<'_>) -> String {
     )
 }
 
-const ALL_TABLES: &str = "atividades atividades_contagem atividades_faixas atividades_faixas_contagem idempotencia projetos seaql_migrations";
+const ALL_TABLES: &str = "atividades idempotencia projetos seaql_migrations";
 /// How many steps there are.
-const STEPS: usize = 5;
+const STEPS: usize = 6;
 
 #[tokio::test]
 async fn up_and_down_answer_what_they_did() {
@@ -49,7 +50,7 @@ async fn up_and_down_answer_what_they_did() {
     assert_eq!(tables(&database), ALL_TABLES);
 
     rest.reverse();
-    assert_eq!(tenant.migrate_down(Some(4)).await.unwrap(), rest);
+    assert_eq!(tenant.migrate_down(Some(5)).await.unwrap(), rest);
     assert_eq!(tables(&database), "projetos seaql_migrations");
     assert_eq!(tenant.migrate_down(None).await.unwrap(), first);
     assert_eq!(tables(&database), "");
@@ -188,7 +189,79 @@ async fn no_statement_timeout_ends_a_migration_or_the_wait_for_one() {
     let second = tokio::spawn(async move { second.migrate_up(None).await });
     // Both have waited for longer than their statements may take, one for the table and one for the other.
     until_blocked(&database, 2, "200 ms").await;
-    blocker.batch_execute("ROLLBACK").await.unwrap();
+    blocker.end("ROLLBACK").await;
 
     assert_eq!(first.await.unwrap().unwrap().len() + second.await.unwrap().unwrap().len(), STEPS - 1);
+}
+
+/// What the release before left behind, with rows in it: its triggers, functions and kept totals.
+const RELEASE_1_0_0: &str = include_str!("../fixtures/release_1_0_0.sql");
+
+/// What the release before reads for `total`.
+const KEPT_TOTAL: &str = "SELECT sum(total) FROM api_aponta.atividades_contagem WHERE id_projeto IS NULL";
+
+fn routines(database: &Database<'_>) -> String {
+    database.query(
+        "SELECT proname || ' ' || lanname FROM pg_proc JOIN pg_language l ON l.oid = prolang
+         WHERE pronamespace = to_regnamespace('api_aponta') ORDER BY 1;
+         SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1",
+    )
+}
+
+#[tokio::test]
+async fn database_of_the_release_before_goes_up_and_down_with_its_rows() {
+    let database = Cluster::shared().create_database();
+    database.execute(RELEASE_1_0_0);
+    assert_eq!(database.query(KEPT_TOTAL), "30");
+    let tenant = connect(config(&database)).await;
+    let total = async || repositories(&tenant).atividades.list(AtividadeQuery::default()).await.unwrap().total;
+
+    assert_eq!(tenant.migrate_up(None).await.unwrap(), ["m20261126_000006_plain_schema"]);
+    assert_eq!((tables(&database).as_str(), total().await), (ALL_TABLES, 30));
+    assert_eq!(routines(&database), "sem_acentos sql");
+
+    // The release before can go on, from its own schema, with numbers that are right.
+    tenant.migrate_down(Some(1)).await.unwrap();
+    assert_eq!(database.query(KEPT_TOTAL), "30");
+    database.execute(
+        "INSERT INTO api_aponta.atividades (id, nome, id_projeto, criado_em, atualizado_em)
+         SELECT gen_random_uuid(), 'Nova', id, now(), now() FROM api_aponta.projetos LIMIT 1",
+    );
+    assert_eq!(database.query(KEPT_TOTAL), "31");
+    let ranges = "SELECT count(*) FROM api_aponta.atividades_faixas JOIN api_aponta.atividades_faixas_contagem USING (faixa)";
+    assert_eq!((database.query(ranges).as_str(), &*database.query("SELECT api_aponta.fechar_faixa(5000)")), ("0", "f"));
+
+    assert_eq!(tenant.migrate_up(None).await.unwrap().len(), 1);
+    assert_eq!((routines(&database).as_str(), total().await), ("sem_acentos sql", 31));
+    assert_eq!(tenant.migrate_down(None).await.unwrap().len(), STEPS);
+    assert_eq!((tables(&database).as_str(), routines(&database).as_str()), ("", ""));
+}
+
+#[tokio::test]
+async fn release_before_can_be_undone_from_every_state() {
+    for down in 1..=STEPS {
+        let database = Cluster::shared().create_database();
+        database.execute(RELEASE_1_0_0);
+        let tenant = connect(config(&database)).await;
+        tenant.migrate_up(None).await.unwrap();
+
+        let steps = u32::try_from(down).unwrap();
+        assert_eq!(tenant.migrate_down(Some(steps)).await.unwrap().len(), down);
+        assert_eq!(tenant.migrate_up(None).await.unwrap().len(), down, "{down} steps up again");
+
+        tenant.check_schema().await.unwrap();
+        assert_eq!((tables(&database).as_str(), routines(&database).as_str()), (ALL_TABLES, "sem_acentos sql"));
+    }
+}
+
+#[tokio::test]
+async fn every_table_has_a_primary_key() {
+    let database = migrated().await;
+
+    let without = database.query(
+        "SELECT relname FROM pg_class c WHERE relkind IN ('r', 'p') AND relnamespace = 'api_aponta'::regnamespace
+         AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary)",
+    );
+
+    assert_eq!(without, "");
 }

@@ -112,7 +112,7 @@ async fn a_synchronisation_does_not_hold_up_new_atividades() {
     let summary = db.projetos.synchronize(vec![remote_projeto(1, "Azure novo")], vec![], NOW).await.unwrap();
 
     assert_eq!(summary.updated, 1);
-    booking.batch_execute("COMMIT").await.unwrap();
+    booking.end("COMMIT").await;
 }
 
 /// Reads that share a connection and follow each other without end keep nobody from having it alone, nor the other way
@@ -161,9 +161,27 @@ async fn whoever_gives_up_leaves_nothing_behind() {
 
     let writes = db.atividades.insert_all(vec![record(projeto.id)], Some(once));
     assert!(tokio::time::timeout(std::time::Duration::from_millis(300), writes).await.is_err());
-    blocker.batch_execute("ROLLBACK").await.unwrap();
+    blocker.end("ROLLBACK").await;
 
     assert!(db.projetos.find(projeto.id).await.unwrap().is_some());
     let left = "SELECT (SELECT count(*) FROM api_aponta.atividades) + (SELECT count(*) FROM api_aponta.idempotencia)";
     assert_eq!(database.query(left), "0");
+}
+
+/// Expired keys are deleted by a job, not by the next request.
+#[tokio::test]
+async fn expired_keys_are_deleted_and_others_kept() {
+    let database = migrated().await;
+    let tenant = connect(config(&database)).await;
+    database.execute(
+        "INSERT INTO api_aponta.idempotencia (usuario, chave, pedido, criado_em)
+         SELECT 'maria', n::text, decode(repeat('00', 32), 'hex'), timestamptz '2026-01-12 16:00:00Z' + n * interval '1 s'
+         FROM generate_series(1, 2500) n",
+    );
+    let last_expired = time::macros::datetime!(2026-01-12 16:00 UTC) + Duration::seconds(2400);
+
+    assert_eq!(tenant.delete_expired_keys(last_expired + Idempotency::LIFETIME).await.unwrap(), 2400);
+
+    assert_eq!(database.query("SELECT min(chave::int), count(*) FROM api_aponta.idempotencia"), "2401|100");
+    assert_eq!(tenant.delete_expired_keys(last_expired).await.unwrap(), 0);
 }

@@ -9,6 +9,7 @@ use adapters_postgres::{
 use domain::testing::suite::Repositories;
 use domain::{Error, Service};
 use e2e::postgres::{Cluster, Database};
+use sea_orm::sqlx::{self, AssertSqlSafe, Connection as _, PgConnection};
 use tokio::sync::OnceCell;
 
 pub fn schema(name: &str) -> SchemaName {
@@ -50,13 +51,21 @@ pub async fn fresh() -> (Repositories, Database<'static>) {
     (repositories(&connect(config(&database)).await), database)
 }
 
+/// Another client, in a transaction. When it is dropped, its connection closes and the transaction is rolled back.
+pub struct OtherClient(PgConnection);
+
+impl OtherClient {
+    /// Ends the transaction by `sql`.
+    pub async fn end(mut self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&mut self.0).await.unwrap();
+    }
+}
+
 /// Another client of `database`, with a transaction open in which `sql` has been run.
-pub async fn transaction(database: &Database<'_>, sql: &str) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(&database.url(), tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client.batch_execute("BEGIN").await.unwrap();
-    client.batch_execute(sql).await.unwrap();
-    client
+pub async fn transaction(database: &Database<'_>, sql: &str) -> OtherClient {
+    let mut client = PgConnection::connect(&database.url()).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!("BEGIN; {sql}"))).execute(&mut client).await.unwrap();
+    OtherClient(client)
 }
 
 /// `result` is `Unavailable` for want of the database.

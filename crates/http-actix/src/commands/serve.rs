@@ -1,13 +1,13 @@
 //! `aponta serve`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use adapters_azure::{AzureConfig, AzureDevOps};
 use adapters_postgres::{
     Config, PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository, PostgresReadiness,
 };
-use domain::{Credential, IdentityProvider, ProjectDirectory};
+use domain::{Clock as _, Credential, IdentityProvider, ProjectDirectory};
 use http_actix::settings::{Environment, SettingFault, Settings};
 use http_actix::{
     AppState, DevelopmentIdentity, MetricsServer, NoOrganisation, Ports, ServiceInfo, SystemClock, TrustedProxies,
@@ -17,6 +17,9 @@ use prometheus_client::registry::Registry;
 use super::stop_signal::StopSignal;
 use super::{Failure, azure, bind, database};
 use crate::telemetry::{Format, Wanted};
+
+/// How often expired idempotency keys are deleted.
+const KEY_EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Migrates the schema and serves until the process is told to stop.
 ///
@@ -38,16 +41,16 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
         Environment::Production => "production",
     };
     let warnings = settings.warnings();
-    let shares = tokio::select! {
+    let database = tokio::select! {
         biased;
         () = stop.told() => {
             tracing::info!("stopped before it listened");
             return Ok(());
         }
-        shares = shares(config.clone()) => shares?,
+        database = migrated(config) => database?,
     };
     // From here to the server, which listens for the signals itself, nothing waits, so none is lost.
-    let cutting = actix_web::rt::spawn(PostgresDatabase::keep_cutting_ranges(config));
+    let expiry = actix_web::rt::spawn(expire_keys(database.clone()));
     let clock = Arc::new(SystemClock);
     // Where nobody is asked there is no need for certificates of authorities either.
     let azure = if settings.auth_enabled || azure.org_url.is_some() {
@@ -56,17 +59,16 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
         None
     };
     let credential = settings.azure.pat.map(|pat| Credential::Basic { pat });
-    let Some(first) = shares.first() else { return Err(Failure::new("there are no connections to share")) };
     let wiring = Wiring { azure, auth_enabled: settings.auth_enabled, credential, clock };
     let proxies = TrustedProxies::new(settings.trusted_proxies);
     let info = ServiceInfo::new(environment);
-    let state = AppState::new(wiring.ports(first), info, settings.cors_origins).behind(proxies);
+    let state = AppState::new(wiring.ports(&database), info, settings.cors_origins).behind(proxies);
     let state = if settings.auth_enabled { state } else { state.loopback_only() };
     let metrics = match settings.metrics {
         Some(address) => {
             let mut registry = Registry::default();
             state.metrics().register(&mut registry);
-            PostgresDatabase::register(&shares, &mut registry);
+            database.register(&mut registry);
             if let Some(azure) = &wiring.azure {
                 azure.register(&mut registry);
             }
@@ -74,15 +76,7 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
         }
         None => None,
     };
-    let workers = shares.len();
-    let worker = Arc::new(AtomicUsize::new(0));
-    let of_workers = shares.clone();
-    let state = move || {
-        // A worker that fell is replaced by another one, which takes a share that is there already.
-        let share = of_workers.iter().cycle().nth(worker.fetch_add(1, Ordering::Relaxed));
-        share.map_or_else(|| state.clone(), |share| state.over(wiring.ports(share)))
-    };
-    let server = bind(state, workers, settings.listen)?;
+    let server = bind(move || state.clone(), super::threads(), settings.listen)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -91,10 +85,8 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), environment, "listening on http://{}", server.address());
     let ended = server.run().await.map_err(Failure::new);
-    cutting.abort();
-    for share in shares {
-        share.close().await;
-    }
+    expiry.abort();
+    database.close().await;
     if let Some(metrics) = metrics {
         metrics.stop().await;
     }
@@ -102,14 +94,26 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
     ended
 }
 
-/// The database, as soon as it is there and has the schema of this binary, as a share for each worker.
-async fn shares(config: Config) -> Result<Vec<PostgresDatabase>, Failure> {
+/// The database, once it responds and has the schema of this binary.
+async fn migrated(config: Config) -> Result<PostgresDatabase, Failure> {
     let database = database::connect(config).await?;
     let applied = database.migrate_up(None).await.map_err(Failure::new)?;
     tracing::info!(?applied, "schema is up to date");
-    let shares = database.divide(u32::try_from(super::threads()).unwrap_or(u32::MAX));
-    database.close().await;
-    Ok(shares)
+    if database.is_behind_pooler() {
+        tracing::warn!("a pooler shares the connections to the database: each statement runs in a transaction of its own");
+    }
+    Ok(database)
+}
+
+/// Deletes the keys of requests that are no longer remembered, for as long as the service runs.
+async fn expire_keys(database: PostgresDatabase) {
+    loop {
+        actix_web::rt::time::sleep(KEY_EXPIRY_INTERVAL).await;
+        match database.delete_expired_keys(SystemClock.now()).await {
+            Ok(deleted) => tracing::debug!(deleted, "deleted expired idempotency keys"),
+            Err(error) => tracing::warn!(%error, "cannot delete expired idempotency keys"),
+        }
+    }
 }
 
 /// What serving takes beyond the settings themselves.
@@ -135,7 +139,7 @@ impl Needs {
     }
 }
 
-/// What the ports of every worker have in common.
+/// What the ports need beside the database.
 #[derive(Clone)]
 struct Wiring {
     azure: Option<Arc<AzureDevOps>>,
@@ -145,7 +149,7 @@ struct Wiring {
 }
 
 impl Wiring {
-    /// Ports on a share of the database.
+    /// The ports over `database`.
     fn ports(&self, database: &PostgresDatabase) -> Ports {
         let (identity, directory): (Arc<dyn IdentityProvider>, Arc<dyn ProjectDirectory>) = match &self.azure {
             None => (Arc::new(DevelopmentIdentity), Arc::new(NoOrganisation)),

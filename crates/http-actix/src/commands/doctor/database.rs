@@ -29,6 +29,17 @@ pub async fn look(config: Config, report: &mut Report) -> Option<Archive> {
     };
     let elapsed = started.elapsed();
     report.ok("database", format_args!("PostgreSQL {} answers in {} ms", diagnosis.version, elapsed.as_millis()));
+    if diagnosis.is_standby || diagnosis.is_read_only {
+        let (standby, read_only) = (diagnosis.is_standby, diagnosis.is_read_only);
+        report.wrong(
+            "writes",
+            format_args!("pg_is_in_recovery() is {standby}, transaction_read_only is {read_only}: writes fail"),
+        );
+    }
+    if diagnosis.is_behind_pooler {
+        let advice = "hands each transaction to another backend: each statement runs in a transaction of its own, which is slower";
+        report.ok("pooler", advice);
+    }
     look_at_schema(&database, report).await;
     let skew = (OffsetDateTime::now_utc() - elapsed / 2 - diagnosis.now).abs();
     if skew <= SKEW {

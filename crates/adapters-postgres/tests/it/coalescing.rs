@@ -8,7 +8,7 @@ use domain::{Atividade, AtividadeRecord, Error, NomeAtividade, ProjetoId, Projet
 use e2e::postgres::Database;
 use tokio::task::JoinHandle;
 
-use crate::support::{assert_unavailable, config, connect, fresh, migrated, repositories, transaction, until_blocked};
+use crate::support::{OtherClient, assert_unavailable, config, connect, fresh, migrated, repositories, transaction, until_blocked};
 
 const COUNT: &str = "SELECT count(*) FROM api_aponta.atividades";
 const SHORT: Duration = Duration::from_millis(300);
@@ -31,7 +31,7 @@ fn insert(db: &Repositories, record: AtividadeRecord) -> JoinHandle<Result<Ativi
 }
 
 /// Holds every insertion up until it is dropped.
-async fn block(database: &Database<'_>) -> tokio_postgres::Client {
+async fn block(database: &Database<'_>) -> OtherClient {
     transaction(database, "LOCK TABLE api_aponta.atividades").await
 }
 

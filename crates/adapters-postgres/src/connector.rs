@@ -1,0 +1,204 @@
+//! Opens connections, prepares their session, and decides whether an open one is still of use.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use sea_orm::DbErr;
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sea_orm::sqlx::{self, Connection as _, Row as _};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use crate::Config;
+use crate::conninfo::Host;
+use crate::pooler::{self, Mode, ModeWatch};
+use crate::db_error;
+
+/// A connection that was idle for so long is checked before it is used: firewalls forget quiet connections in minutes.
+const CHECK_AFTER_IDLE: Duration = Duration::from_secs(10);
+/// For so long after a connection broke, all older ones are checked before they are used: after a restart or a failover
+/// one request meets a broken connection, not one for each.
+const SUSPECT_WINDOW: Duration = Duration::from_mins(1);
+/// A host that takes longer to connect is passed over, unless the settings say otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A check that takes longer fails.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// An older connection is replaced: a backend keeps the memory that it once took.
+const MAX_LIFETIME: Duration = Duration::from_mins(30);
+/// How soon the server notices that the client of a running statement is gone.
+const CLIENT_CHECK_INTERVAL: &str = "500ms";
+
+/// Each connection's settings. Session settings would not survive a transaction pooler (see [`Mode`]); the interval is
+/// not settable on Windows.
+const PREPARE_SESSION: &str = "
+    SELECT set_config('search_path', $1, false), set_config('statement_timeout', $2, false),
+           set_config('default_transaction_isolation', 'read committed', false),
+           CASE WHEN version() !~* 'windows|mingw|visual c'
+                THEN set_config('client_connection_check_interval', $3, false) END";
+
+/// What the service requires of a server, whatever the defaults of server, database and role are.
+const INSPECT: &str = "
+    SELECT current_setting('server_encoding'), pg_is_in_recovery(), current_setting('transaction_read_only')::boolean";
+
+/// An open connection.
+pub(crate) struct Connection {
+    pub(crate) inner: PgConnection,
+    pub(crate) mode: Mode,
+    opened: Instant,
+    /// When it was last known to work.
+    checked: Instant,
+}
+
+/// Makes the connections of one pool.
+pub(crate) struct Connector {
+    config: Config,
+    mode: Arc<ModeWatch>,
+    /// The runtime whose reactor serves the sockets. It outlives those of the actix workers: a connection that a worker
+    /// opened would end with that worker, under the requests of others.
+    runtime: Handle,
+    suspect_since: Mutex<Option<Instant>>,
+}
+
+impl Connector {
+    pub(crate) const fn new(config: Config, mode: Arc<ModeWatch>, runtime: Handle) -> Self {
+        Self { config, mode, runtime, suspect_since: Mutex::new(None) }
+    }
+
+    /// Begins a transaction, with its settings where the session cannot keep them.
+    pub(crate) fn begin_statement(&self) -> String {
+        begin_statement(&self.config, self.mode.state().0)
+    }
+
+    /// Notes that a connection broke, so that those opened before are checked.
+    pub(crate) fn suspect_all(&self) {
+        *self.suspect_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn is_suspect(&self, connection: &Connection) -> bool {
+        let since = *self.suspect_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| connection.checked <= since && since.elapsed() < SUSPECT_WINDOW)
+    }
+}
+
+impl Manager for Connector {
+    type Type = Connection;
+    type Error = DbErr;
+
+    async fn create(&self) -> Result<Connection, DbErr> {
+        let opening = self.runtime.spawn(open(self.config.clone(), Arc::clone(&self.mode)));
+        opening.await.unwrap_or_else(|_| Err(db_error::pool_closed()))
+    }
+
+    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<DbErr> {
+        if MAX_LIFETIME <= connection.opened.elapsed() || connection.mode != self.mode.state().0 {
+            return Err(RecycleError::message("outdated"));
+        }
+        if CHECK_AFTER_IDLE <= metrics.last_used() || self.is_suspect(connection) {
+            let check = inspect(connection, &self.config);
+            let checked = timeout(CHECK_TIMEOUT, check).await.unwrap_or(Err(db_error::no_response(CHECK_TIMEOUT)));
+            checked.map_err(RecycleError::Backend)?;
+            connection.checked = Instant::now();
+        }
+        Ok(())
+    }
+}
+
+/// Opens a connection to the first host that accepts it and is of the kind that the settings ask for.
+async fn open(config: Config, mode: Arc<ModeWatch>) -> Result<Connection, DbErr> {
+    first_host(&config, |host| open_on(&config, host, &mode)).await
+}
+
+/// What `attempt` returns for the first host with which it succeeds, or the error of the last host.
+async fn first_host<'a, T, F>(config: &'a Config, attempt: impl Fn(&'a Host) -> F) -> Result<T, DbErr>
+where
+    F: Future<Output = Result<T, DbErr>>,
+{
+    let limit = config.conninfo.connect_timeout().unwrap_or(CONNECT_TIMEOUT);
+    let mut failure = db_error::connection_failed("the settings name no host");
+    for host in config.conninfo.hosts() {
+        match timeout(limit, attempt(host)).await {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = db_error::no_response(limit),
+        }
+    }
+    Err(failure)
+}
+
+fn options(config: &Config, host: &Host) -> Result<PgConnectOptions, DbErr> {
+    config.conninfo.connect_options(host).map_err(|error| DbErr::Custom(error.to_string()))
+}
+
+async fn open_on(config: &Config, host: &Host, mode: &ModeWatch) -> Result<Connection, DbErr> {
+    let (_, before) = mode.state();
+    let opened = Instant::now();
+    let mut inner = PgConnection::connect_with(&options(config, host)?).await.map_err(db_error::connect_failed)?;
+    let mode = mode.admit(&mut inner, before).await.map_err(db_error::connect_failed)?;
+    let mut connection = Connection { inner, mode, opened, checked: opened };
+    if mode == Mode::Session {
+        let (search_path, timeout) = (config.schema.quoted(), timeout_milliseconds(config).to_string());
+        let prepare = sqlx::query(PREPARE_SESSION).bind(search_path).bind(timeout).bind(CLIENT_CHECK_INTERVAL);
+        prepare.execute(&mut connection.inner).await.map_err(db_error::connect_failed)?;
+    }
+    inspect(&mut connection, config).await?;
+    Ok(connection)
+}
+
+/// Fails unless the server is one that the service can work with now.
+pub(crate) async fn inspect(connection: &mut Connection, config: &Config) -> Result<(), DbErr> {
+    // The simple protocol: behind a transaction pooler a prepared statement may be somebody else's.
+    let row = sqlx::raw_sql(INSPECT).fetch_one(&mut connection.inner).await.map_err(db_error::connect_failed)?;
+    let read = |row: &PgRow| Ok((row.try_get::<String, _>(0)?, row.try_get::<bool, _>(1)?, row.try_get::<bool, _>(2)?));
+    let (encoding, is_standby, is_read_only) = read(&row).map_err(db_error::connect_failed)?;
+    if encoding != "UTF8" {
+        return Err(DbErr::Custom(format!(
+            "the database has the encoding {encoding}, and the texts of this service need UTF8: \
+             CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )));
+    }
+    if config.conninfo.session_attrs().accepts(is_standby, is_read_only) {
+        Ok(())
+    } else {
+        Err(db_error::unacceptable_server(is_standby, is_read_only))
+    }
+}
+
+/// How to connect to the first host that is of the kind that the settings ask for.
+pub(crate) async fn connect_options(config: &Config) -> Result<PgConnectOptions, DbErr> {
+    first_host(config, |host| async move {
+        let options = options(config, host)?;
+        let inner = PgConnection::connect_with(&options).await.map_err(db_error::connect_failed)?;
+        // By the simple protocol alone, as behind a pooler.
+        let now = Instant::now();
+        let mut connection = Connection { inner, mode: Mode::Transaction, opened: now, checked: now };
+        inspect(&mut connection, config).await?;
+        Ok(options)
+    })
+    .await
+}
+
+/// Whether a pooler hands each transaction to another backend.
+pub(crate) async fn detect_mode(config: &Config) -> Result<Mode, DbErr> {
+    first_host(config, |host| async move {
+        pooler::detect(&options(config, host)?).await.map_err(db_error::connect_failed)
+    })
+    .await
+}
+
+fn begin_statement(config: &Config, mode: Mode) -> String {
+    const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    match mode {
+        Mode::Session => BEGIN.to_owned(),
+        Mode::Transaction => format!(
+            "{BEGIN}; SET LOCAL search_path = {}; SET LOCAL statement_timeout = {}",
+            config.schema.quoted(),
+            timeout_milliseconds(config)
+        ),
+    }
+}
+
+/// Zero would mean no bound.
+fn timeout_milliseconds(config: &Config) -> u128 {
+    config.statement_timeout.as_millis().max(1)
+}

@@ -1,0 +1,5 @@
+//! The tables, as sea-orm knows them.
+
+pub(crate) mod atividade;
+pub(crate) mod idempotencia;
+pub(crate) mod projeto;
