@@ -115,6 +115,21 @@ impl Conninfo {
     }
 }
 
+impl SessionAttrs {
+    /// Whether a server is acceptable, given its `pg_is_in_recovery()` and the session's `transaction_read_only`.
+    /// [`Self::PreferStandby`] accepts any: the pool tries [`Self::Standby`] on all hosts first.
+    #[must_use]
+    pub const fn accepts(self, is_in_recovery: bool, is_read_only: bool) -> bool {
+        match self {
+            Self::Any | Self::PreferStandby => true,
+            Self::ReadWrite => !is_read_only,
+            Self::ReadOnly => is_read_only,
+            Self::Primary => !is_in_recovery,
+            Self::Standby => is_in_recovery,
+        }
+    }
+}
+
 impl From<&Address> for Conninfo {
     /// The parts are taken as they are, without percent-encoding. As in libpq, commas separate several hosts.
     fn from(address: &Address) -> Self {

@@ -175,3 +175,25 @@ async fn a_server_without_encryption_is_used_only_if_that_is_allowed() {
         assert_eq!(selected.is_ok(), is_accepted, "{parameters}: {selected:?}");
     }
 }
+
+#[tokio::test]
+async fn a_directory_is_a_unix_socket_and_never_encrypted() {
+    let port = Cluster::shared().port();
+    let directory = std::env::temp_dir().join(format!("conninfo-{port}"));
+    std::fs::create_dir_all(&directory).unwrap();
+    // The tests' servers have no socket of their own.
+    let socket = tokio::net::UnixListener::bind(directory.join(".s.PGSQL.6543")).unwrap();
+    let forward = async {
+        let (mut client, _) = socket.accept().await.unwrap();
+        let mut server = tokio::net::TcpStream::connect((Cluster::HOST, port)).await.unwrap();
+        tokio::io::copy_bidirectional(&mut client, &mut server).await.unwrap();
+    };
+    let (user, password) = (Cluster::SUPERUSER, Cluster::shared().password());
+    let encoded = encoded(directory.to_str().unwrap());
+    let url = format!("postgres://{user}:{password}@{encoded}:6543/postgres?sslmode=verify-full");
+
+    let (selected, ()) = tokio::join!(select(&url, "SELECT current_database()::text"), forward);
+
+    std::fs::remove_dir_all(&directory).unwrap();
+    assert_eq!(selected.as_deref(), Ok("postgres"));
+}

@@ -252,3 +252,19 @@ fn debug_hides_password_and_key() {
 
     assert!(shown.contains("db.exemplo") && !shown.contains("segredo"), "{shown}");
 }
+
+#[test]
+fn a_server_is_acceptable_by_its_role_and_its_session() {
+    let servers = [(false, false), (false, true), (true, true)];
+    for (attrs, expected) in [
+        (SessionAttrs::Any, [true, true, true]),
+        (SessionAttrs::PreferStandby, [true, true, true]),
+        (SessionAttrs::ReadWrite, [true, false, false]),
+        (SessionAttrs::ReadOnly, [false, true, true]),
+        (SessionAttrs::Primary, [true, true, false]),
+        (SessionAttrs::Standby, [false, false, true]),
+    ] {
+        let accepted = servers.map(|(is_in_recovery, is_read_only)| attrs.accepts(is_in_recovery, is_read_only));
+        assert_eq!(accepted, expected, "{attrs:?}");
+    }
+}
