@@ -19,7 +19,7 @@ pub fn config(settings: &Settings) -> Result<Config, Vec<SettingFault>> {
     match (schema(settings), settings.database.url()) {
         (Ok(schema), Ok(url)) => Config::from_url(url, schema)
             .map(|config| config.max_connections(settings.database.pool_size))
-            .map_err(|reason| vec![SettingFault::new("DATABASE_URL", reason.to_string())]),
+            .map_err(|reason| vec![SettingFault::new(settings.database.url_settings, reason.to_string())]),
         (schema, url) => Err(schema.err().into_iter().chain(url.err().into_iter().flatten()).collect()),
     }
 }

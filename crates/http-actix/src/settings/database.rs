@@ -11,14 +11,19 @@ use super::origin::is_name;
 use super::reader::Reader;
 
 /// What a host may be.
-const HOST: &str =
-    "a host name, an IP address or a socket directory; port, user and password have settings of their own";
+const HOST: &str = "a host name, an IP address or a socket directory, or several separated by commas; port, user and \
+                    password have settings of their own";
+
+/// What a port may be.
+const PORT: &str = "a whole number from 1 to 65535, or one for each host, separated by commas";
 
 /// The database, as far as it can be told without asking the adapter.
 #[derive(Debug)]
 pub struct DatabaseSettings {
     url: Option<SecretString>,
     missing: Vec<&'static str>,
+    /// The settings that `url` comes from.
+    pub url_settings: &'static str,
     /// `DATABASE_SCHEMA`, still to be judged by the adapter.
     pub schema: String,
     /// `DATABASE_POOL_SIZE`: connections at most.
@@ -27,21 +32,29 @@ pub struct DatabaseSettings {
 
 impl DatabaseSettings {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
-        let given = reader.secret("DATABASE_URL").and_then(|url| {
-            let normal = normalize(url.expose_secret());
-            normal.map_err(|problem| reader.fault(SettingFault::new("DATABASE_URL", problem))).ok()
-        });
-        let host = reader.name("DATABASE_HOST").and_then(|_| reader.parse("DATABASE_HOST", HOST, parse_host));
-        let port = reader.number("DATABASE_PORT", 1..=65535)?;
+        let given = reader.secret("DATABASE_URL");
+        let host = reader.name("DATABASE_HOST").and_then(|_| reader.parse("DATABASE_HOST", HOST, parse_hosts));
+        let ports = reader.parse("DATABASE_PORT", PORT, parse_ports)?;
         let name = reader.name("DATABASE_NAME");
         let user = reader.name("DATABASE_USER");
         let password = reader.secret("DATABASE_PASSWORD");
-        let parts = [("DATABASE_HOST", &host), ("DATABASE_NAME", &name), ("DATABASE_USER", &user)];
-        let missing = parts.iter().filter(|(_, part)| part.is_none()).map(|(name, _)| *name).collect();
-        let composed = || Some(compose(&host?, port, &name?, &user?, password.as_ref()));
+        let required =
+            [("DATABASE_HOST", host.is_none()), ("DATABASE_NAME", name.is_none()), ("DATABASE_USER", user.is_none())];
+        let missing = required.into_iter().filter(|(_, is_missing)| *is_missing).map(|(name, _)| name).collect();
+        if let Some(hosts) = host.as_ref().filter(|hosts| ![1, hosts.len()].contains(&ports.len())) {
+            let problem = format!("has {} ports for the {} hosts of DATABASE_HOST", ports.len(), hosts.len());
+            reader.fault(SettingFault::new("DATABASE_PORT", problem));
+        }
+        let url_settings = if given.is_some() {
+            "DATABASE_URL"
+        } else {
+            "DATABASE_HOST, DATABASE_NAME, DATABASE_USER or DATABASE_PASSWORD"
+        };
+        let composed = || Some(compose(&host?, &ports, &name?, &user?, password.as_ref()));
         Some(Self {
             // As in pydantic settings of old, where the URL was a field and the parts its fallback.
-            url: given.or_else(composed).map(SecretString::from),
+            url: given.or_else(|| composed().map(SecretString::from)),
+            url_settings,
             missing,
             schema: reader.name("DATABASE_SCHEMA")?,
             pool_size: reader.number("DATABASE_POOL_SIZE", 1..=1000)?,
@@ -65,24 +78,12 @@ impl DatabaseSettings {
     }
 }
 
-/// The URL as PostgreSQL's own tools understand it. `postgresql+asyncpg://` of `SQLAlchemy` names a Python driver, and
-/// asyncpg's `ssl` is everybody else's `sslmode`: ignoring it would silently allow an unencrypted connection.
-fn normalize(url: &str) -> Result<String, &'static str> {
-    let (scheme, rest) = url.split_once("://").ok_or("is not postgresql://user:password@host:port/name")?;
-    if !matches!(scheme.split('+').next(), Some("postgresql" | "postgres")) {
-        return Err("does not begin with postgresql://");
-    }
-    let tail = rest.split_once(['/', '?', '#']).map_or("", |(_, tail)| tail);
-    if tail.contains('@') {
-        return Err("has an @ after the host; write the special characters of user and password percent-encoded");
-    }
-    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let mut url = format!("postgresql://{address}");
-    for (at, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
-        url.push(if at == 0 { '?' } else { '&' });
-        url.push_str(pair.strip_prefix("ssl=").map(|mode| format!("sslmode={mode}")).as_deref().unwrap_or(pair));
-    }
-    Ok(url)
+fn parse_hosts(text: &str) -> Option<Vec<String>> {
+    text.split(',').map(parse_host).collect()
+}
+
+fn parse_ports(text: &str) -> Option<Vec<u16>> {
+    text.split(',').map(|port| port.trim().parse().ok().filter(|port| *port != 0)).collect()
 }
 
 /// The host as it stands in a URL.
@@ -95,9 +96,10 @@ fn parse_host(text: &str) -> Option<String> {
     known.then(|| encode(text))
 }
 
-fn compose(host: &str, port: u16, name: &str, user: &str, password: Option<&SecretString>) -> String {
+fn compose(hosts: &[String], ports: &[u16], name: &str, user: &str, password: Option<&SecretString>) -> String {
     let password = password.map(|password| format!(":{}", encode(password.expose_secret()))).unwrap_or_default();
-    format!("postgresql://{}{password}@{host}:{port}/{}", encode(user), encode(name))
+    let hosts: Vec<_> = hosts.iter().zip(ports.iter().cycle()).map(|(host, port)| format!("{host}:{port}")).collect();
+    format!("postgresql://{}{password}@{}/{}", encode(user), hosts.join(","), encode(name))
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986.
@@ -120,7 +122,7 @@ pub(super) fn masked(url: &str) -> String {
         // A second @, or a query, which may hold a password too, would make the rest not plain.
         let (user, rest) = rest.split_once('@')?;
         let user = user.split_once(':')?.0;
-        (is_plain(scheme, "+") && is_plain(user, "-_.") && is_plain(rest, "-_.:/[]"))
+        (is_plain(scheme, "+") && is_plain(user, "-_.") && is_plain(rest, "-_.:,/[]"))
             .then(|| format!("{scheme}://{user}:{MASK}@{rest}"))
     };
     plain().unwrap_or_else(|| MASK.to_owned())
@@ -131,46 +133,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn url_is_normalized() {
-        let cases = [
-            ("postgresql://u:p@h:5432/d", "postgresql://u:p@h:5432/d"),
-            ("postgres://u:p@h/d", "postgresql://u:p@h/d"),
-            ("postgresql+asyncpg://u:p@h/d", "postgresql://u:p@h/d"),
-            ("postgresql+psycopg2://u:p%40@h/d?ssl=require", "postgresql://u:p%40@h/d?sslmode=require"),
-            ("postgresql://u:p@h/d?a=1&ssl=verify-full&b=2", "postgresql://u:p@h/d?a=1&sslmode=verify-full&b=2"),
-            ("postgresql://u:p@h/d?sslmode=require", "postgresql://u:p@h/d?sslmode=require"),
-            ("postgresql:///d?host=/run/postgresql", "postgresql:///d?host=/run/postgresql"),
-        ];
-        for (url, normal) in cases {
-            assert_eq!(normalize(url).as_deref(), Ok(normal), "{url}");
-        }
-    }
-
-    #[test]
-    fn url_of_another_database_or_with_a_raw_password_is_refused() {
-        let cases = [
-            "",
-            "h/d",
-            "mysql://u:p@h/d",
-            "postgresqlx://u:p@h/d",
-            "sqlite:///d",
-            "+asyncpg://u:p@h/d",
-            // Read by the rules of URLs, these would send the rest of the password to another host.
-            "postgresql://u:12/3@h/d",
-            "postgresql://u:12#3@h/d",
-            "postgresql://u:12?3@h/d",
-        ];
-        for url in cases {
-            assert!(normalize(url).is_err(), "{url}");
-        }
-    }
-
-    #[test]
     fn parts_make_a_url_that_reads_back_byte_for_byte() {
         let password = SecretString::from(" 0'\"%/?#@:[é]\\\u{1} ");
-        let url = compose("db", 5432, "a/b", "api-user", Some(&password));
+        let hosts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let url = compose(&hosts(&["db"]), &[5432], "a/b", "api-user", Some(&password));
         assert_eq!(url, "postgresql://api-user:%200%27%22%25%2F%3F%23%40%3A%5B%C3%A9%5D%5C%01%20@db:5432/a%2Fb");
-        assert_eq!(compose("db", 1, "d", "u", None), "postgresql://u@db:1/d");
+        assert_eq!(compose(&hosts(&["db"]), &[1], "d", "u", None), "postgresql://u@db:1/d");
+        assert_eq!(compose(&hosts(&["a", "b"]), &[1], "d", "u", None), "postgresql://u@a:1,b:1/d");
+        assert_eq!(compose(&hosts(&["a", "[::1]"]), &[1, 2], "d", "u", None), "postgresql://u@a:1,[::1]:2/d");
     }
 
     #[test]
@@ -182,6 +152,7 @@ mod tests {
             ("::1", Some("[::1]")),
             ("[::1]", Some("[::1]")),
             ("/run/postgresql:1", Some("%2Frun%2Fpostgresql%3A1")),
+            ("a,b", None),
             ("db:5432", None),
             ("db/name", None),
             ("user@db", None),
@@ -199,6 +170,7 @@ mod tests {
             ("postgresql://u:p@h:5432/d", "postgresql://u:********@h:5432/d"),
             ("postgresql+asyncpg://u.x:p/q:r#?@h/d", "postgresql+asyncpg://u.x:********@h/d"),
             ("postgresql://u:p@[::1]:5432/d", "postgresql://u:********@[::1]:5432/d"),
+            ("postgresql://u:p@a:1,b:2/d", "postgresql://u:********@a:1,b:2/d"),
             ("postgresql://u:p@secret@h/d", MASK),
             ("postgresql://u:p@h/d?password=secret", MASK),
             ("postgresql://h/d?user=u&password=secret", MASK),

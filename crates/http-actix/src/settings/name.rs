@@ -6,7 +6,7 @@
 /// What is wrong with `text` as a name, if anything.
 pub(super) fn problem(text: &str) -> Option<&'static str> {
     let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '«' | '»');
-    // Zero-width characters, marks of direction, and a byte order mark.
+    // A soft hyphen, zero-width characters, marks of direction, and a byte order mark.
     let is_invisible = |c: char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     if text.contains('\r') {
         Some("has a carriage return, the line ending of Windows: write it without")

@@ -123,15 +123,18 @@ fn wrong_values_are_named_with_what_is_allowed() {
         (
             "DATABASE_HOST",
             "db:5432",
-            "DATABASE_HOST: \"db:5432\" is not a host name, an IP address or a socket directory; port, user and password have \
-             settings of their own",
+            "DATABASE_HOST: \"db:5432\" is not a host name, an IP address or a socket directory, or several separated by \
+             commas; port, user and password have settings of their own",
         ),
-        ("DATABASE_PORT", "0", r#"DATABASE_PORT: "0" is not a whole number from 1 to 65535"#),
+        (
+            "DATABASE_PORT",
+            "5432,0",
+            "DATABASE_PORT: \"5432,0\" is not a whole number from 1 to 65535, or one for each host, separated by commas",
+        ),
         ("DATABASE_POOL_SIZE", "0", r#"DATABASE_POOL_SIZE: "0" is not a whole number from 1 to 1000"#),
         ("DATABASE_POOL_SIZE", "1001", r#"DATABASE_POOL_SIZE: "1001" is not a whole number from 1 to 1000"#),
         ("AUTH_CACHE_TTL", "60s", r#"AUTH_CACHE_TTL: "60s" is not a whole number from 0 to 86400"#),
         ("AUTH_CACHE_TTL", "86401", r#"AUTH_CACHE_TTL: "86401" is not a whole number from 0 to 86400"#),
-        ("DATABASE_URL", "mysql://u:hunter2@h/d", "DATABASE_URL: does not begin with postgresql://"),
         ("AZURE_DEVOPS_PAT", "hunter2 ", "AZURE_DEVOPS_PAT: must be a token without white space"),
     ];
     for (name, value, fault) in cases {
@@ -184,7 +187,23 @@ fn database_is_a_url_or_its_parts_and_the_url_wins() {
 
     assert_eq!(url(&with(&[])), "postgresql://u@db:5432/d");
     assert_eq!(url(&with(&[("DATABASE_PASSWORD", " 01 ")])), "postgresql://u:%2001%20@db:5432/d");
-    assert_eq!(url(&with(&[("DATABASE_URL", "postgresql+asyncpg://x:y@z/w")])), "postgresql://x:y@z/w");
+    let given = with(&[("DATABASE_URL", "postgresql+asyncpg://x:y@z/w?ssl=require")]);
+    assert_eq!(url(&given), "postgresql+asyncpg://x:y@z/w?ssl=require");
+    assert_eq!(given.database.url_settings, "DATABASE_URL");
+}
+
+#[test]
+fn database_may_have_several_hosts_with_one_port_or_one_for_each() {
+    let with = |hosts: &str, ports: &str| {
+        let variables =
+            [("DATABASE_NAME", "d"), ("DATABASE_USER", "u"), ("DATABASE_HOST", hosts), ("DATABASE_PORT", ports)];
+        parse(&variables).map(|settings| url(&settings).to_owned())
+    };
+
+    assert_eq!(with("a,b", "").as_deref(), Ok("postgresql://u@a:5432,b:5432/d"));
+    assert_eq!(with("a,::1,/run/pg", "1,2, 3").as_deref(), Ok("postgresql://u@a:1,[::1]:2,%2Frun%2Fpg:3/d"));
+    assert_eq!(with("a,b", "1,2,3").unwrap_err(), ["DATABASE_PORT: has 3 ports for the 2 hosts of DATABASE_HOST"]);
+    assert!(with("a,,b", "").unwrap_err()[0].starts_with("DATABASE_HOST: \"a,,b\" is not"));
 }
 
 #[test]
@@ -292,6 +311,20 @@ fn bad_secret_files_are_faults_without_the_secret() {
 }
 
 #[test]
+fn every_secret_file_is_read_by_the_same_rule() {
+    let directory = Directory::new("rule");
+    let windows = directory.file("windows", "hunter2\r\n");
+    let names: Vec<_> =
+        SETTINGS.iter().filter(|spec| spec.secret()).map(|spec| format!("{}_FILE", spec.name)).collect();
+    assert!(!names.is_empty());
+    for name in names {
+        let faults = parse(&[(name.as_str(), &windows)]).unwrap_err();
+        let expected = format!("{name}: the file {windows:?} holds a carriage return");
+        assert!(faults.len() == 1 && faults[0].starts_with(&expected), "{faults:?}");
+    }
+}
+
+#[test]
 fn a_secret_and_its_file_in_one_source_are_ambiguous() {
     let both = [("AZURE_DEVOPS_PAT", "hunter2"), ("AZURE_DEVOPS_PAT_FILE", "/nonexistent")];
     let by_dotenv = Sources::default().with_dotenv("AZURE_DEVOPS_PAT=hunter2\nAZURE_DEVOPS_PAT_FILE=/nonexistent");
@@ -341,20 +374,6 @@ fn credentials_are_shown_nowhere_even_where_none_belong() {
             };
             assert!(said.contains(name) && !said.contains("hunter2"), "{name}={value}: {said}");
         }
-    }
-}
-
-#[test]
-fn every_secret_file_is_read_by_the_same_rule() {
-    let directory = Directory::new("rule");
-    let windows = directory.file("windows", "hunter2\r\n");
-    let names: Vec<_> =
-        SETTINGS.iter().filter(|spec| spec.secret()).map(|spec| format!("{}_FILE", spec.name)).collect();
-    assert!(!names.is_empty());
-    for name in names {
-        let faults = parse(&[(name.as_str(), &windows)]).unwrap_err();
-        let expected = format!("{name}: the file {windows:?} holds a carriage return");
-        assert!(faults.len() == 1 && faults[0].starts_with(&expected), "{faults:?}");
     }
 }
 
