@@ -26,7 +26,7 @@ const OWNERS: [(&str, &[&str]); 5] = [
     ("apistos", &["http-actix"]),
     ("sea-orm", &["adapters-postgres", "adapters-sqlite"]),
     ("sea-orm-migration", &["adapters-postgres", "migration"]),
-    ("tokio-postgres", &["adapters-postgres"]),
+    ("tokio-postgres", &[]),
 ];
 
 /// The crates that each crate depends on, outside of its tests.
