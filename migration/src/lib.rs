@@ -12,6 +12,7 @@ mod m20260112_000003_create_idempotencia;
 mod m20261123_000004_count_atividades;
 mod m20261124_000005_count_one_quickly;
 mod m20261126_000006_plain_schema;
+mod m20261126_000007_order_projetos;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000004_count_atividades::Migration),
             Box::new(m20261124_000005_count_one_quickly::Migration),
             Box::new(m20261126_000006_plain_schema::Migration),
+            Box::new(m20261126_000007_order_projetos::Migration),
         ]
     }
 }

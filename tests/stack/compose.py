@@ -572,7 +572,7 @@ OLDER = r"""
 FROM aponta-api:v1
 USER 0
 RUN printf '%s\n' '#!/bin/sh' '[ "$*" = "migrate status" ] || exec aponta "$@"' \
-    'aponta migrate status | sed -E "s/(count_one_[a-z_]+|plain_[a-z_]+)  applied/\1  unknown to this version/"' > /usr/local/bin/older && \
+    'aponta migrate status | sed -E "s/(plain_[a-z_]+|order_[a-z_]+)  applied/\1  unknown to this version/"' > /usr/local/bin/older && \
     chmod 755 /usr/local/bin/older
 USER 10001:10001
 ENTRYPOINT ["older"]
@@ -587,7 +587,7 @@ def goes_back_over_a_migration_when_told(client, projeto):
     done = script("rollback.sh", "v0", check=False)
     assert done.returncode == 1 and "the newest 2 migration(s)" in done.stderr, done
     assert "undoing 2 migration(s)" in script("rollback.sh", "--undo-migrations", "--dry-run", "v0").stdout
-    # A name that the newest one needs stops both from being undone; then the service comes back.
+    # A name that the older one needs stops both from being undone; then the service comes back.
     compose(*psql, "CREATE VIEW api_aponta.atividades_contagem AS SELECT 1 AS um")
     failed = script("rollback.sh", "--undo-migrations", "v0", check=False)
     assert failed.returncode == 1 and "nothing was changed" in failed.stderr, failed

@@ -6,8 +6,12 @@ use sea_orm_migration::MigratorTrait;
 
 /// The names of all constraints that answer for the tables, with what breaks each of them alone. The statements run on
 /// one projeto and one atividade, both valid.
-const BREACHES: [(&str, &str); 22] = [
-    ("projetos_pkey", "INSERT INTO projetos SELECT * FROM projetos"),
+const BREACHES: [(&str, &str); 23] = [
+    (
+        "projetos_pkey",
+        "INSERT INTO projetos (id, nome, criado_em, atualizado_em) SELECT id, nome, criado_em, atualizado_em FROM projetos",
+    ),
+    ("\"nome_busca\"", "UPDATE projetos SET nome_busca = 'outro'"),
     (
         "projetos_azure_project_id_check",
         "UPDATE projetos SET azure_project_id = upper(id::text), sincronizado_em = now()",

@@ -26,6 +26,11 @@ fn schema(database: &Database<'_>) -> String {
     )
 }
 
+/// Steps that do nothing any more: they stand for what databases of release 1.0.0 have, which `plain_schema` removes. The
+/// tests of the adapter begin with such a database.
+const RETIRED: [&str; 3] =
+    ["m20261123_000004_count_atividades", "m20261124_000005_count_one_quickly", "m20261126_000006_plain_schema"];
+
 #[tokio::test]
 async fn each_step_goes_up_down_and_up_again() {
     let database = Cluster::shared().create_database();
@@ -36,6 +41,10 @@ async fn each_step_goes_up_down_and_up_again() {
         let before = schema(&database);
         Migrator::up(&db, Some(1)).await.unwrap();
         let after = schema(&database);
+        if RETIRED.contains(&migration.name()) {
+            assert_eq!(after, before, "{} does something", migration.name());
+            continue;
+        }
         assert_ne!(after, before, "{} does nothing", migration.name());
 
         Migrator::down(&db, Some(1)).await.unwrap();

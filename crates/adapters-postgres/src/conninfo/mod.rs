@@ -23,7 +23,6 @@ use secrecy::SecretString;
 use crate::Address;
 use tls::Tls;
 
-pub use connect_options::ConnectOptionsError;
 pub use credentials::UnusableCredentials;
 pub use tls::TlsError;
 pub use url::InvalidUrl;
@@ -77,19 +76,6 @@ pub enum SessionAttrs {
     PreferStandby,
 }
 
-impl SessionAttrs {
-    /// Whether a server is acceptable that is in recovery or not, and whose sessions are read-only or not.
-    pub(crate) const fn accepts(self, is_standby: bool, is_read_only: bool) -> bool {
-        match self {
-            Self::Any | Self::PreferStandby => true,
-            Self::ReadWrite => !is_standby && !is_read_only,
-            Self::Primary => !is_standby,
-            Self::ReadOnly => is_standby || is_read_only,
-            Self::Standby => is_standby,
-        }
-    }
-}
-
 impl Conninfo {
     /// The hosts in the order in which they are to be tried; at least one.
     #[must_use]
@@ -117,7 +103,7 @@ impl Conninfo {
 
 impl SessionAttrs {
     /// Whether a server is acceptable, given its `pg_is_in_recovery()` and the session's `transaction_read_only`.
-    /// [`Self::PreferStandby`] accepts any: the pool tries [`Self::Standby`] on all hosts first.
+    /// [`Self::PreferStandby`] accepts any, because the service writes.
     #[must_use]
     pub const fn accepts(self, is_in_recovery: bool, is_read_only: bool) -> bool {
         match self {
