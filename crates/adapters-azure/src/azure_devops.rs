@@ -4,11 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{
-    AzureProjectId, Caller, Clock, Credential, Error, IdentityProvider, ProjectDirectory, RemoteProjeto, Usuario,
-};
+use domain::{AzureProjectId, Caller, Clock, Credential, Error, IdentityProvider, ProjectDirectory, RemoteProjeto};
 use prometheus_client::registry::Registry;
-use secrecy::SecretString;
 use serde_json::value::RawValue;
 
 use crate::app_token::AppTokens;
@@ -23,9 +20,8 @@ use crate::{AzureConfig, OrgUrl, ServiceUrl};
 
 /// Azure DevOps, as it tells who is calling and which projects there are. Clones share everything.
 ///
-/// An app token is checked here. Its user is the one behind the access token beside it, when there is one, the
-/// organisation is set and Azure takes the token; without that the user has `nameid` for id and name, and no e-mail.
-/// Calls to Azure are made with that access token or not at all (`Forbidden`), and it must be the same user's.
+/// An app token names a user but no organisation, so it signs nobody in by itself: an access token of the same user that
+/// the organisation accepts must come with it. That access token also serves the calls to Azure.
 #[derive(Clone)]
 pub struct AzureDevOps(Arc<Inner>);
 
@@ -41,10 +37,10 @@ struct Inner {
 
 /// Who a credential says is calling.
 enum Claimant {
-    /// Whoever Azure says.
+    /// The one whom Azure returns for this credential.
     Unknown(Shown),
-    /// The user of a valid app token, perhaps with a token for Azure.
-    AppUser { nameid: String, access: Option<Shown> },
+    /// The user of a valid app token, and the access token that has to prove it.
+    AppUser { nameid: String, access: Shown },
 }
 
 impl AzureDevOps {
@@ -82,8 +78,8 @@ impl AzureDevOps {
 impl IdentityProvider for AzureDevOps {
     async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error> {
         let credential = credential.ok_or(Error::CredentialMissing)?;
-        let usuario = self.0.usuario(&credential).await?;
-        Ok(Caller { usuario, credential: Some(credential) })
+        let (_, known) = self.0.identify(&credential, Duration::MAX).await?;
+        Ok(Caller { usuario: known.usuario, credential: Some(credential) })
     }
 }
 
@@ -120,19 +116,17 @@ impl ProjectDirectory for AzureDevOps {
 }
 
 impl Inner {
-    async fn usuario(&self, credential: &Credential) -> Result<Usuario, Failure> {
+    /// The user behind `credential`, established not longer ago than `age`, and what Azure took for proof.
+    async fn identify(&self, credential: &Credential, age: Duration) -> Result<(Shown, Known), Failure> {
         match self.claimant(credential)? {
-            Claimant::Unknown(shown) => Ok(self.identities.identify(&shown).await?.usuario),
-            // Ids of the profile service are others than those of an organisation, so there is nothing to compare.
-            Claimant::AppUser { nameid, access: Some(shown) } if self.directory.is_some() => {
-                match self.identities.identify(&shown).await {
-                    Ok(known) => Ok(known.of(&nameid)?.usuario),
-                    // The app token is enough to sign in, and there are pages with no better access token.
-                    Err(Failure::Rejected | Failure::Forbidden) => Ok(app_user(nameid)),
-                    Err(failure) => Err(failure),
-                }
+            Claimant::Unknown(shown) => {
+                let known = self.identities.identify_within(&shown, age).await?;
+                Ok((shown, known))
             }
-            Claimant::AppUser { nameid, .. } => Ok(app_user(nameid)),
+            Claimant::AppUser { nameid, access } => {
+                let known = self.identities.identify_within(&access, age).await?;
+                if known.usuario.id == nameid { Ok((access, known)) } else { Err(Failure::Rejected) }
+            }
         }
     }
 
@@ -156,17 +150,7 @@ impl Inner {
 
     /// The user whose projects are asked for, known not longer ago than `age`.
     async fn asker(&self, credential: &Credential, age: Duration) -> Result<Asker, Failure> {
-        let (shown, nameid) = match self.claimant(credential)? {
-            Claimant::Unknown(shown) => (shown, None),
-            Claimant::AppUser { nameid, access: Some(shown) } => (shown, Some(nameid)),
-            Claimant::AppUser { access: None, .. } => return Err(Failure::Forbidden),
-        };
-        let known = self.identities.identify_within(&shown, age).await;
-        let known = match (known, nameid) {
-            (Ok(known), Some(nameid)) => known.of(&nameid)?,
-            (Err(Failure::Rejected), Some(_)) => return Err(Failure::Forbidden), // The app token is still good.
-            (known, _) => known?,
-        };
+        let (shown, known) = self.identify(credential, age).await?;
         Ok(Asker { shown, scheme: known.scheme })
     }
 
@@ -186,18 +170,13 @@ impl Inner {
         match credential {
             Credential::Bearer { token, azure_access_token } if self.app_tokens.concern(token) => {
                 let nameid = self.app_tokens.verify(token, self.clock.now()).ok_or(Failure::Rejected)?;
-                let shown = |token: &SecretString| Shown::from_token(token, &self.fingerprints);
-                Ok(Claimant::AppUser { nameid: nameid.to_string(), access: azure_access_token.as_ref().map(shown) })
+                // Ids of the profile service differ from those of an organisation, so there it cannot be proven.
+                let access = azure_access_token.as_ref().filter(|_| self.directory.is_some());
+                let access = Shown::from_token(access.ok_or(Failure::Rejected)?, &self.fingerprints);
+                Ok(Claimant::AppUser { nameid: nameid.to_string(), access })
             }
             _ => Ok(Claimant::Unknown(Shown::from_credential(credential, &self.fingerprints))),
         }
-    }
-}
-
-impl Known {
-    /// This user, if it is the one that an app token names.
-    fn of(self, nameid: &str) -> Result<Self, Failure> {
-        if self.usuario.id == nameid { Ok(self) } else { Err(Failure::Forbidden) }
     }
 }
 
@@ -207,8 +186,4 @@ impl Source {
             Self::Organisation(url) | Self::Profile(url) => url,
         }
     }
-}
-
-fn app_user(nameid: String) -> Usuario {
-    Usuario { display_name: nameid.clone(), id: nameid, email: None }
 }

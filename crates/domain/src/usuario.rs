@@ -28,7 +28,8 @@ pub enum Credential {
     Bearer {
         /// The token.
         token: SecretString,
-        /// The user's access token, which the extension sends beside an app token to serve the calls to Azure DevOps.
+        /// The user's access token, which the extension sends beside an app token: it proves the user to the
+        /// organisation and serves the calls to Azure DevOps.
         azure_access_token: Option<SecretString>,
     },
     /// `Authorization: Basic`, the way Azure DevOps itself takes a personal access token.

@@ -2,11 +2,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use e2e::azure::app_token;
+use e2e::azure::{APP_KEY, AUDIENCE, Organisation, Question, app_token};
 use e2e::client::{Answer, Api, send};
+use e2e::server::Aponta;
 use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
+use wiremock::ResponseTemplate;
 
 use super::{get, given_ana};
 
@@ -35,30 +37,52 @@ async fn an_access_token_signs_in() {
 }
 
 #[tokio::test]
-async fn an_app_token_signs_in_without_azure_and_its_access_token_serves_the_calls() {
+async fn an_app_token_signs_in_with_the_access_token_of_its_user() {
     let (organisation, aponta) = given_ana().await;
     let user = organisation.add_user(ACCESS, Some("ana@exemplo.br"));
     let token = app_token(user, in_an_hour());
     let projeto = organisation.add_project("Portal");
 
-    assert_eq!(get(&aponta.api, &token, "/api/v1/projetos").await.status, 200);
-    assert_eq!(organisation.calls("_apis").await, 0);
     assert_eq!(live(&aponta.api, &token, Some(ACCESS)).await.expect(200)[0]["name"], "Portal");
     let request = aponta.api.request(Method::POST, "/api/v1/atividades").bearer_auth(&token);
     let request = request.header("X-Azure-Access-Token", ACCESS).json(&json!({"nome": "A", "id_projeto": projeto}));
     assert_eq!(send(request).await.expect(201)["criado_por"], "ana@exemplo.br");
 }
 
+/// Anybody gets a valid app token who installs the extension in an organisation of their own.
 #[tokio::test]
-async fn without_the_same_users_access_token_azure_is_not_asked() {
+async fn an_app_token_without_an_accepted_access_token_of_its_user_is_401() {
     let (organisation, aponta) = given_ana().await;
     organisation.add_user(ACCESS, Some("outra@exemplo.br"));
     let token = app_token(Uuid::now_v7(), in_an_hour());
 
-    for access in [None, Some(ACCESS), Some("lixo")] {
-        let _ = live(&aponta.api, &token, access).await.error(403);
+    for access in [None, Some(ACCESS), Some("lixo"), Some("a.b.c"), Some(token.as_str())] {
+        assert_eq!(live(&aponta.api, &token, access).await.error(401), "Token inválido ou expirado", "{access:?}");
     }
     assert_eq!(organisation.calls("_apis/projects").await, 0);
+}
+
+/// Who was removed from the organisation keeps a valid app token for more than an hour.
+#[tokio::test]
+async fn a_removed_user_is_out_as_soon_as_the_identity_expires() {
+    let organisation = Organisation::start().await;
+    let user = organisation.add_user(ACCESS, Some("ana@exemplo.br"));
+    let aponta = Aponta::start_with(|program| {
+        program
+            .env("AUTH_ENABLED", "true")
+            .env("AUTH_CACHE_TTL", "0")
+            .env("AZURE_DEVOPS_ORG_URL", organisation.url())
+            .env("EXTENSION_APP_KEYS", format!("{APP_KEY}:{AUDIENCE}"))
+    });
+    let token = app_token(user, in_an_hour());
+    assert_eq!(live(&aponta.api, &token, Some(ACCESS)).await.status, 200);
+
+    organisation.revoke(ACCESS);
+    assert_eq!(live(&aponta.api, &token, Some(ACCESS)).await.status, 401);
+
+    // Nobody can tell: neither a pass nor a 401.
+    organisation.answer_instead(Question::Identity, ResponseTemplate::new(500));
+    assert_eq!(live(&aponta.api, &token, Some("outro.token.novo")).await.status, 502);
 }
 
 #[tokio::test]
@@ -78,6 +102,8 @@ async fn bad_app_tokens_do_not_pass() {
         // {"alg":"none"}, which Azure is asked about and does not know.
         format!("eyJhbGciOiJub25lIn0.{claims}."),
     ] {
-        assert_eq!(get(&aponta.api, &token, "/api/v1/projetos").await.error(401), "Token inválido ou expirado");
+        for access in [None, Some(ACCESS)] {
+            assert_eq!(live(&aponta.api, &token, access).await.error(401), "Token inválido ou expirado");
+        }
     }
 }

@@ -48,11 +48,12 @@ async fn nobody_passes_without_a_good_token_whatever_else_is_wrong() {
     };
 
     let expired = format!("Bearer {}", app_token(uuid::Uuid::now_v7(), 1_700_000_000));
+    let alone = format!("Bearer {}", app_token(uuid::Uuid::now_v7(), 4_000_000_000));
     for (method, path) in &guarded {
         for header in [None, Some("Bearer"), Some("Digest abc"), Some("Basic !!!")] {
             assert_unauthorized(&shown(method, path, header).await, "Token de autenticação não fornecido");
         }
-        for header in ["Bearer lixo", "Basic OmxpeG8=", "Bearer a.b.c", &expired] {
+        for header in ["Bearer lixo", "Basic OmxpeG8=", "Bearer a.b.c", &expired, &alone] {
             assert_unauthorized(&shown(method, path, Some(header)).await, "Token inválido ou expirado");
         }
     }

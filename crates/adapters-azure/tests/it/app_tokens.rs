@@ -1,6 +1,8 @@
-//! App tokens: checked here, never shown to Azure, and no way to more than their user may see.
+//! App tokens: checked here, never sent to Azure, and useless without an access token of the same user.
 
-use adapters_azure::{AppKey, AzureConfig, AzureDevOps};
+use std::time::Duration;
+
+use adapters_azure::{AppKey, AzureConfig, AzureDevOps, ServiceUrl};
 use domain::{AzureProjectId, Credential, ProjectDirectory, Usuario};
 use serde_json::{Value, json};
 use wiremock::matchers::basic_auth;
@@ -33,13 +35,17 @@ fn claims(change: impl FnOnce(&mut Value)) -> Value {
     claims
 }
 
-async fn azure_with_keys() -> (MockServer, AzureDevOps) {
-    let server = MockServer::start().await;
+fn config_with_keys(base: &str) -> AzureConfig {
     let audience = tokens()["app_token_claims"]["aud"].as_str().unwrap().to_owned();
     let keys = format!("{}:{audience},{OTHER_KEY}:{OTHER_AUDIENCE}", key());
     let extension_app_keys = AppKey::parse_list(&keys.into()).unwrap();
-    let config = AzureConfig { extension_app_keys, ..config(&server.uri()) };
-    (server, adapter(&config))
+    AzureConfig { extension_app_keys, ..config(base) }
+}
+
+async fn azure_with_keys() -> (MockServer, AzureDevOps) {
+    let server = MockServer::start().await;
+    let azure = adapter(&config_with_keys(&server.uri()));
+    (server, azure)
 }
 
 fn with_access(app_token: &str, access_token: &str) -> Credential {
@@ -51,22 +57,78 @@ fn app_token() -> String {
 }
 
 fn ana() -> Usuario {
-    Usuario { id: ANA.to_owned(), display_name: ANA.to_owned(), email: None }
+    Usuario {
+        id: ANA.to_owned(),
+        display_name: "Ana Lima".to_owned(),
+        email: Some("ana.lima@contoso.example".to_owned()),
+    }
 }
 
-#[tokio::test]
-async fn a_good_token_passes_without_a_call() {
-    let (server, azure) = azure_with_keys().await;
-    let good = [
+/// Good app tokens, however they are written.
+fn good_tokens() -> [String; 6] {
+    [
         app_token(),
         signed(&key(), &claims(|c| drop(c.as_object_mut().unwrap().remove("nbf")))),
         signed(&key(), &claims(|c| c["exp"] = json!(NOW - 50))),
         signed(&key(), &claims(|c| c["nbf"] = json!(NOW + 50))),
         signed(&key(), &claims(|c| c["nameid"] = json!(ANA.to_uppercase()))),
         signed(OTHER_KEY, &claims(|c| c["aud"] = json!(OTHER_AUDIENCE))),
-    ];
-    for token in good {
-        assert_eq!(usuario(&azure, bearer(&token)).await.unwrap(), ana(), "{token}");
+    ]
+}
+
+#[tokio::test]
+async fn a_good_token_signs_in_with_an_access_token_of_the_same_user() {
+    let (server, azure) = azure_with_keys().await;
+    know(&server, as_bearer(JWT), "connectiondata_200_entra_user").await;
+
+    for token in good_tokens() {
+        assert_eq!(usuario(&azure, with_access(&token, JWT)).await.unwrap(), ana(), "{token}");
+    }
+    assert_eq!(calls(&server, CONNECTION_DATA).await, 1, "the identity is cached under the access token");
+}
+
+#[tokio::test]
+async fn an_app_token_alone_is_rejected_without_a_call() {
+    let (server, azure) = azure_with_keys().await;
+    let id = AzureProjectId::parse("ad70e5d0-def2-5124-bbdb-f6c44b2d056e").unwrap();
+
+    for token in good_tokens() {
+        assert_eq!(kind(&usuario(&azure, bearer(&token)).await.unwrap_err()), "rejected", "{token}");
+        assert_eq!(kind(&azure.list(bearer(&token)).await.unwrap_err()), "rejected");
+        assert_eq!(kind(&azure.list_verbatim(bearer(&token)).await.unwrap_err()), "rejected");
+        assert_eq!(kind(&azure.find(bearer(&token), id).await.unwrap_err()), "rejected");
+        assert_eq!(azure.gone(bearer(&token), vec![id]).await, []);
+    }
+    assert_eq!(server.received_requests().await.unwrap().len(), 0);
+}
+
+/// The check of the app token is not cached: an identity that is cached does not outlive it.
+#[tokio::test]
+async fn a_cached_identity_lends_nothing_to_a_bad_app_token() {
+    let (server, azure) = azure_with_keys().await;
+    know(&server, as_bearer(JWT), "connectiondata_200_entra_user").await;
+    usuario(&azure, with_access(&app_token(), JWT)).await.unwrap();
+
+    let expired = signed(&key(), &claims(|c| c["exp"] = json!(NOW - 60)));
+    let of_another = signed(&key(), &claims(|c| c["nameid"] = json!("dc3254b4-4789-51e7-a136-429113d54dc9")));
+    for token in [expired, of_another] {
+        assert_eq!(kind(&usuario(&azure, with_access(&token, JWT)).await.unwrap_err()), "rejected");
+    }
+    for credential in [bearer(&app_token()), with_access(&app_token(), "")] {
+        assert_eq!(kind(&usuario(&azure, credential).await.unwrap_err()), "rejected");
+    }
+}
+
+/// Ids of the profile service are others, so that nothing can prove an app token.
+#[tokio::test]
+async fn without_an_organisation_no_app_token_passes() {
+    let server = MockServer::start().await;
+    let profile_base_url = Some(ServiceUrl::parse(&server.uri()).unwrap());
+    let config = AzureConfig { org_url: None, profile_base_url, ..config_with_keys(&server.uri()) };
+    let azure = adapter(&config);
+
+    for credential in [bearer(&app_token()), with_access(&app_token(), JWT)] {
+        assert_eq!(kind(&usuario(&azure, credential).await.unwrap_err()), "rejected");
     }
     assert_eq!(server.received_requests().await.unwrap().len(), 0);
 }
@@ -144,47 +206,61 @@ async fn an_app_token_as_basic_is_no_app_token() {
 }
 
 #[tokio::test]
-async fn the_access_token_beside_it_tells_name_and_address() {
-    let (server, azure) = azure_with_keys().await;
-    know(&server, as_bearer(JWT), "connectiondata_200_entra_user").await;
-
-    let user = usuario(&azure, with_access(&app_token(), JWT)).await.unwrap();
-
-    assert_eq!(user.id, ANA);
-    assert_eq!((user.display_name.as_str(), user.email.as_deref()), ("Ana Lima", Some("ana.lima@contoso.example")));
-}
-
-#[tokio::test]
-async fn the_access_token_of_somebody_else_is_refused() {
+async fn the_access_token_of_another_user_is_rejected() {
     let (server, azure) = azure_with_keys().await;
     know(&server, as_bearer(JWT), "connectiondata_200_msa_user").await;
     answer(&server, PROJECTS, fixture("projects_200")).await;
     let credential = with_access(&app_token(), JWT);
 
-    assert_eq!(kind(&usuario(&azure, credential.clone()).await.unwrap_err()), "forbidden");
-    assert_eq!(kind(&azure.list(credential.clone()).await.unwrap_err()), "forbidden");
-    assert_eq!(kind(&azure.list_verbatim(credential).await.unwrap_err()), "forbidden");
+    assert_eq!(kind(&usuario(&azure, credential.clone()).await.unwrap_err()), "rejected");
+    assert_eq!(kind(&azure.list(credential.clone()).await.unwrap_err()), "rejected");
+    assert_eq!(kind(&azure.list_verbatim(credential).await.unwrap_err()), "rejected");
     assert_eq!(calls(&server, PROJECTS).await, 0);
 }
 
 #[tokio::test]
-async fn a_useless_access_token_does_not_spoil_a_good_app_token() {
-    for refusal in ["unauthorized_401_suppress_empty", "connectiondata_200_anonymous_bad_pat", "error_403_permission"] {
+async fn an_access_token_that_the_organisation_refuses_signs_nobody_in() {
+    let cases = [
+        ("unauthorized_401_suppress_empty", "rejected"),
+        ("unauthorized_401_pat_revoked", "rejected"),
+        ("signin_203_html", "rejected"),
+        ("signin_302_rejected_credential", "rejected"),
+        ("connectiondata_200_anonymous_bad_pat", "rejected"),
+        // The organisation knows the user and refuses.
+        ("error_403_permission", "forbidden"),
+    ];
+    for (refusal, expected) in cases {
         let (server, azure) = azure_with_keys().await;
         answer(&server, CONNECTION_DATA, fixture(refusal)).await;
+        answer(&server, PROJECTS, fixture("projects_200")).await;
         let credential = with_access(&app_token(), JWT);
 
-        assert_eq!(usuario(&azure, credential.clone()).await.unwrap(), ana(), "{refusal}");
-        assert_eq!(kind(&azure.list(credential).await.unwrap_err()), "forbidden", "{refusal}");
+        assert_eq!(kind(&usuario(&azure, credential.clone()).await.unwrap_err()), expected, "{refusal}");
+        assert_eq!(kind(&azure.list(credential).await.unwrap_err()), expected, "{refusal}");
+        assert_eq!(calls(&server, PROJECTS).await, 0, "{refusal}");
     }
 }
 
 #[tokio::test]
-async fn an_ill_azure_is_told_as_such_since_the_address_is_wanted() {
-    let (server, azure) = azure_with_keys().await;
-    answer(&server, CONNECTION_DATA, fixture("unavailable_503_json")).await;
+async fn when_azure_cannot_be_asked_a_good_token_is_neither_accepted_nor_rejected() {
+    let hanging = fixture("connectiondata_200_entra_user").set_delay(Duration::from_mins(1));
+    let cases = [
+        (fixture("unavailable_503_json"), "unavailable"),
+        (fixture("ratelimit_429"), "unavailable"),
+        (hanging, "timed out"),
+        (fixture("error_500_not_transient"), "bad upstream"),
+        (fixture("connectiondata_400_released_version"), "bad upstream"),
+    ];
+    for (illness, expected) in cases {
+        let server = MockServer::start().await;
+        let mut config = config_with_keys(&server.uri());
+        config.timeouts.attempt = Duration::from_millis(500);
+        answer(&server, CONNECTION_DATA, illness).await;
 
-    assert_eq!(kind(&usuario(&azure, with_access(&app_token(), JWT)).await.unwrap_err()), "unavailable");
+        let error = usuario(&adapter(&config), with_access(&app_token(), JWT)).await.unwrap_err();
+
+        assert_eq!(kind(&error), expected);
+    }
 }
 
 #[tokio::test]
@@ -193,15 +269,9 @@ async fn projects_are_asked_for_with_the_access_token_and_nothing_else() {
     know(&server, as_bearer(JWT), "connectiondata_200_entra_user").await;
     Mock::given(as_bearer(JWT)).respond_with(fixture("projects_200")).expect(2).mount(&server).await;
     let credential = with_access(&app_token(), JWT);
-    let id = AzureProjectId::parse("ad70e5d0-def2-5124-bbdb-f6c44b2d056e").unwrap();
 
     azure.list(credential.clone()).await.unwrap();
     azure.list_verbatim(credential).await.unwrap();
-
-    let without = bearer(&app_token());
-    assert_eq!(kind(&azure.list(without.clone()).await.unwrap_err()), "forbidden");
-    assert_eq!(kind(&azure.list_verbatim(without.clone()).await.unwrap_err()), "forbidden");
-    assert_eq!(kind(&azure.find(without, id).await.unwrap_err()), "forbidden");
 }
 
 #[tokio::test]

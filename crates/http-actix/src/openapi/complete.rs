@@ -124,8 +124,8 @@ fn parameters() -> Value {
         header("If-None-Match", "Só se a representação não for nenhuma destas (ETag); senão, 304."),
         header(
             "X-Azure-Access-Token",
-            "Ao lado de um token da extensão (`getAppToken`), o token de acesso do usuário, com o qual o Azure DevOps é \
-             consultado.",
+            "Obrigatório com um token da extensão (`getAppToken`): o token de acesso do mesmo usuário (`getAccessToken`), \
+             que a organização precisa aceitar. Com ele o Azure DevOps é consultado.",
         ),
     ];
     Map::from_iter(all).into()
