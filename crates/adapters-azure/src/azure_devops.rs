@@ -125,7 +125,13 @@ impl Inner {
             }
             Claimant::AppUser { nameid, access } => {
                 let known = self.identities.identify_within(&access, age).await?;
-                if known.usuario.id == nameid { Ok((access, known)) } else { Err(Failure::Rejected) }
+                if known.usuario.id != nameid {
+                    return Err(Failure::Rejected);
+                }
+                if let Some(user) = access.user {
+                    self.identities.recent().remember(user).await;
+                }
+                Ok((access, known))
             }
         }
     }
@@ -151,7 +157,7 @@ impl Inner {
     /// The user whose projects are asked for, known not longer ago than `age`.
     async fn asker(&self, credential: &Credential, age: Duration) -> Result<Asker, Failure> {
         let (shown, known) = self.identify(credential, age).await?;
-        Ok(Asker { shown, scheme: known.scheme })
+        Ok(Asker { shown, scheme: known.scheme, user: known.usuario.id })
     }
 
     /// Once Azure knows who is calling, a 401 says that the token lacks the scope. It may also have been revoked
@@ -172,8 +178,10 @@ impl Inner {
                 let nameid = self.app_tokens.verify(token, self.clock.now()).ok_or(Failure::Rejected)?;
                 // Ids of the profile service differ from those of an organisation, so there it cannot be proven.
                 let access = azure_access_token.as_ref().filter(|_| self.directory.is_some());
-                let access = Shown::from_token(access.ok_or(Failure::Rejected)?, &self.fingerprints);
-                Ok(Claimant::AppUser { nameid: nameid.to_string(), access })
+                let mut access = Shown::from_token(access.ok_or(Failure::Rejected)?, &self.fingerprints);
+                let nameid = nameid.to_string();
+                access.user = Some(self.fingerprints.of("user", &nameid.as_str().into()));
+                Ok(Claimant::AppUser { nameid, access })
             }
             _ => Ok(Claimant::Unknown(Shown::from_credential(credential, &self.fingerprints))),
         }

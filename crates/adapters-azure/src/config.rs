@@ -19,7 +19,8 @@ pub struct AzureConfig {
     pub cache_ttl: Duration,
     /// How long a rejected credential is remembered; zero turns it off. Default: 5 s.
     pub rejected_ttl: Duration,
-    /// How many identities are remembered, and as many rejected and throttled credentials. Default: 10 000.
+    /// How many identities are remembered, and as many recently accepted, rejected and throttled credentials.
+    /// Default: 10 000.
     pub cache_capacity: u64,
     /// How long ago the identity of the caller of `ProjectDirectory::list` may have been established. In an
     /// organisation with public projects a token that was revoked since still gets a list, and all that is missing
@@ -28,8 +29,8 @@ pub struct AzureConfig {
     /// Whether Azure is asked to answer a rejected credential with 401 instead of a redirect. Some tenants with
     /// conditional access refuse good tokens when asked so. Default: true.
     pub suppress_sign_in_redirect: bool,
-    /// How many calls to Azure may be on their way at once. Default: 64.
-    pub max_in_flight: usize,
+    /// How many calls to Azure may be on their way at once.
+    pub in_flight: InFlight,
     /// How many projects one page has. Default: 200.
     pub page_size: u32,
     /// How long things may take.
@@ -58,13 +59,31 @@ impl Default for AzureConfig {
             cache_capacity: 10_000,
             listing_identity_age: Duration::from_secs(5),
             suppress_sign_in_redirect: true,
-            max_in_flight: 64,
+            in_flight: InFlight::default(),
             page_size: 200,
             timeouts: Timeouts::default(),
             retries: Retries::default(),
             breaking: Breaking::default(),
             traceparent: None,
         }
+    }
+}
+
+/// How many calls to Azure may be on their way at once, by who causes them, so that one kind of caller cannot hold up
+/// another. Sixteen times as many wait in line; beyond that a look-up fails at once.
+#[derive(Debug, Clone, Copy)]
+pub struct InFlight {
+    /// Look-ups of users whom Azure accepted within the last day. Default: 32.
+    pub users: usize,
+    /// Look-ups of credentials that were never seen. Default: 16.
+    pub newcomers: usize,
+    /// Look-ups of projects. Default: 16.
+    pub projects: usize,
+}
+
+impl Default for InFlight {
+    fn default() -> Self {
+        Self { users: 32, newcomers: 16, projects: 16 }
     }
 }
 

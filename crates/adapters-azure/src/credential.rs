@@ -26,12 +26,15 @@ pub(crate) enum Scheme {
 #[derive(Debug, Clone)]
 pub(crate) struct Shown {
     pub(crate) token: SecretString,
-    /// How to show it: the likely way first, the other one only after a plain rejection.
+    /// How to send it: one way where its shape decides, otherwise the likely way first and the other one only after a
+    /// plain rejection.
     pub(crate) schemes: &'static [Scheme],
     /// Under which its identity is remembered.
     pub(crate) fingerprint: Fingerprint,
     /// Under which it is held back; the same for every way of showing it, because Azure throttles the user.
     pub(crate) gate: Fingerprint,
+    /// The user whom a valid app token beside it names.
+    pub(crate) user: Option<Fingerprint>,
 }
 
 impl Shown {
@@ -43,18 +46,22 @@ impl Shown {
         }
     }
 
-    /// A token whose kind nobody told: only an access token has the shape of a JWT.
+    /// A token whose kind only its shape tells. An access token is a JWT, which no PAT is; the PATs of today are known
+    /// as well, and every other token is tried both ways, since Azure may change its shapes.
     pub(crate) fn from_token(token: &SecretString, fingerprints: &Fingerprints) -> Self {
-        let schemes: &[Scheme] = match Jwt::read(token) {
-            Some(_) => &[Scheme::Bearer, Scheme::Basic],
-            None => &[Scheme::Basic, Scheme::Bearer],
+        let schemes: &[Scheme] = if Jwt::read(token).is_some() {
+            &[Scheme::Bearer]
+        } else if is_pat(token.expose_secret().as_bytes()) {
+            &[Scheme::Basic]
+        } else {
+            &[Scheme::Basic, Scheme::Bearer]
         };
         Self::new(token, "bearer", schemes, fingerprints)
     }
 
     fn new(token: &SecretString, scheme: &str, schemes: &'static [Scheme], fingerprints: &Fingerprints) -> Self {
         let (fingerprint, gate) = (fingerprints.of(scheme, token), fingerprints.of("gate", token));
-        Self { token: token.clone(), schemes, fingerprint, gate }
+        Self { token: token.clone(), schemes, fingerprint, gate, user: None }
     }
 
     /// Whether it can be a token at all: it fits into a header and holds nothing but visible ASCII.
@@ -76,6 +83,15 @@ impl Shown {
     }
 }
 
+/// Whether it has the shape of a PAT: 52 characters of base32, or since 2024 84 characters with a mark near their end.
+fn is_pat(token: &[u8]) -> bool {
+    match token.len() {
+        52 => token.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7')),
+        84 => token.get(76..80) == Some(b"AZDO") && token.iter().all(u8::is_ascii_alphanumeric),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,10 +101,24 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_of_a_token_says_how_to_show_it_first() {
-        assert_eq!(shown("aaa.bbb.ccc").schemes, [Scheme::Bearer, Scheme::Basic]);
-        for pat in ["a2b3c4", "aaa.bbb", "aaa.bbb.ccc.ddd", "..", "a..c"] {
-            assert_eq!(shown(pat).schemes, [Scheme::Basic, Scheme::Bearer], "{pat}");
+    fn the_shape_of_a_token_decides_how_it_is_sent() {
+        for jwt in ["aaa.bbb.ccc", "aaa.bbb."] {
+            assert_eq!(shown(jwt).schemes, [Scheme::Bearer], "{jwt}");
+        }
+        let (old, new) = ("a2".repeat(26), format!("{}AZDOwxYZ", "Ab9c".repeat(19)));
+        for pat in [&old, &new] {
+            assert_eq!(shown(pat).schemes, [Scheme::Basic], "{pat}");
+        }
+        let near = [
+            old.to_uppercase(),
+            format!("{old}a"),
+            old.replace('2', "1"),
+            new.replace("AZDO", "azdo"),
+            new.replace('b', "-"),
+        ];
+        let others = ["a2b3c4", "aaa.bbb", "aaa.bbb.ccc.ddd", "a.b.c.d.e", "..", "a..c"].map(str::to_owned);
+        for token in others.into_iter().chain(near) {
+            assert_eq!(shown(&token).schemes, [Scheme::Basic, Scheme::Bearer], "{token}");
         }
     }
 

@@ -16,8 +16,9 @@ use uuid::Uuid;
 use crate::credential::{Scheme, Shown};
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
+use crate::lane::Lane;
 use crate::payload::{self, Page, Project};
-use crate::upstream::{Call, Upstream};
+use crate::upstream::{Call, Traffic, Upstream};
 use crate::{AzureConfig, ServiceUrl};
 
 const VERSION: (&str, &str) = ("api-version", "7.1");
@@ -35,6 +36,11 @@ const AT_ONCE: usize = 8;
 /// How many missing projects are looked up for one list. The others have their turn after the next one.
 const MAX_LOOK_UPS: usize = 200;
 
+/// How many questions of one user are worked on at once.
+const PER_USER: usize = 4;
+/// How many lists are put together at once: each of them is held in memory.
+const LISTS: usize = 4;
+
 /// See the module.
 pub(crate) struct Directory {
     upstream: Arc<Upstream>,
@@ -43,12 +49,17 @@ pub(crate) struct Directory {
     timeout: Duration,
     /// It makes one call of all that ask the same at once.
     look_ups: Cache<(Fingerprint, AzureProjectId), Option<RemoteProjeto>>,
+    /// A lane for each user, so that nobody's questions hold up those of others.
+    users: Cache<String, Arc<Lane>>,
+    lists: Lane,
 }
 
 /// Whose projects, and how Azure knows them.
 pub(crate) struct Asker {
     pub(crate) shown: Shown,
     pub(crate) scheme: Scheme,
+    /// Their id.
+    pub(crate) user: String,
 }
 
 impl Directory {
@@ -59,16 +70,30 @@ impl Directory {
             page_size: config.page_size.to_string(),
             timeout: config.timeouts.directory,
             look_ups: Cache::builder().max_capacity(config.cache_capacity).expire_after(Afterglow).build(),
+            users: Cache::builder()
+                .max_capacity(config.cache_capacity)
+                .time_to_idle(config.timeouts.directory * 2)
+                .build(),
+            lists: Lane::new(LISTS),
         }
     }
 
     /// All projects in Azure's own words, each once: the last word counts, because pages overlap when somebody
     /// creates a project in between. All or nothing, since what is not listed is taken for deleted.
     pub(crate) async fn list(&self, asker: &Asker) -> Result<Vec<Box<RawValue>>, Failure> {
-        self.list_until(Instant::now() + self.timeout, asker).await
+        let deadline = Instant::now() + self.timeout;
+        let user = self.user(asker).await;
+        let _turn = user.enter(deadline).await?;
+        self.list_until(deadline, asker).await
+    }
+
+    /// The lane of the one who asks.
+    async fn user(&self, asker: &Asker) -> Arc<Lane> {
+        self.users.get_with_by_ref(&asker.user, async { Arc::new(Lane::new(PER_USER)) }).await
     }
 
     async fn list_until(&self, deadline: Instant, asker: &Asker) -> Result<Vec<Box<RawValue>>, Failure> {
+        let _list = self.lists.enter(deadline).await?;
         let mut projects = Vec::new();
         let mut places = HashMap::new();
         let mut tokens = HashSet::new();
@@ -112,6 +137,8 @@ impl Directory {
         mut ids: Vec<AzureProjectId>,
     ) -> Result<Vec<AzureProjectId>, Failure> {
         let deadline = Instant::now() + self.timeout / 2;
+        let user = self.user(asker).await;
+        let _turn = user.enter(deadline).await?;
         if AT_ONCE < ids.len() {
             let listed = self.list_until(deadline, asker).await?;
             let listed: HashSet<_> = listed.iter().map(|raw| payload::project_id(raw)).collect::<Result<_, _>>()?;
@@ -133,7 +160,10 @@ impl Directory {
     }
 
     async fn ask(&self, asker: &Asker, id: AzureProjectId) -> Result<Option<RemoteProjeto>, Failure> {
-        match self.fetch(asker, id, Instant::now() + self.timeout).await {
+        let deadline = Instant::now() + self.timeout;
+        let user = self.user(asker).await;
+        let _turn = user.enter(deadline).await?;
+        match self.fetch(asker, id, deadline).await {
             Ok(found) => Ok(Some(found)),
             Err(Failure::Missing { .. }) => Ok(None),
             Err(failure) => Err(failure),
@@ -156,7 +186,8 @@ impl Directory {
 
 impl Asker {
     fn call(&self, name: &'static str, url: Url, deadline: Instant) -> Call<'_> {
-        Call { name, url, shown: &self.shown, scheme: self.scheme, max_bytes: MAX_BYTES, deadline }
+        let (shown, scheme, traffic) = (&self.shown, self.scheme, Traffic::Projects);
+        Call { name, url, shown, scheme, traffic, max_bytes: MAX_BYTES, deadline }
     }
 }
 

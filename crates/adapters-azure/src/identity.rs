@@ -15,7 +15,8 @@ use crate::fingerprint::Fingerprint;
 use crate::jwt::Jwt;
 use crate::metrics::LookUp;
 use crate::payload;
-use crate::upstream::{Call, Upstream};
+use crate::recent::Recent;
+use crate::upstream::{Call, Traffic, Upstream};
 use crate::{AzureConfig, ServiceUrl};
 
 const MAX_BYTES: usize = 1024 * 1024;
@@ -47,6 +48,7 @@ pub(crate) struct Identities {
     /// Remembers nothing: it makes one call of all that find the same identity too old at once.
     renewals: Cache<Fingerprint, Known>,
     rejected: Cache<Fingerprint, ()>,
+    recent: Recent,
     cache_ttl: Duration,
     timeout: Duration,
 }
@@ -61,9 +63,15 @@ impl Identities {
             known: Cache::builder().max_capacity(config.cache_capacity).expire_after(UntilItsEnd).build(),
             renewals: Cache::builder().max_capacity(config.cache_capacity).time_to_live(Duration::ZERO).build(),
             rejected: rejected.build(),
+            recent: Recent::new(config.cache_capacity),
             cache_ttl: config.cache_ttl,
             timeout: config.timeouts.identity,
         }
+    }
+
+    /// What Azure accepted lately.
+    pub(crate) const fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// The user behind `shown`. However many ask at once for the same credential, Azure is asked once.
@@ -116,22 +124,32 @@ impl Identities {
 
     async fn ask(&self, shown: &Shown) -> Result<Known, Failure> {
         let deadline = Instant::now() + self.timeout;
+        let priority = self.recent.priority(shown.fingerprint, shown.user).await;
+        let traffic = if priority.is_some() { Traffic::User } else { Traffic::Newcomer };
         for &scheme in shown.schemes {
-            match self.ask_with(scheme, shown, deadline).await {
+            match self.ask_with(scheme, shown, traffic, deadline).await {
                 Err(Failure::Rejected) => {}
                 Err(failure) => return Err(failure),
                 Ok(usuario) => {
                     tracing::info!(user = usuario.id, ?scheme, "Azure DevOps knows the credential");
+                    self.recent.remember(shown.fingerprint).await;
                     return Ok(self.known(usuario, scheme, shown));
                 }
             }
         }
         tracing::info!("Azure DevOps rejects the credential");
+        self.recent.forget(shown.fingerprint).await;
         self.rejected.insert(shown.fingerprint, ()).await;
         Err(Failure::Rejected)
     }
 
-    async fn ask_with(&self, scheme: Scheme, shown: &Shown, deadline: Instant) -> Result<Usuario, Failure> {
+    async fn ask_with(
+        &self,
+        scheme: Scheme,
+        shown: &Shown,
+        traffic: Traffic,
+        deadline: Instant,
+    ) -> Result<Usuario, Failure> {
         let (name, url) = match &self.source {
             // It exists as a preview only: with a plain 7.1 Azure answers 400 to everybody.
             Source::Organisation(org) => {
@@ -139,7 +157,7 @@ impl Identities {
             }
             Source::Profile(base) => ("profile", base.at("/_apis/profile/profiles/me", &[("api-version", "7.1")])),
         };
-        let call = Call { name, url, shown, scheme, max_bytes: MAX_BYTES, deadline };
+        let call = Call { name, url, shown, scheme, traffic, max_bytes: MAX_BYTES, deadline };
         let answer = self.upstream.get(&call).await?;
         match self.source {
             Source::Organisation(_) => acceptance::of_organisation(payload::read(&answer.body)?),

@@ -1,9 +1,9 @@
 //! Azure DevOps over its REST API 7.1: who is calling, and the projects of the organisation.
 //!
 //! [`AzureDevOps`] implements the ports `IdentityProvider` and `ProjectDirectory`. On the way to Azure a call passes,
-//! from the outside in, the identity cache, the deadline, the retries, the gate of its credential, the circuit
-//! breaker, the bound on calls in flight and the bounds on time and size of one answer. Azure's answers are judged in
-//! one place (`answer`), and a token leaves its `SecretString` only for the hash, the HMAC check and the header.
+//! from the outside in, the identity cache, the deadline, the retries, the gate of its credential, the lane of its kind
+//! of caller, the circuit breaker and the bounds on time and size of one answer. Azure's answers are judged in one place
+//! (`answer`), and a token leaves its `SecretString` only for the hash, the HMAC check and the header.
 
 mod acceptance;
 mod answer;
@@ -22,14 +22,16 @@ mod gate;
 mod hostile;
 mod identity;
 mod jwt;
+mod lane;
 mod lines;
 mod metrics;
 mod payload;
+mod recent;
 mod service_url;
 mod upstream;
 mod upstream_error;
 
 pub use app_key::{AppKey, AppKeyError};
 pub use azure_devops::AzureDevOps;
-pub use config::{AzureConfig, Breaking, Retries, Timeouts};
+pub use config::{AzureConfig, Breaking, InFlight, Retries, Timeouts};
 pub use service_url::{OrgUrl, ServiceUrl, UrlError};

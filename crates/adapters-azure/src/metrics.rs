@@ -128,14 +128,16 @@ impl fmt::Debug for Breaker {
 
 impl Collector for Breaker {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let now = self.0.breaker_state();
-        let help = "Whether Azure DevOps is called (closed), left alone (open) or tried with one call (half_open)";
+        let help = "Whether Azure DevOps is called (closed), left alone (open) or tried with one call (half_open), for \
+                    users who were accepted lately and for newcomers";
         let mut states = encoder.encode_descriptor("breaker_state", help, None, MetricType::Gauge)?;
-        for (state, name) in
-            [(BreakerState::Closed, "closed"), (BreakerState::Open, "open"), (BreakerState::HalfOpen, "half_open")]
-        {
-            let labels = [("state", name)];
-            ConstGauge::new(i64::from(state == now)).encode(states.encode_family(&labels)?)?;
+        for (callers, now) in self.0.breaker_states() {
+            for (state, name) in
+                [(BreakerState::Closed, "closed"), (BreakerState::Open, "open"), (BreakerState::HalfOpen, "half_open")]
+            {
+                let labels = [("callers", callers), ("state", name)];
+                ConstGauge::new(i64::from(state == now)).encode(states.encode_family(&labels)?)?;
+            }
         }
         Ok(())
     }

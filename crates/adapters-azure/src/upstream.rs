@@ -3,7 +3,6 @@
 use backon::{ExponentialBuilder, Retryable};
 use domain::Error;
 use reqwest::{Client, Url};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
@@ -12,9 +11,21 @@ use crate::breaker::{Breaker, BreakerState};
 use crate::credential::{Scheme, Shown};
 use crate::failure::{Failure, Seen};
 use crate::gate::Gates;
+use crate::lane::Lane;
 use crate::lines::Lines;
 use crate::metrics::{self, Metrics};
 use crate::{AzureConfig, Retries, Timeouts, exchange};
+
+/// Who causes a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Traffic {
+    /// A user whom Azure accepted lately has to be looked up again.
+    User,
+    /// A credential that was never seen.
+    Newcomer,
+    /// A user asks for projects.
+    Projects,
+}
 
 /// One GET that is to be answered with JSON.
 pub(crate) struct Call<'a> {
@@ -23,6 +34,7 @@ pub(crate) struct Call<'a> {
     pub(crate) url: Url,
     pub(crate) shown: &'a Shown,
     pub(crate) scheme: Scheme,
+    pub(crate) traffic: Traffic,
     pub(crate) max_bytes: usize,
     pub(crate) deadline: Instant,
 }
@@ -31,9 +43,13 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Upstream {
     client: Client,
     lines: Lines,
+    /// For what accepted users cause. Strangers have one of their own: nothing that they send opens this one.
     breaker: Breaker,
+    newcomers_breaker: Breaker,
     gates: Gates,
-    in_flight: Semaphore,
+    users: Lane,
+    newcomers: Lane,
+    projects: Lane,
     timeouts: Timeouts,
     retries: Retries,
     metrics: Metrics,
@@ -46,8 +62,11 @@ impl Upstream {
             client: exchange::client(config, is_loopback)?,
             lines: Lines::new()?,
             breaker: Breaker::new(config.breaking),
+            newcomers_breaker: Breaker::new(config.breaking),
             gates: Gates::new(config.cache_capacity),
-            in_flight: Semaphore::new(config.max_in_flight),
+            users: Lane::new(config.in_flight.users),
+            newcomers: Lane::new(config.in_flight.newcomers),
+            projects: Lane::new(config.in_flight.projects),
             timeouts: config.timeouts,
             retries: config.retries,
             metrics: Metrics::new(&["connectionData", "profile", "projects", "project"]),
@@ -59,9 +78,10 @@ impl Upstream {
         &self.metrics
     }
 
-    /// Whether Azure is called now.
-    pub(crate) fn breaker_state(&self) -> BreakerState {
-        self.breaker.watch(Instant::now())
+    /// Whether Azure is called now, for accepted users and for newcomers.
+    pub(crate) fn breaker_states(&self) -> [(&'static str, BreakerState); 2] {
+        let now = Instant::now();
+        [("users", self.breaker.watch(now)), ("newcomers", self.newcomers_breaker.watch(now))]
     }
 
     /// The answer to `call`, repeated where that may help.
@@ -80,8 +100,13 @@ impl Upstream {
 
     async fn attempt(&self, call: &Call<'_>) -> Result<Answer, Fault> {
         self.gates.pass(call.shown.gate, call.deadline).await?;
-        let _slot = self.slot(call).await?;
-        let permit = self.breaker.enter(Instant::now());
+        let (lane, breaker) = match call.traffic {
+            Traffic::User => (&self.users, &self.breaker),
+            Traffic::Newcomer => (&self.newcomers, &self.newcomers_breaker),
+            Traffic::Projects => (&self.projects, &self.breaker),
+        };
+        let _slot = lane.enter(call.deadline).await?;
+        let permit = breaker.enter(Instant::now());
         let permit = permit.map_err(|pause| Failure::unavailable(pause, "Azure DevOps is being left alone"))?;
         let full_time = Instant::now() + self.timeouts.attempt;
         let span = tracing::debug_span!(
@@ -112,14 +137,6 @@ impl Upstream {
             permit.settle(!matches!(&result, Err(fault) if fault.is_illness), Instant::now());
         }
         result
-    }
-
-    /// A place among the calls on their way.
-    async fn slot(&self, call: &Call<'_>) -> Result<SemaphorePermit<'_>, Failure> {
-        match timeout_at(call.deadline, self.in_flight.acquire()).await {
-            Ok(Ok(slot)) if Instant::now() < call.deadline => Ok(slot),
-            _ => Err(Failure::TimedOut(Seen::new("no time left for the call"))),
-        }
     }
 
     /// What `answer` means, and whether its credential has to wait from now on.

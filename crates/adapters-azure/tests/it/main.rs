@@ -16,4 +16,5 @@ mod projects;
 mod protection;
 mod raw_server;
 mod secrets;
+mod strangers;
 mod support;

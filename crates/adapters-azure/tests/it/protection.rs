@@ -213,7 +213,7 @@ async fn a_refusal_shortly_after_throttling_is_not_believed() {
 async fn only_so_many_calls_are_on_their_way_at_once() {
     let (server, _) = azure().await;
     let mut config = config(&server.uri());
-    config.max_in_flight = 2;
+    config.in_flight.newcomers = 2;
     let azure = adapter(&config);
     let hanging = fixture("connectiondata_200_entra_user").set_delay(Duration::from_mins(1));
     answer(&server, CONNECTION_DATA, hanging).await;
