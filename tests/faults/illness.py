@@ -11,7 +11,7 @@ import uuid
 from world import Api, Client, Cluster
 
 KNOWN, STRANGERS, PROJECTS = 20, 300, 250
-# `max_in_flight`, and the pause of the breaker, of adapters-azure; with its trial, and time for a busy machine.
+# All calls `in_flight`, and the pause of the breaker, of adapters-azure; with its trial, and time for a busy machine.
 IN_FLIGHT, PAUSE = 64, 15 + 10
 # After how many seconds an identity is forgotten, and by how many users.
 FORGOTTEN, FORGETTING = 5, 5
@@ -104,10 +104,12 @@ async def known(port, token, until, took):
             await asyncio.sleep(0.02)
 
 
-async def stranger(port, token):
+async def stranger(port, token, number):
+    # From an address of its own: what fails is limited by address.
+    headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": f"198.51.{number // 256}.{number % 256}"}
     async with Client(port) as client:
         began = time.monotonic()
-        answer = await client.ask("GET", LIST, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        answer = await client.ask("GET", LIST, headers=headers, timeout=60)
         assert answer.status in (401, 502, 503, 504), (answer.status, answer.body)
         assert answer.status != 503 or "retry-after" in answer.headers
         return time.monotonic() - began
@@ -165,7 +167,8 @@ async def forgotten_users(binary, base, cluster, modes):
 async def run(binary, base, *, modes):
     cluster, organisation = Cluster(base), Organisation()
     await organisation.open()
-    api = Api(binary, base, cluster.url(), "illness", AUTH_ENABLED="true", AZURE_DEVOPS_ORG_URL=organisation.url)
+    api = Api(binary, base, cluster.url(), "illness", AUTH_ENABLED="true", AZURE_DEVOPS_ORG_URL=organisation.url,
+              TRUSTED_PROXIES="127.0.0.1")
     slowest = longest = recovery = 0
     try:
         await api.ready()
@@ -179,7 +182,7 @@ async def run(binary, base, *, modes):
             await asyncio.sleep(1)
             took.clear()
             organisation.most, organisation.mode = 0, mode
-            others = await asyncio.gather(*(stranger(api.port, f"estranho-{mode}-{n}") for n in range(STRANGERS)))
+            others = await asyncio.gather(*(stranger(api.port, f"estranho-{mode}-{n}", n) for n in range(STRANGERS)))
             until.set()
             await asyncio.gather(*users)
             took.sort()

@@ -26,6 +26,9 @@ class Load:
         whom = "estranho" if self.choose.random() < 0.02 else "conhecido"
         token = f"{whom}-{self.number * 1_000_000 + self.sent // REQUESTS}"
         headers = {name.replace("_", "-"): value for name, value in headers.items()} | {"Authorization": f"Bearer {token}"}
+        if whom == "estranho":
+            # Each from an address of its own: what fails is limited by address.
+            headers["X-Forwarded-For"] = f"10.{self.number % 256}.{self.sent // 256 % 256}.{self.sent % 256}"
         answer = await self.own.ask(method, path, body and json.dumps(body).encode(), headers)
         assert answer.status < 500 and (answer.status != 401 or whom == "estranho"), (answer.status, answer.body)
         self.counts[answer.status] = self.counts.get(answer.status, 0) + 1
@@ -81,7 +84,8 @@ def slope(samples, key):
 async def run(binary, base, *, seconds, growth):
     cluster, organisation = Cluster(base), Organisation()
     await organisation.open()
-    settings = {"AUTH_ENABLED": "true", "AZURE_DEVOPS_ORG_URL": organisation.url, "AUTH_CACHE_TTL": str(REMEMBERED)}
+    settings = {"AUTH_ENABLED": "true", "AZURE_DEVOPS_ORG_URL": organisation.url, "AUTH_CACHE_TTL": str(REMEMBERED),
+                "TRUSTED_PROXIES": "127.0.0.1"}
     api = Api(binary, base, cluster.url(), "soak", **settings)
     try:
         await api.ready()

@@ -2,6 +2,7 @@
 //! projects there are. Its answers have the shapes of the real ones.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -22,6 +23,7 @@ const PAGE: usize = 100;
 const NAME: &str = "/exemplo";
 const IDENTITY: &str = "/exemplo/_apis/connectionData";
 const PROJECTS: &str = "/exemplo/_apis/projects";
+const MEMBERS: &str = "/exemplo/_apis/userentitlements/";
 
 /// The organisation. It ends when it is dropped.
 pub struct Organisation {
@@ -38,6 +40,10 @@ struct State {
     hidden: Vec<(String, String)>,
     /// What is answered instead, to whom asks for that path.
     instead: Vec<(&'static str, ResponseTemplate)>,
+    /// Ids of users who are no members any more.
+    removed: Vec<Uuid>,
+    /// How long each response takes.
+    delay: Duration,
 }
 
 /// The two questions that the organisation answers.
@@ -66,7 +72,10 @@ impl Organisation {
     pub async fn start() -> Self {
         let (server, state) = (MockServer::start().await, Arc::new(Mutex::new(State::default())));
         let answering = Arc::clone(&state);
-        let answer = move |request: &Request| lock(&answering).answer(request);
+        let answer = move |request: &Request| {
+            let state = lock(&answering);
+            state.answer(request).set_delay(state.delay)
+        };
         Mock::given(any()).respond_with(answer).mount(&server).await;
         Self { server, state }
     }
@@ -87,6 +96,16 @@ impl Organisation {
     /// Forgets a token, as Azure does when it is revoked.
     pub fn revoke(&self, token: &str) {
         lock(&self.state).users.retain(|(known, ..)| known != token);
+    }
+
+    /// Ends the membership of a user, whose entitlement stays listed as deleted.
+    pub fn remove_member(&self, id: Uuid) {
+        lock(&self.state).removed.push(id);
+    }
+
+    /// Takes so long for each response from now on.
+    pub fn slow_down(&self, delay: Duration) {
+        lock(&self.state).delay = delay;
     }
 
     /// Adds a project; its id.
@@ -157,6 +176,9 @@ impl State {
         let Some((token, id, email)) = self.users.iter().find(|(token, ..)| is_shown(request, token)) else {
             return ResponseTemplate::new(401);
         };
+        if let Some(member) = path.strip_prefix(MEMBERS) {
+            return self.member(member);
+        }
         let is_hidden = |project: &str| self.hidden.iter().any(|(from, hidden)| from == token && hidden == project);
         let seen: Vec<_> = self.projects.iter().filter(|p| !p["id"].as_str().is_some_and(is_hidden)).collect();
         match path.strip_prefix(PROJECTS) {
@@ -165,6 +187,23 @@ impl State {
             Some(rest) => project(&seen, rest.trim_start_matches('/'), is_hidden(rest.trim_start_matches('/'))),
             None => ResponseTemplate::new(404),
         }
+    }
+}
+
+impl State {
+    /// An entitlement, or what is said of an id that has none.
+    fn member(&self, id: &str) -> ResponseTemplate {
+        let Some((_, id, email)) = self.users.iter().find(|(_, user, _)| user.to_string() == id) else {
+            return ResponseTemplate::new(404).set_body_json(json!({
+                "$id": "1", "message": "VS403283", "typeKey": "MemberNotFoundException", "errorCode": 0,
+            }));
+        };
+        let status = if self.removed.contains(id) { "deleted" } else { "active" };
+        ResponseTemplate::new(200).set_body_json(json!({
+            "id": id,
+            "user": {"subjectKind": "user", "displayName": "Ana Lima", "mailAddress": email, "origin": "aad"},
+            "accessLevel": {"accountLicenseType": "express", "status": status},
+        }))
     }
 }
 

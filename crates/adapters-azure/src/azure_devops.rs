@@ -81,6 +81,14 @@ impl IdentityProvider for AzureDevOps {
         let (_, known) = self.0.identify(&credential, Duration::MAX).await?;
         Ok(Caller { usuario: known.usuario, credential: Some(credential) })
     }
+
+    fn knows(&self, credential: &Credential) -> bool {
+        let recent = self.0.identities.recent();
+        self.0.claimant(credential).is_ok_and(|claimant| match claimant {
+            // A user who was accepted proves nothing for a new access token: it may be made up.
+            Claimant::Unknown(shown) | Claimant::AppUser { access: shown, .. } => recent.contains(shown.fingerprint),
+        })
+    }
 }
 
 #[async_trait]

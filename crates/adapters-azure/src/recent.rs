@@ -30,7 +30,6 @@ impl Recent {
         self.0.invalidate(&rejected).await;
     }
 
-    #[cfg(test)]
     pub(crate) fn contains(&self, fingerprint: Fingerprint) -> bool {
         self.0.contains_key(&fingerprint)
     }

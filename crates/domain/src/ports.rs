@@ -164,6 +164,9 @@ pub trait IdentityProvider: Send + Sync {
     /// # Errors
     /// `CredentialMissing`, `CredentialRejected`; `Unavailable`, `TimedOut` or `BadUpstream` when nobody can tell.
     async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error>;
+
+    /// Whether `credential` was accepted lately, so that it is no guess. It lets nobody in, and asks nobody.
+    fn knows(&self, credential: &Credential) -> bool;
 }
 
 /// The organisation's projects, as Azure DevOps shows them to one caller.

@@ -54,6 +54,12 @@ pub enum Refusal {
     /// Authentication is off, and a page from elsewhere wants to change something.
     #[error("foreign origin")]
     ForeignOrigin,
+    /// Too many sign-ins of its client's address have failed.
+    #[error("too many failed sign-ins")]
+    TooManyFailures {
+        /// When the next one is let through.
+        retry_after: Duration,
+    },
     /// Something broke that nobody thought of.
     #[error("internal")]
     Internal,
@@ -109,6 +115,7 @@ impl ApiError {
             Self::Refused(Refusal::TooSlow) => texts::BODY_TOO_SLOW.to_owned(),
             Self::Refused(Refusal::ForeignHost) => texts::FOREIGN_HOST.to_owned(),
             Self::Refused(Refusal::ForeignOrigin) => texts::FOREIGN_ORIGIN.to_owned(),
+            Self::Refused(Refusal::TooManyFailures { .. }) => texts::TOO_MANY_FAILURES.to_owned(),
             Self::Refused(Refusal::Internal) => texts::INTERNAL.to_owned(),
         }
     }
@@ -130,6 +137,7 @@ impl ApiError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Domain(domain::Error::Unavailable { retry_after, .. }) => Some(retry_after.unwrap_or(RETRY_SOON)),
+            Self::Refused(Refusal::TooManyFailures { retry_after }) => Some(*retry_after),
             _ => None,
         }
     }
@@ -182,6 +190,7 @@ impl ResponseError for ApiError {
                 Refusal::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
                 Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
+                Refusal::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
                 Refusal::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 Refusal::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
                 Refusal::ForeignOrigin => StatusCode::FORBIDDEN,

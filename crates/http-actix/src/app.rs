@@ -14,7 +14,7 @@ use domain::{
 
 use crate::client_address::TrustedProxies;
 use crate::metrics::Metrics;
-use crate::middleware::Watch;
+use crate::middleware::{FailedSignIns, Watch};
 use crate::openapi;
 use crate::readiness::{CachedReadiness, LastCheck};
 use crate::settings::OriginPattern;
@@ -66,6 +66,7 @@ pub struct AppState {
     info: Data<ServiceInfo>,
     cors_origins: Data<[OriginPattern]>,
     is_loopback_only: bool,
+    failed_sign_ins: Data<FailedSignIns>,
     watch: Data<Watch>,
 }
 
@@ -84,6 +85,7 @@ impl AppState {
             info: Data::new(info),
             cors_origins: Data::from(Arc::<[OriginPattern]>::from(cors_origins)),
             is_loopback_only: false,
+            failed_sign_ins: Data::new(FailedSignIns::new()),
             watch: Data::new(Watch { metrics: Metrics::new(), proxies: TrustedProxies::default() }),
         }
     }
@@ -146,6 +148,7 @@ pub fn app(
         .app_data(state.readiness.clone())
         .app_data(state.identity.clone())
         .app_data(state.info.clone())
+        .app_data(state.failed_sign_ins.clone())
         .app_data(state.watch.clone())
         .app_data(state.cors_origins.clone())
         // The last one wrapped is the first to see a request.

@@ -17,6 +17,7 @@ pub const PREFLIGHT_REFUSED: &str =
     "Esta página não pode fazer esta chamada: a origem, o método ou um cabeçalho não é permitido";
 pub const NOT_ACCEPTABLE: &str = "A resposta não existe em nenhum dos formatos do cabeçalho Accept";
 pub const TOO_MANY: &str = "Requisições demais; tente novamente em instantes";
+pub const TOO_MANY_FAILURES: &str = "Tentativas de autenticação demais sem sucesso; tente novamente em instantes";
 pub const NOT_JSON: &str = "O corpo da requisição deve ser application/json";
 pub const FOREIGN_HOST: &str =
     "Sem autenticação, a API só atende endereços desta máquina, como localhost e 127.0.0.1; o cabeçalho Host é outro";

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use e2e::azure::Organisation;
 use e2e::client::send;
 use e2e::server::Aponta;
 use reqwest::Method;
 use serde_json::json;
+
+use super::TOKEN;
 
 /// Far longer than any of these should take, far shorter than what it would take to do what they ask for.
 const SOON: Duration = Duration::from_secs(5);
@@ -70,6 +73,91 @@ async fn api4_many_wide_bodies_at_once_take_little_memory() {
 
     let grown = peak_mb(&aponta) - before;
     assert!(grown < 60, "16 bodies of 1 MiB took {grown} MB");
+}
+
+/// Each token that was never seen costs a call to Azure DevOps. Users whose identity has expired do not wait behind them.
+#[tokio::test]
+async fn api4_thousands_of_strangers_delay_no_user_and_cost_few_calls() {
+    let organisation = Organisation::start().await;
+    organisation.add_user(TOKEN, Some("ana.lima@exemplo.br"));
+    let aponta = Aponta::start_with(|program| {
+        // Without a cache every identity has expired by its next request.
+        program
+            .env("AUTH_ENABLED", "true")
+            .env("AUTH_CACHE_TTL", "0")
+            .env("AZURE_DEVOPS_ORG_URL", organisation.url())
+            .env("TRUSTED_PROXIES", "127.0.0.1")
+    });
+    let user = async || {
+        let began = Instant::now();
+        let answer = send(aponta.api.request(Method::GET, "/api/v1/projetos").bearer_auth(TOKEN)).await;
+        assert_eq!(answer.status, 200);
+        began.elapsed()
+    };
+    user().await;
+    organisation.slow_down(Duration::from_millis(200));
+    let before = organisation.calls("connectionData").await;
+
+    // From thirty addresses, a hundred tokens each.
+    let strangers: Vec<_> = (0..600)
+        .map(|n| {
+            let api = aponta.api.clone();
+            tokio::spawn(async move {
+                let mut statuses = Vec::new();
+                for m in 0..5 {
+                    let request = api.request(Method::GET, "/api/v1/projetos").bearer_auth(format!("x.{n}.{m}"));
+                    let answer = send(request.header("X-Forwarded-For", format!("2001:db8:0:{}::{n}", n % 30))).await;
+                    assert!(answer.status == 401 || answer.header("retry-after").is_some(), "{}", answer.status);
+                    statuses.push(answer.status);
+                }
+                statuses
+            })
+        })
+        .collect();
+    while organisation.calls("connectionData").await == before {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut waits = Vec::new();
+    for _ in 0..5 {
+        waits.push(user().await);
+    }
+    let mut statuses = Vec::new();
+    for stranger in strangers {
+        statuses.extend(stranger.await.unwrap());
+    }
+
+    let count = |status: u16| statuses.iter().filter(|seen| **seen == status).count();
+    let calls = organisation.calls("connectionData").await - before;
+    println!("{waits:?}; {} 401, {} 503, {calls} calls", count(401), count(503));
+    assert_eq!(count(401) + count(503) + count(429), 3_000);
+    assert!(0 < count(401) && 1_000 < count(503), "{} rejected, {} turned away", count(401), count(503));
+    assert!(waits.iter().all(|wait| *wait < Duration::from_secs(2)), "{waits:?}");
+    assert!(calls <= count(401) + waits.len(), "{calls} calls for {} rejections", count(401));
+}
+
+/// What fails is limited by address, a /64 where it is IPv6, and a user behind the same address goes on.
+#[tokio::test]
+async fn api4_failed_sign_ins_of_an_address_are_limited_and_lock_out_no_user() {
+    let (organisation, aponta) = super::guarded().await;
+    let ask = |token: String| send(aponta.api.request(Method::GET, "/api/v1/projetos").bearer_auth(token));
+    assert_eq!(ask(TOKEN.to_owned()).await.status, 200);
+
+    let mut statuses = Vec::new();
+    for n in 0..300 {
+        let answer = ask(format!("x.{n}.y")).await;
+        if answer.status == 429 {
+            assert_eq!(answer.header("retry-after"), Some("1"));
+            assert!(answer.error(429).contains("tente novamente em instantes"));
+        }
+        statuses.push(answer.status);
+        assert_eq!(ask(TOKEN.to_owned()).await.status, 200);
+    }
+
+    let count = |status: u16| statuses.iter().filter(|seen| **seen == status).count();
+    let (rejected, limited) = (count(401), count(429));
+    assert!(statuses[..100].iter().all(|status| *status == 401), "{statuses:?}");
+    assert!(100 < limited && rejected + limited == 300, "{rejected} rejected, {limited} limited");
+    assert_eq!(organisation.calls("connectionData").await, rejected + 1);
 }
 
 /// The most memory that the server ever had, in MB.

@@ -38,6 +38,8 @@ fn server_with(url: &str, pat: Option<&str>) -> Aponta {
             .env("AUTH_ENABLED", "true")
             .env("AZURE_DEVOPS_ORG_URL", url)
             .env("EXTENSION_APP_KEYS", format!("{APP_KEY}:{AUDIENCE}"))
+            // A test speaks for many addresses.
+            .env("TRUSTED_PROXIES", "127.0.0.1")
             .env("LOG", "trace")
             .env("METRICS_PORT", "0")
     })

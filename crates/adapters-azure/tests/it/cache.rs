@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Credential, ProjectDirectory};
+use domain::{Credential, IdentityProvider, ProjectDirectory};
 use serde_json::json;
 use wiremock::matchers::basic_auth;
 
@@ -198,6 +198,31 @@ async fn a_rejection_is_remembered_for_a_moment() {
         calls(&server, CONNECTION_DATA).await == 4
     })
     .await;
+}
+
+/// Beyond the time for which its identity is cached, and until it is rejected.
+#[tokio::test]
+async fn a_credential_is_known_once_it_was_accepted_and_until_it_is_rejected() {
+    let (server, _) = azure().await;
+    know_the_pat(&server).await;
+    let mut config = config(&server.uri());
+    config.cache_ttl = Duration::ZERO;
+    let azure = adapter(&config);
+    assert!(!azure.knows(&bearer(PAT)));
+
+    usuario(&azure, bearer(PAT)).await.unwrap();
+    usuario(&azure, bearer("stranger")).await.unwrap_err();
+    assert!(azure.knows(&bearer(PAT)) && !azure.knows(&bearer("stranger")) && !azure.knows(&basic(PAT)));
+
+    server.reset().await;
+    answer(&server, CONNECTION_DATA, fixture("unavailable_503_json")).await;
+    usuario(&azure, bearer(PAT)).await.unwrap_err();
+    assert!(azure.knows(&bearer(PAT)), "nobody rejected it");
+
+    server.reset().await;
+    answer(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
+    usuario(&azure, bearer(PAT)).await.unwrap_err();
+    assert!(!azure.knows(&bearer(PAT)));
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ impl Metrics {
             sync_duration: Histogram::new(SYNC_BUCKETS),
             last_sync: Gauge::default(),
         };
-        for outcome in ["ok", "missing", "rejected", "forbidden", "unavailable", "error"] {
+        for outcome in ["ok", "missing", "rejected", "forbidden", "unavailable", "limited", "error"] {
             drop(metrics.authentications.get_or_create(&Outcome { outcome }));
         }
         for outcome in ["ok", "error"] {

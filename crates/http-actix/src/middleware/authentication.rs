@@ -4,6 +4,7 @@
 use std::future::{Ready, ready};
 use std::ops::Deref;
 use std::rc::Rc;
+use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -20,6 +21,7 @@ use schemars::schema::Schema;
 use secrecy::SecretString;
 
 use super::Watch;
+use super::failed_sign_ins::{Attempt, FailedSignIns};
 use super::guard::Told;
 use crate::accept::Accepted;
 use crate::api_error::{ApiError, Refusal};
@@ -65,7 +67,7 @@ pub async fn authenticate(
         }
         Err(error) => {
             tracing::info!(outcome, "authentication refused");
-            Ok(request.into_response(ApiError::from(error).error_response()))
+            Ok(request.into_response(error.error_response()))
         }
     }
 }
@@ -81,24 +83,45 @@ fn can_be_answered(request: &ServiceRequest) -> bool {
 }
 
 /// What an attempt came to, in one word.
-fn outcome(identified: &Result<Caller, domain::Error>) -> &'static str {
+fn outcome(identified: &Result<Caller, ApiError>) -> &'static str {
+    use domain::Error as E;
     match identified {
         Ok(_) => "ok",
-        Err(domain::Error::CredentialMissing) => "missing",
-        Err(domain::Error::CredentialRejected) => "rejected",
-        Err(domain::Error::Forbidden) => "forbidden",
-        Err(domain::Error::Unavailable { .. } | domain::Error::TimedOut { .. } | domain::Error::BadUpstream { .. }) => {
-            "unavailable"
-        }
+        Err(ApiError::Domain(E::CredentialMissing)) => "missing",
+        Err(ApiError::Domain(E::CredentialRejected)) => "rejected",
+        Err(ApiError::Domain(E::Forbidden)) => "forbidden",
+        Err(ApiError::Domain(E::Unavailable { .. } | E::TimedOut { .. } | E::BadUpstream { .. })) => "unavailable",
+        Err(ApiError::Refused(Refusal::TooManyFailures { .. })) => "limited",
         Err(_) => "error",
     }
 }
 
-async fn identify(request: &ServiceRequest) -> Result<Caller, domain::Error> {
-    let identity = request
-        .app_data::<web::Data<dyn IdentityProvider>>()
-        .ok_or_else(|| domain::Error::internal("no identity provider is wired"))?;
-    identity.authenticate(credential(request)).await
+async fn identify(request: &ServiceRequest) -> Result<Caller, ApiError> {
+    let wired = "no identity provider is wired";
+    let identity = request.app_data::<web::Data<dyn IdentityProvider>>();
+    let identity = identity.ok_or_else(|| domain::Error::internal(wired))?;
+    let credential = credential(request);
+    let attempt = match &credential {
+        Some(credential) if !identity.knows(credential) => Some(attempt(request).await?),
+        _ => None,
+    };
+    let identified = identity.authenticate(credential).await;
+    if let Some(attempt) = attempt
+        && !matches!(identified, Err(domain::Error::CredentialRejected))
+    {
+        attempt.succeeded();
+    }
+    Ok(identified?)
+}
+
+/// A sign-in with a credential that is not known, unless too many of the client's address have failed.
+async fn attempt(request: &ServiceRequest) -> Result<Attempt, ApiError> {
+    let wired = "no limit of failed sign-ins is wired";
+    let failed = request.app_data::<web::Data<FailedSignIns>>().ok_or_else(|| domain::Error::internal(wired))?;
+    let watch = request.app_data::<web::Data<Watch>>();
+    let client = watch.and_then(|watch| watch.proxies.client(request.peer_addr(), request.headers()));
+    let attempt = failed.attempt(client, Instant::now()).await;
+    attempt.map_err(|retry_after| Refusal::TooManyFailures { retry_after }.into())
 }
 
 /// What the caller shows; a scheme that is not known, or a header that cannot be read, is nothing. So is a header that

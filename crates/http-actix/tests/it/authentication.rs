@@ -1,9 +1,16 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
+use actix_web::body::to_bytes;
+use actix_web::dev::Service as _;
 use actix_web::http::Method;
-use actix_web::test::TestRequest;
+use actix_web::test::{TestRequest, init_service};
+use async_trait::async_trait;
 use domain::testing::{maria, stored};
-use domain::{Caller, Error, Service};
+use domain::{Caller, Credential, Error, IdentityProvider, Service};
+use http_actix::app;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::support::{Always, World};
@@ -87,6 +94,70 @@ async fn who_is_told_to_wait_does_not_come_too_early() {
         let answer = world(identity).answer(request).await;
 
         assert_eq!(answer.header("retry-after"), Some(seconds));
+    }
+}
+
+/// Takes the one token, and knows it.
+struct OneUser;
+
+#[async_trait]
+impl IdentityProvider for OneUser {
+    async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error> {
+        match credential {
+            None => Err(Error::CredentialMissing),
+            Some(credential) if self.knows(&credential) => Ok(maria()),
+            Some(_) => Err(Error::CredentialRejected),
+        }
+    }
+
+    fn knows(&self, credential: &Credential) -> bool {
+        matches!(credential, Credential::Bearer { token, .. } if token.expose_secret() == "bom")
+    }
+}
+
+#[actix_web::test]
+async fn failed_sign_ins_are_limited_by_address_and_lock_out_no_user() {
+    let mut world = World { identity: Arc::new(OneUser), ..World::new() };
+    world.projetos.expect_list().returning(|| Ok(vec![]));
+    let service = init_service(app(&world.state())).await;
+    let ask_from = async |client: &str, authorization: Option<String>| {
+        let request = TestRequest::get().uri("/api/v1/projetos").peer_addr(SocketAddr::new(client.parse().unwrap(), 1));
+        let request = authorization.into_iter().fold(request, |r, text| r.insert_header(("authorization", text)));
+        service.call(request.to_request()).await.unwrap().map_into_boxed_body()
+    };
+    // How many fail until the first is refused, and what it is told.
+    let fail = async |client: &str| {
+        for n in 0.. {
+            let response = ask_from(client, Some(format!("Bearer errado-{n}"))).await;
+            if response.status() != 401 {
+                return (n, response);
+            }
+        }
+        unreachable!("nothing is refused")
+    };
+    for client in ["192.0.2.1", "2001:db8::1"] {
+        let began = Instant::now();
+        let (failed, response) = fail(client).await;
+
+        // One more each second is let through.
+        let allowed = 100..=101 + began.elapsed().as_secs();
+        assert!(allowed.contains(&failed), "{failed} failed in {:?}", began.elapsed());
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers().get("retry-after").unwrap(), "1");
+        assert_eq!(response.headers().get("cache-control").unwrap(), "no-store");
+        let body: Value = serde_json::from_slice(&to_bytes(response.into_body()).await.unwrap()).unwrap();
+        assert_eq!(body["detail"], "Tentativas de autenticação demais sem sucesso; tente novamente em instantes");
+        // A request without a credential costs nothing, and users go on.
+        for _ in 0..200 {
+            assert_eq!(ask_from(client, None).await.status(), 401);
+            assert_eq!(ask_from(client, Some("Bearer bom".to_owned())).await.status(), 200);
+        }
+    }
+    let (failed, _) = fail("2001:db8::ffff").await;
+    assert!(failed < 90, "{failed} failed in the same /64");
+    for client in ["192.0.2.2", "2001:db8:0:1::1"] {
+        let (failed, _) = fail(client).await;
+        assert!(100 <= failed, "{client} has failures of its own: {failed}");
     }
 }
 

@@ -127,4 +127,8 @@ impl IdentityProvider for Always {
     async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error> {
         credential.map_or(Err(Error::CredentialMissing), |_| (self.0)())
     }
+
+    fn knows(&self, _: &Credential) -> bool {
+        false
+    }
 }
