@@ -5,7 +5,7 @@ use domain::Usuario;
 use uuid::Uuid;
 
 use crate::failure::Failure;
-use crate::payload::{ConnectionData, Identity, Profile};
+use crate::payload::{ConnectionData, Entitlement, Identity, Profile};
 
 /// The id of the anonymous identity: all digits are `a`.
 const ANONYMOUS: Uuid = Uuid::from_bytes([0xaa; 16]);
@@ -35,6 +35,23 @@ pub(crate) fn of_profile(profile: Profile) -> Result<Usuario, Failure> {
     let id = real_id(profile.id.as_deref())?;
     let email = email(profile.email_address.as_deref());
     Ok(usuario(id, [profile.display_name, None], email))
+}
+
+/// The member `id` of an organisation, if it is active: who was removed may still be listed.
+pub(crate) fn of_member(entitlement: Entitlement, id: Uuid) -> Result<Usuario, Failure> {
+    if real_id(entitlement.id.as_deref())? != id {
+        return Err(Failure::senseless("another member than asked for"));
+    }
+    let status = entitlement.access_level.and_then(|level| level.status);
+    if !status.is_some_and(|status| status.eq_ignore_ascii_case("active")) {
+        return Err(Failure::Rejected);
+    }
+    let (name, emails) = match entitlement.user {
+        Some(user) => (user.display_name, [user.mail_address, user.principal_name]),
+        None => (None, [None, None]),
+    };
+    let email = emails.iter().find_map(|text| email(text.as_deref()));
+    Ok(usuario(id, [name, None], email))
 }
 
 fn real_id(id: Option<&str>) -> Result<Uuid, Failure> {

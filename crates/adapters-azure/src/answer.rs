@@ -123,6 +123,7 @@ impl Answer {
             status @ (400 | 404) if self.is_about_a_missing_thing() => {
                 Failure::Missing { is_certain: status == 404, seen: self.seen("missing") }
             }
+            404 if is_json => Failure::NotFound(self.seen("not found")),
             429 => Failure::Unavailable { retry_after: self.hold(), seen: self.seen("throttled") },
             503 => Failure::Unavailable { retry_after: self.retry_after, seen: self.seen("unavailable") },
             408 | 504 => Failure::TimedOut(self.seen("timed out")),

@@ -4,16 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{AzureProjectId, Caller, Clock, Credential, Error, IdentityProvider, ProjectDirectory, RemoteProjeto};
+use domain::{
+    AzureProjectId, Caller, Clock, Credential, Error, IdentityProvider, ProjectDirectory, RemoteProjeto, Usuario,
+};
 use prometheus_client::registry::Registry;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 use crate::app_token::AppTokens;
-use crate::credential::Shown;
+use crate::credential::{Scheme, Shown};
 use crate::directory::{Asker, Directory};
 use crate::failure::Failure;
-use crate::fingerprint::Fingerprints;
-use crate::identity::{Identities, Known, Source};
+use crate::fingerprint::{Fingerprint, Fingerprints};
+use crate::identity::{Identities, Source};
+use crate::members::Members;
 use crate::payload::{self, Project};
 use crate::upstream::Upstream;
 use crate::{AzureConfig, OrgUrl, ServiceUrl};
@@ -21,13 +25,16 @@ use crate::{AzureConfig, OrgUrl, ServiceUrl};
 /// Azure DevOps, as it tells who is calling and which projects there are. Clones share everything.
 ///
 /// An app token names a user but no organisation, so it signs nobody in by itself: an access token of the same user that
-/// the organisation accepts must come with it. That access token also serves the calls to Azure.
+/// the organisation accepts must come with it. That access token also serves the calls to Azure. Where
+/// [`AzureConfig::members_pat`] is set, an app token without one signs in active members of the organisation, for
+/// everything but calls to Azure (`Forbidden`).
 #[derive(Clone)]
 pub struct AzureDevOps(Arc<Inner>);
 
 struct Inner {
     upstream: Arc<Upstream>,
     identities: Identities,
+    members: Option<Members>,
     directory: Option<Directory>,
     app_tokens: AppTokens,
     fingerprints: Fingerprints,
@@ -40,7 +47,9 @@ enum Claimant {
     /// The one whom Azure returns for this credential.
     Unknown(Shown),
     /// The user of a valid app token, and the access token that has to prove it.
-    AppUser { nameid: String, access: Shown },
+    AppUser { nameid: Uuid, access: Shown },
+    /// The user of a valid app token who has to be a member of the organisation.
+    Member { id: Uuid, user: Fingerprint },
 }
 
 impl AzureDevOps {
@@ -57,8 +66,15 @@ impl AzureDevOps {
         };
         let base = source.base();
         let upstream = Arc::new(Upstream::new(config, base.is_loopback())?);
+        let fingerprints = Fingerprints::new(base.as_str())?;
+        let members = config.org_url.as_ref().and_then(OrgUrl::members).zip(config.members_pat.clone());
+        let members = members.map(|(base, pat)| {
+            let pat = Shown::from_credential(&Credential::Basic { pat }, &fingerprints);
+            Members::new(config, base, pat, Arc::clone(&upstream))
+        });
         Ok(Self(Arc::new(Inner {
-            fingerprints: Fingerprints::new(base.as_str())?,
+            fingerprints,
+            members,
             app_tokens: AppTokens::new(&config.extension_app_keys),
             directory: org.map(|org| Directory::new(config, org.clone(), Arc::clone(&upstream))),
             identities: Identities::new(config, source, Arc::clone(&upstream), Arc::clone(&clock)),
@@ -66,6 +82,17 @@ impl AzureDevOps {
             clock,
             identity_age: config.listing_identity_age,
         })))
+    }
+
+    /// Whether the members of the organisation can be read with `pat`, whose own user is looked up among them.
+    ///
+    /// # Errors
+    /// Those of [`IdentityProvider::authenticate`].
+    pub async fn check_members(&self, pat: Credential) -> Result<(), Error> {
+        let user = self.authenticate(Some(pat)).await?.usuario;
+        let id = Uuid::parse_str(&user.id).map_err(Error::internal)?;
+        self.0.member(id, self.0.user(id)).await?;
+        Ok(())
     }
 
     /// Makes what is measured here part of `registry`.
@@ -78,8 +105,8 @@ impl AzureDevOps {
 impl IdentityProvider for AzureDevOps {
     async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error> {
         let credential = credential.ok_or(Error::CredentialMissing)?;
-        let (_, known) = self.0.identify(&credential, Duration::MAX).await?;
-        Ok(Caller { usuario: known.usuario, credential: Some(credential) })
+        let (usuario, _) = self.0.identify(&credential, Duration::MAX).await?;
+        Ok(Caller { usuario, credential: Some(credential) })
     }
 
     fn knows(&self, credential: &Credential) -> bool {
@@ -87,6 +114,7 @@ impl IdentityProvider for AzureDevOps {
         self.0.claimant(credential).is_ok_and(|claimant| match claimant {
             // A user who was accepted proves nothing for a new access token: it may be made up.
             Claimant::Unknown(shown) | Claimant::AppUser { access: shown, .. } => recent.contains(shown.fingerprint),
+            Claimant::Member { user, .. } => recent.contains(user),
         })
     }
 }
@@ -124,24 +152,37 @@ impl ProjectDirectory for AzureDevOps {
 }
 
 impl Inner {
-    /// The user behind `credential`, established not longer ago than `age`, and what Azure took for proof.
-    async fn identify(&self, credential: &Credential, age: Duration) -> Result<(Shown, Known), Failure> {
+    /// The user behind `credential`, established not longer ago than `age`, and what serves their calls to Azure.
+    async fn identify(
+        &self,
+        credential: &Credential,
+        age: Duration,
+    ) -> Result<(Usuario, Option<(Shown, Scheme)>), Failure> {
         match self.claimant(credential)? {
             Claimant::Unknown(shown) => {
                 let known = self.identities.identify_within(&shown, age).await?;
-                Ok((shown, known))
+                Ok((known.usuario, Some((shown, known.scheme))))
             }
             Claimant::AppUser { nameid, access } => {
                 let known = self.identities.identify_within(&access, age).await?;
-                if known.usuario.id != nameid {
+                if known.usuario.id != nameid.to_string() {
                     return Err(Failure::Rejected);
                 }
-                if let Some(user) = access.user {
-                    self.identities.recent().remember(user).await;
-                }
-                Ok((access, known))
+                self.identities.recent().remember(self.user(nameid)).await;
+                Ok((known.usuario, Some((access, known.scheme))))
             }
+            Claimant::Member { id, user } => Ok((self.member(id, user).await?, None)),
         }
+    }
+
+    async fn member(&self, id: Uuid, user: Fingerprint) -> Result<Usuario, Failure> {
+        let members = self.members.as_ref().ok_or(Failure::Rejected)?;
+        members.find(id, user, self.identities.recent()).await
+    }
+
+    /// The fingerprint of a user, whatever they show.
+    fn user(&self, id: Uuid) -> Fingerprint {
+        self.fingerprints.of("user", &id.to_string().into())
     }
 
     async fn list(&self, credential: &Credential, age: Duration) -> Result<Vec<Box<RawValue>>, Failure> {
@@ -164,8 +205,9 @@ impl Inner {
 
     /// The user whose projects are asked for, known not longer ago than `age`.
     async fn asker(&self, credential: &Credential, age: Duration) -> Result<Asker, Failure> {
-        let (shown, known) = self.identify(credential, age).await?;
-        Ok(Asker { shown, scheme: known.scheme, user: known.usuario.id })
+        let (usuario, way) = self.identify(credential, age).await?;
+        let (shown, scheme) = way.ok_or(Failure::Forbidden)?;
+        Ok(Asker { shown, scheme, user: usuario.id })
     }
 
     /// Once Azure knows who is calling, a 401 says that the token lacks the scope. It may also have been revoked
@@ -184,12 +226,16 @@ impl Inner {
         match credential {
             Credential::Bearer { token, azure_access_token } if self.app_tokens.concern(token) => {
                 let nameid = self.app_tokens.verify(token, self.clock.now()).ok_or(Failure::Rejected)?;
-                // Ids of the profile service differ from those of an organisation, so there it cannot be proven.
-                let access = azure_access_token.as_ref().filter(|_| self.directory.is_some());
-                let mut access = Shown::from_token(access.ok_or(Failure::Rejected)?, &self.fingerprints);
-                let nameid = nameid.to_string();
-                access.user = Some(self.fingerprints.of("user", &nameid.as_str().into()));
-                Ok(Claimant::AppUser { nameid, access })
+                let user = self.user(nameid);
+                match azure_access_token {
+                    None if self.members.is_some() => Ok(Claimant::Member { id: nameid, user }),
+                    // Ids of the profile service differ from those of an organisation, so there it cannot be proven.
+                    Some(access) if self.directory.is_some() => {
+                        let access = Shown { user: Some(user), ..Shown::from_token(access, &self.fingerprints) };
+                        Ok(Claimant::AppUser { nameid, access })
+                    }
+                    _ => Err(Failure::Rejected),
+                }
             }
             _ => Ok(Claimant::Unknown(Shown::from_credential(credential, &self.fingerprints))),
         }

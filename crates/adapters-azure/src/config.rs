@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::{AppKey, OrgUrl, ServiceUrl};
 
 /// The settings of [`crate::AzureDevOps`]. Its `Debug` hides the keys.
@@ -14,6 +16,9 @@ pub struct AzureConfig {
     pub profile_base_url: Option<ServiceUrl>,
     /// The keys that app tokens of our extensions are signed with. Default: none, so no app token passes.
     pub extension_app_keys: Vec<AppKey>,
+    /// The service's own token, with which the members of the organisation are asked for; with it an app token of an
+    /// active member signs in alone. Default: none, so an app token needs an access token of its user.
+    pub members_pat: Option<SecretString>,
     /// How long a valid identity is remembered, though never beyond the `exp` of its token; zero turns it off.
     /// Default: 60 s.
     pub cache_ttl: Duration,
@@ -54,6 +59,7 @@ impl Default for AzureConfig {
             org_url: None,
             profile_base_url: None,
             extension_app_keys: Vec::new(),
+            members_pat: None,
             cache_ttl: Duration::from_mins(1),
             rejected_ttl: Duration::from_secs(5),
             cache_capacity: 10_000,

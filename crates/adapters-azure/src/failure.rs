@@ -14,6 +14,8 @@ pub(crate) enum Failure {
     Forbidden,
     /// Azure says that the thing asked for does not exist; unless that `is_certain`, the caller may just not see it.
     Missing { is_certain: bool, seen: Seen },
+    /// Azure says in JSON that there is no such thing, of something that is no project.
+    NotFound(Seen),
     /// The settings name no organisation.
     NoOrganisation,
     /// No connection, 503, throttled, or we leave Azure alone for a while.
@@ -56,7 +58,7 @@ impl From<Failure> for Error {
                 Self::Unavailable { service, retry_after, cause: seen.into() }
             }
             Failure::TimedOut(seen) => Self::TimedOut { service, cause: seen.into() },
-            Failure::Missing { seen, .. } | Failure::BadUpstream(seen) => {
+            Failure::Missing { seen, .. } | Failure::NotFound(seen) | Failure::BadUpstream(seen) => {
                 Self::BadUpstream { service, cause: seen.into() }
             }
         }

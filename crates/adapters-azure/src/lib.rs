@@ -24,6 +24,7 @@ mod identity;
 mod jwt;
 mod lane;
 mod lines;
+mod members;
 mod metrics;
 mod payload;
 mod recent;

@@ -98,7 +98,7 @@ pub(crate) fn outcome(result: &Result<Answer, Fault>) -> &'static str {
         Err(fault) => match &fault.failure {
             Failure::Rejected => "rejected",
             Failure::Forbidden => "forbidden",
-            Failure::Missing { .. } => "missing",
+            Failure::Missing { .. } | Failure::NotFound(_) => "missing",
             Failure::Unavailable { retry_after: Some(_), .. } => "throttled",
             Failure::Unavailable { .. } | Failure::NoOrganisation => "unavailable",
             Failure::TimedOut(_) => "timeout",

@@ -45,6 +45,31 @@ pub(crate) struct Profile {
     pub(crate) email_address: Option<String>,
 }
 
+/// `_apis/userentitlements/{id}`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Entitlement {
+    pub(crate) id: Option<String>,
+    pub(crate) user: Option<GraphUser>,
+    pub(crate) access_level: Option<AccessLevel>,
+}
+
+/// Whom an entitlement is for.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GraphUser {
+    pub(crate) display_name: Option<String>,
+    pub(crate) mail_address: Option<String>,
+    pub(crate) principal_name: Option<String>,
+}
+
+/// What a member may do.
+#[derive(Deserialize)]
+pub(crate) struct AccessLevel {
+    /// `active`, or why not: `deleted`, `disabled`, `expired`, `none`, `pending`, `pendingDisabled`.
+    pub(crate) status: Option<String>,
+}
+
 /// `_apis/projects`. Nothing in it says whether there is another page.
 #[derive(Deserialize)]
 pub(crate) struct Page {

@@ -103,6 +103,19 @@ impl OrgUrl {
         self.0.as_str()
     }
 
+    /// Where the members of the organisation are listed: Azure DevOps Services has a host of its own for them, and
+    /// Azure DevOps Server none. On loopback, where a stand-in is, it is the address itself.
+    #[must_use]
+    pub fn members(&self) -> Option<ServiceUrl> {
+        let mut url = self.0.0.clone();
+        match url.host_str() {
+            Some("dev.azure.com") => url.set_host(Some("vsaex.dev.azure.com")).ok()?,
+            _ if self.0.is_loopback() => {}
+            _ => return None,
+        }
+        Some(ServiceUrl(url))
+    }
+
     pub(crate) fn service(&self) -> &ServiceUrl {
         &self.0
     }
@@ -161,6 +174,21 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(OrgUrl::parse(text), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn members_are_listed_by_services_alone() {
+        let cases = [
+            ("https://dev.azure.com/contoso", Some("https://vsaex.dev.azure.com/contoso")),
+            ("https://contoso.visualstudio.com", Some("https://vsaex.dev.azure.com/contoso")),
+            ("http://127.0.0.1:8080/contoso", Some("http://127.0.0.1:8080/contoso")),
+            ("https://tfs.exemplo.br/tfs/Colecao", None),
+            ("https://vsaex.dev.azure.com.exemplo.br/contoso", None),
+        ];
+        for (text, expected) in cases {
+            let members = OrgUrl::parse(text).unwrap().members();
+            assert_eq!(members.as_ref().map(ServiceUrl::as_str), expected, "{text}");
         }
     }
 

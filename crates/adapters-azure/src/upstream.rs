@@ -69,7 +69,7 @@ impl Upstream {
             projects: Lane::new(config.in_flight.projects),
             timeouts: config.timeouts,
             retries: config.retries,
-            metrics: Metrics::new(&["connectionData", "profile", "projects", "project"]),
+            metrics: Metrics::new(&["connectionData", "profile", "projects", "project", "member"]),
             traceparent: config.traceparent,
         })
     }

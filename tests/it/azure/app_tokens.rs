@@ -107,3 +107,47 @@ async fn bad_app_tokens_do_not_pass() {
         }
     }
 }
+
+/// `APP_TOKEN_ALONE=members`: the organisation says who is a member.
+#[tokio::test]
+async fn an_app_token_alone_signs_in_members_where_the_setting_says_so() {
+    let organisation = Organisation::start().await;
+    let user = organisation.add_user(ACCESS, Some("ana@exemplo.br"));
+    let service = "servico-7f3a9c2e51d84b60";
+    organisation.add_user(service, None);
+    let aponta = Aponta::start_with(|program| {
+        program
+            .env("AUTH_ENABLED", "true")
+            .env("AUTH_CACHE_TTL", "0")
+            .env("AZURE_DEVOPS_ORG_URL", organisation.url())
+            .env("AZURE_DEVOPS_PAT", service)
+            .env("APP_TOKEN_ALONE", "members")
+            .env("EXTENSION_APP_KEYS", format!("{APP_KEY}:{AUDIENCE}"))
+    });
+    let projeto = aponta_projeto(&aponta.api, ACCESS).await;
+    let create = async |token: &str| {
+        let request = aponta.api.request(Method::POST, "/api/v1/atividades").bearer_auth(token);
+        send(request.json(&json!({"nome": "A", "id_projeto": projeto}))).await
+    };
+
+    let token = app_token(user, in_an_hour());
+    assert_eq!(create(&token).await.expect(201)["criado_por"], "ana@exemplo.br");
+    // Calls to Azure DevOps still take the user's own access token.
+    assert_eq!(live(&aponta.api, &token, None).await.status, 403);
+    assert_eq!(live(&aponta.api, &token, Some(ACCESS)).await.status, 200);
+    assert_eq!(live(&aponta.api, &token, Some("lixo")).await.status, 401);
+    // Of another organisation.
+    assert_eq!(create(&app_token(Uuid::now_v7(), in_an_hour())).await.status, 401);
+
+    organisation.remove_member(user);
+    assert_eq!(create(&token).await.status, 401);
+    // The service's own token has ended: nobody can tell.
+    organisation.revoke(service);
+    let another = organisation.add_user("outro.token.novo", None);
+    assert_eq!(create(&app_token(another, in_an_hour())).await.status, 502);
+}
+
+async fn aponta_projeto(api: &Api, token: &str) -> String {
+    let request = api.request(Method::POST, "/api/v1/projetos").bearer_auth(token).json(&json!({"nome": "Portal"}));
+    send(request).await.expect(201)["id"].as_str().unwrap().to_owned()
+}

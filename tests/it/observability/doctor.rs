@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use e2e::azure::Organisation;
+use e2e::azure::{APP_KEY, AUDIENCE, Organisation};
 use e2e::postgres::{Cluster, Database};
 use e2e::server::{Finished, Program};
 use rcgen::{CertificateParams, KeyPair};
@@ -66,6 +66,7 @@ async fn all_is_well_and_each_thing_has_a_line() {
         "ms from the database's",
         "ok     Azure DevOps  http://127.0.0.1:",
         "ok     token         AZURE_DEVOPS_PAT is that of Ana Lima",
+        "--     app tokens    EXTENSION_APP_KEYS is unset",
         "ok     CORS          1 origins: https://*.gallerycdn.vsassets.io",
         "ok     certificate   ends on ",
         "ok     backups       the last good one ended 3 h ago",
@@ -74,6 +75,26 @@ async fn all_is_well_and_each_thing_has_a_line() {
         assert!(said.contains(expected), "{expected:?} is not in\n{said}");
     }
     assert!(!said.contains(TOKEN) && !said.contains("exemplo.br"), "{said}");
+}
+
+#[tokio::test]
+async fn app_tokens_have_a_line_that_says_whom_they_let_in() {
+    let organisation = Organisation::start().await;
+    let service = organisation.add_user(TOKEN, None);
+    let database = migrated();
+    let said = |alone: &str| {
+        let doctor = doctor(&database, &organisation.url(), &[]).env("APP_TOKEN_ALONE", alone);
+        let finished = doctor.env("EXTENSION_APP_KEYS", format!("{APP_KEY}:{AUDIENCE}")).run();
+        finished.stdout().lines().find(|line| line.contains("app tokens")).unwrap().to_owned()
+    };
+
+    assert_eq!(said("off"), "ok     app tokens    accepted with an access token of their user");
+    assert_eq!(said("members"), "ok     app tokens    accepted alone from members of the organisation");
+
+    organisation.remove_member(service);
+    let wrong = said("members");
+    assert!(wrong.starts_with("WRONG  app tokens    members cannot be read ("), "{wrong}");
+    assert!(wrong.ends_with("AZURE_DEVOPS_PAT needs Member Entitlement Management (Read)"), "{wrong}");
 }
 
 #[tokio::test]

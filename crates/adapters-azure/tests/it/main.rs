@@ -11,6 +11,7 @@ mod app_tokens;
 mod cache;
 mod identity;
 mod illness;
+mod members;
 mod profile;
 mod projects;
 mod protection;

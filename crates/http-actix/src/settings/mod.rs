@@ -96,6 +96,8 @@ pub struct AzureSettings {
     pub pat: Option<SecretString>,
     /// `EXTENSION_APP_KEYS`.
     pub app_keys: Option<SecretString>,
+    /// `APP_TOKEN_ALONE=members`: app tokens of members of the organisation sign in alone.
+    pub app_token_alone: bool,
 }
 
 impl Settings {
@@ -179,6 +181,12 @@ impl AzureSettings {
             profile_url: reader.text("AZURE_DEVOPS_PROFILE_URL")?,
             pat,
             app_keys: reader.secret("EXTENSION_APP_KEYS"),
+            // Nothing else is understood as a yes: it has to be spelled out whom it lets in.
+            app_token_alone: reader.parse("APP_TOKEN_ALONE", "off or members", |text| match text.trim() {
+                "off" => Some(false),
+                "members" => Some(true),
+                _ => None,
+            })?,
         })
     }
 }

@@ -124,6 +124,13 @@ pub const SETTINGS: &[SettingSpec] = &[
     ),
     setting("EXTENSION_APP_KEYS", Kind::Secret, "", "`key:audience` pairs that sign the extension's app tokens"),
     setting(
+        "APP_TOKEN_ALONE",
+        Kind::Text,
+        "off",
+        "`off`: an app token needs an access token of its user; `members`: without one it signs in active members of the \
+         organisation, whom AZURE_DEVOPS_PAT may read",
+    ),
+    setting(
         "AZURE_DEVOPS_ORG_URL",
         Kind::Text,
         "",

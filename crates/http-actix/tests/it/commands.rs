@@ -38,6 +38,33 @@ fn config_names_all_that_serve_would_refuse() {
 }
 
 #[test]
+fn app_tokens_alone_have_to_be_spelled_out_and_need_all_that_proves_membership() {
+    let keys = "uma-chave-de-extensao-que-e-longa-o-bastante:7b3c2a1d-0000-4000-8000-000000000001";
+    let whole = [
+        ("APP_TOKEN_ALONE", "members"),
+        ("EXTENSION_APP_KEYS", keys),
+        ("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/exemplo"),
+        ("AZURE_DEVOPS_PAT", "um-pat"),
+    ];
+    let (is_well, said) = aponta("config", &whole);
+    assert!(is_well && said.contains("\nAPP_TOKEN_ALONE=members  # environment"), "{said}");
+
+    for (changed, value) in [
+        ("APP_TOKEN_ALONE", "true"),
+        ("APP_TOKEN_ALONE", "on"),
+        ("APP_TOKEN_ALONE", "Members"),
+        ("EXTENSION_APP_KEYS", ""),
+        ("AZURE_DEVOPS_ORG_URL", ""),
+        ("AZURE_DEVOPS_ORG_URL", "https://tfs.exemplo.br/Colecao"),
+        ("AZURE_DEVOPS_PAT", ""),
+    ] {
+        let settings = whole.map(|(name, old)| (name, if name == changed { value } else { old }));
+        let (is_well, said) = aponta("config", &settings);
+        assert!(!is_well && said.contains("\n  APP_TOKEN_ALONE: "), "{changed}={value}: {said}");
+    }
+}
+
+#[test]
 fn config_needs_no_database() {
     let (is_well, said) = aponta("config", &[ORGANISATION]);
 

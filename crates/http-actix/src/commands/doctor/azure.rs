@@ -29,6 +29,35 @@ pub async fn look(settings: &Settings, config: &AzureConfig, report: &mut Report
         Some(pat) => look_at_token(config, Credential::Basic { pat: pat.clone() }, report).await,
         None => report.note("token", "AZURE_DEVOPS_PAT is unset: users themselves tell which projects are gone"),
     }
+    look_at_app_tokens(settings, config, report).await;
+}
+
+/// Whether app tokens can sign in, and by what.
+async fn look_at_app_tokens(settings: &Settings, config: &AzureConfig, report: &mut Report) {
+    if config.extension_app_keys.is_empty() {
+        return report.note("app tokens", "EXTENSION_APP_KEYS is unset: app tokens of the extension are rejected");
+    }
+    if config.org_url.is_none() {
+        return report
+            .wrong("app tokens", "all are rejected: set AZURE_DEVOPS_ORG_URL, without which nothing proves them");
+    }
+    let Some(pat) = settings.azure.pat.clone().filter(|_| settings.azure.app_token_alone) else {
+        return report.ok("app tokens", "accepted with an access token of their user");
+    };
+    let checked = match AzureDevOps::new(config, Arc::new(SystemClock)) {
+        Ok(azure) => azure.check_members(Credential::Basic { pat }).await,
+        Err(error) => Err(error),
+    };
+    match checked {
+        Ok(()) => report.ok("app tokens", "accepted alone from members of the organisation"),
+        Err(error) => report.wrong(
+            "app tokens",
+            format_args!(
+                "members cannot be read ({}): AZURE_DEVOPS_PAT needs Member Entitlement Management (Read)",
+                super::Failure::of(&error)
+            ),
+        ),
+    }
 }
 
 /// Asks what the service asks to learn who somebody is, but without a token: then Azure DevOps says so, in one of its
