@@ -28,15 +28,18 @@ impl Lane {
         Self { slots: Semaphore::new(width), waiting: AtomicUsize::new(0), max_waiting: width * QUEUE_PER_SLOT }
     }
 
-    /// Waits for a slot until `deadline`, in the order of arrival; fails at once when the queue is full.
+    /// Waits for a slot until `deadline`, in the order of arrival; fails at once when the queue is full. Both are our own
+    /// doing and say nothing about Azure.
     pub(crate) async fn enter(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Failure> {
         if let (Ok(slot), true) = (self.slots.try_acquire(), Instant::now() < deadline) {
             return Ok(slot);
         }
-        let _place = self.queue().ok_or_else(|| Failure::unavailable(RETRY_AFTER, "too many look-ups are waiting"))?;
+        let crowded = || Failure::unavailable(RETRY_AFTER, "too many look-ups are waiting");
+        let _place = self.queue().ok_or_else(crowded)?;
         match timeout_at(deadline, self.slots.acquire()).await {
             Ok(Ok(slot)) if Instant::now() < deadline => Ok(slot),
-            _ => Err(Failure::TimedOut(Seen::new("no time left for the call"))),
+            Ok(_) => Err(Failure::TimedOut(Seen::new("no time left for the call"))),
+            Err(_) => Err(crowded()),
         }
     }
 
@@ -93,7 +96,7 @@ mod tests {
         let dropped =
             tokio::time::timeout(Duration::from_millis(20), lane.enter(Instant::now() + Duration::from_mins(1)));
 
-        assert!(matches!(overdue, Err(Failure::TimedOut(_))));
+        assert!(matches!(overdue, Err(Failure::Unavailable { retry_after: Some(_), .. })));
         assert!(dropped.await.is_err());
         assert_eq!(lane.waiting.load(Ordering::Relaxed), 0);
     }

@@ -1,5 +1,7 @@
 //! API4 unrestricted resource consumption.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::azure::Organisation;
@@ -76,7 +78,7 @@ async fn api4_many_wide_bodies_at_once_take_little_memory() {
 }
 
 /// Each token that was never seen costs a call to Azure DevOps. Users whose identity has expired do not wait behind them.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn api4_thousands_of_strangers_delay_no_user_and_cost_few_calls() {
     let organisation = Organisation::start().await;
     organisation.add_user(TOKEN, Some("ana.lima@exemplo.br"));
@@ -98,41 +100,48 @@ async fn api4_thousands_of_strangers_delay_no_user_and_cost_few_calls() {
     organisation.slow_down(Duration::from_millis(200));
     let before = organisation.calls("connectionData").await;
 
-    // From thirty addresses, a hundred tokens each.
-    let strangers: Vec<_> = (0..600)
+    // More than fit in the lane of newcomers and its queue, from thirty addresses, until the user has been served.
+    let is_over = Arc::new(AtomicBool::new(false));
+    let strangers: Vec<_> = (0..400)
         .map(|n| {
-            let api = aponta.api.clone();
+            let (api, is_over) = (aponta.api.clone(), is_over.clone());
             tokio::spawn(async move {
                 let mut statuses = Vec::new();
-                for m in 0..5 {
-                    let request = api.request(Method::GET, "/api/v1/projetos").bearer_auth(format!("x.{n}.{m}"));
+                while !is_over.load(Ordering::Relaxed) {
+                    let token = format!("x.{n}.{}", statuses.len());
+                    let request = api.request(Method::GET, "/api/v1/projetos").bearer_auth(token);
                     let answer = send(request.header("X-Forwarded-For", format!("2001:db8:0:{}::{n}", n % 30))).await;
                     assert!(answer.status == 401 || answer.header("retry-after").is_some(), "{}", answer.status);
                     statuses.push(answer.status);
+                    tokio::time::sleep(Duration::from_millis(200)).await;
                 }
                 statuses
             })
         })
         .collect();
-    while organisation.calls("connectionData").await == before {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    // Until the lane and its queue are full.
+    while organisation.calls("connectionData").await < before + 32 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let mut waits = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..7 {
         waits.push(user().await);
     }
+    is_over.store(true, Ordering::Relaxed);
     let mut statuses = Vec::new();
     for stranger in strangers {
         statuses.extend(stranger.await.unwrap());
     }
 
+    waits.sort();
     let count = |status: u16| statuses.iter().filter(|seen| **seen == status).count();
     let calls = organisation.calls("connectionData").await - before;
-    println!("{waits:?}; {} 401, {} 503, {calls} calls", count(401), count(503));
-    assert_eq!(count(401) + count(503) + count(429), 3_000);
-    assert!(0 < count(401) && 1_000 < count(503), "{} rejected, {} turned away", count(401), count(503));
-    assert!(waits.iter().all(|wait| *wait < Duration::from_secs(2)), "{waits:?}");
+    println!("{waits:?}; {} 401, {} 503, {} 429, {calls} calls", count(401), count(503), count(429));
+    assert_eq!(count(401) + count(503) + count(429), statuses.len());
+    assert!(32 <= count(401) && 0 < count(503), "{} rejected, {} turned away", count(401), count(503));
     assert!(calls <= count(401) + waits.len(), "{calls} calls for {} rejections", count(401));
+    // A call takes 0.2 s. In one queue with the strangers it took 2.5 s, on a machine that does nothing else.
+    assert!(waits[waits.len() / 2] < Duration::from_millis(1500), "{waits:?}");
 }
 
 /// What fails is limited by address, a /64 where it is IPv6, and a user behind the same address goes on.

@@ -185,7 +185,8 @@ async fn one_user_cannot_fill_the_way_to_the_projects() {
     for question in greedy {
         match question.await.unwrap() {
             Ok(None) => found += 1,
-            Err(error) => assert_eq!(kind(&error), "unavailable"),
+            // At the end of the queue the time of the call itself may be up.
+            Err(error) => assert!(["unavailable", "timed out"].contains(&kind(&error)), "{error}"),
             Ok(Some(_)) => panic!("there is none"),
         }
     }
