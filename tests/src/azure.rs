@@ -74,7 +74,9 @@ impl Organisation {
         let answering = Arc::clone(&state);
         let answer = move |request: &Request| {
             let state = lock(&answering);
-            state.answer(request).set_delay(state.delay)
+            let answer = state.answer(request);
+            // What is answered instead may have a delay of its own.
+            if state.delay.is_zero() { answer } else { answer.set_delay(state.delay) }
         };
         Mock::given(any()).respond_with(answer).mount(&server).await;
         Self { server, state }

@@ -42,11 +42,10 @@ async fn attempt(
 ) -> Result<Vec<AtividadeRow>, Error> {
     let unknown = || Error::invalid("id_projeto", Violation::UnknownProjeto);
     let stored = match once {
-        None => store_all(&database.write(OPERATION), records, now).await.map(Some),
+        None => store_all(&database.write(OPERATION), records, now).await.map(Ok),
         Some(once) => store_once(database, records, now, once).await,
     };
-    let rows = stored.map_err(|error| db_error::on_constraint(&error, FOREIGN_KEY, unknown()))?;
-    let rows = rows.ok_or(Error::KeyReused)?;
+    let rows = stored.map_err(|error| db_error::on_constraint(&error, FOREIGN_KEY, unknown()))??;
     if rows.len() == records.len() { Ok(rows) } else { Err(unknown()) }
 }
 
@@ -79,18 +78,18 @@ async fn store_all(
     AtividadeRow::find_by_statement(insert).all(connection).await
 }
 
-/// The same for a request that counts once; none when its key stands for another one.
+/// The same for a request that counts once, unless its key is refused.
 async fn store_once(
     database: &PostgresDatabase,
     records: &[AtividadeRecord],
     now: OffsetDateTime,
     once: &Idempotency,
-) -> Result<Option<Vec<AtividadeRow>>, DbErr> {
+) -> Result<Result<Vec<AtividadeRow>, Error>, DbErr> {
     let transaction = database.begin(OPERATION, 5).await?;
     let rows = match idempotency::reserve(&transaction, once, now).await? {
         Reservation::Acquired => store_all(&transaction, records, now).await?,
-        Reservation::Replay(rows) => return transaction.rollback().await.map(|()| Some(rows)),
-        Reservation::KeyConflict => return transaction.rollback().await.map(|()| None),
+        Reservation::Replay(rows) => return transaction.rollback().await.map(|()| Ok(rows)),
+        Reservation::Refused(error) => return transaction.rollback().await.map(|()| Err(error)),
     };
     // A refused request is not remembered.
     if rows.len() == records.len() {
@@ -99,7 +98,7 @@ async fn store_once(
     } else {
         transaction.rollback().await?;
     }
-    Ok(Some(rows))
+    Ok(Ok(rows))
 }
 
 /// Times as microseconds after `now`: JSON has no type for them.

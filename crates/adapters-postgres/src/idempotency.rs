@@ -2,7 +2,10 @@
 //! there is never one without the other.
 
 use domain::{Error, Idempotency};
-use sea_orm::{ColumnTrait, ConnectionTrait as _, DbErr, EntityTrait, ExprTrait as _, QueryFilter, QuerySelect, raw_sql};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait as _, DbErr, EntityTrait, ExprTrait as _, FromQueryResult, QueryFilter, QuerySelect,
+    raw_sql,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
@@ -47,8 +50,14 @@ pub(crate) enum Reservation<T> {
     Acquired,
     /// A request that was carried out before, with this response.
     Replay(T),
-    /// Another request.
-    KeyConflict,
+    /// Another request, or the user may have no more keys.
+    Refused(Error),
+}
+
+#[derive(FromQueryResult)]
+struct UsageRow {
+    keys: i64,
+    bytes: i64,
 }
 
 /// Reserves the key of `once` in `transaction`. A request with the same key that runs is waited for.
@@ -68,13 +77,21 @@ pub(crate) async fn reserve<T: DeserializeOwned>(
            WHERE idempotencia.criado_em <= {expires_before}"#
     ));
     if 0 < reserved.await?.rows_affected() {
-        return Ok(Reservation::Acquired);
+        // The new key is among them. Compressed responses are not read for it.
+        let usage = UsageRow::find_by_statement(raw_sql!(
+            Postgres,
+            r#"SELECT count(*) AS keys, COALESCE(sum(pg_column_size(resposta)), 0)::bigint AS bytes
+               FROM idempotencia WHERE usuario = {usuario} AND {expires_before} < criado_em"#
+        ));
+        let is_too_much = |UsageRow { keys, bytes }| Idempotency::MAX_KEYS < keys || Idempotency::MAX_BYTES <= bytes;
+        let is_too_much = usage.one(transaction).await?.is_some_and(is_too_much);
+        return Ok(if is_too_much { Reservation::Refused(Error::TooManyKeys) } else { Reservation::Acquired });
     }
     let known = Entity::find().select_only().column(Column::Resposta).filter(is_key(once));
     let known = known.filter(Column::Pedido.eq(request.to_vec())).into_tuple::<Option<serde_json::Value>>();
     let response = known.one(transaction).await?.flatten().map(serde_json::from_value).transpose();
     let response = response.map_err(|error| DbErr::Json(error.to_string()))?;
-    Ok(response.map_or(Reservation::KeyConflict, Reservation::Replay))
+    Ok(response.map_or(Reservation::Refused(Error::KeyReused), Reservation::Replay))
 }
 
 /// Keeps `response` for the key of `once`, which `transaction` has reserved.

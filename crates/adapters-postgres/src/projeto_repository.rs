@@ -37,10 +37,10 @@ impl ProjetoRepository for PostgresProjetoRepository {
     async fn insert(&self, record: ProjetoRecord, once: Option<Idempotency>) -> Result<Projeto, Error> {
         const OPERATION: &str = "projetos.insert";
         let stored = match once {
-            None => insert(&self.0.write(OPERATION), record).await.map(Some),
+            None => insert(&self.0.write(OPERATION), record).await.map(Ok),
             Some(once) => insert_once(&self.0, OPERATION, record, &once).await,
         };
-        unavailable(stored)?.ok_or(Error::KeyReused)?.try_into()
+        unavailable(stored)??.try_into()
     }
 
     async fn find(&self, id: ProjetoId) -> Result<Option<Projeto>, Error> {
@@ -162,22 +162,22 @@ async fn insert(connection: &impl ConnectionTrait, record: ProjetoRecord) -> Res
     row.insert(connection).await
 }
 
-/// The same for a request that counts once; none when its key stands for another one.
+/// The same for a request that counts once, unless its key is refused.
 async fn insert_once(
     database: &PostgresDatabase,
     operation: &'static str,
     record: ProjetoRecord,
     once: &Idempotency,
-) -> Result<Option<Model>, DbErr> {
+) -> Result<Result<Model, Error>, DbErr> {
     let transaction = database.begin(operation, 5).await?;
     let row = match idempotency::reserve(&transaction, once, record.criado_em).await? {
         Reservation::Acquired => insert(&transaction, record).await?,
-        Reservation::Replay(row) => return transaction.rollback().await.map(|()| Some(row)),
-        Reservation::KeyConflict => return transaction.rollback().await.map(|()| None),
+        Reservation::Replay(row) => return transaction.rollback().await.map(|()| Ok(row)),
+        Reservation::Refused(error) => return transaction.rollback().await.map(|()| Err(error)),
     };
     idempotency::keep(&transaction, once, &row).await?;
     transaction.commit().await?;
-    Ok(Some(row))
+    Ok(Ok(row))
 }
 
 /// The transaction of `synchronize`. The lock comes first and by itself, because a statement sees the world as it was

@@ -26,21 +26,21 @@ pub(crate) async fn insert(
     let stored = store(database, records, once).await;
     match stored.map_err(|error| db_error::on_foreign_key(error, unknown())) {
         Err(error) if error.is_unknown_projeto() => Err(which_are_unknown(database, records).await?),
-        stored => stored?.ok_or(Error::KeyReused),
+        stored => stored?,
     }
 }
 
-/// Nothing when the key of `once` stands for another request.
+/// Nothing, unless the key of `once` is accepted.
 async fn store(
     database: &SqliteDatabase,
     records: &[AtividadeRecord],
     once: Option<&Idempotency>,
-) -> Result<Option<Vec<AtividadeRow>>, DbErr> {
-    let Some(now) = records.first().map(|record| record.criado_em) else { return Ok(Some(Vec::new())) };
+) -> Result<Result<Vec<AtividadeRow>, Error>, DbErr> {
+    let Some(now) = records.first().map(|record| record.criado_em) else { return Ok(Ok(Vec::new())) };
     let transaction = match idempotency::begin(database, once, now).await? {
         Beginning::New(transaction) => transaction,
-        Beginning::Known(rows) => return Ok(Some(rows)),
-        Beginning::Reused => return Ok(None),
+        Beginning::Known(rows) => return Ok(Ok(rows)),
+        Beginning::Refused(error) => return Ok(Err(error)),
     };
     let rows: Value = records.iter().map(row).collect();
     let rows = rows.to_string();
@@ -70,7 +70,7 @@ async fn store(
     let mut stored: HashMap<_, _> = stored.into_iter().map(|row| (row.id.clone(), row)).collect();
     let rows: Vec<_> = records.iter().filter_map(|record| stored.remove(&id_text(record.id.0))).collect();
     idempotency::end(transaction, once, now, &rows).await?;
-    Ok(Some(rows))
+    Ok(Ok(rows))
 }
 
 fn row(record: &AtividadeRecord) -> Value {

@@ -1,7 +1,7 @@
 //! Requests that count once: a key and what was answered to it are kept by the transaction that did what was asked for,
 //! so there is never one without the other.
 
-use domain::Idempotency;
+use domain::{Error, Idempotency};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, FromQueryResult, raw_sql};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,8 +16,14 @@ pub(crate) enum Beginning<T> {
     New(DatabaseTransaction),
     /// It was there before, and this was the answer.
     Known(T),
-    /// Its key stands for another request.
-    Reused,
+    /// Its key stands for another request, or the user may have no more keys.
+    Refused(Error),
+}
+
+#[derive(FromQueryResult)]
+struct UsageRow {
+    keys: i64,
+    bytes: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -41,8 +47,17 @@ pub(crate) async fn begin<T: DeserializeOwned>(
         "SELECT pedido, resposta FROM idempotencia WHERE usuario = {usuario} AND chave = {key}"
     ));
     match known.one(&transaction).await? {
-        None => Ok(Beginning::New(transaction)),
-        Some(row) if row.pedido != request => Ok(Beginning::Reused),
+        None => {
+            let usage = UsageRow::find_by_statement(raw_sql!(
+                Sqlite,
+                "SELECT count(*) AS keys, COALESCE(sum(length(resposta)), 0) AS bytes FROM idempotencia
+                 WHERE usuario = {usuario}"
+            ));
+            let is_full = |UsageRow { keys, bytes }| Idempotency::MAX_KEYS <= keys || Idempotency::MAX_BYTES <= bytes;
+            let is_full = usage.one(&transaction).await?.is_some_and(is_full);
+            Ok(if is_full { Beginning::Refused(Error::TooManyKeys) } else { Beginning::New(transaction) })
+        }
+        Some(row) if row.pedido != request => Ok(Beginning::Refused(Error::KeyReused)),
         Some(row) => {
             serde_json::from_str(&row.resposta).map(Beginning::Known).map_err(|error| DbErr::Json(error.to_string()))
         }

@@ -27,13 +27,16 @@ impl SqliteProjetoRepository {
         Self(database.clone())
     }
 
-    /// Nothing when the key of `once` stands for another request.
-    async fn store(&self, record: ProjetoRecord, once: Option<&Idempotency>) -> Result<Option<ProjetoRow>, DbErr> {
+    async fn store(
+        &self,
+        record: ProjetoRecord,
+        once: Option<&Idempotency>,
+    ) -> Result<Result<Option<ProjetoRow>, Error>, DbErr> {
         let ProjetoRecord { id, nome, descricao, criado_em } = record;
         let transaction = match idempotency::begin(&self.0, once, criado_em).await? {
             Beginning::New(transaction) => transaction,
-            Beginning::Known(row) => return Ok(Some(row)),
-            Beginning::Reused => return Ok(None),
+            Beginning::Known(row) => return Ok(Ok(Some(row))),
+            Beginning::Refused(error) => return Ok(Err(error)),
         };
         let (id, nome, now) = (id_text(id.0), nome.into_string(), microseconds(criado_em));
         let descricao = descricao.map(Descricao::into_string);
@@ -47,7 +50,7 @@ impl SqliteProjetoRepository {
         ));
         let row = stored.one(&transaction).await?;
         idempotency::end(transaction, once, criado_em, &row).await?;
-        Ok(row)
+        Ok(Ok(row))
     }
 
     /// Takes over `remote`, marks `gone`, both JSON arrays, and answers how many were updated, created and removed.
@@ -107,7 +110,8 @@ impl SqliteProjetoRepository {
 impl ProjetoRepository for SqliteProjetoRepository {
     async fn insert(&self, record: ProjetoRecord, once: Option<Idempotency>) -> Result<Projeto, Error> {
         let stored = self.store(record, once.as_ref()).await;
-        stored.map_err(db_error::from)?.ok_or(Error::KeyReused)?.try_into()
+        let row = stored.map_err(db_error::from)??;
+        row.ok_or_else(|| Error::internal("an INSERT returned no row"))?.try_into()
     }
 
     async fn find(&self, id: ProjetoId) -> Result<Option<Projeto>, Error> {

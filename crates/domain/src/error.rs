@@ -32,6 +32,9 @@ pub enum Error {
     /// The key of the request stands for another request.
     #[error("idempotency key reused")]
     KeyReused,
+    /// The user has as many keys, or responses to them, as are kept of one user.
+    #[error("too many idempotency keys")]
+    TooManyKeys,
     /// The request carries no credential.
     #[error("no credential")]
     CredentialMissing,

@@ -20,6 +20,12 @@ impl Idempotency {
     /// How long a key is remembered.
     pub const LIFETIME: Duration = Duration::hours(24);
 
+    /// Keys of one user that are remembered at once.
+    pub const MAX_KEYS: i64 = 10_000;
+
+    /// Bytes that the responses to the keys of one user may take where they are kept.
+    pub const MAX_BYTES: i64 = 64 * 1024 * 1024;
+
     /// Before this moment nothing is remembered at `now`.
     #[must_use]
     pub fn horizon(now: OffsetDateTime) -> OffsetDateTime {

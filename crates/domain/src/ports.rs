@@ -27,7 +27,8 @@ pub trait AtividadeRepository: Send + Sync {
     ///
     /// # Errors
     /// `Invalid` with `UnknownProjeto` on `id_projeto` for each item whose projeto does not exist; `KeyReused` when the
-    /// key of `once` stands for another request.
+    /// key of `once` stands for another request; `TooManyKeys` when the user has [`Idempotency::MAX_KEYS`] keys or
+    /// [`Idempotency::MAX_BYTES`] of responses.
     async fn insert_all(
         &self,
         records: Vec<AtividadeRecord>,
@@ -85,7 +86,7 @@ pub trait ProjetoRepository: Send + Sync {
     /// [`AtividadeRepository::insert_all`].
     ///
     /// # Errors
-    /// `KeyReused` when the key of `once` stands for another request.
+    /// `KeyReused` and `TooManyKeys` as in [`AtividadeRepository::insert_all`].
     async fn insert(&self, record: ProjetoRecord, once: Option<Idempotency>) -> Result<Projeto, Error>;
 
     /// The projeto with that id, if there is one.

@@ -65,6 +65,9 @@ pub enum Refusal {
     Internal,
 }
 
+/// Keys are forgotten one by one over a day.
+const RETRY_WITH_KEY: Duration = Duration::from_hours(1);
+
 /// The body of every error.
 #[derive(Serialize)]
 struct ErrorBody<'a> {
@@ -100,6 +103,7 @@ impl ApiError {
                 E::Conflict(conflict) => texts::conflict(*conflict).to_owned(),
                 E::Changed => texts::CHANGED.to_owned(),
                 E::KeyReused => texts::KEY_REUSED.to_owned(),
+                E::TooManyKeys => texts::TOO_MANY_KEYS.to_owned(),
                 E::CredentialMissing => texts::CREDENTIAL_MISSING.to_owned(),
                 E::CredentialRejected => texts::CREDENTIAL_REJECTED.to_owned(),
                 E::Forbidden => texts::FORBIDDEN.to_owned(),
@@ -138,6 +142,7 @@ impl ApiError {
         match self {
             Self::Domain(domain::Error::Unavailable { retry_after, .. }) => Some(retry_after.unwrap_or(RETRY_SOON)),
             Self::Refused(Refusal::TooManyFailures { retry_after }) => Some(*retry_after),
+            Self::Domain(domain::Error::TooManyKeys) => Some(RETRY_WITH_KEY),
             _ => None,
         }
     }
@@ -177,6 +182,7 @@ impl ResponseError for ApiError {
                 E::Invalid(_) | E::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
                 E::Conflict(_) => StatusCode::CONFLICT,
                 E::Changed => StatusCode::PRECONDITION_FAILED,
+                E::TooManyKeys => StatusCode::TOO_MANY_REQUESTS,
                 E::CredentialMissing | E::CredentialRejected => StatusCode::UNAUTHORIZED,
                 E::Forbidden => StatusCode::FORBIDDEN,
                 E::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,

@@ -17,6 +17,8 @@ pub const PREFLIGHT_REFUSED: &str =
     "Esta página não pode fazer esta chamada: a origem, o método ou um cabeçalho não é permitido";
 pub const NOT_ACCEPTABLE: &str = "A resposta não existe em nenhum dos formatos do cabeçalho Accept";
 pub const TOO_MANY: &str = "Requisições demais; tente novamente em instantes";
+pub const TOO_MANY_KEYS: &str =
+    "Chaves de idempotência demais nas últimas 24 horas; tente mais tarde ou envie sem Idempotency-Key";
 pub const TOO_MANY_FAILURES: &str = "Tentativas de autenticação demais sem sucesso; tente novamente em instantes";
 pub const NOT_JSON: &str = "O corpo da requisição deve ser application/json";
 pub const FOREIGN_HOST: &str =

@@ -85,6 +85,7 @@ fn every_setting_of_the_table_is_read() {
         ("AUTH_ANY_ORGANISATION", "true"),
         ("AUTH_CACHE_TTL", "0"),
         ("EXTENSION_APP_KEYS", "other"),
+        ("APP_TOKEN_ALONE", "members"),
         ("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/other"),
         ("AZURE_DEVOPS_PAT", "other"),
         ("AZURE_DEVOPS_PROFILE_URL", "https://other.example.org"),
