@@ -1,6 +1,6 @@
 //! The shapes that Azure DevOps sends, as far as they are read. Only what nothing can be done without is required.
 
-use domain::{AzureProjectId, Descricao, NomeProjeto, RemoteProjeto};
+use domain::{AzureProjectId, Descricao, NomeProjeto, RemoteProjeto, without_control};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -128,7 +128,7 @@ impl Project {
     /// The project as the domain knows it.
     ///
     /// What breaks the domain's rules is mended, never left out: a synchronisation takes what is not listed for
-    /// deleted. A name is cut to what fits, or is the id when nothing of it is left; a text loses its NULs.
+    /// deleted. A name is cut to what fits, or is the id when nothing of it is left; a text loses its control characters.
     pub(crate) fn into_domain(self) -> Result<RemoteProjeto, Failure> {
         let Self { id, name, description, url, state } = self;
         let (id, id_text) = (guid(&id)?, id);
@@ -152,7 +152,7 @@ fn guid(text: &str) -> Result<AzureProjectId, Failure> {
 }
 
 fn descricao(text: &str) -> Option<Descricao> {
-    let text = text.replace('\0', "");
+    let text = without_control(text);
     let end = text.floor_char_boundary(Descricao::MAX_BYTES);
     let text = text.get(..end).unwrap_or_default();
     Descricao::parse(text.to_owned()).ok().filter(|text| !text.as_str().is_empty())
@@ -162,9 +162,9 @@ fn text(value: &Value, max_chars: usize) -> Option<String> {
     value.as_str().map(|text| cut(text, max_chars)).filter(|text| !text.is_empty())
 }
 
-/// `text` trimmed, without NULs and no longer than `max_chars`.
+/// `text` trimmed, without control characters and no longer than `max_chars`.
 fn cut(text: &str, max_chars: usize) -> String {
-    let text = text.replace('\0', "");
+    let text = without_control(text);
     let cut: String = text.trim().chars().take(max_chars).collect();
     cut.trim_end().to_owned()
 }

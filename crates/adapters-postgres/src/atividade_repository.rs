@@ -302,11 +302,11 @@ impl TryFrom<AtividadeRow> for Atividade {
             row;
         Ok(Self {
             id: AtividadeId(id),
-            nome: NomeAtividade::parse(nome).map_err(Error::internal)?,
-            descricao: descricao.map(Descricao::parse).transpose().map_err(Error::internal)?,
+            nome: NomeAtividade::from_stored(nome).map_err(Error::internal)?,
+            descricao: descricao.map(Descricao::from_stored).transpose().map_err(Error::internal)?,
             ativo,
             id_projeto: ProjetoId(id_projeto),
-            nome_projeto: NomeProjeto::parse(nome_projeto).map_err(Error::internal)?,
+            nome_projeto: NomeProjeto::from_stored(nome_projeto).map_err(Error::internal)?,
             criado_por,
             criado_em,
             atualizado_em,

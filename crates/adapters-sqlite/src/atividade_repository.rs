@@ -177,11 +177,11 @@ impl TryFrom<AtividadeRow> for Atividade {
             row;
         Ok(Self {
             id: AtividadeId(parse_id(&id)?),
-            nome: NomeAtividade::parse(nome).map_err(Error::internal)?,
-            descricao: descricao.map(Descricao::parse).transpose().map_err(Error::internal)?,
+            nome: NomeAtividade::from_stored(nome).map_err(Error::internal)?,
+            descricao: descricao.map(Descricao::from_stored).transpose().map_err(Error::internal)?,
             ativo,
             id_projeto: ProjetoId(parse_id(&id_projeto)?),
-            nome_projeto: NomeProjeto::parse(nome_projeto).map_err(Error::internal)?,
+            nome_projeto: NomeProjeto::from_stored(nome_projeto).map_err(Error::internal)?,
             criado_por,
             criado_em: instant(criado_em)?,
             atualizado_em: instant(atualizado_em)?,

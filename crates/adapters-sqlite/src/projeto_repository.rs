@@ -290,8 +290,8 @@ impl TryFrom<ProjetoRow> for Projeto {
         let azure_project_id = azure_project_id.map(|id| AzureProjectId::parse(&id)).transpose();
         Ok(Self {
             id: ProjetoId(parse_id(&id)?),
-            nome: NomeProjeto::parse(nome).map_err(Error::internal)?,
-            descricao: descricao.map(Descricao::parse).transpose().map_err(Error::internal)?,
+            nome: NomeProjeto::from_stored(nome).map_err(Error::internal)?,
+            descricao: descricao.map(Descricao::from_stored).transpose().map_err(Error::internal)?,
             azure_project_id: azure_project_id.map_err(Error::internal)?,
             url,
             estado,

@@ -17,17 +17,26 @@ impl AtividadeId {
     }
 }
 
-/// The name people give an atividade: 1..=255 characters, no NUL, no surrounding white space.
+/// The name people give an atividade: 1..=255 characters, no NUL, no surrounding white space. A new
+/// one has no control characters but tabs and line breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NomeAtividade(String);
 
 impl NomeAtividade {
-    /// Trims `text` and answers it as a name.
+    /// Trims `text` and returns it as a new name.
+    ///
+    /// # Errors
+    /// Those of [`Self::from_stored`], [`Violation::ControlCharacter`].
+    pub fn parse(text: impl Into<String>) -> Result<Self, Violation> {
+        texto::parse_nome(text.into()).map(Self)
+    }
+
+    /// Returns `text`, which was stored, as a name. It may be older than the rule about control characters.
     ///
     /// # Errors
     /// [`Violation::TooShort`] when nothing is left, [`Violation::TooLong`], [`Violation::ContainsNul`].
-    pub fn parse(text: impl Into<String>) -> Result<Self, Violation> {
-        texto::parse_nome(text.into()).map(Self)
+    pub fn from_stored(text: impl Into<String>) -> Result<Self, Violation> {
+        texto::stored_nome(text.into()).map(Self)
     }
 
     /// The text.

@@ -28,7 +28,7 @@ pub use projeto::{
     AzureProjectId, NomeProjeto, NovoProjeto, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord, ProjetoRef,
     RemoteProjeto, Sincronizacao, SyncSummary,
 };
-pub use texto::{Descricao, folded};
+pub use texto::{Descricao, folded, without_control};
 pub use use_cases::{Atividades, Projetos};
 pub use usuario::{Caller, Credential, Usuario};
 pub use violation::{InvalidField, Violation};

@@ -21,17 +21,26 @@ impl ProjetoId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProjetoRef(pub Uuid);
 
-/// The name of a projeto: 1..=255 characters, no NUL, no surrounding white space.
+/// The name of a projeto: 1..=255 characters, no NUL, no surrounding white space. A new
+/// one has no control characters but tabs and line breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NomeProjeto(String);
 
 impl NomeProjeto {
-    /// Trims `text` and answers it as a name.
+    /// Trims `text` and returns it as a new name.
+    ///
+    /// # Errors
+    /// Those of [`Self::from_stored`], [`Violation::ControlCharacter`].
+    pub fn parse(text: impl Into<String>) -> Result<Self, Violation> {
+        texto::parse_nome(text.into()).map(Self)
+    }
+
+    /// Returns `text`, which was stored, as a name. It may be older than the rule about control characters.
     ///
     /// # Errors
     /// [`Violation::TooShort`] when nothing is left, [`Violation::TooLong`], [`Violation::ContainsNul`].
-    pub fn parse(text: impl Into<String>) -> Result<Self, Violation> {
-        texto::parse_nome(text.into()).map(Self)
+    pub fn from_stored(text: impl Into<String>) -> Result<Self, Violation> {
+        texto::stored_nome(text.into()).map(Self)
     }
 
     /// The text.

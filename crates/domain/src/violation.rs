@@ -24,6 +24,9 @@ pub enum Violation {
     /// The text has a NUL character, which PostgreSQL cannot store.
     #[error("contains NUL")]
     ContainsNul,
+    /// The text has a control character (Unicode's category Cc) other than a tab or a line break.
+    #[error("contains a control character")]
+    ControlCharacter,
     /// An integer below `min`.
     #[error("less than {min}")]
     LessThan {

@@ -48,7 +48,10 @@ impl Fault {
             Violation::LessThan { min } => ("greater_than_equal", Some(("ge", json!(min)))),
             Violation::GreaterThan { max } => ("less_than_equal", Some(("le", json!(max)))),
             Violation::NotAGuid => ("uuid_parsing", None),
-            Violation::ContainsNul | Violation::NotACursor | Violation::UnknownProjeto => ("value_error", None),
+            Violation::ContainsNul
+            | Violation::ControlCharacter
+            | Violation::NotACursor
+            | Violation::UnknownProjeto => ("value_error", None),
         };
         let ctx = limit.map(|(name, value)| Map::from_iter([(name.to_owned(), value)]));
         Self { code, loc, msg: texts::violation(violation), ctx }

@@ -8,20 +8,23 @@ use serde_json::json;
 /// White space is Unicode's, by its code points: the classes of regular expressions differ from language to language.
 const SPACE: &str = r"\x09-\x0d\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
 
-/// A name: 1 to 255 characters between white space that does not count, and no NUL. A bound on the length of the text
-/// would count the white space.
+/// The control characters that are rejected: all of Unicode's but tabs and line breaks.
+const CONTROL: &str = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f";
+
+/// A name: 1 to 255 characters between white space that does not count, and no control characters. A bound on the length
+/// of the text would count the white space.
 pub fn nome(_: &mut SchemaGenerator) -> Schema {
-    let (space, other) = (format!("[{SPACE}]*"), format!(r"[^\x00{SPACE}]"));
+    let (space, other) = (format!("[{SPACE}]*"), format!("[^{CONTROL}{SPACE}]"));
     string(StringValidation {
         min_length: Some(1),
-        pattern: Some(format!(r"^{space}{other}(?:[^\x00]{{0,253}}{other})?{space}$")),
+        pattern: Some(format!("^{space}{other}(?:[^{CONTROL}]{{0,253}}{other})?{space}$")),
         ..StringValidation::default()
     })
 }
 
 /// A description, or none.
 pub fn descricao(_: &mut SchemaGenerator) -> Schema {
-    let mut schema = text(Descricao::MAX_BYTES, r"^[^\x00]*$").into_object();
+    let mut schema = text(Descricao::MAX_BYTES, &format!("^[^{CONTROL}]*$")).into_object();
     schema.extensions.insert("nullable".to_owned(), json!(true));
     schema.into()
 }

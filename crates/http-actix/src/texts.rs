@@ -49,6 +49,9 @@ pub fn violation(violation: Violation) -> String {
         Violation::TooLong { max } => format!("Deve ter no máximo {max} caracteres"),
         Violation::TooManyBytes { max } => format!("Deve ter no máximo {max} bytes"),
         Violation::ContainsNul => "Não pode conter o caractere NUL".to_owned(),
+        Violation::ControlCharacter => {
+            "Não pode conter caracteres de controle, exceto tabulações e quebras de linha".to_owned()
+        }
         Violation::TooFew { min: 1 } => "Deve ter no mínimo 1 item".to_owned(),
         Violation::TooFew { min } => format!("Deve ter no mínimo {min} itens"),
         Violation::TooMany { max } => format!("Deve ter no máximo {max} itens"),

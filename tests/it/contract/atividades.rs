@@ -103,7 +103,7 @@ async fn every_text_comes_back_as_it_was_sent() {
         "<script>alert(1)</script>",
         r#"100% "certo" \ {id} $1 :id ?"#,
         "\u{202e}abc\u{202c} ﷽ 👩‍👩‍👧 e\u{301}",
-        "linha\num\ttab\u{1}\u{7f}",
+        "linha\num\ttab\r\nfim",
         &"🦀".repeat(255),
     ] {
         let atividade = created(api, json!({"nome": nome, "descricao": nome, "id_projeto": projeto})).await;

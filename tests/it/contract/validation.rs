@@ -25,6 +25,11 @@ async fn every_code_has_its_place_and_its_limit() {
         (json!({"nome": " \t\n", "id_projeto": NOBODY}), vec!["string_too_short body.nome"], json!({"min_length": 1})),
         (json!({"nome": long, "id_projeto": NOBODY}), vec!["string_too_long body.nome"], json!({"max_length": 255})),
         (json!({"nome": "a\u{0}b", "id_projeto": NOBODY}), vec!["value_error body.nome"], json!(null)),
+        (
+            json!({"nome": "a\u{1b}b", "descricao": "a\u{7f}", "id_projeto": NOBODY}),
+            vec!["value_error body.nome", "value_error body.descricao"],
+            json!(null),
+        ),
         (json!({"nome": "A", "descricao": [], "id_projeto": NOBODY}), vec!["string_type body.descricao"], json!(null)),
         (json!({"nome": "A", "ativo": "true", "id_projeto": NOBODY}), vec!["bool_type body.ativo"], json!(null)),
         (json!({"nome": "A", "ativo": null, "id_projeto": NOBODY}), vec!["bool_type body.ativo"], json!(null)),

@@ -167,7 +167,7 @@ async fn what_breaks_our_rules_is_mended_and_never_left_out() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
     let projects = [
-        json!({"id": APONTAMENTOS, "name": format!("  {}\u{0} ", "é".repeat(300)), "description": "a\u{0}b"}),
+        json!({"id": APONTAMENTOS, "name": format!("  {}\u{0}\u{7} ", "é".repeat(300)), "description": "a\u{0}\u{1b}\u{9b}b"}),
         json!({"id": APONTAMENTOS.replace("ad70", "ad71"), "name": " \u{0}\t", "description": "", "url": "", "state": 7}),
         json!({"id": APONTAMENTOS.replace("ad70", "AD72"), "name": "N", "description": "é".repeat(40_000), "url": null}),
     ];

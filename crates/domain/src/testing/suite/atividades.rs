@@ -85,7 +85,7 @@ pub async fn every_text_survives(db: &Repositories) {
     for (n, (nome, descricao)) in (0..).zip(nomes.zip(descricoes.iter().cycle())) {
         let written = AtividadeRecord {
             nome: nome_atividade(nome),
-            descricao: Some(Descricao::parse(descricao.clone()).unwrap()),
+            descricao: Some(Descricao::from_stored(descricao.clone()).unwrap()),
             criado_por: nome.to_owned(),
             ..record(n, projeto.id)
         };

@@ -4,8 +4,8 @@ use super::atividades_list::{page, query};
 use super::{NOW, Repositories, given_projeto, id, later, nome_atividade, record, side_by_side};
 use crate::testing::remote_projeto;
 use crate::{
-    AtividadeId, AtividadeQuery, AtividadeRecord, Error, Idempotency, IdempotencyKey, ProjetoId, ProjetoPatch,
-    ProjetoRecord, Violation,
+    AtividadeId, AtividadeQuery, AtividadeRecord, Error, Idempotency, IdempotencyKey, NomeAtividade, NomeProjeto,
+    ProjetoId, ProjetoPatch, ProjetoRecord, RemoteProjeto, Violation,
 };
 
 fn request(usuario: &str, key: &str, request: u8) -> Idempotency {
@@ -50,13 +50,15 @@ pub async fn every_character_can_begin_and_end_a_name(db: &Repositories) {
     let nomes: Vec<_> = characters.filter(|c| !c.is_whitespace()).map(|c| format!("{c}a{c}")).collect();
     let records: Vec<_> = (1..)
         .zip(&nomes)
-        .map(|(n, nome)| AtividadeRecord { nome: nome_atividade(nome), ..record(n, projeto) })
+        .map(|(n, nome)| AtividadeRecord { nome: NomeAtividade::from_stored(nome).unwrap(), ..record(n, projeto) })
         .collect();
 
     let stored = db.atividades.insert_all(records, None).await.unwrap();
 
     assert!(stored.iter().map(|atividade| atividade.nome.as_str()).eq(&nomes));
-    let remote = (1..).zip(&nomes).map(|(n, nome)| remote_projeto(n, nome));
+    let remote = (1..)
+        .zip(&nomes)
+        .map(|(n, nome)| RemoteProjeto { nome: NomeProjeto::from_stored(nome).unwrap(), ..remote_projeto(n, "P") });
     db.projetos.synchronize(remote.collect(), vec![], NOW).await.unwrap();
     assert_eq!(db.projetos.list().await.unwrap().len(), nomes.len() + 1);
 }

@@ -7,7 +7,7 @@ use crate::testing::remote_projeto;
 use crate::{Conflict, Descricao, Error, Patch, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord};
 
 fn descricao(text: &str) -> Descricao {
-    Descricao::parse(text.to_owned()).unwrap()
+    Descricao::from_stored(text.to_owned()).unwrap()
 }
 
 fn patch() -> ProjetoPatch {
