@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use criterion::{Criterion, criterion_group, criterion_main};
 use domain::testing::{atividade, stored};
 use domain::{
-    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Idempotency,
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, Idempotency,
     MockProjetoRepository, MockReadiness, Pagina,
 };
 use http_actix::{AppState, DevelopmentIdentity, NoOrganisation, Ports, ServiceInfo, SystemClock, app};
@@ -44,13 +44,13 @@ impl AtividadeRepository for Memory {
     }
 
     async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, domain::Error> {
-        let items = self.rows(query).await?;
-        Ok(Pagina { total: 1_000_000, items })
+        let items = self.rows(query).await?.items;
+        Ok(Pagina { total: 1_000_000, items, last: None })
     }
 
-    async fn rows(&self, query: AtividadeQuery) -> Result<Vec<Atividade>, domain::Error> {
+    async fn rows(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, domain::Error> {
         let limit = usize::try_from(query.limit.get()).map_err(domain::Error::internal)?;
-        Ok(vec![self.0.clone(); limit])
+        Ok(vec![self.0.clone(); limit].into())
     }
 
     async fn update(

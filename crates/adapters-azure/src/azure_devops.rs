@@ -123,14 +123,14 @@ impl IdentityProvider for AzureDevOps {
 impl ProjectDirectory for AzureDevOps {
     async fn list(&self, credential: Credential) -> Result<Vec<RemoteProjeto>, Error> {
         let projects = self.0.list(&credential, self.0.identity_age).await?;
-        let parsed = projects.iter().map(|raw| payload::read::<Project>(raw.get().as_bytes())?.into_domain());
+        // Each is dropped as soon as it is read.
+        let parsed = projects.into_iter().map(|raw| payload::read::<Project>(raw.get().as_bytes())?.into_domain());
         Ok(parsed.collect::<Result<_, _>>()?)
     }
 
-    async fn list_verbatim(&self, credential: Credential) -> Result<String, Error> {
+    async fn list_verbatim(&self, credential: Credential) -> Result<Vec<String>, Error> {
         let projects = self.0.list(&credential, Duration::MAX).await?;
-        let projects: Vec<_> = projects.iter().map(|project| project.get()).collect();
-        Ok(format!("[{}]", projects.join(",")))
+        Ok(projects.into_iter().map(|project| Box::<str>::from(project).into_string()).collect())
     }
 
     async fn find(&self, credential: Credential, id: AzureProjectId) -> Result<Option<RemoteProjeto>, Error> {

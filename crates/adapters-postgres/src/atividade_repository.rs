@@ -6,20 +6,21 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Campo, Descricao, Error,
-    Idempotency, NomeAtividade, NomeProjeto, Ordem, Pagina, ProjetoId, Violation,
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, BatchBuilder,
+    Campo, Descricao, Error, Idempotency, NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation,
 };
 use sea_orm::sea_query::extension::postgres::PgFunc;
+use sea_orm::sqlx::postgres::PgRow;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryResult,
-    QuerySelect as _, Select, raw_sql,
+    ColumnTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryResult,
+    QuerySelect as _, Select, Statement, raw_sql,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::coalescer::{Batch, Coalescer};
+use crate::coalescer::{self, Coalescer};
 use crate::entity::atividade::{Column, Entity};
 use crate::entity::projeto;
 use crate::operation::{Operation, traced};
@@ -79,19 +80,15 @@ impl AtividadeRepository for PostgresAtividadeRepository {
     }
 
     async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
-        let operation = self.listing("atividades.list", &query);
-        let mut rows = unavailable(operation.query_all_raw(listing::page_and_total(&query)).await)?;
-        let index = rows.iter().position(|row| row.try_get_by_index::<Option<Uuid>>(0).is_ok_and(|id| id.is_none()));
-        let total = index.map(|index| rows.remove(index)).ok_or_else(|| Error::internal("a page without a total"))?;
-        let total = unavailable(total.try_get_by_index::<i64>(9).map_err(DbErr::from))?;
-        let items = in_order(atividades(&rows)?, query.ordem);
-        Ok(Pagina { items, total: u64::try_from(total).map_err(Error::internal)? })
+        let page = read_page(self.listing("atividades.list", &query), &listing::page_and_total(&query)).await?;
+        let total = page.total.ok_or_else(|| Error::internal("a page without a total"))?;
+        let Batch { items, last } = page.finish(query.ordem.campo)?;
+        Ok(Pagina { items, total: u64::try_from(total).map_err(Error::internal)?, last })
     }
 
-    async fn rows(&self, query: AtividadeQuery) -> Result<Vec<Atividade>, Error> {
-        let operation = self.listing("atividades.rows", &query);
-        let rows = unavailable(operation.query_all_raw(listing::page(&query)).await)?;
-        Ok(in_order(atividades(&rows)?, query.ordem))
+    async fn rows(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error> {
+        let page = read_page(self.listing("atividades.rows", &query), &listing::page(&query)).await?;
+        page.finish(query.ordem.campo)
     }
 
     async fn update(
@@ -162,7 +159,7 @@ impl AtividadeRepository for PostgresAtividadeRepository {
 struct Find(PostgresDatabase);
 
 #[async_trait]
-impl Batch for Find {
+impl coalescer::Batch for Find {
     type Item = AtividadeId;
     type Output = Option<AtividadeRow>;
 
@@ -183,7 +180,7 @@ impl Batch for Find {
 struct Insert(PostgresDatabase);
 
 #[async_trait]
-impl Batch for Insert {
+impl coalescer::Batch for Insert {
     type Item = AtividadeRecord;
     type Output = Option<AtividadeRow>;
 
@@ -236,22 +233,61 @@ fn select() -> Select<Entity> {
     Entity::find().inner_join(projeto::Entity).column_as(projeto::Column::Nome, "nome_projeto")
 }
 
-/// `items` in their order. They are found in it and mostly come in it, so this costs a look at each.
-fn in_order(mut items: Vec<Atividade>, Ordem { campo, decrescente }: Ordem) -> Vec<Atividade> {
-    let key: fn(&Atividade) -> OffsetDateTime = match campo {
-        Campo::CriadoEm => |atividade| atividade.criado_em,
-        Campo::AtualizadoEm => |atividade| atividade.atualizado_em,
-        Campo::Nome => return items,
-    };
-    items.sort_by(|a, b| {
-        let ascending = (key(a), a.id).cmp(&(key(b), b.id));
-        if decrescente { ascending.reverse() } else { ascending }
-    });
-    items
+/// A page as its rows come.
+#[derive(Default)]
+struct Page {
+    rows: BatchBuilder<Atividade>,
+    /// The number of all matches, which comes in a row of its own.
+    total: Option<i64>,
+    /// What is wrong with the first row that is no atividade.
+    broken: Option<Error>,
 }
 
-fn atividades(rows: &[QueryResult]) -> Result<Vec<Atividade>, Error> {
-    rows.iter().map(|row| unavailable(AtividadeRow::from_page(row))?.try_into()).collect()
+impl Page {
+    fn push(&mut self, row: PgRow) {
+        match PageRow::read(&row.into()) {
+            Ok(PageRow::Total(total)) => self.total = Some(total),
+            Ok(PageRow::Item(row)) => match row.try_into() {
+                Ok(item) => self.rows.push(item),
+                Err(error) => self.broken = self.broken.take().or(Some(error)),
+            },
+            Err(error) => self.broken = self.broken.take().or_else(|| Some(db_error::into_domain(&error))),
+        }
+    }
+
+    fn finish(self, campo: Campo) -> Result<Batch<Atividade>, Error> {
+        self.broken.map_or_else(|| Ok(self.rows.finish(campo)), Err)
+    }
+}
+
+/// A row of [`listing`].
+enum PageRow {
+    Total(i64),
+    Item(AtividadeRow),
+}
+
+impl PageRow {
+    /// Reads a row by the positions of its columns: to find each by its name takes longer than to read it.
+    fn read(row: &QueryResult) -> Result<Self, DbErr> {
+        let Some(id) = row.try_get_by_index::<Option<Uuid>>(0)? else {
+            return Ok(Self::Total(row.try_get_by_index(9)?));
+        };
+        Ok(Self::Item(AtividadeRow {
+            id,
+            nome: row.try_get_by_index(1)?,
+            descricao: row.try_get_by_index(2)?,
+            ativo: row.try_get_by_index(3)?,
+            id_projeto: row.try_get_by_index(4)?,
+            criado_por: row.try_get_by_index(5)?,
+            criado_em: row.try_get_by_index(6)?,
+            atualizado_em: row.try_get_by_index(7)?,
+            nome_projeto: row.try_get_by_index(8)?,
+        }))
+    }
+}
+
+async fn read_page(operation: Operation<'_>, statement: &Statement) -> Result<Page, Error> {
+    unavailable(operation.fold(statement, Page::default, Page::push).await).map(|(page, _)| page)
 }
 
 fn unavailable<T>(result: Result<T, DbErr>) -> Result<T, Error> {
@@ -275,23 +311,6 @@ pub(crate) struct AtividadeRow {
     criado_em: OffsetDateTime,
     atualizado_em: OffsetDateTime,
     nome_projeto: String,
-}
-
-impl AtividadeRow {
-    /// Reads a row of [`listing`] by the positions of its columns: to find each by its name takes longer than to read it.
-    fn from_page(row: &QueryResult) -> Result<Self, DbErr> {
-        Ok(Self {
-            id: row.try_get_by_index(0)?,
-            nome: row.try_get_by_index(1)?,
-            descricao: row.try_get_by_index(2)?,
-            ativo: row.try_get_by_index(3)?,
-            id_projeto: row.try_get_by_index(4)?,
-            criado_por: row.try_get_by_index(5)?,
-            criado_em: row.try_get_by_index(6)?,
-            atualizado_em: row.try_get_by_index(7)?,
-            nome_projeto: row.try_get_by_index(8)?,
-        })
-    }
 }
 
 impl TryFrom<AtividadeRow> for Atividade {

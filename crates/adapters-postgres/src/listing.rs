@@ -44,16 +44,10 @@ pub(crate) fn is_slow(AtividadeQuery { filtro, skip, .. }: &AtividadeQuery) -> b
     filtro.texto.is_some() || DEEP_SKIP <= skip.get()
 }
 
-/// A join promises no order. Names are put in order by PostgreSQL, which alone knows how it folds them; the others by
-/// [`crate::atividade_repository`], which finds them in order with one look at each row.
-fn in_order(sql: &str, Ordem { campo, decrescente }: Ordem) -> String {
-    match campo {
-        Campo::CriadoEm | Campo::AtualizadoEm => sql.to_owned(),
-        Campo::Nome => {
-            let direction = direction(decrescente);
-            format!("SELECT * FROM ({sql}) page ORDER BY ordem {direction}, id {direction}")
-        }
-    }
+/// A join promises no order, and rows of a page that do not fit into memory are dropped as they come.
+fn in_order(sql: &str, Ordem { decrescente, .. }: Ordem) -> String {
+    let direction = direction(decrescente);
+    format!("{sql} ORDER BY ordem {direction}, id {direction}")
 }
 
 const fn direction(decrescente: bool) -> &'static str {
@@ -89,28 +83,30 @@ impl Values {
 
     /// The page among the rows that fulfil `matches`.
     fn page(&mut self, query: &AtividadeQuery, matches: &str) -> String {
-        let AtividadeQuery { ordem: Ordem { campo, decrescente }, apos, skip, limit, .. } = query;
+        let AtividadeQuery { ordem: Ordem { campo, decrescente }, apos, ate, skip, limit, .. } = query;
         let direction = direction(*decrescente);
         let column = match campo {
             Campo::CriadoEm => "criado_em",
             Campo::AtualizadoEm => "atualizado_em",
             Campo::Nome => "nome_busca",
         };
-        let after = apos.as_ref().map_or_else(String::new, |cursor| self.after(cursor, column, *decrescente));
+        let (after, until) = if *decrescente { ("<", ">=") } else { (">", "<=") };
+        let after = apos.as_ref().map_or_else(String::new, |cursor| self.beside(cursor, column, after));
+        let until = ate.as_ref().map_or_else(String::new, |cursor| self.beside(cursor, column, until));
         let last = skip.get().saturating_add(limit.get());
         let bound = BOUNDS.into_iter().find(|bound| last <= *bound);
         let bound = bound.map_or_else(String::new, |bound| format!("LIMIT {bound}"));
         let (limit, offset) = (self.bind(limit.get()), self.bind(skip.get()));
         format!(
             "SELECT * FROM (
-                 SELECT *, {column} AS ordem FROM atividades WHERE {matches} {after}
+                 SELECT *, {column} AS ordem FROM atividades WHERE {matches} {after} {until}
                  ORDER BY {column} {direction}, id {direction} {bound}
              ) ordered LIMIT {limit} OFFSET {offset}"
         )
     }
 
-    fn after(&mut self, Cursor { chave, id }: &Cursor, column: &str, decrescente: bool) -> String {
-        let operator = if decrescente { "<" } else { ">" };
+    /// The condition that rows are on one side of a cursor.
+    fn beside(&mut self, Cursor { chave, id }: &Cursor, column: &str, operator: &str) -> String {
         let key = match chave {
             Chave::CriadoEm(em) | Chave::AtualizadoEm(em) => self.bind(*em),
             Chave::Nome(nome) => format!("sem_acentos({})", self.bind(nome.as_str())),

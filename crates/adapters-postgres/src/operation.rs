@@ -39,8 +39,8 @@ impl Operation<'_> {
         Self { is_traced: false, ..self }
     }
 
-    /// Runs `statement` and folds its rows into what `new` returns.
-    async fn run<T: Send>(
+    /// Runs `statement` and folds its rows, each as it comes, into what `new` returns.
+    pub(crate) async fn fold<T: Send>(
         &self,
         statement: &Statement,
         new: impl Fn() -> T + Send + Sync,
@@ -89,7 +89,7 @@ impl ConnectionTrait for Operation<'_> {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.run(&statement, || (), |(), _| ()).await.map(|((), done)| done.into())
+        self.fold(&statement, || (), |(), _| ()).await.map(|((), done)| done.into())
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
@@ -101,7 +101,7 @@ impl ConnectionTrait for Operation<'_> {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.run(&statement, Vec::new, |rows, row| rows.push(row.into())).await.map(|(rows, _)| rows)
+        self.fold(&statement, Vec::new, |rows, row| rows.push(row.into())).await.map(|(rows, _)| rows)
     }
 }
 

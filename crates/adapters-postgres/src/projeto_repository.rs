@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
-    AzureProjectId, Conflict, Descricao, Error, Idempotency, NomeProjeto, Projeto, ProjetoId, ProjetoPatch,
-    ProjetoRecord, ProjetoRepository, RemoteProjeto, SyncSummary,
+    AzureProjectId, Batch, BatchBuilder, Conflict, Descricao, Error, Idempotency, NomeProjeto, Projeto, ProjetoCursor,
+    ProjetoId, ProjetoPatch, ProjetoQuery, ProjetoRecord, ProjetoRepository, RemoteProjeto, SyncSummary,
 };
 use sea_orm::ActiveValue::Set;
+use sea_orm::sqlx::postgres::PgRow;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _,
     raw_sql,
@@ -48,9 +49,25 @@ impl ProjetoRepository for PostgresProjetoRepository {
         unavailable(found)?.map(Projeto::try_from).transpose()
     }
 
-    async fn list(&self) -> Result<Vec<Projeto>, Error> {
-        let rows = unavailable(Entity::find().all(&self.0.read("projetos.list")).await)?;
-        rows.into_iter().map(Projeto::try_from).collect()
+    async fn list(&self, query: ProjetoQuery) -> Result<Batch<Projeto, ProjetoCursor>, Error> {
+        let limit = query.limit.get();
+        let statement = match query.apos.map(|ProjetoCursor { nome, id }| (nome.into_string(), id.0)) {
+            None => raw_sql!(
+                Postgres,
+                r#"SELECT id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
+                   FROM projetos ORDER BY nome_busca, nome COLLATE "C", id LIMIT {limit}"#
+            ),
+            Some((nome, id)) => raw_sql!(
+                Postgres,
+                r#"SELECT id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
+                   FROM projetos
+                   WHERE (nome_busca, nome COLLATE "C", id) > (sem_acentos({nome}), {nome}, {id})
+                   ORDER BY nome_busca, nome COLLATE "C", id LIMIT {limit}"#
+            ),
+        };
+        let page = self.0.read("projetos.list").fold(&statement, Page::default, Page::push).await;
+        let (page, _) = unavailable(page)?;
+        page.broken.map_or_else(|| Ok(page.rows.finish()), Err)
     }
 
     async fn update(&self, id: ProjetoId, patch: ProjetoPatch, now: OffsetDateTime) -> Result<Option<Projeto>, Error> {
@@ -233,6 +250,24 @@ async fn replace_all(
 
 fn unavailable<T>(result: Result<T, DbErr>) -> Result<T, Error> {
     result.map_err(|error| db_error::into_domain(&error))
+}
+
+/// A page as its rows come.
+#[derive(Default)]
+struct Page {
+    rows: BatchBuilder<Projeto>,
+    /// What is wrong with the first row that is no projeto.
+    broken: Option<Error>,
+}
+
+impl Page {
+    fn push(&mut self, row: PgRow) {
+        let row = Model::from_query_result(&row.into(), "").map_err(|error| db_error::into_domain(&error));
+        match row.and_then(Projeto::try_from) {
+            Ok(item) => self.rows.push(item),
+            Err(error) => self.broken = self.broken.take().or(Some(error)),
+        }
+    }
 }
 
 #[derive(FromQueryResult)]

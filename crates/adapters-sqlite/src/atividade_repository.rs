@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use domain::{
-    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Descricao, Error,
-    Idempotency, NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation, folded,
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, BatchBuilder,
+    Descricao, Error, Idempotency, NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation, folded,
 };
 use sea_orm::{DbErr, FromQueryResult, raw_sql};
 use serde::{Deserialize, Serialize};
@@ -75,15 +75,23 @@ impl AtividadeRepository for SqliteAtividadeRepository {
     }
 
     async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
-        let rows: Vec<ListRow> = self.0.rows(listing::page_and_total(query)).await?;
-        let total = rows.first().map_or(0, |row| row.total);
-        let items = rows.into_iter().filter_map(|row| row.atividade).map(Atividade::try_from);
-        Ok(Pagina { items: items.collect::<Result<_, _>>()?, total: u64::try_from(total).map_err(Error::internal)? })
+        let campo = query.ordem.campo;
+        let (mut total, mut page) = (0, BatchBuilder::<Atividade>::default());
+        let take = |row: ListRow| {
+            total = row.total;
+            row.atividade.map(Atividade::try_from).transpose().map(|row| row.into_iter().for_each(|row| page.push(row)))
+        };
+        self.0.each(listing::page_and_total(query), take).await?;
+        let Batch { items, last } = page.finish(campo);
+        Ok(Pagina { items, total: u64::try_from(total).map_err(Error::internal)?, last })
     }
 
-    async fn rows(&self, query: AtividadeQuery) -> Result<Vec<Atividade>, Error> {
-        let rows: Vec<AtividadeRow> = self.0.rows(listing::page(query)).await?;
-        rows.into_iter().map(Atividade::try_from).collect()
+    async fn rows(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error> {
+        let campo = query.ordem.campo;
+        let mut page = BatchBuilder::<Atividade>::default();
+        let take = |row: AtividadeRow| row.try_into().map(|row| page.push(row));
+        self.0.each(listing::page(query), take).await?;
+        Ok(page.finish(campo))
     }
 
     async fn update(

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use domain::Error;
+use futures_util::TryStreamExt;
 use sea_orm::sqlx;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sea_orm::{
@@ -151,6 +152,22 @@ impl SqliteDatabase {
     /// The rows of a statement.
     pub(crate) async fn rows<R: FromQueryResult>(&self, statement: Statement) -> Result<Vec<R>, Error> {
         R::find_by_statement(statement).all(&self.0).await.map_err(db_error::from)
+    }
+
+    /// Passes each row of a statement to `take` as it comes, so that they are never in memory together.
+    ///
+    /// # Errors
+    /// Those of the statement and the first one of `take`.
+    pub(crate) async fn each<R: FromQueryResult + Send>(
+        &self,
+        statement: Statement,
+        mut take: impl FnMut(R) -> Result<(), Error> + Send,
+    ) -> Result<(), Error> {
+        let mut rows = R::find_by_statement(statement).stream(&self.0).await.map_err(db_error::from)?;
+        while let Some(row) = rows.try_next().await.map_err(db_error::from)? {
+            take(row)?;
+        }
+        Ok(())
     }
 
     /// The row of a statement that may write, if it answers one.

@@ -58,24 +58,26 @@ impl Values {
 
     /// The page among those that fulfil `matches`, and its order, which holds in it and outside of it.
     fn page(&mut self, query: AtividadeQuery, matches: &str) -> (String, String) {
-        let AtividadeQuery { ordem: Ordem { campo, decrescente }, apos, skip, limit, .. } = query;
-        let (after, direction) = if decrescente { ("<", "DESC") } else { (">", "ASC") };
+        let AtividadeQuery { ordem: Ordem { campo, decrescente }, apos, ate, skip, limit, .. } = query;
+        let (after, until, direction) = if decrescente { ("<", ">=", "DESC") } else { (">", "<=", "ASC") };
         let column = match campo {
             Campo::CriadoEm => "criado_em",
             Campo::AtualizadoEm => "atualizado_em",
             Campo::Nome => "nome_busca",
         };
-        let apos = apos.map_or_else(String::new, |cursor| {
+        let places = [(apos, after), (ate, until)].into_iter().filter_map(|(cursor, is)| cursor.zip(Some(is)));
+        let between = places.map(|(cursor, is)| {
             let chave = match cursor.chave {
                 Chave::CriadoEm(em) | Chave::AtualizadoEm(em) => self.bind(microseconds(em)),
                 Chave::Nome(nome) => self.bind(folded(&nome)),
             };
-            format!("AND ({column}, id) {after} ({chave}, {})", self.bind(id_text(cursor.id.0)))
+            format!("AND ({column}, id) {is} ({chave}, {})", self.bind(id_text(cursor.id.0)))
         });
+        let between = between.collect::<Vec<_>>().join(" ");
         let (limit, skip) = (self.bind(limit.get()), self.bind(skip.get()));
         let order = format!("{column} {direction}, id {direction}");
         let page = format!(
-            "SELECT {COLUMNS}, {column} AS ordem FROM atividades WHERE {matches} {apos}
+            "SELECT {COLUMNS}, {column} AS ordem FROM atividades WHERE {matches} {between}
              ORDER BY {order} LIMIT {limit} OFFSET {skip}"
         );
         (page, format!("a.ordem {direction}, a.id {direction}"))

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
-    AzureProjectId, Conflict, Descricao, Error, Idempotency, NomeProjeto, Projeto, ProjetoId, ProjetoPatch,
-    ProjetoRecord, ProjetoRepository, RemoteProjeto, SyncSummary,
+    AzureProjectId, Batch, BatchBuilder, Conflict, Descricao, Error, Idempotency, NomeProjeto, Projeto, ProjetoCursor,
+    ProjetoId, ProjetoPatch, ProjetoQuery, ProjetoRecord, ProjetoRepository, RemoteProjeto, SyncSummary, folded,
 };
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, raw_sql};
 use serde::{Deserialize, Serialize};
@@ -129,18 +129,29 @@ impl ProjetoRepository for SqliteProjetoRepository {
         rows.into_iter().next().map(Projeto::try_from).transpose()
     }
 
-    async fn list(&self) -> Result<Vec<Projeto>, Error> {
-        let rows: Vec<ProjetoRow> = self
-            .0
-            .rows(raw_sql!(
-                Sqlite,
-                r#"
-                SELECT id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
-                FROM projetos
-                "#
-            ))
-            .await?;
-        rows.into_iter().map(Projeto::try_from).collect()
+    /// The names are put in order here: SQLite knows no Unicode.
+    async fn list(&self, query: ProjetoQuery) -> Result<Batch<Projeto, ProjetoCursor>, Error> {
+        let key = |nome: String, id: String| (folded(&nome), nome, id);
+        let apos = query.apos.map(|apos| key(apos.nome.into_string(), id_text(apos.id.0)));
+        let all: Vec<NomeRow> = self.0.rows(raw_sql!(Sqlite, "SELECT id, nome FROM projetos")).await?;
+        let mut keys: Vec<_> = all.into_iter().map(|row| key(row.nome, row.id)).collect();
+        keys.retain(|key| apos.as_ref().is_none_or(|apos| apos < key));
+        keys.sort_unstable();
+        keys.truncate(usize::try_from(query.limit.get()).map_err(Error::internal)?);
+        let ids: serde_json::Value = keys.into_iter().map(|(_, _, id)| id).collect();
+        let ids = ids.to_string();
+        let rows = raw_sql!(
+            Sqlite,
+            r#"
+            SELECT p.id, p.nome, p.descricao, p.azure_project_id, p.url, p.estado, p.sincronizado_em, p.criado_em,
+                   p.atualizado_em
+            FROM json_each({ids}) r CROSS JOIN projetos p ON p.id = r.value
+            ORDER BY r.key
+            "#
+        );
+        let mut page = BatchBuilder::<Projeto>::default();
+        self.0.each(rows, |row: ProjetoRow| row.try_into().map(|row| page.push(row))).await?;
+        Ok(page.finish())
     }
 
     async fn update(&self, id: ProjetoId, patch: ProjetoPatch, now: OffsetDateTime) -> Result<Option<Projeto>, Error> {
@@ -256,6 +267,12 @@ fn to_json(remote: RemoteProjeto) -> serde_json::Value {
     let RemoteProjeto { id, nome, descricao, url, estado } = remote;
     let (nome, descricao) = (nome.into_string(), descricao.map(Descricao::into_string));
     json!({"id": id_text(id.get()), "nome": nome, "descricao": descricao, "url": url, "estado": estado})
+}
+
+#[derive(FromQueryResult)]
+struct NomeRow {
+    id: String,
+    nome: String,
 }
 
 /// A projeto as it is read, and as it is kept with the key of a request that made it.

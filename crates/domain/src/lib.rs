@@ -4,6 +4,7 @@
 //! (feature `mocks`, module `testing`).
 
 mod atividade;
+mod batch;
 mod error;
 mod idempotency;
 mod listagem;
@@ -19,17 +20,18 @@ mod violation;
 pub mod testing;
 
 pub use atividade::{Atividade, AtividadeId, AtividadePatch, AtividadeRecord, NomeAtividade, NovaAtividade};
+pub use batch::{Batch, BatchBuilder, PAGE_BYTES, TextSize};
 pub use error::{Cause, Conflict, Error, Resource, Service};
 pub use idempotency::{Idempotency, IdempotencyKey};
 pub use listagem::{AtividadeQuery, Busca, Campo, Chave, Cursor, Filtro, Limit, Ordem, Pagina, Skip};
 pub use patch::Patch;
 pub use ports::{AtividadeRepository, Clock, IdentityProvider, ProjectDirectory, ProjetoRepository, Readiness};
 pub use projeto::{
-    AzureProjectId, NomeProjeto, NovoProjeto, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord, ProjetoRef,
-    RemoteProjeto, Sincronizacao, SyncSummary,
+    AzureProjectId, NomeProjeto, NovoProjeto, Projeto, ProjetoCursor, ProjetoId, ProjetoPatch, ProjetoQuery,
+    ProjetoRecord, ProjetoRef, RemoteProjeto, Sincronizacao, SyncSummary,
 };
 pub use texto::{Descricao, folded, without_control};
-pub use use_cases::{Atividades, Projetos};
+pub use use_cases::{AtividadeBatches, Atividades, Batches, ProjetoBatches, Projetos};
 pub use usuario::{Caller, Credential, Usuario};
 pub use violation::{InvalidField, Violation};
 

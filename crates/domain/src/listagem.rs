@@ -14,6 +14,8 @@ pub struct AtividadeQuery {
     pub ordem: Ordem,
     /// Only those that come after this one.
     pub apos: Option<Cursor>,
+    /// Only those that come before this one, and itself.
+    pub ate: Option<Cursor>,
     /// How many matches to pass over.
     pub skip: Skip,
     /// How many to answer at most.
@@ -233,13 +235,15 @@ impl Default for Limit {
     }
 }
 
-/// One page of a listing.
+/// One page of a listing, or the first rows of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pagina<T> {
-    /// The entries of this page.
+    /// The entries of this page, as many as fit into [`PAGE_BYTES`](crate::PAGE_BYTES).
     pub items: Vec<T>,
     /// How many match in all, on every page together.
     pub total: u64,
+    /// The last entry of the whole page, if `items` has only the first ones of it.
+    pub last: Option<Cursor>,
 }
 
 #[cfg(test)]

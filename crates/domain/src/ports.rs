@@ -5,8 +5,9 @@ use time::OffsetDateTime;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::{
-    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AzureProjectId, Caller, Credential, Error,
-    Idempotency, Pagina, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord, RemoteProjeto, SyncSummary,
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AzureProjectId, Batch, Caller, Credential,
+    Error, Idempotency, Pagina, Projeto, ProjetoCursor, ProjetoId, ProjetoPatch, ProjetoQuery, ProjetoRecord,
+    RemoteProjeto, SyncSummary,
 };
 
 /// Where atividades are kept. Each method is one transaction: it happens wholly or not at all.
@@ -41,18 +42,22 @@ pub trait AtividadeRepository: Send + Sync {
     /// See the trait.
     async fn find(&self, id: AtividadeId) -> Result<Option<Atividade>, Error>;
 
-    /// One page of the matches, in their order. `total` counts every match, whatever the page and the cursor; a page
+    /// One page of the matches, in their order. `total` counts every match, whatever the page and the cursors; a page
     /// beyond the end is empty and still has the total.
+    ///
+    /// `items` are the first rows of the page, as many as fit into [`PAGE_BYTES`](crate::PAGE_BYTES) and at least one.
+    /// Rows that do not fit are not held in memory. If any were left out, `last` is the last row of the page: the rest of
+    /// the page are the matches after the last of `items`, up to `last`.
     ///
     /// # Errors
     /// See the trait.
     async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error>;
 
-    /// The entries of that page, for whoever has no use for the total.
+    /// The same without the total.
     ///
     /// # Errors
     /// See the trait.
-    async fn rows(&self, query: AtividadeQuery) -> Result<Vec<Atividade>, Error>;
+    async fn rows(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error>;
 
     /// Changes the fields that are present and answers the atividade as it is then, or nothing when there is none.
     ///
@@ -95,11 +100,12 @@ pub trait ProjetoRepository: Send + Sync {
     /// See the trait.
     async fn find(&self, id: ProjetoId) -> Result<Option<Projeto>, Error>;
 
-    /// All projetos, in any order.
+    /// One page of the projetos, in the order of [`ProjetoQuery`]. The rows of a page are bounded as in
+    /// [`AtividadeRepository::list`].
     ///
     /// # Errors
     /// See the trait.
-    async fn list(&self) -> Result<Vec<Projeto>, Error>;
+    async fn list(&self, query: ProjetoQuery) -> Result<Batch<Projeto, ProjetoCursor>, Error>;
 
     /// Changes the fields that are present and answers the projeto as it is then, or nothing when there is none.
     /// `atualizado_em` follows the rule of [`AtividadeRepository::update`].
@@ -181,11 +187,11 @@ pub trait ProjectDirectory: Send + Sync {
     /// `Conflict` with `SemOrganizacao` when no organisation is configured.
     async fn list(&self, credential: Credential) -> Result<Vec<RemoteProjeto>, Error>;
 
-    /// The same as Azure DevOps itself writes it: one JSON array of its own objects, passed on without a look inside.
+    /// The same as Azure DevOps itself writes it: each project is one JSON object, passed on without a look inside.
     ///
     /// # Errors
     /// As [`Self::list`].
-    async fn list_verbatim(&self, credential: Credential) -> Result<String, Error>;
+    async fn list_verbatim(&self, credential: Credential) -> Result<Vec<String>, Error>;
 
     /// The project with that GUID, if the caller may see one. Calls for the same project and credential that run
     /// side by side, or within seconds of one that found it, ask Azure DevOps once.

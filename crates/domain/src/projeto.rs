@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{Descricao, Patch, Violation, texto};
+use crate::{Descricao, Limit, Patch, Violation, texto};
 
 /// The id of a projeto that is stored. Of a synchronised projeto it is Azure's own GUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,6 +112,40 @@ pub struct Projeto {
     pub criado_em: OffsetDateTime,
     /// When it last changed here, UTC, to the microsecond.
     pub atualizado_em: OffsetDateTime,
+}
+
+/// Which projetos to list, in the order of their names: case and accents do not count, unless names differ in nothing
+/// else; equal names are ordered by id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjetoQuery {
+    /// Only those that come after this one.
+    pub apos: Option<ProjetoCursor>,
+    /// How many to return at most.
+    pub limit: Limit,
+}
+
+impl Default for ProjetoQuery {
+    /// From the first one on, as many as a page can have.
+    fn default() -> Self {
+        Self { apos: None, limit: Limit::LARGEST }
+    }
+}
+
+/// A place in the list of projetos, whether the projeto still exists or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjetoCursor {
+    /// The name.
+    pub nome: NomeProjeto,
+    /// The id, which breaks ties.
+    pub id: ProjetoId,
+}
+
+impl ProjetoCursor {
+    /// Returns the place of `projeto`.
+    #[must_use]
+    pub fn of(projeto: &Projeto) -> Self {
+        Self { nome: projeto.nome.clone(), id: projeto.id }
+    }
 }
 
 /// What a caller says about a projeto that is to exist only here.

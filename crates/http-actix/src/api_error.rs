@@ -60,6 +60,9 @@ pub enum Refusal {
         /// When the next one is let through.
         retry_after: Duration,
     },
+    /// This process, or the user, holds as much memory as it may.
+    #[error("overloaded")]
+    Overloaded,
     /// Something broke that nobody thought of.
     #[error("internal")]
     Internal,
@@ -120,6 +123,7 @@ impl ApiError {
             Self::Refused(Refusal::ForeignHost) => texts::FOREIGN_HOST.to_owned(),
             Self::Refused(Refusal::ForeignOrigin) => texts::FOREIGN_ORIGIN.to_owned(),
             Self::Refused(Refusal::TooManyFailures { .. }) => texts::TOO_MANY_FAILURES.to_owned(),
+            Self::Refused(Refusal::Overloaded) => texts::OVERLOADED.to_owned(),
             Self::Refused(Refusal::Internal) => texts::INTERNAL.to_owned(),
         }
     }
@@ -143,6 +147,7 @@ impl ApiError {
             Self::Domain(domain::Error::Unavailable { retry_after, .. }) => Some(retry_after.unwrap_or(RETRY_SOON)),
             Self::Refused(Refusal::TooManyFailures { retry_after }) => Some(*retry_after),
             Self::Domain(domain::Error::TooManyKeys) => Some(RETRY_WITH_KEY),
+            Self::Refused(Refusal::Overloaded) => Some(RETRY_SOON),
             _ => None,
         }
     }
@@ -200,6 +205,7 @@ impl ResponseError for ApiError {
                 Refusal::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 Refusal::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
                 Refusal::ForeignOrigin => StatusCode::FORBIDDEN,
+                Refusal::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
                 Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }

@@ -13,6 +13,7 @@ use domain::{
 };
 
 use crate::client_address::TrustedProxies;
+use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
 use crate::middleware::{FailedSignIns, Watch};
 use crate::openapi;
@@ -68,6 +69,7 @@ pub struct AppState {
     is_loopback_only: bool,
     failed_sign_ins: Data<FailedSignIns>,
     watch: Data<Watch>,
+    in_flight: Data<InFlight>,
 }
 
 impl AppState {
@@ -76,6 +78,8 @@ impl AppState {
     pub fn new(ports: Ports, info: ServiceInfo, cors_origins: Vec<OriginPattern>) -> Self {
         let Ports { atividades, projetos, readiness, identity, directory, service_credential, clock } = ports;
         let last_check = LastCheck::default();
+        let in_flight = InFlight::default();
+        let metrics = Metrics::new(&in_flight);
         Self {
             atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
             projetos: Data::new(Projetos::new(projetos, directory, service_credential, clock)),
@@ -86,7 +90,8 @@ impl AppState {
             cors_origins: Data::from(Arc::<[OriginPattern]>::from(cors_origins)),
             is_loopback_only: false,
             failed_sign_ins: Data::new(FailedSignIns::new()),
-            watch: Data::new(Watch { metrics: Metrics::new(), proxies: TrustedProxies::default() }),
+            watch: Data::new(Watch { metrics, proxies: TrustedProxies::default() }),
+            in_flight: Data::new(in_flight),
         }
     }
 
@@ -151,6 +156,7 @@ pub fn app(
         .app_data(state.failed_sign_ins.clone())
         .app_data(state.watch.clone())
         .app_data(state.cors_origins.clone())
+        .app_data(state.in_flight.clone())
         // The last one wrapped is the first to see a request.
         .wrap(NormalizePath::trim())
         .wrap(from_fn(middleware::guard))
@@ -159,7 +165,12 @@ pub fn app(
         .wrap(from_fn(middleware::around))
         .wrap(from_fn(middleware::compress))
         .configure(routes::service::routes)
-        .service(scope("/api/v1").wrap(from_fn(middleware::authenticate)).configure(routes::api))
+        .service(
+            scope("/api/v1")
+                .wrap(from_fn(middleware::admit))
+                .wrap(from_fn(middleware::authenticate))
+                .configure(routes::api),
+        )
         .configure(openapi::routes)
         .configure(docs::configure)
         .default_service(actix_web::web::to(HttpResponse::NotFound))

@@ -34,7 +34,7 @@ impl ProjectDirectory for NoOrganisation {
         Err(Error::Conflict(Conflict::SemOrganizacao))
     }
 
-    async fn list_verbatim(&self, _: Credential) -> Result<String, Error> {
+    async fn list_verbatim(&self, _: Credential) -> Result<Vec<String>, Error> {
         Err(Error::Conflict(Conflict::SemOrganizacao))
     }
 

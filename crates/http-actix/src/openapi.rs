@@ -4,10 +4,9 @@ mod complete;
 
 use std::collections::BTreeMap;
 
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::test::{TestRequest, call_and_read_body, init_service};
 use actix_web::web::{Bytes, ServiceConfig, get, resource};
-use actix_web::{App, HttpResponse};
+use actix_web::{App, HttpRequest, HttpResponse};
 use apistos::IndexMap;
 use apistos::app::OpenApiWrapper;
 use apistos::info::{Contact, Info, License};
@@ -20,6 +19,7 @@ use apistos::web::scope;
 use complete::complete;
 
 use crate::answer::JSON;
+use crate::document::{Document, document};
 use crate::routes;
 
 /// Where the description is served.
@@ -27,7 +27,7 @@ pub const PATH: &str = "/openapi.json";
 
 /// What is served. Making it at every start takes 25 MB, which stay with the process; a test sees to it that it is
 /// what [`describe`] makes.
-const KEPT: &str = include_str!("../../../docs/openapi.json");
+const KEPT: Document = document!("../../../docs/openapi.json", "openapi.json");
 
 /// Makes the description from the routes, as JSON.
 pub async fn describe() -> Bytes {
@@ -48,11 +48,8 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(resource(PATH).route(get().to(serve)));
 }
 
-async fn serve() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type(JSON)
-        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")))
-        .body(KEPT)
+async fn serve(request: HttpRequest) -> HttpResponse {
+    KEPT.respond(&request, JSON, "no-cache")
 }
 
 /// What the description says beyond the operations.

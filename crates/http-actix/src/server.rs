@@ -10,6 +10,9 @@ use crate::app::{AppState, app};
 /// How long a stop waits for the requests in flight, in seconds: less than the 30 s after which an orchestrator kills.
 const SHUTDOWN_TIMEOUT: u64 = 25;
 
+/// How many threads of a worker compress bodies. Each keeps memory of its own.
+const ENCODER_THREADS: usize = 2;
+
 /// A server that has its port and can run.
 pub struct Server {
     inner: actix_web::dev::Server,
@@ -28,6 +31,7 @@ impl Server {
         address: SocketAddr,
     ) -> io::Result<Self> {
         let server = HttpServer::new(move || app(&state())).workers(workers);
+        let server = server.worker_max_blocking_threads(ENCODER_THREADS);
         let server = server.shutdown_timeout(SHUTDOWN_TIMEOUT).bind(address)?;
         let address = server.addrs().first().copied().unwrap_or(address);
         Ok(Self { inner: server.run(), address })

@@ -20,6 +20,7 @@ pub const TOO_MANY: &str = "Requisições demais; tente novamente em instantes";
 pub const TOO_MANY_KEYS: &str =
     "Chaves de idempotência demais nas últimas 24 horas; tente mais tarde ou envie sem Idempotency-Key";
 pub const TOO_MANY_FAILURES: &str = "Tentativas de autenticação demais sem sucesso; tente novamente em instantes";
+pub const OVERLOADED: &str = "Requisições ou respostas demais em andamento; tente novamente em instantes";
 pub const NOT_JSON: &str = "O corpo da requisição deve ser application/json";
 pub const FOREIGN_HOST: &str =
     "Sem autenticação, a API só atende endereços desta máquina, como localhost e 127.0.0.1; o cabeçalho Host é outro";

@@ -6,20 +6,29 @@ mod access;
 mod consumption;
 mod injection;
 mod loopback;
+mod memory;
 mod properties;
 mod readiness;
 
 use e2e::azure::Organisation;
-use e2e::server::Aponta;
+use e2e::server::{Aponta, Program};
 
 /// The token of somebody whom the organisation knows.
 const TOKEN: &str = "conhecido-a2b3c4d5e6f7-ABCDEFGHIJ-abcdefghij";
 
 /// A server that asks who is calling, and an organisation that knows one user.
 async fn guarded() -> (Organisation, Aponta) {
+    guarded_by(&[TOKEN.to_owned()], |program| program).await
+}
+
+/// The same with the users of `tokens`, and other settings.
+async fn guarded_by(tokens: &[String], settings: impl FnOnce(Program) -> Program) -> (Organisation, Aponta) {
     let organisation = Organisation::start().await;
-    organisation.add_user(TOKEN, Some("ana.lima@exemplo.br"));
+    for token in tokens {
+        organisation.add_user(token, Some("ana.lima@exemplo.br"));
+    }
     let url = organisation.url();
-    let aponta = Aponta::start_with(|program| program.env("AUTH_ENABLED", "true").env("AZURE_DEVOPS_ORG_URL", url));
+    let guard = |program: Program| program.env("AUTH_ENABLED", "true").env("AZURE_DEVOPS_ORG_URL", url);
+    let aponta = Aponta::start_with(|program| guard(settings(program)));
     (organisation, aponta)
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::support::{OtherClient, assert_unavailable, config, connect, fresh, migrated, repositories, transaction, until_blocked};
 
 const COUNT: &str = "SELECT count(*) FROM api_aponta.atividades";
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_secs(1);
 
 async fn projeto(db: &Repositories, nome: &str) -> ProjetoId {
     let novo = novo_projeto(nome);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use adapters_postgres::{PostgresDatabase, PostgresReadiness};
 use domain::testing::suite::Repositories;
 use domain::testing::{NOW, projeto, projeto_id};
-use domain::{AtividadeQuery, ProjetoPatch, ProjetoRecord, Readiness};
+use domain::{AtividadeQuery, ProjetoPatch, ProjetoQuery, ProjetoRecord, Readiness};
 use e2e::postgres::{Cluster, Database};
 
 use crate::support::{OtherClient, assert_unavailable, config, connect, migrated, repositories, transaction, until_blocked};
@@ -57,14 +57,14 @@ async fn a_statement_that_takes_too_long_is_unavailable() {
     let blocker = block(&database).await;
 
     let started = Instant::now();
-    assert_unavailable(&db.projetos.list().await);
+    assert_unavailable(&db.projetos.list(ProjetoQuery::default()).await);
     assert_unavailable(&db.atividades.list(AtividadeQuery::default()).await);
     assert_unavailable(&db.projetos.update(projeto_id(), ProjetoPatch::default(), NOW).await);
     assert_unavailable(&db.projetos.synchronize(vec![], vec![], NOW).await);
 
     assert!(started.elapsed() < SHORT * 4 + BUSY);
     drop(blocker);
-    assert_eq!(db.projetos.list().await.unwrap().len(), 1);
+    assert_eq!(db.projetos.list(ProjetoQuery::default()).await.unwrap().items.len(), 1);
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn a_silent_server_is_unavailable_in_time_and_holds_no_connection() {
     assert_unavailable(&db.projetos.insert(record(), None).await);
     assert!(started.elapsed() < SHORT * 2 + BUSY * 2, "{:?}", started.elapsed());
     // The only place in the pool is free again as soon as the silent connection has been given up.
-    while db.projetos.list().await.is_err() {
+    while db.projetos.list(ProjetoQuery::default()).await.is_err() {
         assert!(started.elapsed() < SHORT * 2 + BUSY * 4, "the silent connection is still in the pool");
     }
 
@@ -166,13 +166,13 @@ async fn readiness_does_not_wait_behind_requests() {
     let tenant = connect(config(&database).max_connections(1)).await;
     let blocker = block(&database).await;
     let busy = tenant.clone();
-    let first = tokio::spawn(async move { repositories(&busy).projetos.list().await });
+    let first = tokio::spawn(async move { repositories(&busy).projetos.list(ProjetoQuery::default()).await });
     until_blocked(&database, 1, "0").await;
 
     PostgresReadiness::new(&tenant).check().await.unwrap();
 
     drop(blocker);
-    assert!(first.await.unwrap().unwrap().is_empty());
+    assert!(first.await.unwrap().unwrap().items.is_empty());
 }
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn a_closed_pool_and_a_changed_password_are_unavailable() {
     let (_cluster, database) = private().await;
     let closed = connect(config(&database)).await;
     closed.close().await;
-    assert_unavailable(&repositories(&closed).projetos.list().await);
+    assert_unavailable(&repositories(&closed).projetos.list(ProjetoQuery::default()).await);
 
     let tenant: PostgresDatabase = connect(config(&database).acquire_timeout(SHORT)).await;
     database.execute(&format!(
@@ -209,5 +209,5 @@ async fn a_closed_pool_and_a_changed_password_are_unavailable() {
          SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
         database.name()
     ));
-    assert_unavailable(&repositories(&tenant).projetos.list().await);
+    assert_unavailable(&repositories(&tenant).projetos.list(ProjetoQuery::default()).await);
 }

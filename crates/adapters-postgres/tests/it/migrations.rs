@@ -1,7 +1,7 @@
 //! Migrating: at once, without rights, after a newer version, beside other tables, and when it fails.
 
 use adapters_postgres::{Address, Config, MigrationError, MigrationState, PostgresDatabase};
-use domain::AtividadeQuery;
+use domain::{AtividadeQuery, ProjetoQuery};
 use e2e::postgres::{Cluster, Database};
 
 use crate::support::{config, connect, migrated, repositories, schema, transaction, until_blocked};
@@ -71,7 +71,7 @@ async fn of_many_that_start_at_once_one_migrates_and_all_succeed() {
             tokio::spawn(async move {
                 let taken = replica.migrate_up(None).await.unwrap();
                 replica.check_schema().await.unwrap();
-                repositories(&replica).projetos.list().await.unwrap();
+                repositories(&replica).projetos.list(ProjetoQuery::default()).await.unwrap();
                 taken.len()
             })
         })
@@ -126,7 +126,7 @@ async fn a_role_that_may_only_use_tables_starts_on_a_complete_schema() {
     assert!(tenant.migrate_up(None).await.unwrap().is_empty());
     let db = repositories(&tenant);
     db.projetos.synchronize(vec![domain::testing::remote_projeto(1, "A")], vec![], domain::testing::NOW).await.unwrap();
-    assert_eq!(db.projetos.list().await.unwrap().len(), 1);
+    assert_eq!(db.projetos.list(ProjetoQuery::default()).await.unwrap().items.len(), 1);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use adapters_postgres::{Config, PostgresDatabase};
 use domain::testing::suite::Repositories;
 use domain::testing::{NOW, maria, nova_atividade, novo_projeto};
-use domain::{Atividade, AtividadeQuery, AtividadeRecord, NomeAtividade, ProjetoId, ProjetoRecord, ProjetoRef};
+use domain::{Atividade, AtividadeQuery, AtividadeRecord, NomeAtividade, ProjetoId, ProjetoQuery, ProjetoRecord, ProjetoRef};
 use e2e::pgbouncer::PgBouncer;
 use e2e::postgres::Cluster;
 
@@ -41,7 +41,10 @@ async fn request(db: Repositories, tenant: &'static str, projeto: ProjetoId, kno
         0 => of(db.atividades.list(AtividadeQuery::default()).await.unwrap().items),
         1 => of(db.atividades.find(known.id).await.unwrap().into_iter().collect()),
         2 => of(vec![db.atividades.insert(atividade(tenant, projeto)).await.unwrap()]),
-        _ => db.projetos.list().await.unwrap().into_iter().map(|projeto| projeto.nome.into_string()).collect(),
+        _ => {
+            let projetos = db.projetos.list(ProjetoQuery::default()).await.unwrap().items;
+            projetos.into_iter().map(|projeto| projeto.nome.into_string()).collect()
+        }
     }
 }
 
@@ -85,7 +88,7 @@ async fn pooler_is_found_while_others_use_it() {
             let db = db.clone();
             tokio::spawn(async move {
                 loop {
-                    db.projetos.list().await.unwrap();
+                    db.projetos.list(ProjetoQuery::default()).await.unwrap();
                 }
             })
         })

@@ -2,7 +2,7 @@
 
 use adapters_postgres::Config;
 use domain::testing::{NOW, remote_projeto};
-use domain::{AtividadeQuery, ProjetoId};
+use domain::{AtividadeQuery, ProjetoId, ProjetoQuery};
 use e2e::postgres::Cluster;
 
 use crate::support::{config, connect, repositories, schema};
@@ -37,7 +37,7 @@ async fn a_schema_may_have_every_name_and_sees_only_itself() {
         let projeto = db.projetos.store_remote(remote_projeto(n, "Portal"), NOW).await.unwrap();
         db.projetos.synchronize(vec![remote_projeto(n, "Portal novo")], vec![], NOW).await.unwrap();
 
-        let listed = db.projetos.list().await.unwrap();
+        let listed = db.projetos.list(ProjetoQuery::default()).await.unwrap().items;
         assert_eq!(listed.iter().map(|p| p.id).collect::<Vec<_>>(), [projeto.id], "{name:?}");
         assert_eq!(db.atividades.list(AtividadeQuery::default()).await.unwrap().total, 0);
         assert_eq!(db.projetos.find(ProjetoId(remote_projeto(n - 1, "Portal").id.get())).await.unwrap(), None);
@@ -61,7 +61,7 @@ async fn a_schema_that_is_not_there_yet_is_no_reason_not_to_connect() {
     repositories(&tenant).readiness.check().await.unwrap();
     tenant.migrate_up(None).await.unwrap();
 
-    assert!(repositories(&tenant).projetos.list().await.unwrap().is_empty());
+    assert!(repositories(&tenant).projetos.list(ProjetoQuery::default()).await.unwrap().items.is_empty());
     let elsewhere = database.query("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace");
     assert_eq!(elsewhere, "0", "something was made in public");
 }

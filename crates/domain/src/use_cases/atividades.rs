@@ -6,9 +6,9 @@ use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, AzureProjectId,
-    Caller, Clock, Conflict, Credential, Cursor, Error, Idempotency, Limit, NovaAtividade, Pagina, ProjectDirectory,
-    ProjetoRef, ProjetoRepository, RemoteProjeto, Resource, Skip,
+    Atividade, AtividadeBatches, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository,
+    AzureProjectId, Caller, Clock, Conflict, Credential, Cursor, Error, Idempotency, Limit, NovaAtividade, Pagina,
+    ProjectDirectory, ProjetoRef, ProjetoRepository, RemoteProjeto, Resource, Skip,
 };
 
 /// How many projetos are looked up one by one; for more of them the whole list is asked for.
@@ -90,7 +90,7 @@ impl Atividades {
         }
     }
 
-    /// One page of the atividades that match.
+    /// One page of the atividades that match, or its first rows: see [`Self::resto`].
     ///
     /// # Errors
     /// Those of the repository.
@@ -98,26 +98,31 @@ impl Atividades {
         self.repository.list(query).await
     }
 
-    /// The entries of that page alone.
-    ///
-    /// # Errors
-    /// Those of the repository.
-    pub async fn linhas(&self, query: AtividadeQuery) -> Result<Vec<Atividade>, Error> {
-        self.repository.rows(query).await
+    /// The rest of a page that [`Self::listar`] or [`Self::paginar`] returned for `query`, if rows were left out.
+    #[must_use]
+    pub fn resto(&self, query: AtividadeQuery, pagina: &Pagina<Atividade>) -> Option<AtividadeBatches> {
+        let (first, last) = pagina.items.last().zip(pagina.last.clone())?;
+        Some(AtividadeBatches::rest(Arc::clone(&self.repository), query, first, last))
     }
 
-    /// The same, and the cursor of the next page where there is one.
+    /// The page of `query` alone, or all matches from there on if `is_whole_list`, batch by batch.
+    #[must_use]
+    pub fn exportar(&self, query: AtividadeQuery, is_whole_list: bool) -> AtividadeBatches {
+        AtividadeBatches::new(Arc::clone(&self.repository), query, is_whole_list)
+    }
+
+    /// One page, and the cursor of the next one where there is one.
     ///
     /// # Errors
     /// Those of the repository.
     pub async fn paginar(&self, query: AtividadeQuery) -> Result<(Pagina<Atividade>, Option<Cursor>), Error> {
         let pagina = self.repository.list(query.clone()).await?;
         let is_full = usize::try_from(query.limit.get()) == Ok(pagina.items.len());
-        let Some(last) = pagina.items.last().filter(|_| is_full) else { return Ok((pagina, None)) };
-        let proximo = Cursor::of(last, query.ordem.campo);
+        let last = pagina.items.last().filter(|_| is_full).map(|last| Cursor::of(last, query.ordem.campo));
+        let Some(proximo) = pagina.last.clone().or(last) else { return Ok((pagina, None)) };
         let one_more =
             AtividadeQuery { apos: Some(proximo.clone()), skip: Skip::default(), limit: Limit::ONE, ..query };
-        let has_more = !self.repository.rows(one_more).await?.is_empty();
+        let has_more = !self.repository.rows(one_more).await?.items.is_empty();
         Ok((pagina, has_more.then_some(proximo)))
     }
 
@@ -205,7 +210,9 @@ mod tests {
     use crate::testing::{
         NOW, atividade, atividade_id, fixed_clock, maria, nova_atividade, projeto, remote_projeto, stored,
     };
-    use crate::{Campo, MockAtividadeRepository, MockProjectDirectory, MockProjetoRepository, Service, Violation};
+    use crate::{
+        Batch, Batches, Campo, MockAtividadeRepository, MockProjectDirectory, MockProjetoRepository, Service, Violation,
+    };
 
     fn atividades(repository: MockAtividadeRepository) -> Atividades {
         with_directory(repository, MockProjetoRepository::new(), MockProjectDirectory::new())
@@ -336,10 +343,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn linhas_are_those_of_the_repository() {
+    async fn resto_is_what_a_page_left_out() {
+        let last = Cursor { id: AtividadeId(uuid::Uuid::nil()), ..Cursor::of(&atividade("B"), Campo::CriadoEm) };
+        let query = AtividadeQuery { skip: Skip::parse(7).unwrap(), ..AtividadeQuery::default() };
+        let rest = AtividadeQuery {
+            apos: Some(Cursor::of(&atividade("A"), Campo::CriadoEm)),
+            ate: Some(last.clone()),
+            limit: Limit::parse(8).unwrap(),
+            ..AtividadeQuery::default()
+        };
         let mut repository = MockAtividadeRepository::new();
-        repository.expect_rows().with(eq(AtividadeQuery::default())).returning(|_| Ok(vec![atividade("A")]));
-        assert_eq!(atividades(repository).linhas(AtividadeQuery::default()).await.unwrap(), [atividade("A")]);
+        repository
+            .expect_rows()
+            .with(eq(rest))
+            .times(1)
+            .returning(|_| Ok(Batch { items: vec![atividade("B")], last: None }));
+        let atividades = atividades(repository);
+        let whole = Pagina { items: vec![atividade("A")], total: 9, last: None };
+        let cut = Pagina { last: Some(last), ..whole.clone() };
+
+        assert!(atividades.resto(query.clone(), &whole).is_none());
+        let mut rest = atividades.resto(query, &cut).unwrap();
+        assert_eq!(rest.next().await.unwrap(), Some(vec![atividade("B")]));
+        assert_eq!(rest.next().await.unwrap(), None);
     }
 
     #[tokio::test]
@@ -350,22 +376,29 @@ mod tests {
             ..AtividadeQuery::default()
         };
         let last = Cursor::of(&atividade("B"), Campo::CriadoEm);
-        for (items, more, expected) in [
-            (vec!["A", "B"], vec![atividade("C")], Some(last.clone())),
-            (vec!["A", "B"], vec![], None),
-            (vec!["B"], vec![atividade("C")], None),
-            (vec![], vec![], None),
+        for (items, cut, more, expected) in [
+            (vec!["A", "B"], None, vec![atividade("C")], Some(last.clone())),
+            (vec!["A", "B"], None, vec![], None),
+            (vec!["B"], None, vec![atividade("C")], None),
+            (vec![], None, vec![], None),
+            // The second row did not fit.
+            (vec!["A"], Some(last.clone()), vec![atividade("C")], Some(last.clone())),
+            (vec!["A"], Some(last.clone()), vec![], None),
         ] {
             let page: Vec<_> = items.into_iter().map(atividade).collect();
-            let is_full = page.len() == 2;
+            let is_full = page.len() == 2 || cut.is_some();
             let mut repository = MockAtividadeRepository::new();
             let listed = page.clone();
             repository
                 .expect_list()
                 .with(eq(query.clone()))
-                .returning(move |_| Ok(Pagina { items: listed.clone(), total: 9 }));
+                .returning(move |_| Ok(Pagina { items: listed.clone(), total: 9, last: cut.clone() }));
             let after = AtividadeQuery { apos: Some(last.clone()), limit: Limit::ONE, ..AtividadeQuery::default() };
-            repository.expect_rows().with(eq(after)).times(usize::from(is_full)).returning(move |_| Ok(more.clone()));
+            repository
+                .expect_rows()
+                .with(eq(after))
+                .times(usize::from(is_full))
+                .returning(move |_| Ok(Batch { items: more.clone(), last: None }));
 
             let (pagina, proximo) = atividades(repository).paginar(query.clone()).await.unwrap();
 

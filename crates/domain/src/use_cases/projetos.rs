@@ -6,8 +6,9 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::{
-    AzureProjectId, Caller, Clock, Conflict, Credential, Error, Idempotency, NovoProjeto, ProjectDirectory, Projeto,
-    ProjetoId, ProjetoPatch, ProjetoRecord, ProjetoRepository, RemoteProjeto, Resource, Sincronizacao, texto,
+    AzureProjectId, Batches, Caller, Clock, Conflict, Credential, Error, Idempotency, NovoProjeto, ProjectDirectory,
+    Projeto, ProjetoBatches, ProjetoId, ProjetoPatch, ProjetoRecord, ProjetoRepository, RemoteProjeto, Resource,
+    Sincronizacao,
 };
 
 /// The use cases of projetos.
@@ -43,14 +44,10 @@ impl Projetos {
     }
 
     /// All projetos in the order of their names as a reader expects it: case and accents do not count, unless names
-    /// differ in nothing else. It is made here and not in SQL, so that it is the same on every database and locale.
-    ///
-    /// # Errors
-    /// Those of the repository.
-    pub async fn listar(&self) -> Result<Vec<Projeto>, Error> {
-        let mut projetos = self.repository.list().await?;
-        projetos.sort_by_cached_key(|p| (texto::folded(p.nome.as_str()), p.nome.as_str().to_owned(), p.id));
-        Ok(projetos)
+    /// differ in nothing else. They come batch by batch.
+    #[must_use]
+    pub fn listar(&self) -> ProjetoBatches {
+        ProjetoBatches::new(Arc::clone(&self.repository))
     }
 
     /// The projeto with that id.
@@ -107,14 +104,18 @@ impl Projetos {
             let is_older = sincronizado_em.is_none_or(|at| at <= since);
             id.filter(|id| is_kept && is_older && !listed.contains(id))
         };
-        Ok(self.repository.list().await?.into_iter().filter_map(is_missing).collect())
+        let (mut projetos, mut missing) = (self.listar(), Vec::new());
+        while let Some(batch) = projetos.next().await? {
+            missing.extend(batch.into_iter().filter_map(is_missing));
+        }
+        Ok(missing)
     }
 
-    /// The projects that Azure DevOps shows the caller, in its own words: a JSON array.
+    /// The projects that Azure DevOps shows the caller, in its own words: each is a JSON object.
     ///
     /// # Errors
     /// `Conflict` with `SemOrganizacao` when there is nothing to ask; those of the directory.
-    pub async fn listar_do_azure(&self, caller: &Caller) -> Result<String, Error> {
+    pub async fn listar_do_azure(&self, caller: &Caller) -> Result<Vec<String>, Error> {
         self.directory.list_verbatim(self.credential(caller)?).await
     }
 
@@ -134,7 +135,7 @@ fn not_found(id: ProjetoId) -> Error {
 mod tests {
     use super::*;
     use crate::testing::{NOW, fixed_clock, maria, novo_projeto, projeto, projeto_id, remote_projeto, stored_projeto};
-    use crate::{MockProjectDirectory, MockProjetoRepository, Service, SyncSummary};
+    use crate::{Batch, MockProjectDirectory, MockProjetoRepository, ProjetoCursor, Service, SyncSummary};
 
     fn projetos(repository: MockProjetoRepository) -> Projetos {
         with_directory(repository, MockProjectDirectory::new(), None)
@@ -157,18 +158,6 @@ mod tests {
 
         assert_eq!(criado.id.0.get_version_num(), 7);
         assert_eq!((criado.criado_em, criado.azure_project_id), (NOW, None));
-    }
-
-    #[tokio::test]
-    async fn listar_orders_by_nome_as_a_reader_expects() {
-        let mut repository = MockProjetoRepository::new();
-        let names = ["Zebra", "área", "Alfa", "Ábaco", "abaco", "beta"];
-        repository.expect_list().returning(move || Ok(names.map(projeto).to_vec()));
-
-        let listed = projetos(repository).listar().await.unwrap();
-
-        let listed: Vec<_> = listed.iter().map(|p| p.nome.as_str()).collect();
-        assert_eq!(listed, ["abaco", "Ábaco", "Alfa", "área", "beta", "Zebra"]);
     }
 
     #[tokio::test]
@@ -226,7 +215,7 @@ mod tests {
     #[tokio::test]
     async fn sincronizar_takes_over_what_azure_devops_lists() {
         let mut repository = MockProjetoRepository::new();
-        repository.expect_list().returning(|| Ok(vec![projeto("Local"), azure_projeto(1)]));
+        repository.expect_list().returning(|_| Ok(vec![projeto("Local"), azure_projeto(1)].into()));
         let summary = SyncSummary { synced: 2, created: 1, ..SyncSummary::default() };
         repository
             .expect_synchronize()
@@ -249,7 +238,7 @@ mod tests {
         let mut directory = MockProjectDirectory::new();
         directory.expect_list().times(1).in_sequence(&mut order).returning(|_| Ok(vec![]));
         let mut repository = MockProjetoRepository::new();
-        repository.expect_list().returning(|| Ok(vec![]));
+        repository.expect_list().returning(|_| Ok(vec![].into()));
         repository.expect_synchronize().returning(|_, _, _| Ok(SyncSummary::default()));
 
         let projetos = Projetos::new(Arc::new(repository), Arc::new(directory), None, Arc::new(clock));
@@ -272,7 +261,13 @@ mod tests {
                 .times(1)
                 .returning(|_, _| vec![azure_id(4)]);
             let mut repository = MockProjetoRepository::new();
-            repository.expect_list().returning(|| Ok(kept()));
+            repository.expect_list().returning(|query| {
+                // What is missing is looked for in every batch.
+                let mut first = kept();
+                let rest = first.split_off(3);
+                let last = rest.last().map(ProjetoCursor::of);
+                Ok(if query.apos.is_none() { Batch { items: first, last } } else { rest.into() })
+            });
             repository
                 .expect_synchronize()
                 .withf(|_, gone, _| *gone == [azure_id(4)])
@@ -301,14 +296,14 @@ mod tests {
     async fn the_credential_of_the_service_stands_in_only_for_a_missing_one() {
         let shown = |credential: &Credential| format!("{credential:?}").starts_with("Basic");
         let mut directory = MockProjectDirectory::new();
-        directory.expect_list_verbatim().withf(shown).times(1).returning(|_| Ok("[1]".to_owned()));
-        directory.expect_list_verbatim().times(1).returning(|_| Ok("[2]".to_owned()));
+        directory.expect_list_verbatim().withf(shown).times(1).returning(|_| Ok(vec!["1".to_owned()]));
+        directory.expect_list_verbatim().times(1).returning(|_| Ok(vec!["2".to_owned()]));
         let service = Credential::Basic { pat: "pat".into() };
         let projetos = with_directory(MockProjetoRepository::new(), directory, Some(service));
         let nobody = Caller { credential: None, ..maria() };
 
-        assert_eq!(projetos.listar_do_azure(&nobody).await.unwrap(), "[1]");
-        assert_eq!(projetos.listar_do_azure(&maria()).await.unwrap(), "[2]");
+        assert_eq!(projetos.listar_do_azure(&nobody).await.unwrap(), ["1"]);
+        assert_eq!(projetos.listar_do_azure(&maria()).await.unwrap(), ["2"]);
     }
 
     #[tokio::test]

@@ -31,7 +31,11 @@ const EXAMPLES: [(&str, &str, &str); 15] = [
     ("429", "Requisições demais", texts::TOO_MANY),
     ("500", "Erro interno", texts::INTERNAL),
     ("502", "O Azure DevOps respondeu com um erro", texts::bad_upstream(Service::AzureDevOps)),
-    ("503", "Banco de dados ou Azure DevOps indisponível", texts::unavailable(Service::Database)),
+    (
+        "503",
+        "Banco de dados ou Azure DevOps indisponível, ou respostas demais em andamento",
+        texts::unavailable(Service::Database),
+    ),
     ("504", "O Azure DevOps não respondeu a tempo", texts::timed_out(Service::AzureDevOps)),
 ];
 

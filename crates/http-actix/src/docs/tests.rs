@@ -1,5 +1,5 @@
 use actix_web::App;
-use actix_web::body::{BodySize, MessageBody, to_bytes};
+use actix_web::body::{BodySize, BodyStream, MessageBody, to_bytes};
 use actix_web::http::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
     REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -11,6 +11,7 @@ use actix_web::web::Bytes;
 
 use super::assets::{ASSETS, Asset, Content, MANIFEST, inflate, release};
 use super::configure;
+use crate::document::Document;
 
 struct Answer {
     status: StatusCode,
@@ -49,8 +50,8 @@ fn address(file: &str) -> String {
 
 async fn plain(asset: &Asset) -> Bytes {
     match asset.content {
-        Content::Plain(bytes) => Bytes::from_static(bytes),
-        Content::Gzip(bytes) => inflate(bytes).await.unwrap(),
+        Content::Plain(bytes) | Content::Document(Document { plain: bytes, .. }) => Bytes::from_static(bytes),
+        Content::Gzip(bytes) => to_bytes(BodyStream::new(inflate(bytes))).await.unwrap(),
     }
 }
 

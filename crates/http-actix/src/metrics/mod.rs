@@ -18,6 +18,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use endpoint::MetricsServer;
 
+use crate::in_flight::InFlight;
+
 /// In seconds: from an answer out of memory to what no client waits for. One second is a bound, since an alert asks
 /// for it.
 const REQUEST_BUCKETS: [f64; 13] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -33,6 +35,7 @@ pub struct Metrics {
     syncs: Family<Outcome, Counter>,
     sync_duration: Histogram,
     last_sync: Gauge,
+    in_flight: (Gauge, Counter),
 }
 
 /// The labels of an answer. Each has few values: a route is a template, and what clients invent has one name.
@@ -67,7 +70,7 @@ impl Build {
 
 impl Metrics {
     /// Nothing counted yet. What can happen is zero, and not missing, until it does.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(in_flight: &InFlight) -> Self {
         let metrics = Self {
             requests: Family::new_with_constructor(|| Histogram::new(REQUEST_BUCKETS)),
             active: Gauge::default(),
@@ -75,6 +78,7 @@ impl Metrics {
             syncs: Family::default(),
             sync_duration: Histogram::new(SYNC_BUCKETS),
             last_sync: Gauge::default(),
+            in_flight: in_flight.metrics(),
         };
         for outcome in ["ok", "missing", "rejected", "forbidden", "unavailable", "limited", "error"] {
             drop(metrics.authentications.get_or_create(&Outcome { outcome }));
@@ -137,6 +141,14 @@ impl Metrics {
             "When this process last synchronised; 0 if it has not",
             self.last_sync.clone(),
         );
+        let (bytes, refusals) = &self.in_flight;
+        ours.register_with_unit(
+            "in_flight",
+            "Memory reserved for requests and responses that are worked on or not sent yet",
+            Unit::Bytes,
+            bytes.clone(),
+        );
+        ours.register("in_flight_refusals", "Requests rejected for lack of such memory", refusals.clone());
         #[cfg(target_os = "linux")]
         registry.register_collector(Box::new(process::Process));
     }

@@ -7,6 +7,7 @@ mod exchange;
 mod failed_sign_ins;
 mod guard;
 mod loopback;
+mod in_flight;
 mod problem;
 mod request;
 
@@ -16,4 +17,5 @@ pub use cors::cors;
 pub use failed_sign_ins::FailedSignIns;
 pub use guard::guard;
 pub use loopback::loopback_only;
+pub use in_flight::admit;
 pub use request::{Watch, around};

@@ -1,11 +1,10 @@
 //! `/api/v1/integracao`: the organisation's projects.
 
+use std::iter::Empty;
 use std::time::Instant;
 
-use actix_web::body::BoxBody;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, Responder};
-use apistos::reference_or::ReferenceOr;
+use actix_web::{HttpMessage, HttpRequest};
 use apistos::{ApiComponent, api_operation};
 use domain::{Projetos, Sincronizacao};
 use schemars::JsonSchema;
@@ -14,9 +13,11 @@ use schemars::schema::Schema;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::answer::{Found, JSON};
+use crate::answer::Found;
 use crate::api_error::ApiError;
+use crate::in_flight::{AZURE_LIST, InFlight};
 use crate::middleware::{CurrentUser, Watch};
+use crate::row_stream::{self, JsonArray};
 use crate::schema;
 use crate::timestamp::Timestamp;
 
@@ -39,8 +40,10 @@ routes! {
 async fn sincronizar(
     projetos: Data<Projetos>,
     watch: Data<Watch>,
+    in_flight: Data<InFlight>,
     user: CurrentUser,
 ) -> Result<Found<SincronizacaoResponse>, ApiError> {
+    let _list = in_flight.reserve(&user.usuario.id, AZURE_LIST).await?;
     let started = Instant::now();
     let done = projetos.sincronizar(&user).await;
     // A caller whom Azure DevOps refuses is no fault of ours, and nobody else's sync suffers.
@@ -57,8 +60,18 @@ async fn sincronizar(
     description = "Os projetos que o Azure DevOps mostra a quem chama, ao vivo e nas palavras dele.",
     error_code = 409
 )]
-async fn listar(projetos: Data<Projetos>, user: CurrentUser) -> Result<Verbatim, ApiError> {
-    Ok(Verbatim(projetos.listar_do_azure(&user).await?))
+async fn listar(
+    projetos: Data<Projetos>,
+    in_flight: Data<InFlight>,
+    user: CurrentUser,
+    request: HttpRequest,
+) -> Result<JsonArray<ProjetoAzure>, ApiError> {
+    let mut list = in_flight.reserve(&user.usuario.id, AZURE_LIST).await?;
+    let projects = projetos.listar_do_azure(&user).await?;
+    list.resize(projects.iter().map(String::len).sum());
+    // The response holds it.
+    request.extensions_mut().insert(list);
+    JsonArray::new(projects, None::<Empty<String>>, row_stream::raw_json())
 }
 
 fn success(_: &mut SchemaGenerator) -> Schema {
@@ -116,27 +129,6 @@ impl From<Sincronizacao> for SincronizacaoResponse {
             created: summary.created,
             updated: summary.updated,
         }
-    }
-}
-
-/// JSON that is passed on as it came.
-struct Verbatim(String);
-
-impl Responder for Verbatim {
-    type Body = BoxBody;
-
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        HttpResponse::Ok().content_type(JSON).body(self.0)
-    }
-}
-
-impl ApiComponent for Verbatim {
-    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
-        <Vec<ProjetoAzure> as ApiComponent>::child_schemas()
-    }
-
-    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
-        <Vec<ProjetoAzure> as ApiComponent>::schema()
     }
 }
 

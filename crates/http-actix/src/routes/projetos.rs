@@ -3,18 +3,19 @@
 use actix_web::web::Data;
 use apistos::{ApiComponent, api_operation};
 use deserr::Deserr;
-use domain::{Descricao, NomeProjeto, NovoProjeto, Patch, Projeto, ProjetoId, ProjetoPatch, Projetos};
+use domain::{Batches, Descricao, NomeProjeto, NovoProjeto, Patch, Projeto, ProjetoId, ProjetoPatch, Projetos};
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::IfPresent;
-use crate::answer::{Created, Found, Gone, Single, Updated};
+use crate::answer::{Created, Gone, Single, Updated};
 use crate::api_error::ApiError;
 use crate::conditional::IfMatch;
 use crate::faults::Faults;
 use crate::input::{Input, Nothing, Section};
 use crate::middleware::CurrentUser;
+use crate::row_stream::{self, JsonArray};
 use crate::schema;
 use crate::timestamp::Timestamp;
 
@@ -35,9 +36,11 @@ routes! {
     // Without any, apistos takes all.
     error_code = 401
 )]
-async fn listar(projetos: Data<Projetos>, _user: CurrentUser) -> Result<Found<Vec<ProjetoResponse>>, ApiError> {
-    let projetos = projetos.listar().await?;
-    Ok(Found(projetos.into_iter().map(Into::into).collect()))
+async fn listar(projetos: Data<Projetos>, _user: CurrentUser) -> Result<JsonArray<ProjetoResponse>, ApiError> {
+    let mut batches = projetos.listar();
+    let first = batches.next().await?.unwrap_or_default();
+    let rest = batches.has_more().then_some(batches);
+    JsonArray::new(first, rest, row_stream::json::<_, ProjetoResponse>())
 }
 
 #[api_operation(

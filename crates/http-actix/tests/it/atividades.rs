@@ -59,7 +59,11 @@ async fn listar_answers_items_and_total() {
         filtro: Filtro { ativo: Some(false), projeto: Some(ProjetoRef(projeto_id().0)), texto: None },
         ..AtividadeQuery::default()
     };
-    world.atividades.expect_list().with(eq(query)).returning(|_| Ok(Pagina { items: vec![atividade("A")], total: 7 }));
+    world
+        .atividades
+        .expect_list()
+        .with(eq(query))
+        .returning(|_| Ok(Pagina { items: vec![atividade("A")], total: 7, last: None }));
     let uri = format!("/api/v1/atividades?skip=2&limit=1&ativo=Off&id_projeto={}&x=1", projeto_id().0);
 
     let answer = world.answer(TestRequest::get().uri(&uri)).await;
@@ -72,7 +76,7 @@ async fn listar_answers_items_and_total() {
 async fn listar_asks_for_a_hundred_from_the_start_when_nothing_is_said() {
     let mut world = World::new();
     let query = AtividadeQuery::default();
-    world.atividades.expect_list().with(eq(query)).returning(|_| Ok(Pagina { items: vec![], total: 0 }));
+    world.atividades.expect_list().with(eq(query)).returning(|_| Ok(Pagina { items: vec![], total: 0, last: None }));
 
     let answer = world.answer(TestRequest::get().uri("/api/v1/atividades")).await;
 

@@ -212,7 +212,7 @@ async fn an_encoded_path_is_as_secret_as_the_plain_one() {
     assert!(50 < tried, "{tried}");
 
     let mut world = world(|| Ok(maria()));
-    world.projetos.expect_list().returning(|| Ok(vec![]));
+    world.projetos.expect_list().returning(|_| Ok(vec![].into()));
     let token = ("authorization", "Bearer abc");
     let answer = world.answer(TestRequest::get().uri("/api/%76%31/%70rojetos").insert_header(token)).await;
     assert_eq!((answer.status.as_u16(), answer.json()), (200, Value::Array(vec![])));

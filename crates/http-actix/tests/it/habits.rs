@@ -72,7 +72,7 @@ async fn a_wrong_method_is_405_and_names_the_right_ones() {
 #[actix_web::test]
 async fn a_trailing_slash_answers_like_the_path_without_it() {
     let mut world = World::new();
-    world.projetos.expect_list().returning(|| Ok(vec![projeto("A")]));
+    world.projetos.expect_list().returning(|_| Ok(vec![projeto("A")].into()));
 
     let answer = world.answer(TestRequest::get().uri("/api/v1/projetos/")).await;
 
@@ -82,7 +82,7 @@ async fn a_trailing_slash_answers_like_the_path_without_it() {
 #[actix_web::test]
 async fn head_answers_like_get() {
     let mut world = World::new();
-    world.projetos.expect_list().returning(|| Ok(vec![]));
+    world.projetos.expect_list().returning(|_| Ok(vec![].into()));
 
     let answer = world.answer(TestRequest::default().method(Method::HEAD).uri("/api/v1/projetos")).await;
 
@@ -110,7 +110,7 @@ async fn a_path_that_cannot_be_read_is_a_400() {
 #[actix_web::test]
 async fn a_panic_is_a_500_that_says_nothing() {
     let mut world = World::new();
-    world.projetos.expect_list().returning(|| panic!("segredo"));
+    world.projetos.expect_list().returning(|_| panic!("segredo"));
 
     let answer = world.answer(TestRequest::get().uri("/api/v1/projetos")).await;
 
@@ -122,7 +122,7 @@ async fn a_panic_is_a_500_that_says_nothing() {
 #[actix_web::test]
 async fn a_panic_is_counted_for_its_route() {
     let mut world = World::new();
-    world.projetos.expect_list().returning(|| panic!("segredo"));
+    world.projetos.expect_list().returning(|_| panic!("segredo"));
     let state = world.state();
     let mut registry = prometheus_client::registry::Registry::default();
     state.metrics().register(&mut registry);
@@ -140,7 +140,7 @@ async fn a_panic_is_counted_for_its_route() {
 async fn a_page_may_read_whatever_goes_wrong() {
     let origin = ("origin", "https://ms.gallerycdn.vsassets.io");
     let mut panicking = World::new();
-    panicking.projetos.expect_list().returning(|| panic!("segredo"));
+    panicking.projetos.expect_list().returning(|_| panic!("segredo"));
     for (world, path, status) in [
         (World::new(), "/api/v1/atividades/%zz", 400),
         (World::new(), "/nada", 404),

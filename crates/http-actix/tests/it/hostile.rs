@@ -43,13 +43,16 @@ fn willing() -> World {
     let mut world = World::new();
     world.atividades.expect_insert().returning(|record| Ok(stored(record)));
     world.atividades.expect_insert_all().returning(|records, _| Ok(records.into_iter().map(stored).collect()));
-    world.atividades.expect_list().returning(|_| Ok(Pagina { items: vec![atividade("A")], total: 1_000_000 }));
-    world.atividades.expect_rows().returning(|_| Ok(vec![atividade("=A")]));
+    world
+        .atividades
+        .expect_list()
+        .returning(|_| Ok(Pagina { items: vec![atividade("A")], total: 1_000_000, last: None }));
+    world.atividades.expect_rows().returning(|_| Ok(vec![atividade("=A")].into()));
     world.atividades.expect_find().returning(|_| Ok(Some(atividade("A"))));
     world.atividades.expect_update().returning(|_, _, _| Ok(Some(atividade("A"))));
     world.atividades.expect_delete().returning(|_, _| Ok(true));
     world.projetos.expect_insert().returning(|_, _| Ok(projeto("P")));
-    world.projetos.expect_list().returning(|| Ok(vec![projeto("P")]));
+    world.projetos.expect_list().returning(|_| Ok(vec![projeto("P")].into()));
     world.projetos.expect_find().returning(|_| Ok(Some(projeto("P"))));
     world.projetos.expect_update().returning(|_, _, _| Ok(Some(projeto("P"))));
     world.projetos.expect_delete().returning(|_, _| Ok(true));

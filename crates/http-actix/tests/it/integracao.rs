@@ -18,7 +18,7 @@ async fn sincronizar_says_what_it_did_under_the_names_of_old_as_well() {
     let mut world = world();
     world.directory.expect_list().returning(|_| Ok(vec![remote_projeto(1, "A")]));
     let summary = SyncSummary { synced: 3, created: 1, updated: 2, removed: 0 };
-    world.projetos.expect_list().returning(|| Ok(vec![]));
+    world.projetos.expect_list().returning(|_| Ok(vec![].into()));
     world.projetos.expect_synchronize().withf(|_, _, since| *since == NOW).returning(move |_, _, _| Ok(summary));
 
     let answer = world.answer(sincronizar()).await;
@@ -44,7 +44,7 @@ async fn sincronizar_says_what_it_did_under_the_names_of_old_as_well() {
 #[actix_web::test]
 async fn listar_passes_on_what_azure_devops_says() {
     let mut world = world();
-    world.directory.expect_list_verbatim().returning(|_| Ok(r#"[{"id":"x","novo":1}]"#.to_owned()));
+    world.directory.expect_list_verbatim().returning(|_| Ok(vec![r#"{"id":"x","novo":1}"#.to_owned()]));
     let request = TestRequest::get().uri("/api/v1/integracao/projetos").insert_header(("authorization", "Bearer abc"));
 
     let answer = world.answer(request).await;

@@ -14,8 +14,8 @@ const HEADER: &str = "id,nome,descricao,ativo,id_projeto,nome_projeto,criado_por
 /// What a list of `total` atividades, one to a page, answers to a query.
 async fn listed(query: &str, total: u64) -> Answer {
     let mut world = World::new();
-    world.atividades.expect_list().returning(move |_| Ok(Pagina { items: vec![atividade("A")], total }));
-    world.atividades.expect_rows().returning(|_| Ok(vec![atividade("B")]));
+    world.atividades.expect_list().returning(move |_| Ok(Pagina { items: vec![atividade("A")], total, last: None }));
+    world.atividades.expect_rows().returning(|_| Ok(vec![atividade("B")].into()));
     world.answer(TestRequest::get().uri(&format!("{LIST}?{query}"))).await
 }
 
@@ -41,7 +41,11 @@ async fn q_and_ordem_are_asked_for() {
         let mut world = World::new();
         let filtro = Filtro { texto: Some(Busca::parse("Ação %").unwrap()), ..Filtro::default() };
         let query = AtividadeQuery { filtro, ordem: Ordem { campo, decrescente }, ..AtividadeQuery::default() };
-        world.atividades.expect_list().with(eq(query)).returning(|_| Ok(Pagina { items: vec![], total: 0 }));
+        world
+            .atividades
+            .expect_list()
+            .with(eq(query))
+            .returning(|_| Ok(Pagina { items: vec![], total: 0, last: None }));
 
         let uri = format!("{LIST}?q=A%C3%A7%C3%A3o+%25&ordem={ordem}");
         assert_eq!(world.answer(TestRequest::get().uri(&uri)).await.status, 200);
@@ -80,7 +84,7 @@ async fn proximo_leads_on_and_is_null_on_the_last_page() {
         .atividades
         .expect_list()
         .with(function(move |query: &AtividadeQuery| query.apos.as_ref() == Some(&cursor)))
-        .returning(|_| Ok(Pagina { items: vec![], total: 2 }));
+        .returning(|_| Ok(Pagina { items: vec![], total: 2, last: None }));
 
     let uri = format!("{LIST}?apos={proximo}&limit=1&ordem=-nome");
     let last = world.answer(TestRequest::get().uri(&uri)).await;
@@ -93,8 +97,8 @@ async fn proximo_leads_on_and_is_null_on_the_last_page() {
 #[actix_web::test]
 async fn a_full_last_page_has_no_next_one() {
     let mut world = World::new();
-    world.atividades.expect_list().returning(|_| Ok(Pagina { items: vec![atividade("A")], total: 1 }));
-    world.atividades.expect_rows().returning(|_| Ok(vec![]));
+    world.atividades.expect_list().returning(|_| Ok(Pagina { items: vec![atividade("A")], total: 1, last: None }));
+    world.atividades.expect_rows().returning(|_| Ok(vec![].into()));
 
     let answer = world.answer(TestRequest::get().uri(&format!("{LIST}?apos=&limit=1"))).await;
 
@@ -151,8 +155,8 @@ async fn csv_is_asked_for_by_parameter_or_header() {
         ("", "application/json;q=0, */*", true),
     ] {
         let mut world = World::new();
-        world.atividades.expect_list().returning(|_| Ok(Pagina { items: vec![], total: 0 }));
-        world.atividades.expect_rows().returning(|_| Ok(vec![]));
+        world.atividades.expect_list().returning(|_| Ok(Pagina { items: vec![], total: 0, last: None }));
+        world.atividades.expect_rows().returning(|_| Ok(vec![].into()));
         let request = TestRequest::get().uri(&format!("{LIST}{query}")).insert_header(("Accept", accept));
 
         let answer = world.answer(request).await;
@@ -176,7 +180,7 @@ async fn who_takes_no_representation_is_told() {
         (TestRequest::get().uri("/docs"), "application/xml", 200),
     ] {
         let mut world = World::new();
-        world.atividades.expect_rows().returning(|_| Ok(vec![]));
+        world.atividades.expect_rows().returning(|_| Ok(vec![].into()));
 
         let answer = world.answer(request.insert_header(("Accept", accept))).await;
 
@@ -197,7 +201,7 @@ async fn csv_has_a_row_for_each_and_no_formula_in_it() {
             criado_por: None,
             ..atividade("=HYPERLINK(1)")
         };
-        Ok(vec![atividade("A, b"), harmful])
+        Ok(vec![atividade("A, b"), harmful].into())
     });
 
     let answer = world.answer(TestRequest::get().uri(&format!("{LIST}?formato=csv"))).await;
@@ -215,7 +219,7 @@ async fn csv_has_a_row_for_each_and_no_formula_in_it() {
 #[actix_web::test]
 async fn csv_for_excel_has_a_mark_and_semicolons() {
     let mut world = World::new();
-    world.atividades.expect_rows().returning(|_| Ok(vec![]));
+    world.atividades.expect_rows().returning(|_| Ok(vec![].into()));
 
     let answer = world.answer(TestRequest::get().uri(&format!("{LIST}?formato=csv&bom=true&separador=%3B"))).await;
 
@@ -229,11 +233,11 @@ async fn csv_goes_on_to_the_end_unless_it_is_bounded() {
         let with_limit = move |query: &AtividadeQuery| query.limit == Limit::parse(limit).unwrap();
         let first = function(move |query: &AtividadeQuery| with_limit(query) && query.apos.is_none());
         let full = vec![atividade("A"); usize::try_from(limit).unwrap()];
-        world.atividades.expect_rows().times(1).with(first).returning(move |_| Ok(full.clone()));
+        world.atividades.expect_rows().times(1).with(first).returning(move |_| Ok(full.clone().into()));
         let next = function(move |query: &AtividadeQuery| {
             with_limit(query) && query.apos.is_some() && query.skip == Skip::default()
         });
-        world.atividades.expect_rows().times(pages - 1).with(next).returning(|_| Ok(vec![atividade("B"); 3]));
+        world.atividades.expect_rows().times(pages - 1).with(next).returning(|_| Ok(vec![atividade("B"); 3].into()));
         world
     };
 

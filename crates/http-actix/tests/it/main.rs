@@ -13,6 +13,7 @@ mod commands;
 mod conditional;
 mod habits;
 mod hostile;
+mod in_flight;
 mod integracao;
 mod listing;
 mod loopback;

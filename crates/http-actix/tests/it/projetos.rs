@@ -13,7 +13,7 @@ fn uri() -> String {
 #[actix_web::test]
 async fn listar_answers_a_bare_array_with_the_names_of_old_beside_the_new() {
     let mut world = World::new();
-    world.projetos.expect_list().returning(|| {
+    world.projetos.expect_list().returning(|_| {
         let portal = projeto("Portal");
         Ok(vec![Projeto {
             azure_project_id: Some(AzureProjectId::parse("EB6E4656-77FC-42A1-9181-4C6D8E9DA5D1").unwrap()),
@@ -21,7 +21,8 @@ async fn listar_answers_a_bare_array_with_the_names_of_old_beside_the_new() {
             estado: Some("wellFormed".to_owned()),
             sincronizado_em: Some(portal.criado_em),
             ..portal
-        }])
+        }]
+        .into())
     });
 
     let answer = world.answer(TestRequest::get().uri("/api/v1/projetos")).await;

@@ -1,6 +1,7 @@
 //! Storing many at once, and requests that count once.
 
 use super::atividades_list::{page, query};
+use super::projetos::all;
 use super::{NOW, Repositories, given_projeto, id, later, nome_atividade, record, side_by_side};
 use crate::testing::remote_projeto;
 use crate::{
@@ -60,7 +61,7 @@ pub async fn every_character_can_begin_and_end_a_name(db: &Repositories) {
         .zip(&nomes)
         .map(|(n, nome)| RemoteProjeto { nome: NomeProjeto::from_stored(nome).unwrap(), ..remote_projeto(n, "P") });
     db.projetos.synchronize(remote.collect(), vec![], NOW).await.unwrap();
-    assert_eq!(db.projetos.list().await.unwrap().len(), nomes.len() + 1);
+    assert_eq!(all(db).await.len(), nomes.len() + 1);
 }
 
 /// One unknown projeto keeps all from being stored, and every fault is told with its place.
@@ -113,7 +114,7 @@ pub async fn a_key_stands_for_one_request_of_one_user(db: &Repositories) {
         db.atividades.insert_all(records(projeto, n..=n), Some(request(usuario, key, 2))).await.unwrap();
     }
 
-    assert_eq!((total(db).await, db.projetos.list().await.unwrap().len()), (4, 1));
+    assert_eq!((total(db).await, all(db).await.len()), (4, 1));
 }
 
 /// A day later a key is free again.
@@ -154,7 +155,7 @@ pub async fn a_projeto_is_created_once(db: &Repositories) {
 
     let answers: Vec<_> = ends.into_iter().map(Result::unwrap).collect();
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-    assert_eq!(db.projetos.list().await.unwrap(), answers[..1]);
+    assert_eq!(all(db).await, answers[..1]);
     let reused = db.projetos.insert(record(9, "Outro"), Some(request("ana", "p", 2))).await.unwrap_err();
     assert!(matches!(reused, Error::KeyReused), "{reused:?}");
 }

@@ -26,6 +26,7 @@ pub mod atividades_list;
 pub mod atividades_order;
 pub mod atividades_update;
 pub mod bulk;
+pub mod pages;
 pub mod projetos;
 pub mod readiness;
 pub mod sync;
@@ -106,6 +107,12 @@ macro_rules! repository_suite {
             a_key_is_forgotten_after_its_lifetime,
             a_request_that_comes_at_once_happens_once,
             a_projeto_is_created_once,
+        ]);
+        $crate::repository_suite!($fresh, pages: [
+            a_page_is_cut_at_its_bytes_and_its_rest_follows,
+            the_rest_of_a_page_ends_where_the_page_did,
+            projetos_come_in_the_order_of_their_names,
+            a_page_of_projetos_is_cut_at_its_bytes,
         ]);
         $crate::repository_suite!($fresh, projetos: [
             projeto_insert_answers_what_find_and_list_answer,

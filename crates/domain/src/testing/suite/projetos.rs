@@ -4,7 +4,9 @@ use time::Duration;
 
 use super::{NOMES, NOW, Repositories, given_atividade, given_projeto, id, later, nome_projeto};
 use crate::testing::remote_projeto;
-use crate::{Conflict, Descricao, Error, Patch, Projeto, ProjetoId, ProjetoPatch, ProjetoRecord};
+use crate::{
+    Conflict, Descricao, Error, Patch, Projeto, ProjetoCursor, ProjetoId, ProjetoPatch, ProjetoQuery, ProjetoRecord,
+};
 
 fn descricao(text: &str) -> Descricao {
     Descricao::from_stored(text.to_owned()).unwrap()
@@ -16,7 +18,14 @@ fn patch() -> ProjetoPatch {
 
 /// All projetos by their ids.
 pub(super) async fn all(db: &Repositories) -> Vec<Projeto> {
-    let mut projetos = db.projetos.list().await.unwrap();
+    let mut projetos = Vec::new();
+    let mut query = ProjetoQuery::default();
+    loop {
+        let items = db.projetos.list(query.clone()).await.unwrap().items;
+        let Some(last) = items.last() else { break };
+        query.apos = Some(ProjetoCursor::of(last));
+        projetos.extend(items);
+    }
     projetos.sort_by_key(|p| p.id);
     projetos
 }
@@ -53,7 +62,7 @@ pub async fn projeto_insert_answers_what_find_and_list_answer(db: &Repositories)
     };
     assert_eq!(stored, expected);
     assert_eq!(db.projetos.find(stored.id).await.unwrap(), Some(expected.clone()));
-    assert_eq!(db.projetos.list().await.unwrap(), [expected]);
+    assert_eq!(all(db).await, [expected]);
 }
 
 /// What is not there is not found, also where other things are.
@@ -65,7 +74,7 @@ pub async fn projeto_find_answers_nothing_for_an_unknown_id(db: &Repositories) {
 
 /// Nothing of nothing; then all of them, Azure's and local ones, also those with equal names.
 pub async fn projeto_list_has_every_one(db: &Repositories) {
-    assert_eq!(db.projetos.list().await.unwrap(), []);
+    assert_eq!(all(db).await, []);
     let mut stored = vec![db.projetos.store_remote(remote_projeto(1, "Portal"), NOW).await.unwrap()];
     for (n, nome) in [(1, "Portal"), (2, "Portal"), (3, "Outro")] {
         stored.push(given_projeto(db, n, nome).await);
@@ -197,7 +206,7 @@ pub async fn projeto_delete_happens_once_and_spares_the_others(db: &Repositories
 
     assert!(!db.projetos.delete(gone.id, None).await.unwrap());
     assert_eq!(db.projetos.find(gone.id).await.unwrap(), None);
-    assert_eq!(db.projetos.list().await.unwrap(), [other]);
+    assert_eq!(all(db).await, [other]);
 }
 
 /// What Azure DevOps owns is not deleted here, with atividades or without, and also once Azure no longer lists it.

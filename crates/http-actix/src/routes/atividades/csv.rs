@@ -1,17 +1,17 @@
-//! A list as CSV (RFC 4180), for spreadsheets. It is written page by page while it is read, so that memory does not grow
-//! with the rows and no connection of the database waits for a slow reader.
+//! A list as CSV (RFC 4180), for spreadsheets. It is written batch by batch while the client reads it, so that memory does
+//! not grow with the rows and no connection of the database waits for a slow reader.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_DISPOSITION, HeaderValue, VARY};
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use csv::{Terminator, WriterBuilder};
-use domain::{Atividade, AtividadeQuery, Atividades, Cursor, Error, Limit, Skip};
-use futures_util::stream;
+use domain::{Atividade, AtividadeQuery, Atividades, Batches, Error, Limit};
 use serde::Serialize;
 
 use super::query::Listagem;
 use super::response::AtividadeResponse;
 use crate::api_error::ApiError;
+use crate::row_stream::RowStream;
 
 const COLUMNS: [&str; 9] =
     ["id", "nome", "descricao", "ativo", "id_projeto", "nome_projeto", "criado_por", "criado_em", "atualizado_em"];
@@ -24,65 +24,32 @@ const BREAK: [char; 5] = [',', ';', '\t', '\r', '\n'];
 /// What readers pass over in front of a formula and that is no white space: quotes, and characters without a width.
 const PASSED_OVER: [char; 4] = ['"', '\u{200b}', '\u{2060}', '\u{feff}'];
 
-/// What is still to be written.
-struct Export {
-    atividades: Data<Atividades>,
-    /// The page that comes next, if one does.
-    query: Option<AtividadeQuery>,
-    separador: u8,
-}
-
 /// All that match, or the one page that the request bounds.
 ///
 /// # Errors
-/// Those of the first page; later ones break the connection off, so that nobody takes a part for the whole.
+/// Those of the first batch; later ones abort the connection, so that no client takes a part for the whole.
 pub async fn export(atividades: Data<Atividades>, listagem: Listagem) -> Result<HttpResponse, ApiError> {
     let Listagem { query, has_limit, bom, separador, .. } = listagem;
     let limit = if has_limit { query.limit } else { Limit::LARGEST };
-    let mut export = Export { atividades, query: Some(AtividadeQuery { limit, ..query }), separador };
+    let mut batches = atividades.exportar(AtividadeQuery { limit, ..query }, !has_limit);
+    let first = batches.next().await?.unwrap_or_default();
+    let rest = batches.has_more().then_some(batches);
     let mut head = if bom { BOM.to_vec() } else { Vec::new() };
-    head.extend(write(separador, [COLUMNS])?);
-    head.extend(export.next_page().await?.unwrap_or_default());
-    if has_limit {
-        export.query = None;
-    }
-    let rest = stream::try_unfold(export, async |mut export| {
-        let page = export.next_page().await.map_err(ApiError::from).inspect_err(ApiError::log)?;
-        Ok::<_, ApiError>(page.map(|page| (Bytes::from(page), export)))
-    });
-    let body = stream::StreamExt::chain(stream::iter([Ok(Bytes::from(head))]), rest);
-    Ok(HttpResponse::Ok()
+    write(separador, COLUMNS, &mut head)?;
+    let row = move |row, text: &mut Vec<u8>| write(separador, harmless(row), text);
+    let mut response = HttpResponse::Ok();
+    response
         .content_type("text/csv; charset=utf-8; header=present")
         .insert_header((CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"atividades.csv\"")))
-        .append_header((VARY, HeaderValue::from_static("accept")))
-        .streaming(body))
+        .append_header((VARY, HeaderValue::from_static("accept")));
+    RowStream::new(first, rest, Box::new(row), Vec::new()).respond(response, head)
 }
 
-impl Export {
-    /// The rows of the next page as text, if there is one.
-    async fn next_page(&mut self) -> Result<Option<Vec<u8>>, Error> {
-        let Some(query) = self.query.take() else { return Ok(None) };
-        let rows = self.atividades.linhas(query.clone()).await?;
-        let is_full = i64::try_from(rows.len()) == Ok(query.limit.get());
-        self.query = rows.last().filter(|_| is_full).map(|last| {
-            let apos = Some(Cursor::of(last, query.ordem.campo));
-            AtividadeQuery { apos, skip: Skip::default(), ..query }
-        });
-        write(self.separador, rows.into_iter().map(harmless)).map(Some)
-    }
-}
-
-/// Rows as text, each of which a name in [`COLUMNS`] stands for.
-fn write(separador: u8, rows: impl IntoIterator<Item = impl Serialize>) -> Result<Vec<u8>, Error> {
-    let mut writer = WriterBuilder::new()
-        .delimiter(separador)
-        .terminator(Terminator::CRLF)
-        .has_headers(false)
-        .from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row).map_err(Error::internal)?;
-    }
-    writer.into_inner().map_err(|error| Error::internal(error.to_string()))
+/// Adds a row, for each cell of which a name in [`COLUMNS`] stands.
+fn write(separador: u8, row: impl Serialize, text: &mut Vec<u8>) -> Result<(), Error> {
+    let mut writer =
+        WriterBuilder::new().delimiter(separador).terminator(Terminator::CRLF).has_headers(false).from_writer(text);
+    writer.serialize(row).and_then(|()| writer.flush().map_err(Into::into)).map_err(Error::internal)
 }
 
 /// An atividade whose texts every spreadsheet takes for texts.
@@ -148,7 +115,8 @@ mod tests {
         ];
         let rows = || texts.map(|text| ("id", as_text(text.to_owned()), true));
         for written in [b',', b';'] {
-            let bytes = write(written, rows()).unwrap();
+            let mut bytes = Vec::new();
+            rows().into_iter().for_each(|row| write(written, row, &mut bytes).unwrap());
             for (read, is_quoted) in
                 [(b',', true), (b';', true), (b'\t', true), (b',', false), (b';', false), (b'\t', false)]
             {

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use apistos::paths::{Examples, MediaType, Responses};
 use apistos::reference_or::ReferenceOr;
 use apistos::{ApiComponent, api_operation};
-use domain::{Atividade, Atividades, Pagina};
+use domain::{Atividades, Error};
 use schemars::JsonSchema;
 use schemars::schema::{InstanceType, Schema, SchemaObject};
 use serde::Serialize;
@@ -17,11 +17,12 @@ use super::links::links;
 use super::query::ListarAtividades;
 use super::response::AtividadeResponse;
 use crate::accept::{Accepted, Formato};
-use crate::answer::{Found, documented, with_headers};
+use crate::answer::{JSON, documented, with_headers};
 use crate::api_error::{ApiError, Refusal};
 use crate::input::{Input, Nothing};
 use crate::middleware::CurrentUser;
 use crate::routes::examples;
+use crate::row_stream::{self, RowStream};
 use crate::values::cursor_text;
 
 #[api_operation(
@@ -46,14 +47,33 @@ pub async fn listar(
     let (pagina, proximo) =
         if listagem.por_cursor { atividades.paginar(query).await? } else { (atividades.listar(query).await?, None) };
     let proximo = proximo.map(|cursor| cursor_text(&cursor));
-    let links = links(&request, &listagem, pagina.total, proximo.as_deref());
-    let proximo = listagem.por_cursor.then_some(Proximo(proximo));
-    let mut answer = Found(ListaAtividades::new(pagina, proximo)).respond_to(&request);
-    if let Some(links) = links {
-        answer.headers_mut().insert(LINK, links);
+    let mut response = HttpResponse::Ok();
+    response.content_type(JSON).append_header((VARY, HeaderValue::from_static("accept")));
+    if let Some(links) = links(&request, &listagem, pagina.total, proximo.as_deref()) {
+        response.insert_header((LINK, links));
     }
-    answer.headers_mut().append(VARY, HeaderValue::from_static("accept"));
-    Ok(Listed(answer))
+    let proximo = listagem.por_cursor.then_some(Proximo(proximo));
+    let tail = Tail { total: pagina.total, proximo }.to_text()?;
+    let rest = atividades.resto(listagem.query, &pagina);
+    let rows = RowStream::new(pagina.items, rest, row_stream::json::<_, AtividadeResponse>(), tail);
+    rows.respond(response, br#"{"items":["#.to_vec()).map(Listed)
+}
+
+/// What comes after the rows of a list.
+#[derive(Serialize)]
+struct Tail {
+    total: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proximo: Option<Proximo>,
+}
+
+impl Tail {
+    /// The end of the array and of the object in which it is.
+    fn to_text(&self) -> Result<Vec<u8>, Error> {
+        let mut text = serde_json::to_vec(self).map_err(Error::internal)?;
+        text.splice(..1, *b"],");
+        Ok(text)
+    }
 }
 
 /// A list in one of its formats.
@@ -91,7 +111,8 @@ impl ApiComponent for Listed {
 }
 
 /// Uma página de atividades.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(JsonSchema, ApiComponent)]
+#[expect(dead_code, reason = "it describes what `listar` writes row by row")]
 #[schemars(example = "crate::routes::examples::lista_atividades")]
 struct ListaAtividades {
     /// As atividades desta página.
@@ -106,9 +127,3 @@ struct ListaAtividades {
 /// Um cursor, ou null quando não há próxima página.
 #[derive(Serialize, JsonSchema)]
 struct Proximo(Option<String>);
-
-impl ListaAtividades {
-    fn new(pagina: Pagina<Atividade>, proximo: Option<Proximo>) -> Self {
-        Self { items: pagina.items.into_iter().map(Into::into).collect(), total: pagina.total, proximo }
-    }
-}

@@ -145,7 +145,7 @@ impl ListarAtividades {
         let filtro = Filtro { ativo: ativo.map(|ativo| ativo.0), projeto: id_projeto, texto: q };
         Ok(Listagem {
             has_limit: limit.is_some(),
-            query: AtividadeQuery { filtro, ordem, apos, skip, limit: limit.unwrap_or_default() },
+            query: AtividadeQuery { filtro, ordem, apos, ate: None, skip, limit: limit.unwrap_or_default() },
             por_cursor,
             formato,
             bom: bom.is_some_and(|bom| bom.0),
