@@ -10,11 +10,11 @@ use domain::{
     Campo, Descricao, Error, Idempotency, NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation,
 };
 use sea_orm::sea_query::extension::postgres::PgFunc;
-use sea_orm::sqlx::postgres::PgRow;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::sqlx::postgres::PgRow;
 use sea_orm::{
-    ColumnTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryResult,
-    QuerySelect as _, Select, Statement, raw_sql,
+    ColumnTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryResult, QuerySelect as _,
+    Select, Statement, raw_sql,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;

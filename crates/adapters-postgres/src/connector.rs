@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use crate::Config;
 use crate::conninfo::Host;
-use crate::pooler::{self, Mode, ModeWatch};
 use crate::db_error;
+use crate::pooler::{self, Mode, ModeWatch};
 
 /// A connection that was idle for so long is checked before it is used: firewalls forget quiet connections in minutes.
 const CHECK_AFTER_IDLE: Duration = Duration::from_secs(10);
@@ -180,9 +180,10 @@ pub(crate) async fn connect_options(config: &Config) -> Result<PgConnectOptions,
 
 /// Whether a pooler hands each transaction to another backend.
 pub(crate) async fn detect_mode(config: &Config) -> Result<Mode, DbErr> {
-    first_host(config, |host| async move {
-        pooler::detect(&options(config, host)?).await.map_err(db_error::connect_failed)
-    })
+    first_host(
+        config,
+        |host| async move { pooler::detect(&options(config, host)?).await.map_err(db_error::connect_failed) },
+    )
     .await
 }
 

@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::connector::{Connector, inspect};
-use crate::{Config, db_error};
 use crate::pooler::Mode;
+use crate::{Config, db_error};
 
 /// A slower statement is logged: on a healthy database the slowest one stays far below.
 const SLOW_STATEMENT: Duration = Duration::from_millis(500);
@@ -44,7 +44,11 @@ impl Lease {
 
     /// Runs one statement, passes each of its rows to `take` and returns the number of rows affected. Behind a
     /// transaction pooler the statement gets a transaction of its own, unless it is part of one.
-    pub(crate) async fn each(&mut self, statement: &Statement, take: impl FnMut(PgRow) + Send) -> Result<PgQueryResult, DbErr> {
+    pub(crate) async fn each(
+        &mut self,
+        statement: &Statement,
+        take: impl FnMut(PgRow) + Send,
+    ) -> Result<PgQueryResult, DbErr> {
         if self.is_busy || self.object()?.mode == Mode::Session {
             return self.send(statement, take).await;
         }
@@ -97,7 +101,11 @@ impl Lease {
         self.finished(is_busy, result).map(drop)
     }
 
-    async fn send(&mut self, statement: &Statement, mut take: impl FnMut(PgRow) + Send) -> Result<PgQueryResult, DbErr> {
+    async fn send(
+        &mut self,
+        statement: &Statement,
+        mut take: impl FnMut(PgRow) + Send,
+    ) -> Result<PgQueryResult, DbErr> {
         let started = Instant::now();
         let values = SqlxValues(statement.values.clone().unwrap_or(sea_orm::Values(Vec::new())));
         let was_busy = std::mem::replace(&mut self.is_busy, true);

@@ -28,10 +28,10 @@ mod schema_name;
 
 pub use atividade_repository::PostgresAtividadeRepository;
 pub use config::{Address, Config};
+pub use conninfo::InvalidUrl;
 pub use database::{ConnectError, PostgresDatabase};
 pub use diagnosis::{Archive, Diagnosis};
 pub use migrations::{MigrationError, MigrationState, MigrationStatus};
 pub use projeto_repository::PostgresProjetoRepository;
 pub use readiness::PostgresReadiness;
 pub use schema_name::{InvalidSchemaName, SchemaName};
-pub use conninfo::InvalidUrl;

@@ -34,7 +34,9 @@ pub(crate) fn page(query: &AtividadeQuery) -> Statement {
     let mut values = Values::default();
     let matches = values.matches(&query.filtro);
     let page = values.page(query, &matches);
-    let sql = format!("SELECT {COLUMNS}, p.nome AS nome_projeto, a.ordem FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto");
+    let sql = format!(
+        "SELECT {COLUMNS}, p.nome AS nome_projeto, a.ordem FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto"
+    );
     values.statement(in_order(&sql, query.ordem))
 }
 

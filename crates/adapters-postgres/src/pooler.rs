@@ -58,11 +58,7 @@ impl ModeWatch {
 
     /// Returns the mode for a session that was opened after the server had been asked last. A backend that is older than
     /// that belonged to another session before.
-    pub(crate) async fn admit(
-        &self,
-        session: &mut PgConnection,
-        before: Option<Seen>,
-    ) -> Result<Mode, sqlx::Error> {
+    pub(crate) async fn admit(&self, session: &mut PgConnection, before: Option<Seen>) -> Result<Mode, sqlx::Error> {
         let backend = backend_of(session, "").await?;
         let mut known = self.lock();
         let is_shared = |before: Seen| before.server == backend.seen.server && backend.started < before.at;
@@ -86,7 +82,8 @@ pub(crate) async fn detect(options: &PgConnectOptions) -> Result<Mode, sqlx::Err
     // A server without room for a second session has no pooler in front of it.
     let Ok(mut second) = PgConnection::connect_with(options).await else { return Ok(Mode::Session) };
     for _ in 0..ROUNDS {
-        if backend_of(&mut second, "BEGIN; ").await?.pid == backend || backend_of(&mut first, "").await?.pid != backend {
+        if backend_of(&mut second, "BEGIN; ").await?.pid == backend || backend_of(&mut first, "").await?.pid != backend
+        {
             return Ok(Mode::Transaction);
         }
         sqlx::raw_sql("COMMIT").execute(&mut second).await?;

@@ -10,8 +10,8 @@ use domain::{
 use sea_orm::ActiveValue::Set;
 use sea_orm::sqlx::postgres::PgRow;
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _,
-    raw_sql,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
+    QueryFilter as _, raw_sql,
 };
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -207,9 +207,7 @@ async fn replace_all(
 ) -> Result<Option<SummaryRow>, DbErr> {
     let transaction = database.begin("projetos.synchronize", 2).await?;
     // The table's own number makes it the lock of one tenant.
-    transaction
-        .execute_unprepared("SELECT pg_advisory_xact_lock('projetos'::regclass::oid::bigint)")
-        .await?;
+    transaction.execute_unprepared("SELECT pg_advisory_xact_lock('projetos'::regclass::oid::bigint)").await?;
     let deleted = RemoteProjeto::DELETED;
     let row = SummaryRow::find_by_statement(raw_sql!(
         Postgres,
@@ -308,17 +306,8 @@ impl TryFrom<Model> for Projeto {
     type Error = Error;
 
     fn try_from(row: Model) -> Result<Self, Error> {
-        let Model {
-            id,
-            nome,
-            descricao,
-            azure_project_id,
-            url,
-            estado,
-            sincronizado_em,
-            criado_em,
-            atualizado_em,
-        } = row;
+        let Model { id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em } =
+            row;
         let azure_project_id = azure_project_id.map(|id| AzureProjectId::parse(&id)).transpose();
         Ok(Self {
             id: ProjetoId(id),

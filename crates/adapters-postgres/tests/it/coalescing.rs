@@ -8,7 +8,9 @@ use domain::{Atividade, AtividadeRecord, Error, NomeAtividade, ProjetoId, Projet
 use e2e::postgres::Database;
 use tokio::task::JoinHandle;
 
-use crate::support::{OtherClient, assert_unavailable, config, connect, fresh, migrated, repositories, transaction, until_blocked};
+use crate::support::{
+    OtherClient, assert_unavailable, config, connect, fresh, migrated, repositories, transaction, until_blocked,
+};
 
 const COUNT: &str = "SELECT count(*) FROM api_aponta.atividades";
 const SHORT: Duration = Duration::from_secs(1);

@@ -9,7 +9,9 @@ use domain::testing::{NOW, projeto, projeto_id};
 use domain::{AtividadeQuery, ProjetoPatch, ProjetoQuery, ProjetoRecord, Readiness};
 use e2e::postgres::{Cluster, Database};
 
-use crate::support::{OtherClient, assert_unavailable, config, connect, migrated, repositories, transaction, until_blocked};
+use crate::support::{
+    OtherClient, assert_unavailable, config, connect, migrated, repositories, transaction, until_blocked,
+};
 
 const SHORT: Duration = Duration::from_millis(300);
 /// What a busy machine may add; less than the limits that hold without those set here.

@@ -228,7 +228,8 @@ async fn database_of_the_release_before_goes_up_and_down_with_its_rows() {
          SELECT gen_random_uuid(), 'Nova', id, now(), now() FROM api_aponta.projetos LIMIT 1",
     );
     assert_eq!(database.query(KEPT_TOTAL), "31");
-    let ranges = "SELECT count(*) FROM api_aponta.atividades_faixas JOIN api_aponta.atividades_faixas_contagem USING (faixa)";
+    let ranges =
+        "SELECT count(*) FROM api_aponta.atividades_faixas JOIN api_aponta.atividades_faixas_contagem USING (faixa)";
     assert_eq!((database.query(ranges).as_str(), &*database.query("SELECT api_aponta.fechar_faixa(5000)")), ("0", "f"));
 
     assert_eq!(tenant.migrate_up(None).await.unwrap().len(), 2);

@@ -3,7 +3,9 @@
 use adapters_postgres::{Config, PostgresDatabase};
 use domain::testing::suite::Repositories;
 use domain::testing::{NOW, maria, nova_atividade, novo_projeto};
-use domain::{Atividade, AtividadeQuery, AtividadeRecord, NomeAtividade, ProjetoId, ProjetoQuery, ProjetoRecord, ProjetoRef};
+use domain::{
+    Atividade, AtividadeQuery, AtividadeRecord, NomeAtividade, ProjetoId, ProjetoQuery, ProjetoRecord, ProjetoRef,
+};
 use e2e::pgbouncer::PgBouncer;
 use e2e::postgres::Cluster;
 
@@ -33,7 +35,13 @@ fn atividade(tenant: &str, projeto: ProjetoId) -> AtividadeRecord {
 }
 
 /// The names of the tenants whose rows a request of `tenant` was given.
-async fn request(db: Repositories, tenant: &'static str, projeto: ProjetoId, known: Atividade, n: usize) -> Vec<String> {
+async fn request(
+    db: Repositories,
+    tenant: &'static str,
+    projeto: ProjetoId,
+    known: Atividade,
+    n: usize,
+) -> Vec<String> {
     let of = |atividades: Vec<Atividade>| {
         atividades.into_iter().flat_map(|a| [a.nome.into_string(), a.nome_projeto.into_string()]).collect()
     };

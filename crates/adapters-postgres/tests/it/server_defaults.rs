@@ -74,9 +74,8 @@ async fn other_defaults_of_the_database_do_not_matter() {
 async fn database_of_another_encoding_is_refused_by_name() {
     for (encoding, locale) in [("LATIN1", "C"), ("WIN1252", "C"), ("SQL_ASCII", "C")] {
         let name = format!("codificada_{}", encoding.to_lowercase());
-        Cluster::shared().execute(&format!(
-            "CREATE DATABASE {name} ENCODING '{encoding}' LOCALE '{locale}' TEMPLATE template0"
-        ));
+        Cluster::shared()
+            .execute(&format!("CREATE DATABASE {name} ENCODING '{encoding}' LOCALE '{locale}' TEMPLATE template0"));
         let url = config_url(&name);
 
         let refused = PostgresDatabase::connect(Config::from_url(&url.into(), schema("s")).unwrap()).await.unwrap_err();
@@ -161,7 +160,9 @@ async fn read_only_connection_is_closed_at_once_and_the_next_write_succeeds() {
     assert_unavailable(&db.atividades.insert(record(projeto)).await);
     assert_unavailable(&readiness.check().await);
 
-    database.execute(&format!("SET default_transaction_read_only = off; ALTER DATABASE {name} RESET default_transaction_read_only"));
+    database.execute(&format!(
+        "SET default_transaction_read_only = off; ALTER DATABASE {name} RESET default_transaction_read_only"
+    ));
 
     for _ in 0..10 {
         db.atividades.insert(record(projeto)).await.unwrap();
@@ -180,7 +181,9 @@ async fn write_on_a_session_that_became_read_only_is_repeated_on_another() {
     let db = repositories(&tenant);
     let found = db.projetos.find(ProjetoId::new(NOW)).await;
     assert!(found.unwrap().is_none());
-    database.execute(&format!("SET default_transaction_read_only = off; ALTER DATABASE {name} RESET default_transaction_read_only"));
+    database.execute(&format!(
+        "SET default_transaction_read_only = off; ALTER DATABASE {name} RESET default_transaction_read_only"
+    ));
 
     let projeto = projeto(&db).await;
 
@@ -196,10 +199,9 @@ async fn connections_that_the_server_refuses_are_waited_for() {
          GRANT USAGE ON SCHEMA api_aponta TO {role};
          GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA api_aponta TO {role}"
     ));
-    let url = database.url().replace(
-        &format!("{}:{}@", Cluster::SUPERUSER, Cluster::shared().password()),
-        &format!("{role}:senha@"),
-    );
+    let url = database
+        .url()
+        .replace(&format!("{}:{}@", Cluster::SUPERUSER, Cluster::shared().password()), &format!("{role}:senha@"));
     let tenant = connect(Config::from_url(&url.into(), schema("api_aponta")).unwrap().max_connections(10)).await;
     let db = repositories(&tenant);
     let projeto = projeto(&db).await;

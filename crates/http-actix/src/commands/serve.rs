@@ -100,7 +100,9 @@ async fn migrated(config: Config) -> Result<PostgresDatabase, Failure> {
     let applied = database.migrate_up(None).await.map_err(Failure::new)?;
     tracing::info!(?applied, "schema is up to date");
     if database.is_behind_pooler() {
-        tracing::warn!("a pooler shares the connections to the database: each statement runs in a transaction of its own");
+        tracing::warn!(
+            "a pooler shares the connections to the database: each statement runs in a transaction of its own"
+        );
     }
     Ok(database)
 }

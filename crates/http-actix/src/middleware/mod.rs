@@ -6,8 +6,8 @@ mod cors;
 mod exchange;
 mod failed_sign_ins;
 mod guard;
-mod loopback;
 mod in_flight;
+mod loopback;
 mod problem;
 mod request;
 
@@ -16,6 +16,6 @@ pub use compression::compress;
 pub use cors::cors;
 pub use failed_sign_ins::FailedSignIns;
 pub use guard::guard;
-pub use loopback::loopback_only;
 pub use in_flight::admit;
+pub use loopback::loopback_only;
 pub use request::{Watch, around};

@@ -118,7 +118,7 @@ impl IdentityProvider for OneUser {
 #[actix_web::test]
 async fn failed_sign_ins_are_limited_by_address_and_lock_out_no_user() {
     let mut world = World { identity: Arc::new(OneUser), ..World::new() };
-    world.projetos.expect_list().returning(|| Ok(vec![]));
+    world.projetos.expect_list().returning(|_| Ok(vec![].into()));
     let service = init_service(app(&world.state())).await;
     let ask_from = async |client: &str, authorization: Option<String>| {
         let request = TestRequest::get().uri("/api/v1/projetos").peer_addr(SocketAddr::new(client.parse().unwrap(), 1));

@@ -17,7 +17,7 @@ const FOREIGN_ORIGIN: &str = "Sem autenticação, uma página de outra origem n�
 
 fn state() -> AppState {
     let mut world = World::new();
-    world.projetos.expect_list().returning(|| Ok(vec![]));
+    world.projetos.expect_list().returning(|_| Ok(vec![].into()));
     world.projetos.expect_insert().returning(|_, _| Ok(projeto("A")));
     world.state().loopback_only()
 }
