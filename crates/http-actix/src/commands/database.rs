@@ -16,11 +16,18 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the settings say of the database, as the adapter wants it.
 pub fn config(settings: &Settings) -> Result<Config, Vec<SettingFault>> {
-    match (schema(settings), settings.database.url()) {
-        (Ok(schema), Ok(url)) => Config::from_url(url, schema)
+    let config = |schema: SchemaName| {
+        Config::from_url(settings.database.url()?, schema)
             .map(|config| config.max_connections(settings.database.pool_size))
-            .map_err(|reason| vec![SettingFault::new(settings.database.url_settings, reason.to_string())]),
-        (schema, url) => Err(schema.err().into_iter().chain(url.err().into_iter().flatten()).collect()),
+            .map_err(|reason| vec![SettingFault::new(settings.database.url_settings, reason.to_string())])
+    };
+    match schema(settings) {
+        Ok(schema) => config(schema),
+        // The URL is read all the same, so that one message names both.
+        Err(fault) => {
+            let others = SchemaName::parse("public").ok().and_then(|schema| config(schema).err());
+            Err([fault].into_iter().chain(others.into_iter().flatten()).collect())
+        }
     }
 }
 
