@@ -247,8 +247,9 @@ impl Page {
     fn push(&mut self, row: PgRow) {
         match PageRow::read(&row.into()) {
             Ok(PageRow::Total(total)) => self.total = Some(total),
-            Ok(PageRow::Item(row)) => match row.try_into() {
-                Ok(item) => self.rows.push(item),
+            Ok(PageRow::Item { row, fits }) => match row.try_into() {
+                Ok(item) if fits => self.rows.push(item),
+                Ok(item) => self.rows.leave_out(item),
                 Err(error) => self.broken = self.broken.take().or(Some(error)),
             },
             Err(error) => self.broken = self.broken.take().or_else(|| Some(db_error::into_domain(&error))),
@@ -263,16 +264,17 @@ impl Page {
 /// A row of [`listing`].
 enum PageRow {
     Total(i64),
-    Item(AtividadeRow),
+    Item { row: AtividadeRow, fits: bool },
 }
 
 impl PageRow {
     /// Reads a row by the positions of its columns: to find each by its name takes longer than to read it.
     fn read(row: &QueryResult) -> Result<Self, DbErr> {
         let Some(id) = row.try_get_by_index::<Option<Uuid>>(0)? else {
-            return Ok(Self::Total(row.try_get_by_index(9)?));
+            return Ok(Self::Total(row.try_get_by_index(11)?));
         };
-        Ok(Self::Item(AtividadeRow {
+        let fits = row.try_get_by_index(9)?;
+        let row = AtividadeRow {
             id,
             nome: row.try_get_by_index(1)?,
             descricao: row.try_get_by_index(2)?,
@@ -282,7 +284,8 @@ impl PageRow {
             criado_em: row.try_get_by_index(6)?,
             atualizado_em: row.try_get_by_index(7)?,
             nome_projeto: row.try_get_by_index(8)?,
-        }))
+        };
+        Ok(Self::Item { row, fits })
     }
 }
 

@@ -1,11 +1,14 @@
 //! The statements that list atividades. A parameter that is absent is not in them, so that PostgreSQL plans each for what
 //! it is.
 
-use domain::{AtividadeQuery, Campo, Chave, Cursor, Filtro, Ordem};
+use domain::{AtividadeQuery, Campo, Chave, Cursor, Filtro, Ordem, PAGE_BYTES};
 use sea_orm::{DbBackend, Statement, Value};
 
 /// The columns of a page in the order in which [`crate::atividade_repository`] reads them.
-const COLUMNS: &str = "a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em";
+///
+/// The description of a row that does not fit into a batch is not sent: its length is known without reading it.
+const COLUMNS: &str = "a.id, a.nome, CASE WHEN a.cabe THEN a.descricao END AS descricao, a.ativo, a.id_projeto, \
+    a.criado_por, a.criado_em, a.atualizado_em, p.nome AS nome_projeto, a.cabe";
 
 /// A page that ends before one of these is taken out of so many rows. PostgreSQL does not know the value of a bound LIMIT
 /// and would plan each page anew; it knows a number in the text. There are three and not one for each limit, since every
@@ -21,10 +24,11 @@ pub(crate) fn page_and_total(query: &AtividadeQuery) -> Statement {
     let page = values.page(query, &matches);
     let sql = format!(
         "SELECT NULL::uuid AS id, NULL AS nome, NULL AS descricao, NULL AS ativo, NULL AS id_projeto, NULL AS criado_por,
-                NULL AS criado_em, NULL AS atualizado_em, NULL AS nome_projeto, count(*) AS total, NULL AS ordem
+                NULL AS criado_em, NULL AS atualizado_em, NULL AS nome_projeto, NULL AS cabe, NULL AS ordem,
+                count(*) AS total
          FROM atividades WHERE {matches}
          UNION ALL
-         SELECT {COLUMNS}, p.nome, NULL, a.ordem FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto"
+         SELECT {COLUMNS}, a.ordem, NULL FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto"
     );
     values.statement(in_order(&sql, query.ordem))
 }
@@ -34,9 +38,7 @@ pub(crate) fn page(query: &AtividadeQuery) -> Statement {
     let mut values = Values::default();
     let matches = values.matches(&query.filtro);
     let page = values.page(query, &matches);
-    let sql = format!(
-        "SELECT {COLUMNS}, p.nome AS nome_projeto, a.ordem FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto"
-    );
+    let sql = format!("SELECT {COLUMNS}, a.ordem FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto");
     values.statement(in_order(&sql, query.ordem))
 }
 
@@ -100,10 +102,12 @@ impl Values {
         let bound = bound.map_or_else(String::new, |bound| format!("LIMIT {bound}"));
         let (limit, offset) = (self.bind(limit.get()), self.bind(skip.get()));
         format!(
-            "SELECT * FROM (
+            "SELECT *, COALESCE(sum(octet_length(descricao)) OVER (ORDER BY ordem {direction}, id {direction}), 0)
+                        <= {PAGE_BYTES} AS cabe
+             FROM (SELECT * FROM (
                  SELECT *, {column} AS ordem FROM atividades WHERE {matches} {after} {until}
                  ORDER BY {column} {direction}, id {direction} {bound}
-             ) ordered LIMIT {limit} OFFSET {offset}"
+             ) ordered LIMIT {limit} OFFSET {offset}) page"
         )
     }
 

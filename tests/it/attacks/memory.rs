@@ -161,8 +161,8 @@ async fn api4_memory_of_unread_exports_is_bounded() {
 async fn api4_memory_of_strangers_who_ask_for_documents_is_bounded() {
     let aponta = Aponta::start_with(as_in_image);
     let page = aponta.api.get("/docs").await.text;
-    let assets = page.split(['"']).filter(|path| path.starts_with("docs/assets/")).map(|path| format!("/{path}"));
-    let bundle = assets.into_iter().find(|path| path.ends_with("swagger-ui-bundle.js")).unwrap();
+    let mut assets = page.split('"').filter(|path| path.starts_with("docs/assets/")).map(|path| format!("/{path}"));
+    let bundle = assets.find(|path| path.ends_with("swagger-ui-bundle.js")).unwrap();
     for path in ["/openapi.json", &bundle, "/redoc"] {
         for encoding in ["br", "gzip", "identity"] {
             let headers = format!("Accept-Encoding: {encoding}\r\n");

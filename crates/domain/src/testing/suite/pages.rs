@@ -10,8 +10,8 @@ use crate::{
 /// How many of the largest rows there are: two and a half pages full.
 const ROWS: u128 = 20;
 
-fn largest() -> Option<Descricao> {
-    Some(Descricao::parse("ç".repeat(Descricao::MAX_BYTES / 2)).unwrap())
+fn largest() -> Descricao {
+    Descricao::parse("ç".repeat(Descricao::MAX_BYTES / 2)).unwrap()
 }
 
 /// Atividades with the largest text there is, among some with a small one.
@@ -21,7 +21,7 @@ async fn given_large(db: &Repositories) -> ProjetoId {
         let record = AtividadeRecord {
             // Names and ages have orders of their own.
             nome: nome_atividade(&format!("Nome {}", n * 7 % 10)),
-            descricao: largest().filter(|_| n % 10 != 3),
+            descricao: (n % 10 != 3).then(largest),
             criado_em: later(i64::try_from(n * 3 % 7).unwrap()),
             ..record(n, projeto)
         };
@@ -150,7 +150,7 @@ pub async fn projetos_come_in_the_order_of_their_names(db: &Repositories) {
 /// As of atividades, but that a page ends with the list.
 pub async fn a_page_of_projetos_is_cut_at_its_bytes(db: &Repositories) {
     let nomes: Vec<_> = (1..=ROWS).map(|n| format!("Projeto {n:02}")).collect();
-    let given: Vec<_> = (1..).zip(&nomes).map(|(n, nome)| (n, nome.as_str(), largest())).collect();
+    let given: Vec<_> = (1..).zip(&nomes).map(|(n, nome)| (n, nome.as_str(), Some(largest()))).collect();
     given_projetos(db, &given).await;
 
     let first = db.projetos.list(ProjetoQuery::default()).await.unwrap();
