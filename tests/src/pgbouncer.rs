@@ -1,4 +1,4 @@
-//! A PgBouncer in transaction mode in front of a [`Cluster`], for tests.
+//! A `PgBouncer` in transaction mode in front of a [`Cluster`], for tests.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::postgres::{Cluster, Database};
 
-/// A running PgBouncer. It stops when it is dropped.
+/// A running `PgBouncer`. It stops when it is dropped.
 pub struct PgBouncer {
     process: Child,
     directory: PathBuf,
@@ -20,7 +20,7 @@ impl PgBouncer {
     /// Starts one that shares `pool_size` backends among all its clients.
     ///
     /// # Panics
-    /// When it does not start, for example because PgBouncer is not installed; `./tests/run.sh` installs it.
+    /// When it does not start, for example because `PgBouncer` is not installed; `./tests/run.sh` installs it.
     #[must_use]
     pub fn start(cluster: &Cluster, pool_size: u32) -> Self {
         let port = TcpListener::bind((Cluster::HOST, 0)).and_then(|socket| socket.local_addr()).expect("a port").port();
@@ -56,7 +56,7 @@ impl PgBouncer {
         Self { process, directory, port }
     }
 
-    /// The address of `database` by way of this PgBouncer.
+    /// The address of `database` by way of this `PgBouncer`.
     #[must_use]
     pub fn url(&self, cluster: &Cluster, database: &Database<'_>) -> String {
         database.url().replace(&format!(":{}/", cluster.port()), &format!(":{}/", self.port))

@@ -60,8 +60,10 @@ struct Queue<B: Batch> {
 struct Call<B: Batch> {
     ticket: u64,
     item: B::Item,
-    result: oneshot::Sender<Result<B::Output, DbErr>>,
+    result: oneshot::Sender<CallResult<B>>,
 }
+
+type CallResult<B> = Result<<B as Batch>::Output, DbErr>;
 
 impl<B: Batch> Coalescer<B> {
     pub(crate) fn new(batch: B, limits: Limits, runtime: Handle) -> Arc<Self> {
@@ -86,7 +88,7 @@ impl<B: Batch> Coalescer<B> {
         result.unwrap_or_else(|_| Err(db_error::pool_closed()))
     }
 
-    fn enqueue(self: &Arc<Self>, item: B::Item) -> Result<(u64, oneshot::Receiver<Result<B::Output, DbErr>>), DbErr> {
+    fn enqueue(self: &Arc<Self>, item: B::Item) -> Result<(u64, oneshot::Receiver<CallResult<B>>), DbErr> {
         let mut queue = self.queue();
         if self.limits.capacity <= queue.calls.len() {
             queue.calls.retain(|call| !call.result.is_closed());

@@ -33,6 +33,7 @@ pub struct Archive {
 }
 
 #[derive(FromQueryResult)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column")]
 struct DiagnosisRow {
     version: String,
     now: OffsetDateTime,

@@ -70,13 +70,10 @@ impl Operation<'_> {
             self.database.metrics.ended(self.name, "refused", Duration::ZERO);
         })?;
         let started = Instant::now();
-        let result = match timeout_at(deadline, lease.each(statement, take)).await {
-            Ok(result) => result,
-            Err(_) => {
-                lease.discard();
-                Err(db_error::no_response(self.database.limit(1)))
-            }
-        };
+        let result = timeout_at(deadline, lease.each(statement, take)).await.unwrap_or_else(|_| {
+            lease.discard();
+            Err(db_error::no_response(self.database.limit(1)))
+        });
         self.database.metrics.ended(self.name, outcome(&result), started.elapsed());
         result
     }

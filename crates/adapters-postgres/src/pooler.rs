@@ -1,4 +1,4 @@
-//! Finds out whether a pooler hands each transaction to another backend, as PgBouncer does in transaction mode.
+//! Finds out whether a pooler hands each transaction to another backend, as `PgBouncer` does in transaction mode.
 //!
 //! Behind such a pooler a session keeps nothing: settings are lost or shared, and a prepared statement of the same name
 //! may be another client's, with another tenant's tables. The evidence is that backends are shared: a session changes its

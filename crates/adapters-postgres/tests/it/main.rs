@@ -1,9 +1,5 @@
 //! The adapter on a real PostgreSQL: the suite of the domain, and what only PostgreSQL can do wrong.
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test fails by a panic, and so does what it shares with others"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, and so does what it shares with others")]
 
 mod coalescing;
 mod connecting;

@@ -116,7 +116,9 @@ mod tests {
         let rows = || texts.map(|text| ("id", as_text(text.to_owned()), true));
         for written in [b',', b';'] {
             let mut bytes = Vec::new();
-            rows().into_iter().for_each(|row| write(written, row, &mut bytes).unwrap());
+            for row in rows() {
+                write(written, row, &mut bytes).unwrap();
+            }
             for (read, is_quoted) in
                 [(b',', true), (b';', true), (b'\t', true), (b',', false), (b';', false), (b'\t', false)]
             {
