@@ -10,8 +10,8 @@
 #                             with --short after it as CI runs it, with --only NAME one chapter; needs root
 #   ./tests/run.sh --scripts  every shell script, by ShellCheck, and what deploy.sh checks
 #
-# Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, Python,
-# Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
+# Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, PgBouncer,
+# Python, Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
 # terminal. Tools from PyPI and npm go into the work tree.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -59,6 +59,20 @@ install_postgresql() {
     return "$status"
 }
 
+# Some packages start a daemon when they are installed, which no test needs and nobody asked for.
+without_daemons() {
+    local policy=/usr/sbin/policy-rc.d status=0
+    if [[ -e $policy ]]; then
+        "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    "$@" || status=$?
+    as_root rm -f "$policy"
+    return "$status"
+}
+
 # Notes that something is missing: its name, and Debian's packages that have it.
 need() {
     names+=("$1")
@@ -73,6 +87,7 @@ find_missing() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || need "Python with venv" python3 python3-venv
     node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null || need "Node.js 18 or later" nodejs
     command -v npm >/dev/null || need npm npm
+    command -v pgbouncer >/dev/null || [[ -x /usr/sbin/pgbouncer ]] || need PgBouncer pgbouncer
     [[ -x /usr/bin/chromium && -x /usr/bin/chromedriver ]] || need "Chromium and its driver" chromium chromium-driver
 }
 
@@ -91,7 +106,7 @@ install_missing() {
     fi
     as_root apt-get update -q
     ((${#packages[@]} == 0)) ||
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"
+        without_daemons as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"
     has_postgresql || install_postgresql
     find_missing
     ((${#names[@]} == 0)) || fail "the system's packages do not have it all; still missing: ${names[*]}"

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -38,13 +38,15 @@ impl PgBouncer {
             users = users.display(),
         );
         fs::write(&settings, text).expect("pgbouncer.ini");
-        // It refuses to run as root, and ends with the thread that started it.
+        // Debian has it where the PATH of a user does not lead. It refuses to run as root.
+        let installed = "/usr/sbin/pgbouncer";
+        let program = if Path::new(installed).exists() { installed } else { "pgbouncer" };
         let mut command = if is_root() {
             let mut command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "pgbouncer"]);
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", program]);
             command
         } else {
-            Command::new("pgbouncer")
+            Command::new(program)
         };
         let process = command.arg("--quiet").arg(&settings).stdin(Stdio::null()).stderr(Stdio::null()).spawn();
         let process = process.expect("PgBouncer starts; ./tests/run.sh installs it");

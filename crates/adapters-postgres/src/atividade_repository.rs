@@ -54,7 +54,7 @@ impl PostgresAtividadeRepository {
 
     /// Lists may take long, and then they may use a share of the connections only.
     fn listing(&self, name: &'static str, query: &AtividadeQuery) -> Operation<'_> {
-        if listing::is_slow(query) { self.database.search(name) } else { self.database.read(name) }
+        if query.is_search() { self.database.search(name) } else { self.database.read(name) }
     }
 }
 

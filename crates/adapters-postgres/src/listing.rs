@@ -14,8 +14,6 @@ const COLUMNS: &str = "a.id, a.nome, CASE WHEN a.cabe THEN a.descricao END AS de
 /// and would plan each page anew; it knows a number in the text. There are three and not one for each limit, since every
 /// text is a statement that each connection prepares.
 const BOUNDS: [i64; 3] = [100, 1_000, 10_000];
-/// A page that passes over more rows than this reads for long.
-const DEEP_SKIP: i64 = 10_000;
 
 /// One page, preceded by a row that holds only the number of all matches, all in one snapshot.
 pub(crate) fn page_and_total(query: &AtividadeQuery) -> Statement {
@@ -40,12 +38,6 @@ pub(crate) fn page(query: &AtividadeQuery) -> Statement {
     let page = values.page(query, &matches);
     let sql = format!("SELECT {COLUMNS}, a.ordem FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto");
     values.statement(in_order(&sql, query.ordem))
-}
-
-/// Whether the time of the statement grows with the number of rows: a text is searched for in every row, and rows that
-/// are passed over are read.
-pub(crate) fn is_slow(AtividadeQuery { filtro, skip, .. }: &AtividadeQuery) -> bool {
-    filtro.texto.is_some() || DEEP_SKIP <= skip.get()
 }
 
 /// A join promises no order, and rows of a page that do not fit into memory are dropped as they come.

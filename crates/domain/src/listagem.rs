@@ -22,6 +22,18 @@ pub struct AtividadeQuery {
     pub limit: Limit,
 }
 
+impl AtividadeQuery {
+    /// A page that passes over more rows than this reads for long.
+    const DEEP_SKIP: i64 = 10_000;
+
+    /// Whether the time that it takes grows with the number of atividades: a text is searched for in every name, and rows
+    /// that are passed over are read.
+    #[must_use]
+    pub const fn is_search(&self) -> bool {
+        self.filtro.texto.is_some() || Self::DEEP_SKIP <= self.skip.get()
+    }
+}
+
 /// Which atividades match: those that fulfil all that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filtro {

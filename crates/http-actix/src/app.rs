@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::middleware::{FailedSignIns, Watch};
 use crate::openapi;
 use crate::readiness::{CachedReadiness, LastCheck};
+use crate::searches::Searches;
 use crate::settings::OriginPattern;
 use crate::{docs, middleware, routes};
 
@@ -70,6 +71,7 @@ pub struct AppState {
     failed_sign_ins: Data<FailedSignIns>,
     watch: Data<Watch>,
     in_flight: Data<InFlight>,
+    searches: Data<Searches>,
 }
 
 impl AppState {
@@ -92,6 +94,7 @@ impl AppState {
             failed_sign_ins: Data::new(FailedSignIns::new()),
             watch: Data::new(Watch { metrics, proxies: TrustedProxies::default() }),
             in_flight: Data::new(in_flight),
+            searches: Data::new(Searches::default()),
         }
     }
 
@@ -157,6 +160,7 @@ pub fn app(
         .app_data(state.watch.clone())
         .app_data(state.cors_origins.clone())
         .app_data(state.in_flight.clone())
+        .app_data(state.searches.clone())
         // The last one wrapped is the first to see a request.
         .wrap(NormalizePath::trim())
         .wrap(from_fn(middleware::guard))

@@ -23,6 +23,7 @@ mod readiness;
 mod routes;
 mod row_stream;
 mod schema;
+mod searches;
 mod server;
 pub mod settings;
 mod texts;

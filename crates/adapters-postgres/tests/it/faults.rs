@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use adapters_postgres::{PostgresDatabase, PostgresReadiness};
 use domain::testing::suite::Repositories;
 use domain::testing::{NOW, projeto, projeto_id};
-use domain::{AtividadeQuery, ProjetoPatch, ProjetoQuery, ProjetoRecord, Readiness};
+use domain::{AtividadeQuery, Busca, Filtro, ProjetoPatch, ProjetoQuery, ProjetoRecord, Readiness};
 use e2e::postgres::{Cluster, Database};
 
 use crate::support::{
@@ -160,6 +160,51 @@ async fn a_silent_server_is_unavailable_in_time_and_holds_no_connection() {
     }
 
     signal("-CONT");
+}
+
+fn search() -> AtividadeQuery {
+    let filtro = Filtro { texto: Some(Busca::parse("revisar").unwrap()), ..Filtro::default() };
+    AtividadeQuery { filtro, ..AtividadeQuery::default() }
+}
+
+/// Searches use a quarter of the connections, so that others find one.
+#[tokio::test]
+async fn searches_leave_connections_to_other_requests() {
+    let database = migrated().await;
+    let db = repositories(&connect(config(&database).max_connections(4)).await);
+    let blocker = transaction(&database, "LOCK TABLE api_aponta.atividades").await;
+    let searches: Vec<_> = (0..20)
+        .map(|_| {
+            let atividades = db.atividades.clone();
+            tokio::spawn(async move { atividades.list(search()).await })
+        })
+        .collect();
+    until_blocked(&database, 1, "0").await;
+
+    read_at_once(&db, 20).await.into_iter().for_each(|read| assert!(!read.unwrap()));
+
+    until_blocked(&database, 1, "0").await;
+    drop(blocker);
+    for search in searches {
+        search.await.unwrap().unwrap();
+    }
+}
+
+/// The server looks for the client of a running statement twice a second.
+#[tokio::test]
+async fn statement_whose_caller_gave_up_ends_on_the_server() {
+    let database = migrated().await;
+    let db = repositories(&connect(config(&database)).await);
+    let blocker = transaction(&database, "LOCK TABLE api_aponta.atividades").await;
+    let atividades = db.atividades.clone();
+    let abandoned = tokio::spawn(async move { atividades.list(search()).await });
+    until_blocked(&database, 1, "0").await;
+
+    abandoned.abort();
+
+    until_blocked(&database, 0, "0").await;
+    drop(blocker);
+    db.atividades.list(search()).await.unwrap();
 }
 
 #[tokio::test]

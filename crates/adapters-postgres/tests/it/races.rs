@@ -185,3 +185,41 @@ async fn expired_keys_are_deleted_and_others_kept() {
     assert_eq!(database.query("SELECT min(chave::int), count(*) FROM api_aponta.idempotencia"), "2401|100");
     assert_eq!(tenant.delete_expired_keys(last_expired).await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn user_with_too_many_keys_is_refused_until_some_expire() {
+    let database = migrated().await;
+    let db = repositories(&connect(config(&database)).await);
+    let projeto = db.projetos.insert(local(0), None).await.unwrap();
+    let keyed = |key: &str, usuario: &str| Idempotency {
+        usuario: usuario.to_owned(),
+        key: IdempotencyKey::parse(key).unwrap(),
+        request: [0; 32],
+    };
+    let fill = |usuario: &str, keys: i64, response: &str| {
+        database.execute(&format!(
+            "INSERT INTO api_aponta.idempotencia (usuario, chave, pedido, resposta, criado_em)
+             SELECT '{usuario}', 'k' || n, decode(repeat('00', 32), 'hex'), {response}, timestamptz '{NOW}'
+             FROM generate_series(1, {keys}) n"
+        ));
+    };
+    fill("ana", Idempotency::MAX_KEYS, "'[]'");
+    // Random text, so that it stays large when it is stored.
+    fill(
+        "bia",
+        70,
+        "(SELECT to_jsonb(string_agg(md5(random()::text), '')) FROM generate_series(1, 33000) WHERE n > 0)",
+    );
+
+    for usuario in ["ana", "bia"] {
+        let refused = db.atividades.insert_all(vec![record(projeto.id)], Some(keyed("nova", usuario))).await;
+        assert!(matches!(refused, Err(Error::TooManyKeys)), "{usuario}: {refused:?}");
+        let refused = db.projetos.insert(local(1), Some(keyed("nova", usuario))).await;
+        assert!(matches!(refused, Err(Error::TooManyKeys)), "{usuario}: {refused:?}");
+    }
+    db.atividades.insert_all(vec![record(projeto.id)], Some(keyed("nova", "caio"))).await.unwrap();
+    let tomorrow = AtividadeRecord { criado_em: NOW + Idempotency::LIFETIME, ..record(projeto.id) };
+    db.atividades.insert_all(vec![tomorrow], Some(keyed("nova", "ana"))).await.unwrap();
+    let counts = "SELECT (SELECT count(*) FROM api_aponta.atividades), (SELECT count(*) FROM api_aponta.projetos)";
+    assert_eq!(database.query(counts), "2|1");
+}

@@ -23,6 +23,7 @@ use crate::input::{Input, Nothing};
 use crate::middleware::CurrentUser;
 use crate::routes::examples;
 use crate::row_stream::{self, RowStream};
+use crate::searches::Searches;
 use crate::values::cursor_text;
 
 #[api_operation(
@@ -34,12 +35,14 @@ use crate::values::cursor_text;
 )]
 pub async fn listar(
     atividades: Data<Atividades>,
-    _user: CurrentUser,
+    searches: Data<Searches>,
+    user: CurrentUser,
     input: Input<Nothing, ListarAtividades>,
     request: HttpRequest,
 ) -> Result<Listed, ApiError> {
     let listagem = input.query.read()?;
     let formato = listagem.formato.or_else(|| Accepted::by(&request).preferred()).ok_or(Refusal::NotAcceptable)?;
+    let _search = searches.admit(&user.usuario.id, &listagem.query).await?;
     if formato == Formato::Csv {
         return csv::export(atividades, listagem).await.map(Listed);
     }
