@@ -1,7 +1,7 @@
 //! Settings: read once at the start, from [`Sources`], into types that cannot be wrong.
 //!
 //! The later source wins: defaults, `aponta.toml`, `.env`, the environment, what the command insists on. An empty value
-//! counts as unset. A secret X may be given as `X_FILE`, the name of a file that holds it.
+//! counts as unset. A secret X may be given as `X_FILE`, the name of a file that holds it; an empty file counts as unset.
 
 mod database;
 mod dotenv;

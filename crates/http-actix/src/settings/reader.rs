@@ -15,10 +15,10 @@ use super::{SettingFault, Sources, database, name, sources};
 /// Far more than any secret needs, far less than a wrong file could hold.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-/// How a secret is given: as a text, by a source, or by the file of that name; or both ways at once.
+/// How a secret is given: as a text, by a source; by the file of that name, with what was read from it; or both ways at once.
 enum Given {
     Text(String, String),
-    File(String),
+    File(String, Result<String, String>),
     Both,
 }
 
@@ -106,20 +106,22 @@ impl Reader {
         let file = format!("{name}_FILE");
         let read = match self.given(name)? {
             Given::Text(text, _) => return Some(text.into()),
-            Given::File(path) => read_secret(&path),
+            Given::File(_, read) => read,
             Given::Both => Err(format!("is set beside {name}; keep one of the two")),
         };
         read.map(SecretString::from).map_err(|problem| self.fault(SettingFault::new(file, problem))).ok()
     }
 
-    /// How a secret is given.
+    /// How a secret is given. An empty file counts as unset, as an empty value does.
     fn given(&self, name: &str) -> Option<Given> {
-        match (self.found(name), self.found(&format!("{name}_FILE"))) {
-            (Some((_, one)), Some((_, other))) if one == other => Some(Given::Both),
-            (Some((text, source)), Some((_, other))) if sources::rank(&other) < sources::rank(&source) => {
+        let file = self.found(&format!("{name}_FILE")).map(|(path, source)| (read_secret(&path), path, source));
+        let file = file.filter(|(read, ..)| read.as_ref().map_or(true, |text| !text.is_empty()));
+        match (self.found(name), file) {
+            (Some((_, one)), Some((.., other))) if one == other => Some(Given::Both),
+            (Some((text, source)), Some((.., other))) if sources::rank(&other) < sources::rank(&source) => {
                 Some(Given::Text(text, source))
             }
-            (_, Some((path, _))) => Some(Given::File(path)),
+            (_, Some((read, path, _))) => Some(Given::File(path, read)),
             (Some((text, source)), None) => Some(Given::Text(text, source)),
             (None, None) => None,
         }
@@ -136,7 +138,7 @@ impl Reader {
             match self.given(spec.name) {
                 Some(Given::Text(url, source)) if spec.name == "DATABASE_URL" => (database::masked(&url), source),
                 Some(Given::Text(_, source)) => (MASK.to_owned(), source),
-                Some(Given::File(path)) => (MASK.to_owned(), format!("file {path}")),
+                Some(Given::File(path, _)) => (MASK.to_owned(), format!("file {path}")),
                 Some(Given::Both) => (MASK.to_owned(), "twice".to_owned()),
                 None => unset(),
             }
@@ -169,7 +171,6 @@ fn read_secret(path: &str) -> Result<String, String> {
     }
     let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is not UTF-8"))?;
     match text.trim_end_matches('\n') {
-        "" => Err(format!("{shown} is empty")),
         text if text.contains('\r') => {
             Err(format!("{shown} holds a carriage return, the line ending of Windows; write it anew without"))
         }

@@ -288,9 +288,7 @@ fn bad_secret_files_are_faults_without_the_secret() {
     let directory = Directory::new("bad");
     let here = directory.0.to_str().unwrap().to_owned();
     let cases = [
-        (directory.file("empty", ""), "is empty"),
-        (directory.file("newline", "\n"), "is empty"),
-        (directory.file("newlines", "\n\n"), "is empty"),
+        (directory.file("line", "\r\n"), "holds a carriage return, the line ending of Windows"),
         (directory.file("windows", "hunter2\r\n"), "holds a carriage return, the line ending of Windows"),
         (directory.file("inside", "hun\rter2"), "holds a carriage return, the line ending of Windows"),
         (directory.file("nul", "hunter2\0\n"), "holds NUL"),
@@ -309,6 +307,31 @@ fn bad_secret_files_are_faults_without_the_secret() {
 
     let faults = parse(&[("DATABASE_PASSWORD_FILE", "hunter2")]).unwrap_err();
     assert!(faults[0].starts_with("DATABASE_PASSWORD_FILE: the file cannot be read: "), "{faults:?}");
+}
+
+#[test]
+fn empty_secret_file_counts_as_unset() {
+    let directory = Directory::new("unset");
+    for content in ["", "\n", "\n\n"] {
+        let file = directory.file("secret", content);
+        let files: Vec<_> =
+            SETTINGS.iter().filter(|spec| spec.secret()).map(|spec| (format!("{}_FILE", spec.name), &*file)).collect();
+        let sources = Sources::default().with_environment(files.clone());
+        let (settings, ()) = Settings::parse(&sources, |_| Ok(())).unwrap();
+        assert!(settings.azure.pat.is_none() && settings.azure.app_keys.is_none() && settings.database.url().is_err());
+        for spec in SETTINGS.iter().filter(|spec| spec.secret()) {
+            let line = format!("{}=  # default", spec.name);
+            assert!(settings.lines.contains(&line), "{line} in {:#?}", settings.lines);
+        }
+
+        // The secret itself holds, whether it comes from the same source or from an earlier one.
+        let with_text = [files, vec![("AZURE_DEVOPS_PAT".to_owned(), "token")]].concat();
+        let by_earlier = sources.with_dotenv("AZURE_DEVOPS_PAT=token");
+        for sources in [Sources::default().with_environment(with_text), by_earlier] {
+            let (settings, ()) = Settings::parse(&sources, |_| Ok(())).unwrap();
+            assert_eq!(settings.azure.pat.unwrap().expose_secret(), "token");
+        }
+    }
 }
 
 #[test]
