@@ -41,9 +41,27 @@ check_settings() {
     [[ $(setting API_REPLICAS) =~ ^[1-9][0-9]?$ ]] || fault "API_REPLICAS is a number from 1 to 99, not $(setting API_REPLICAS)"
     faults+=("${missing_settings[@]}")
     check_server_name
+    check_app_tokens
     [[ ! $(setting DATABASE_USER) =~ ^(aponta_api|aponta_exporter)$ ]] ||
         fault "DATABASE_USER is the superuser of the database, not $(setting DATABASE_USER), which has a role of its own"
     [[ $(setting BACKUP_TIME) =~ ^([01]?[0-9]|2[0-3]):[0-5][0-9]$ ]] || fault "BACKUP_TIME is a time as 03:00, not $(setting BACKUP_TIME)"
+}
+
+# The service reads these two from files alone, and app tokens sign in alone only if it has both.
+check_app_tokens() {
+    local name
+    for name in AZURE_DEVOPS_PAT EXTENSION_APP_KEYS; do
+        [[ ! $(setting $name) ]] || fault "$name in .env is not read: move it to $deploy/secrets/${name,,}"
+    done
+    case $(setting APP_TOKEN_ALONE) in
+    off) ;;
+    members)
+        for name in azure_devops_pat extension_app_keys; do
+            grep -q . "$deploy/secrets/$name" 2>/dev/null || fault "APP_TOKEN_ALONE=members needs $deploy/secrets/$name, which is missing or empty"
+        done
+        ;;
+    *) fault "APP_TOKEN_ALONE is off or members, not $(setting APP_TOKEN_ALONE)" ;;
+    esac
 }
 
 check_server_name() {
@@ -59,7 +77,9 @@ check_secrets() {
     local name
     check_password "$deploy/secrets/database_password"
     check_made_password postgres_password
-    check_secret "$deploy/secrets/extension_app_keys"
+    for name in "${optional_secrets[@]}"; do
+        [[ ! -e $deploy/secrets/$name ]] || check_secret "$deploy/secrets/$name"
+    done
     if uses monitoring; then
         check_made_password exporter_password
         check_password "$deploy/secrets/grafana_password"
@@ -123,7 +143,11 @@ check() {
 
 # The containers run as users without rights, and their secrets come as files of this host.
 hand_secrets_over() {
-    run chown 10001:10001 "$deploy/secrets/database_password" "$deploy/secrets/extension_app_keys"
+    local name
+    for name in "${optional_secrets[@]}"; do
+        [[ -e $deploy/secrets/$name ]] || run install -m 600 /dev/null "$deploy/secrets/$name"
+    done
+    run chown 10001:10001 "$deploy/secrets/database_password" "${optional_secrets[@]/#/$deploy/secrets/}"
     if uses monitoring; then
         # The users of Grafana, and of Alertmanager and the exporter.
         run chown 472:0 "$deploy/secrets/grafana_password"

@@ -6,6 +6,8 @@ deploy=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 state=$deploy/state
 dry_run=false
 arguments=()
+# Secrets of the service that may be empty. deploy.sh makes an empty file of one that is missing.
+optional_secrets=(extension_app_keys azure_devops_pat)
 declare -A settings=()
 missing_settings=()
 

@@ -84,7 +84,7 @@ def secrets_mean_the_same_to_every_program():
         told = faults(f"check_password '{secret('database_password', content)}'")
         assert (not told) if found is None else found in told[0], (content, told)
     # Each secret that deploy.sh hands to a container.
-    names = {"database_password", "extension_app_keys", "grafana_password", "smtp_password", "slack_webhook", "backup.conf"}
+    names = {"database_password", "extension_app_keys", "azure_devops_pat", "grafana_password", "smtp_password", "slack_webhook", "backup.conf"}
     files = "compose.yml:backup/compose.yml:monitoring/compose.yml"
     for bad in sorted(names):
         for name in names:
@@ -92,6 +92,40 @@ def secrets_mean_the_same_to_every_program():
         told = [line for line in faults("check_secrets", COMPOSE_FILE=files) if "carriage return" in line]
         assert len(told) == 1 and f"secrets/{bad} " in told[0], (bad, told)
     print("ok secrets with a carriage return or NUL are refused", flush=True)
+
+
+def optional_secrets_may_be_missing_or_empty():
+    secret("database_password", b"segredo\n")
+    for name in ("extension_app_keys", "azure_devops_pat"):
+        for content in (None, b"", b"\n", b"segredo\n"):
+            (DEPLOY / "secrets" / name).unlink(missing_ok=True)
+            if content is not None:
+                secret(name, content)
+            assert faults("check_secrets", COMPOSE_FILE="compose.yml") == [], (name, content)
+        (DEPLOY / "secrets" / name).chmod(0o644)
+        assert "may be read by others" in faults("check_secrets", COMPOSE_FILE="compose.yml")[0], name
+        (DEPLOY / "secrets" / name).chmod(0o600)
+    print("ok optional secrets may be missing or empty", flush=True)
+
+
+def app_tokens_sign_in_alone_only_with_all_that_it_needs():
+    unset = {"AZURE_DEVOPS_PAT": "", "EXTENSION_APP_KEYS": ""}
+    for value, pat, keys, found in (
+        ("off", None, None, []), ("off", b"", b"", []), ("members", b"p\n", b"k:a\n", []),
+        ("members", None, b"k:a\n", ["azure_devops_pat"]), ("members", b"p\n", b"\n", ["extension_app_keys"]),
+        ("members", b"", None, ["azure_devops_pat", "extension_app_keys"]),
+        ("true", b"p\n", b"k:a\n", ["is off or members, not true"]), ("Members", b"p\n", b"k:a\n", ["is off or members, not Members"]),
+    ):
+        for name, content in (("azure_devops_pat", pat), ("extension_app_keys", keys)):
+            (DEPLOY / "secrets" / name).unlink(missing_ok=True)
+            if content is not None:
+                secret(name, content)
+        told = faults("check_app_tokens", APP_TOKEN_ALONE=value, **unset)
+        assert len(told) == len(found) and all(part in line for part, line in zip(found, told, strict=True)), (value, pat, keys, told)
+    for name in unset:
+        told = faults("check_app_tokens", APP_TOKEN_ALONE="off", **{**unset, name: "set"})
+        assert len(told) == 1 and told[0].startswith(f"{name} in .env is not read: move it to ") and told[0].endswith(f"secrets/{name.lower()}")
+    print("ok app tokens sign in alone only with all that it needs", flush=True)
 
 
 def the_certificate_is_for_the_names_that_are_served():
@@ -121,6 +155,8 @@ def main():
         (DEPLOY / directory).mkdir()
     every_repository_of_the_backups_is_encrypted()
     secrets_mean_the_same_to_every_program()
+    optional_secrets_may_be_missing_or_empty()
+    app_tokens_sign_in_alone_only_with_all_that_it_needs()
     the_certificate_is_for_the_names_that_are_served()
     print("checks: all checks passed")
 
