@@ -1,5 +1,7 @@
 """The whole stack, as an operator has it: deployed by deploy/scripts, unchanged, on the engine of DOCKER_HOST.
 
+An overlay of its own puts a stand-in of Azure DevOps into the network of the containers, which the API reaches over TLS.
+
 usage: compose.py
 """
 
@@ -32,6 +34,9 @@ NAME, OTHER = "api.exemplo", "outra.exemplo"
 SERVED = ("--resolve", f"{NAME}:{HTTPS}:127.0.0.1", f"https://{NAME}:{HTTPS}/health")
 PASSWORD = "s3nha%com:coisas@estranhas"
 KEY, AUDIENCE = "uma-chave-de-extensao-que-e-longa-o-bastante", "7b3c2a1d-0000-4000-8000-000000000001"
+# The overlay, as seen from compose.yml.
+OVERLAY = "../../azure.yml"
+IDENTITY = json.loads((REPOSITORY / "crates/adapters-azure/tests/fixtures/connectiondata_200_entra_user.json").read_text())["response"]["body"]
 TLS = ssl.create_default_context()
 TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 
@@ -44,9 +49,7 @@ def run(*command, check=True, **options):
 
 
 def script(name, *arguments, check=True, **environment):
-    # The network of this machine's containers leads nowhere, and the build asks for crates.
-    environment = {**os.environ, "COMPOSE_OVERRIDE": str(WORK / "build-network.yml"), **environment}
-    return run(str(DEPLOY / "scripts" / name), *arguments, check=check, env=environment)
+    return run(str(DEPLOY / "scripts" / name), *arguments, check=check, env={**os.environ, **environment})
 
 
 def compose(*arguments, check=True):
@@ -77,14 +80,19 @@ def encoded(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def app_token():
-    """An app token of the extension, with which people sign in without a call to Azure DevOps."""
-    claims = {"nameid": str(uuid.uuid4()), "iss": "app.vstoken.visualstudio.com", "aud": AUDIENCE, "exp": int(time.time()) + 7200}
-    text = ".".join(encoded(json.dumps(part).encode()) for part in ({"typ": "JWT", "alg": "HS256"}, claims))
-    return f"{text}.{encoded(hmac.digest(KEY.encode(), text.encode(), hashlib.sha256))}"
+def jwt(algorithm, key, **claims):
+    text = ".".join(encoded(json.dumps(part).encode()) for part in ({"typ": "JWT", "alg": algorithm}, {"exp": int(time.time()) + 7200, **claims}))
+    return f"{text}.{encoded(hmac.digest(key.encode(), text.encode(), hashlib.sha256))}"
 
 
-TOKEN = app_token()
+def app_token(user):
+    """A valid token of the extension, which names a user."""
+    return jwt("HS256", KEY, nameid=user, iss="app.vstoken.visualstudio.com", aud=AUDIENCE)
+
+
+# The access token of the user, and the personal access token of the service, that Azure DevOps accepts.
+ACCESS_TOKEN, PAT = jwt("RS256", str(uuid.uuid4()), sub=str(uuid.uuid4())), "p" * 52
+APP_TOKEN = app_token(IDENTITY["authenticatedUser"]["id"])
 
 
 class Client:
@@ -93,11 +101,15 @@ class Client:
     def __init__(self):
         self.connection = None
 
-    def ask(self, method, path, body=None):
+    def ask(self, method, path, body=None, *, token=ACCESS_TOKEN, access_token=None):
         if self.connection is None:
             self.connection = http.client.HTTPSConnection(NAME, HTTPS, timeout=60, context=TLS)
             self.connection._create_connection = lambda _, *rest: socket.create_connection(("127.0.0.1", HTTPS), *rest)
-        headers = {"Authorization": f"Bearer {TOKEN}", "CF-Connecting-IP": f"192.0.2.{random.randrange(256)}"}
+        headers = {"CF-Connecting-IP": f"192.0.2.{random.randrange(256)}"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        if access_token:
+            headers["X-Azure-Access-Token"] = access_token
         if body is not None:
             body, headers["Content-Type"] = json.dumps(body), "application/json"
         try:
@@ -164,6 +176,57 @@ class Load:
             thread.join()
 
 
+AZURE = """
+events {}
+http {
+    # $known is 1 for a credential that is accepted.
+    map_hash_bucket_size 2048;
+    map $http_authorization $known { "Bearer %s" 1; "Basic %s" 1; }
+    server {
+        listen 443 ssl;
+        ssl_certificate /azure/server.pem;
+        ssl_certificate_key /azure/server.key;
+        location = /exemplo/_apis/connectionData {
+            if ($known = "") { return 401; }
+            default_type "application/json; charset=utf-8; api-version=7.1-preview.1";
+            alias /azure/connectionData.json;
+        }
+    }
+}
+"""
+AZURE_OVERLAY = """
+services:
+  azure:
+    image: nginx:alpine
+    command: [nginx, -c, /azure/nginx.conf, -g, daemon off;]
+    networks: [aponta-network]
+    volumes: ["%(folder)s:/azure:ro"]
+  api:
+    # The network of this machine's containers leads nowhere, and the build asks for crates.
+    build: {network: host}
+    environment: {SSL_CERT_FILE: /run/azure-ca.pem}
+    volumes: ["%(folder)s/ca.pem:/run/azure-ca.pem:ro"]
+"""
+
+
+def prepare_azure():
+    """A stand-in of Azure DevOps that knows one user, with a certificate of an authority that the API alone trusts."""
+    folder = WORK / "azure"
+    folder.mkdir()
+    (WORK / "azure.yml").write_text(AZURE_OVERLAY % {"folder": folder})
+    (folder / "nginx.conf").write_text(AZURE % (ACCESS_TOKEN, base64.b64encode(f":{PAT}".encode()).decode()))
+    (folder / "connectionData.json").write_text(json.dumps(IDENTITY))
+    (folder / "extensions").write_text("basicConstraints=CA:FALSE\nsubjectAltName=DNS:azure\n")
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout")
+    run("openssl", "req", "-x509", *key, "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=authority", cwd=folder)
+    run("openssl", "req", *key, "server.key", "-out", "server.csr", "-subj", "/CN=azure", cwd=folder)
+    run("openssl", "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+        "-extfile", "extensions", "-out", "server.pem", cwd=folder)
+    # The directory above is this user's alone.
+    for file in folder.iterdir():
+        file.chmod(0o644)
+
+
 def certificate_of(*names):
     return "-days", "90", "-subj", "/CN=origin", "-addext", f"subjectAltName={','.join(f'DNS:{name}' for name in names)}"
 
@@ -175,20 +238,21 @@ def prepare():
         if (REPOSITORY / file).is_file():
             (WORK / "repository" / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / file, WORK / "repository" / file)
-    (WORK / "build-network.yml").write_text("services: {api: {build: {network: host}}}\n")
+    prepare_azure()
     for directory in ("certs", "secrets"):
         (DEPLOY / directory).mkdir(exist_ok=True)
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
         str(DEPLOY / "certs/origin.key"), "-out", str(DEPLOY / "certs/origin.pem"), *certificate_of(NAME, OTHER))
-    (DEPLOY / "secrets/database_password").write_text(f"{PASSWORD}\n")
+    # Line feeds at the end are no part of a secret, however many.
+    (DEPLOY / "secrets/database_password").write_text(f"{PASSWORD}\n\n")
     (DEPLOY / "secrets/extension_app_keys").write_text(f"{KEY}:{AUDIENCE}\n")
     example = (DEPLOY / ".env.example").read_text()
     # As compose reads it: with quotes and comments.
     for before, after in (("API_REPLICAS=2", 'API_REPLICAS="2" # how many'), ("SERVER_NAME=\n", f"SERVER_NAME={NAME} {OTHER}\n"),
-                          ("AZURE_DEVOPS_ORG_URL=\n", "AZURE_DEVOPS_ORG_URL=https://dev.azure.com/exemplo\n")):
+                          ("AZURE_DEVOPS_ORG_URL=\n", "AZURE_DEVOPS_ORG_URL=https://azure/exemplo\n")):
         assert before in example, before
         example = example.replace(before, after)
-    (DEPLOY / ".env").write_text(f"{example}\nHTTP_PORT={HTTP}\nHTTPS_PORT='{HTTPS}'\n")
+    (DEPLOY / ".env").write_text(f"{example}\nHTTP_PORT={HTTP}\nHTTPS_PORT='{HTTPS}'\nCOMPOSE_FILE=compose.yml:{OVERLAY}\n")
     for file in (".env", "secrets/database_password", "secrets/extension_app_keys", "certs/origin.key"):
         (DEPLOY / file).chmod(0o600)
     git("init", "--quiet")
@@ -211,24 +275,30 @@ def replace(path, before, after):
 
 def refuses_what_is_not_right():
     (DEPLOY / ".env").chmod(0o644)
-    (DEPLOY / "secrets/extension_app_keys").rename(DEPLOY / "secrets/away")
+    (DEPLOY / "secrets/database_password").rename(DEPLOY / "secrets/away")
     done = script("deploy.sh", "v1", check=False)
     assert done.returncode == 1 and "nothing was changed" in done.stderr, done
-    assert "may be read by others" in done.stderr and "extension_app_keys is missing" in done.stderr, done.stderr
+    assert "may be read by others" in done.stderr and "database_password is missing" in done.stderr, done.stderr
     for name in ("status.sh", "rollback.sh", "doctor.sh", "backup.sh"):
         done = script(name, check=False)
         assert done.returncode == 1 and "may be read by others" in done.stderr, done
     (DEPLOY / ".env").chmod(0o600)
-    (DEPLOY / "secrets/away").rename(DEPLOY / "secrets/extension_app_keys")
+    (DEPLOY / "secrets/away").rename(DEPLOY / "secrets/database_password")
     for required in ("SERVER_NAME", "AZURE_DEVOPS_ORG_URL"):
         for name in ("deploy.sh", "status.sh", "rollback.sh", "doctor.sh", "backup.sh"):
             done = script(name, check=False, MIN_FREE_MB="100", **{required: ""})
             assert done.returncode == 1 and f"{required} is not set in" in done.stderr, (name, done)
         done = run("docker", "compose", "config", "--quiet", check=False, cwd=DEPLOY, env={**os.environ, required: ""})
         assert done.returncode != 0 and f"required variable {required} is missing" in done.stderr, done
-    for setting, value in (("SERVER_NAME", "https://api.exemplo"), ("ORIGIN_GUARD", "Off"), ("ORIGIN_PULLS", "../guard/off"), ("API_REPLICAS", "0"), ("BACKUP_TIME", "3")):
+    for setting, value in (("SERVER_NAME", "https://api.exemplo"), ("ORIGIN_GUARD", "Off"), ("ORIGIN_PULLS", "../guard/off"), ("API_REPLICAS", "0"), ("BACKUP_TIME", "3"),
+                           ("APP_TOKEN_ALONE", "true")):
         done = script("deploy.sh", "v1", check=False, MIN_FREE_MB="100", **{setting: value})
         assert done.returncode == 1 and f"{setting} is " in done.stderr and "nothing was changed" in done.stderr, done
+    # A personal access token in .env would do nothing, and app tokens do not sign in alone without one in its file.
+    for setting, value, told in (("AZURE_DEVOPS_PAT", PAT, "AZURE_DEVOPS_PAT in .env is not read"),
+                                 ("APP_TOKEN_ALONE", "members", "azure_devops_pat, which is missing or empty")):
+        done = script("deploy.sh", "v1", check=False, MIN_FREE_MB="100", **{setting: value})
+        assert done.returncode == 1 and told in done.stderr and PAT not in done.stdout + done.stderr, done
     done = script("deploy.sh", "--dry-run", MIN_FREE_MB="100")
     assert "would run: " in done.stdout and "compose build api" in done.stdout, done.stdout
     assert f"building aponta-api:{git('rev-parse', '--short=12', 'HEAD')}\n" in done.stdout, done.stdout
@@ -241,7 +311,7 @@ def refuses_what_is_not_right():
     done = script("deploy.sh", "--dry-run", check=False, MIN_FREE_MB="100")
     assert done.returncode == 1 and "name one" in done.stderr, done
     (WORK / "git").rename(WORK / "repository/.git")
-    assert containers("api") == [] and not (DEPLOY / "state").exists()
+    assert containers("api") == [] and not (DEPLOY / "state").exists() and not (DEPLOY / "secrets/azure_devops_pat").exists()
 
 
 def deploys_from_nothing():
@@ -249,6 +319,9 @@ def deploys_from_nothing():
     assert (DEPLOY / "state/current").read_text() == "v1\n"
     assert [len(containers(s)) for s in ("nginx", "api", "postgres")] == [1, 2, 1]
     assert git("status", "--porcelain") == "", "a deploy changes no file of the repository"
+    created = (DEPLOY / "secrets/azure_devops_pat").stat()
+    assert (created.st_size, created.st_mode & 0o777, created.st_uid) == (0, 0o600, 10001), created
+    assert "AZURE_DEVOPS_PAT=  # default\n" in compose("exec", "-T", "api", "aponta", "config"), "an empty secret is unset"
 
 
 def code():
@@ -267,6 +340,18 @@ def let_this_host_in():
     while code() != "200":
         assert time.monotonic() < deadline, code()
         time.sleep(0.2)
+
+
+def signs_in_users_of_the_organisation(client):
+    path = "/api/v1/atividades?limit=1"
+    assert client.ask_again("GET", path)[0] == 200
+    stranger, unknown = app_token(str(uuid.uuid4())), jwt("RS256", "x")
+    for token, access_token, expected in (
+        (None, None, 401), (unknown, None, 401), (PAT, None, 200), (APP_TOKEN, None, 401), (APP_TOKEN, unknown, 401),
+        (stranger, ACCESS_TOKEN, 401), (APP_TOKEN, ACCESS_TOKEN, 200), (ACCESS_TOKEN, None, 200),
+    ):
+        status, answer = client.ask("GET", path, token=token, access_token=access_token)
+        assert status == expected, (token, access_token, status, answer)
 
 
 def lets_nobody_in_but_cloudflare():
@@ -305,7 +390,7 @@ def shuts_everything_in():
                                ("created", git("show", "--no-patch", "--format=%cI"))):
             assert labels[f"org.opencontainers.image.{name}"] == expected, (name, labels)
         environment = inspect(container, "{{.Config.Env}}")
-        assert "s3nha" not in environment and KEY not in environment, environment
+        assert not any(secret in environment for secret in ("s3nha", KEY, PAT)), environment
         log = run("docker", "logs", container)
         assert all(json.loads(line) for line in log.stderr.splitlines()), "logs are JSON"
     for role in ("aponta", "aponta_api"):
@@ -358,7 +443,7 @@ def hands_an_existing_stack_over(projeto):
     """Replicas that are the superuser serve until the new ones do, which have a role of their own."""
     (WORK / "superuser.yml").write_text("services: {api: {environment: {DATABASE_USER: aponta}}}\n")
     sql(f"ALTER ROLE aponta PASSWORD '{PASSWORD}'")
-    compose("-f", "compose.yml", "-f", str(WORK / "superuser.yml"), "up", "--detach", "--no-deps", "api")
+    compose("-f", "compose.yml", "-f", OVERLAY, "-f", str(WORK / "superuser.yml"), "up", "--detach", "--no-deps", "api")
     wait_healthy("api")
     forget_the_roles()
     with Load(projeto) as load:
@@ -621,7 +706,8 @@ def goes_back_to_a_moment_with_the_backup_overlay(projeto):
     secret = DEPLOY / "secrets/backup.conf"
     secret.write_text((DEPLOY / "backup/backup.conf.example").read_text())
     with open(DEPLOY / ".env", "a", encoding="utf-8") as settings:
-        settings.write("COMPOSE_FILE=compose.yml:backup/compose.yml\n")
+        settings.write(f"COMPOSE_FILE=compose.yml:backup/compose.yml:{OVERLAY}\n")
+    (DEPLOY / "secrets/azure_devops_pat").write_text(f"{PAT}\n")
     refused = script("deploy.sh", "v2", check=False, MIN_FREE_MB="100")
     assert refused.returncode == 1 and "backup.conf may be read by others" in refused.stderr, refused
     secret.chmod(0o600)
@@ -636,7 +722,9 @@ def goes_back_to_a_moment_with_the_backup_overlay(projeto):
     script("backup.sh", "incr")
     said = script("doctor.sh", check=False).stdout
     for line in ("ok     database ", "ok     schema ", "ok     certificate ", "ok     backups       the last good one ended 0 h ago",
-                 "ok     archive "):
+                 "ok     archive ", "ok     Azure DevOps  https://azure/exemplo answers ",
+                 f"ok     token         AZURE_DEVOPS_PAT is that of {IDENTITY['authenticatedUser']['providerDisplayName']}",
+                 "ok     app tokens    accepted with an access token of their user"):
         assert line in said, said
     client = Client()
     path = "/api/v1/atividades?limit=1"
@@ -687,7 +775,7 @@ MONITOR = "FROM debian:bookworm-slim\nENTRYPOINT [\"bash\", \"-c\", \"trap 'echo
 
 
 def tells_the_monitoring_that_its_files_changed():
-    files = "compose.yml:backup/compose.yml:monitoring/compose.yml"
+    files = f"compose.yml:backup/compose.yml:monitoring/compose.yml:{OVERLAY}"
     override = WORK / "monitoring.yml"
     # Mounts of what this machine may not have, and of its whole file system.
     override.write_text("services:\n  alloy: {volumes: !override []}\n  node-exporter: {volumes: !override [], pid: !reset null}\n")
@@ -696,7 +784,7 @@ def tells_the_monitoring_that_its_files_changed():
         (DEPLOY / "secrets" / name).chmod(0o600)
     environment = {"COMPOSE_FILE": files, "COMPOSE_OVERRIDE": str(override), "SKIP_BUILD": "1", "MIN_FREE_MB": "100"}
     config = json.loads(run("docker", "compose", "config", "--format", "json", cwd=DEPLOY, env={**os.environ, "COMPOSE_FILE": files}).stdout)
-    names = [name for name, service in config["services"].items() if name not in ("nginx", "api", "postgres", "backup")]
+    names = [name for name, service in config["services"].items() if name not in ("nginx", "api", "postgres", "backup", "azure")]
     for name in names:
         run("docker", "build", "--quiet", "--tag", config["services"][name]["image"], "-", input=MONITOR)
         files_mounted = [volume["source"] for volume in config["services"][name].get("volumes", []) if pathlib.Path(volume["source"]).is_file()]
@@ -716,7 +804,9 @@ def tells_the_monitoring_that_its_files_changed():
     before = {name: state(name) for name in names}
     replace(DEPLOY / "monitoring/prometheus/rules/alerts.yml", "> 0.8", "> 0.85")
     replace(DEPLOY / "monitoring/loki/loki.yml", "\n", "\n# another\n")
+    (DEPLOY / "secrets/exporter_password").write_text("outra senha\n\n")
     script("deploy.sh", "v2", **environment)
+    assert over_the_network("aponta_exporter", "outra senha", "SELECT 1").stdout == "1\n"
     time.sleep(1)
     after = {name: state(name) for name in names}
     container, since, looks = before["prometheus"]
@@ -739,6 +829,8 @@ def main():
     shows_postgresql_on_loopback_with_the_override_alone()
 
     client = Client()
+    signs_in_users_of_the_organisation(client)
+    print("ok users of the organisation sign in", flush=True)
     status, projeto = client.ask("POST", "/api/v1/projetos", {"nome": "Portal"})
     assert status == 201, (status, projeto)
     status, atividade = client.ask("POST", "/api/v1/atividades", {"nome": "A primeira", "id_projeto": projeto["id"]})
