@@ -208,7 +208,11 @@ pub(crate) async fn traced<T>(
     result
 }
 
+/// Work of the service itself, outside of a request, is no trace.
 fn span(operation: &'static str) -> Span {
+    if Span::current().is_none() {
+        return Span::none();
+    }
     tracing::debug_span!(
         "database",
         otel.name = operation,
@@ -219,6 +223,6 @@ fn span(operation: &'static str) -> Span {
     )
 }
 
-const fn outcome<T>(result: &Result<T, DbErr>) -> &'static str {
+pub(crate) const fn outcome<T>(result: &Result<T, DbErr>) -> &'static str {
     if result.is_ok() { "ok" } else { "error" }
 }

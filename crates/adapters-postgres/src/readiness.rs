@@ -5,8 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{Error, Readiness};
 use sea_orm::DbErr;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use crate::operation::outcome;
 use crate::{PostgresDatabase, db_error};
 
 /// A database that takes longer is not ready.
@@ -38,8 +39,10 @@ impl PostgresReadiness {
 #[async_trait]
 impl Readiness for PostgresReadiness {
     async fn check(&self) -> Result<(), Error> {
+        let started = Instant::now();
         let checked = timeout(CHECK_LIMIT, self.check_writable()).await;
         let checked = checked.unwrap_or_else(|_| Err(db_error::no_response(CHECK_LIMIT)));
+        self.0.metrics.ended("readiness", outcome(&checked), started.elapsed());
         checked.map_err(|error| db_error::into_domain(&error))
     }
 }

@@ -128,7 +128,7 @@ fn slow_list(projects: &[(&String, &str)]) -> ResponseTemplate {
     let value: Vec<_> = projects.iter().map(entry).collect();
     ResponseTemplate::new(200)
         .set_body_json(json!({"count": value.len(), "value": value}))
-        .set_delay(Duration::from_secs(2))
+        .set_delay(Duration::from_secs(5))
 }
 
 /// Starts a synchronisation whose list is on its way when this answers.

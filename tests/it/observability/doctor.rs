@@ -121,7 +121,7 @@ async fn each_wrong_thing_says_what_to_do() {
         assert!(line.contains(topic) && line.contains(what), "{line}");
     }
     assert_eq!(finished.code(), 1);
-    assert_eq!(finished.stderr(), "aponta: 4 of 12 things are not as they should be\n");
+    assert_eq!(finished.stderr(), "aponta: 4 of 13 things are not as they should be\n");
 }
 
 #[test]
