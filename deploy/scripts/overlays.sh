@@ -41,7 +41,10 @@ apply_overlays() {
     for service in "${others[@]}"; do
         [[ $service != nginx && $service != api && $service != postgres ]] || continue
         compose up --detach --no-deps "$service"
-        lines files find "$deploy/monitoring/${service%-exporter}" -type f 2>/dev/null || continue
+        files=()
+        lines files find "$deploy/monitoring/${service%-exporter}" -type f 2>/dev/null || true
+        # It reads its password when it starts.
+        [[ $service != postgres-exporter ]] || files=("$deploy/secrets/exporter_password")
         ((${#files[@]})) || continue
         changed "$service" "${files[@]}" || continue
         case $service in
