@@ -14,7 +14,11 @@ use super::{ANA, ANAS_EMAIL, ask, get, given_ana, post, server_with, synchronise
 
 /// What a synchronisation counted: synced, created, updated, removed.
 async fn counted(api: &Api) -> [u64; 4] {
-    let answer = synchronise(api, ANA).await.expect(200);
+    counted_by(api, ANA).await
+}
+
+async fn counted_by(api: &Api, token: &str) -> [u64; 4] {
+    let answer = synchronise(api, token).await.expect(200);
     assert_eq!(answer["status"], "success");
     for (new, old) in [("synced", "total_azure"), ("synced", "synced"), ("created", "created"), ("updated", "updated")]
     {
@@ -128,7 +132,7 @@ fn slow_list(projects: &[(&String, &str)]) -> ResponseTemplate {
     let value: Vec<_> = projects.iter().map(entry).collect();
     ResponseTemplate::new(200)
         .set_body_json(json!({"count": value.len(), "value": value}))
-        .set_delay(Duration::from_secs(5))
+        .set_delay(Duration::from_secs(2))
 }
 
 /// Starts a synchronisation whose list is on its way when this answers.
@@ -149,6 +153,9 @@ async fn what_is_learnt_while_a_list_is_on_its_way_is_newer_than_the_list() {
     let (organisation, aponta) = given_ana().await;
     let api = &aponta.api;
     let portal = organisation.add_project("Portal");
+    // One user synchronises once at a time.
+    let bia = "token-da-bia";
+    organisation.add_user(bia, None);
 
     let sync = slow_sync(&organisation, api, slow_list(&[(&portal, "Portal")])).await;
     let adopted = organisation.add_project("Adotado");
@@ -159,7 +166,7 @@ async fn what_is_learnt_while_a_list_is_on_its_way_is_newer_than_the_list() {
 
     let sync = slow_sync(&organisation, api, slow_list(&[(&portal, "Portal antigo")])).await;
     organisation.change_projects(|projects| projects[0]["name"] = json!("Portal novo"));
-    assert_eq!(counted(api).await, [2, 0, 1, 0]);
+    assert_eq!(counted_by(api, bia).await, [2, 0, 1, 0]);
     assert_eq!(sync.await.unwrap(), [1, 0, 0, 0]);
     assert_eq!(projeto(api, &portal).await["nome"], "Portal novo");
 }
