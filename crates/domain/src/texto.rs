@@ -20,7 +20,7 @@ fn has_control(text: &str) -> bool {
     text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
 }
 
-/// `text` without the characters that [`has_control`] finds: for texts of others, which must not be lost.
+/// `text` without control characters other than line breaks and tabs: for texts of others, which must not be lost.
 #[must_use]
 pub fn without_control(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\t' | '\n' | '\r')).collect()
