@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, BatchBuilder,
-    Campo, Descricao, Error, Idempotency, NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation,
+    Campo, Descricao, Error, Idempotency, NomeAtividade, NomeProjeto, Ordem, Pagina, ProjetoId, Violation,
 };
 use sea_orm::sea_query::extension::postgres::PgFunc;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -23,8 +23,9 @@ use uuid::Uuid;
 use crate::coalescer::{self, Coalescer};
 use crate::entity::atividade::{Column, Entity};
 use crate::entity::projeto;
+use crate::listing::{self, Form};
 use crate::operation::{Operation, traced};
-use crate::{PostgresDatabase, bulk, db_error, listing};
+use crate::{PostgresDatabase, bulk, db_error};
 
 /// The constraint that a projeto exists while atividades belong to it.
 pub(crate) const FOREIGN_KEY: &str = "atividades_id_projeto_fkey";
@@ -50,6 +51,23 @@ impl PostgresAtividadeRepository {
             inserts: Coalescer::new(Insert(database.clone()), limits, runtime.clone()),
             reads: Coalescer::new(Find(database.clone()), limits, runtime.clone()),
         }
+    }
+
+    /// Reads a page, and once more if its texts turn out to be too large to be held at once.
+    async fn read_page(
+        &self,
+        name: &'static str,
+        query: &AtividadeQuery,
+        statement: impl Fn(&AtividadeQuery, Form) -> Statement,
+    ) -> Result<Page, Error> {
+        let quick = statement(query, Form::Quick);
+        let (quick, _) =
+            unavailable(self.listing(name, query).fold(&quick, QuickPage::default, QuickPage::push).await)?;
+        if let Some(page) = quick.into_page(query.ordem) {
+            return Ok(page);
+        }
+        let bounded = statement(query, Form::Bounded);
+        unavailable(self.listing(name, query).fold(&bounded, Page::default, Page::push).await).map(|(page, _)| page)
     }
 
     /// Lists may take long, and then they may use a share of the connections only.
@@ -80,15 +98,14 @@ impl AtividadeRepository for PostgresAtividadeRepository {
     }
 
     async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
-        let page = read_page(self.listing("atividades.list", &query), &listing::page_and_total(&query)).await?;
+        let page = self.read_page("atividades.list", &query, listing::page_and_total).await?;
         let total = page.total.ok_or_else(|| Error::internal("a page without a total"))?;
         let Batch { items, last } = page.finish(query.ordem.campo)?;
         Ok(Pagina { items, total: u64::try_from(total).map_err(Error::internal)?, last })
     }
 
     async fn rows(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error> {
-        let page = read_page(self.listing("atividades.rows", &query), &listing::page(&query)).await?;
-        page.finish(query.ordem.campo)
+        self.read_page("atividades.rows", &query, listing::page).await?.finish(query.ordem.campo)
     }
 
     async fn update(
@@ -289,8 +306,47 @@ impl PageRow {
     }
 }
 
-async fn read_page(operation: Operation<'_>, statement: &Statement) -> Result<Page, Error> {
-    unavailable(operation.fold(statement, Page::default, Page::push).await).map(|(page, _)| page)
+/// A page of [`Form::Quick`] as its rows come, in any order.
+#[derive(Default)]
+struct QuickPage {
+    items: Vec<Atividade>,
+    total: Option<i64>,
+    broken: Option<Error>,
+    is_cut: bool,
+}
+
+impl QuickPage {
+    fn push(&mut self, row: PgRow) {
+        match PageRow::read(&row.into()) {
+            Ok(PageRow::Total(total)) => self.total = Some(total),
+            Ok(PageRow::Item { row, fits: true }) if !self.is_cut => match row.try_into() {
+                Ok(item) => self.items.push(item),
+                Err(error) => self.broken = self.broken.take().or(Some(error)),
+            },
+            Ok(PageRow::Item { .. }) => {
+                self.is_cut = true;
+                self.items = Vec::new();
+            }
+            Err(error) => self.broken = self.broken.take().or_else(|| Some(db_error::into_domain(&error))),
+        }
+    }
+
+    /// The page, if all of it is there. Its rows mostly come in order, so this costs a look at each.
+    fn into_page(self, Ordem { campo, decrescente }: Ordem) -> Option<Page> {
+        let Self { mut items, total, broken, is_cut } = self;
+        let key: Option<fn(&Atividade) -> OffsetDateTime> = match campo {
+            Campo::CriadoEm => Some(|atividade| atividade.criado_em),
+            Campo::AtualizadoEm => Some(|atividade| atividade.atualizado_em),
+            Campo::Nome => None,
+        };
+        if let Some(key) = key {
+            items.sort_by(|a, b| {
+                let ascending = (key(a), a.id).cmp(&(key(b), b.id));
+                if decrescente { ascending.reverse() } else { ascending }
+            });
+        }
+        (!is_cut).then(|| Page { rows: BatchBuilder::from(items), total, broken })
+    }
 }
 
 fn unavailable<T>(result: Result<T, DbErr>) -> Result<T, Error> {

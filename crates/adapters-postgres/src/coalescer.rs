@@ -78,6 +78,9 @@ impl<B: Batch> Coalescer<B> {
     /// # Errors
     /// A pool timeout when the queue is full or the call waited for too long; otherwise the error of its statement.
     pub(crate) async fn call(self: &Arc<Self>, item: B::Item) -> Result<B::Output, DbErr> {
+        if let Some(_turn) = self.turn_at_once() {
+            return only(self.batch.run(&[item]).await);
+        }
         let (ticket, mut result) = self.enqueue(item)?;
         let result = match timeout(self.limits.wait, &mut result).await {
             Ok(result) => result,
@@ -86,6 +89,14 @@ impl<B: Batch> Coalescer<B> {
             Err(_) => result.await,
         };
         result.unwrap_or_else(|_| Err(db_error::pool_closed()))
+    }
+
+    /// A turn on the caller's own task, if no call waits for one: it saves two switches of threads.
+    fn turn_at_once(self: &Arc<Self>) -> Option<Turn<B>> {
+        let queue = self.queue();
+        let permit =
+            if queue.calls.is_empty() { Arc::clone(&self.workers).try_acquire_owned().ok()? } else { return None };
+        Some(Turn { coalescer: Arc::clone(self), permit: Some(permit) })
     }
 
     fn enqueue(self: &Arc<Self>, item: B::Item) -> Result<(u64, oneshot::Receiver<CallResult<B>>), DbErr> {
@@ -148,11 +159,7 @@ impl<B: Batch> Coalescer<B> {
             // One item may be at fault: each gets a statement of its own.
             Err(error) if 1 < items.len() && !db_error::is_unavailable(&error) => {
                 for (item, result) in items.iter().zip(results) {
-                    let output = self.batch.run(std::slice::from_ref(item)).await;
-                    let output = output.and_then(|outputs| {
-                        outputs.into_iter().next().ok_or_else(|| DbErr::Custom("a batch without output".to_owned()))
-                    });
-                    drop(result.send(output));
+                    drop(result.send(only(self.batch.run(std::slice::from_ref(item)).await)));
                 }
             }
             Err(error) => {
@@ -166,6 +173,30 @@ impl<B: Batch> Coalescer<B> {
     fn queue(&self) -> MutexGuard<'_, Queue<B>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A call that runs on its caller's task. Calls that arrived meanwhile are carried out by a worker when it ends, however it
+/// ends.
+struct Turn<B: Batch> {
+    coalescer: Arc<Coalescer<B>>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<B: Batch> Drop for Turn<B> {
+    fn drop(&mut self) {
+        let queue = self.coalescer.queue();
+        let permit = self.permit.take();
+        if let Some(permit) = permit
+            && !queue.calls.is_empty()
+        {
+            self.coalescer.runtime.spawn(Arc::clone(&self.coalescer).run_worker(permit));
+        }
+    }
+}
+
+/// The output of a batch of one.
+fn only<T>(outputs: Result<Vec<T>, DbErr>) -> Result<T, DbErr> {
+    outputs?.into_iter().next().ok_or_else(|| DbErr::Custom("a batch without output".to_owned()))
 }
 
 impl<B: Batch> std::fmt::Debug for Coalescer<B> {

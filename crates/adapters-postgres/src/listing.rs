@@ -4,11 +4,23 @@
 use domain::{AtividadeQuery, Campo, Chave, Cursor, Filtro, Ordem, PAGE_BYTES};
 use sea_orm::{DbBackend, Statement, Value};
 
-/// The columns of a page in the order in which [`crate::atividade_repository`] reads them.
-///
-/// The description of a row that does not fit into a batch is not sent: its length is known without reading it.
-const COLUMNS: &str = "a.id, a.nome, CASE WHEN a.cabe THEN a.descricao END AS descricao, a.ativo, a.id_projeto, \
-    a.criado_por, a.criado_em, a.atualizado_em, p.nome AS nome_projeto, a.cabe";
+/// The columns of a page in the order in which [`crate::atividade_repository`] reads them. The description of a row that
+/// does not fit into a batch is not sent: its length is known without reading it.
+const COLUMNS: &str = "id, nome, CASE WHEN cabe THEN descricao END AS descricao, ativo, id_projeto, criado_por, criado_em, \
+    atualizado_em, nome_projeto, cabe";
+/// The bytes of all texts of a row.
+const TEXT_BYTES: &str = "octet_length(a.nome) + octet_length(p.nome) + COALESCE(octet_length(a.descricao), 0) \
+    + COALESCE(octet_length(a.criado_por), 0)";
+
+/// How a statement finds out which rows fit into a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A row fits if as many of its size as the page has do. Rows come in any order, except by name. If one does not fit,
+    /// the page has to be read again.
+    Quick,
+    /// Rows fit until their sum is too large. They come in order.
+    Bounded,
+}
 
 /// A page that ends before one of these is taken out of so many rows. PostgreSQL does not know the value of a bound LIMIT
 /// and would plan each page anew; it knows a number in the text. There are three and not one for each limit, since every
@@ -16,34 +28,38 @@ const COLUMNS: &str = "a.id, a.nome, CASE WHEN a.cabe THEN a.descricao END AS de
 const BOUNDS: [i64; 3] = [100, 1_000, 10_000];
 
 /// One page, preceded by a row that holds only the number of all matches, all in one snapshot.
-pub(crate) fn page_and_total(query: &AtividadeQuery) -> Statement {
+pub(crate) fn page_and_total(query: &AtividadeQuery, form: Form) -> Statement {
     let mut values = Values::default();
     let matches = values.matches(&query.filtro);
-    let page = values.page(query, &matches);
+    let page = values.page(query, &matches, form);
     let sql = format!(
         "SELECT NULL::uuid AS id, NULL AS nome, NULL AS descricao, NULL AS ativo, NULL AS id_projeto, NULL AS criado_por,
                 NULL AS criado_em, NULL AS atualizado_em, NULL AS nome_projeto, NULL AS cabe, NULL AS ordem,
                 count(*) AS total
          FROM atividades WHERE {matches}
          UNION ALL
-         SELECT {COLUMNS}, a.ordem, NULL FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto"
+         SELECT {COLUMNS}, ordem, NULL FROM ({page}) page"
     );
-    values.statement(in_order(&sql, query.ordem))
+    values.statement(in_order(&sql, query.ordem, form))
 }
 
 /// One page.
-pub(crate) fn page(query: &AtividadeQuery) -> Statement {
+pub(crate) fn page(query: &AtividadeQuery, form: Form) -> Statement {
     let mut values = Values::default();
     let matches = values.matches(&query.filtro);
-    let page = values.page(query, &matches);
-    let sql = format!("SELECT {COLUMNS}, a.ordem FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto");
-    values.statement(in_order(&sql, query.ordem))
+    let page = values.page(query, &matches, form);
+    let sql = format!("SELECT {COLUMNS}, ordem FROM ({page}) page");
+    values.statement(in_order(&sql, query.ordem, form))
 }
 
-/// A join promises no order, and rows of a page that do not fit into memory are dropped as they come.
-fn in_order(sql: &str, Ordem { decrescente, .. }: Ordem) -> String {
+/// A join promises no order, although its rows mostly keep that of the page. To sort them once more takes PostgreSQL as
+/// long as to find them; only names must be, because PostgreSQL alone knows how it folds them.
+fn in_order(sql: &str, Ordem { campo, decrescente }: Ordem, form: Form) -> String {
+    if form == Form::Quick && campo != Campo::Nome {
+        return sql.to_owned();
+    }
     let direction = direction(decrescente);
-    format!("{sql} ORDER BY ordem {direction}, id {direction}")
+    format!("SELECT * FROM ({sql}) in_order ORDER BY ordem {direction}, id {direction}")
 }
 
 const fn direction(decrescente: bool) -> &'static str {
@@ -78,7 +94,7 @@ impl Values {
     }
 
     /// The page among the rows that fulfil `matches`.
-    fn page(&mut self, query: &AtividadeQuery, matches: &str) -> String {
+    fn page(&mut self, query: &AtividadeQuery, matches: &str, form: Form) -> String {
         let AtividadeQuery { ordem: Ordem { campo, decrescente }, apos, ate, skip, limit, .. } = query;
         let direction = direction(*decrescente);
         let column = match campo {
@@ -92,14 +108,23 @@ impl Values {
         let last = skip.get().saturating_add(limit.get());
         let bound = BOUNDS.into_iter().find(|bound| last <= *bound);
         let bound = bound.map_or_else(String::new, |bound| format!("LIMIT {bound}"));
+        let fits = match form {
+            Form::Quick => {
+                let budget = i64::try_from(PAGE_BYTES).unwrap_or(i64::MAX);
+                format!("{TEXT_BYTES} <= {}", self.bind(budget / limit.get().max(1)))
+            }
+            Form::Bounded => {
+                format!("sum({TEXT_BYTES}) OVER (ORDER BY a.ordem {direction}, a.id {direction}) <= {PAGE_BYTES}")
+            }
+        };
         let (limit, offset) = (self.bind(limit.get()), self.bind(skip.get()));
         format!(
-            "SELECT *, COALESCE(sum(octet_length(descricao)) OVER (ORDER BY ordem {direction}, id {direction}), 0)
-                        <= {PAGE_BYTES} AS cabe
+            "SELECT a.*, p.nome AS nome_projeto, {fits} AS cabe
              FROM (SELECT * FROM (
-                 SELECT *, {column} AS ordem FROM atividades WHERE {matches} {after} {until}
+                 SELECT id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em, {column} AS ordem
+                 FROM atividades WHERE {matches} {after} {until}
                  ORDER BY {column} {direction}, id {direction} {bound}
-             ) ordered LIMIT {limit} OFFSET {offset}) page"
+             ) ordered LIMIT {limit} OFFSET {offset}) a JOIN projetos p ON p.id = a.id_projeto"
         )
     }
 

@@ -61,6 +61,13 @@ impl<T> Default for BatchBuilder<T> {
     }
 }
 
+/// A whole page that is known to fit.
+impl<T> From<Vec<T>> for BatchBuilder<T> {
+    fn from(items: Vec<T>) -> Self {
+        Self { items, ..Self::default() }
+    }
+}
+
 impl<T: TextSize> BatchBuilder<T> {
     /// Keeps `item` if it is the first one, or fits and follows rows that all fitted.
     pub fn push(&mut self, item: T) {

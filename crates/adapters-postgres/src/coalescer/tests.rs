@@ -139,7 +139,7 @@ async fn cancelled_caller_is_withdrawn() {
 }
 
 #[tokio::test]
-async fn caller_that_cancels_during_its_batch_does_not_stop_the_batch() {
+async fn caller_that_cancels_its_running_call_does_not_stop_others() {
     let test = Test::new(LIMITS, 0);
     let running = [test.call(1).await, test.call(2).await];
     running[0].abort();
