@@ -179,11 +179,11 @@ pub(crate) async fn connect_options(config: &Config) -> Result<PgConnectOptions,
 }
 
 /// Whether a pooler hands each transaction to another backend.
-pub(crate) async fn detect_mode(config: &Config) -> Result<Mode, DbErr> {
-    first_host(
-        config,
-        |host| async move { pooler::detect(&options(config, host)?).await.map_err(db_error::connect_failed) },
-    )
+pub(crate) async fn detect_mode(config: &Config) -> Result<ModeWatch, DbErr> {
+    first_host(config, |host| async move {
+        let detected = pooler::detect(&options(config, host)?).await;
+        detected.map(|(mode, seen)| ModeWatch::new(mode, seen)).map_err(db_error::connect_failed)
+    })
     .await
 }
 

@@ -66,7 +66,7 @@ impl PostgresDatabase {
     }
 
     async fn start(config: Config) -> Result<Self, DbErr> {
-        let mode = Arc::new(ModeWatch::new(detect_mode(&config).await?));
+        let mode = Arc::new(detect_mode(&config).await?);
         let runtime = Handle::current();
         let pool = |size: u32| {
             let connector = Connector::new(config.clone(), Arc::clone(&mode), runtime.clone());

@@ -9,6 +9,15 @@ use sea_orm_migration::MigratorTrait;
 use crate::connector::connect_options;
 use crate::{Config, SchemaName, db_error};
 
+/// sea-orm prepares its statements by names that every process uses. Behind a transaction pooler they stay on a backend that
+/// others use next, so none may be there before, nor be left.
+const FORGET_STATEMENTS: &str = r"
+    DO $do$ DECLARE statement text; BEGIN
+        FOR statement IN SELECT name FROM pg_prepared_statements WHERE name LIKE 'sqlx\_s\_%' LOOP
+            EXECUTE format('DEALLOCATE %I', statement);
+        END LOOP;
+    END $do$";
+
 /// What is to be done.
 pub(crate) enum Steps<'a> {
     /// So many more steps, or all; first the schema, if it has to be created.
@@ -29,7 +38,9 @@ pub(crate) async fn apply(config: &Config, lock_timeout: &str, steps: Steps<'_>)
             config.schema.quoted()
         );
         transaction.execute_unprepared(&bounds).await?;
+        transaction.execute_unprepared(FORGET_STATEMENTS).await?;
         run(&transaction, steps).await?;
+        transaction.execute_unprepared(FORGET_STATEMENTS).await?;
         transaction.commit().await
     };
     let applied = applied.await;

@@ -5,10 +5,11 @@
 //! backend, two open sessions have the same one, or a backend is older than the session. All of it is asked by the simple
 //! protocol, which prepares nothing. ADR 0001 has the alternatives.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
-use sea_orm::sqlx::{self, AssertSqlSafe, Connection as _, Row as _};
+use sea_orm::sqlx::{self, Connection as _, Row as _};
 use time::OffsetDateTime;
 
 /// How a session keeps its settings.
@@ -21,7 +22,10 @@ pub(crate) enum Mode {
     Transaction,
 }
 
-/// How often [`detect`] compares its two sessions. An idle pooler shares backends at the first time.
+/// Sessions that [`detect`] opens beside its first one. Each is evidence by itself, unless the pooler starts a new backend
+/// for it just then.
+const SESSIONS: usize = 3;
+/// How often [`detect`] compares all of them afterwards.
 const ROUNDS: usize = 5;
 
 const BACKEND: &str = "
@@ -47,8 +51,8 @@ pub(crate) struct Seen {
 pub(crate) struct ModeWatch(Mutex<(Mode, Option<Seen>)>);
 
 impl ModeWatch {
-    pub(crate) const fn new(mode: Mode) -> Self {
-        Self(Mutex::new((mode, None)))
+    pub(crate) const fn new(mode: Mode, seen: Seen) -> Self {
+        Self(Mutex::new((mode, Some(seen))))
     }
 
     /// The mode, and when the server was last asked.
@@ -59,10 +63,9 @@ impl ModeWatch {
     /// Returns the mode for a session that was opened after the server had been asked last. A backend that is older than
     /// that belonged to another session before.
     pub(crate) async fn admit(&self, session: &mut PgConnection, before: Option<Seen>) -> Result<Mode, sqlx::Error> {
-        let backend = backend_of(session, "").await?;
+        let backend = backend_of(session).await?;
         let mut known = self.lock();
-        let is_shared = |before: Seen| before.server == backend.seen.server && backend.started < before.at;
-        if known.0 == Mode::Session && before.is_some_and(is_shared) {
+        if known.0 == Mode::Session && before.is_some_and(|before| backend.is_older_than(before)) {
             tracing::warn!("a pooler shares backends among sessions: each statement gets a transaction of its own");
             known.0 = Mode::Transaction;
         }
@@ -75,26 +78,47 @@ impl ModeWatch {
     }
 }
 
-/// Compares the backends of two sessions while one of them is in a transaction.
-pub(crate) async fn detect(options: &PgConnectOptions) -> Result<Mode, sqlx::Error> {
-    let mut first = PgConnection::connect_with(options).await?;
-    let backend = backend_of(&mut first, "").await?.pid;
-    // A server without room for a second session has no pooler in front of it.
-    let Ok(mut second) = PgConnection::connect_with(options).await else { return Ok(Mode::Session) };
-    for _ in 0..ROUNDS {
-        if backend_of(&mut second, "BEGIN; ").await?.pid == backend || backend_of(&mut first, "").await?.pid != backend
-        {
-            return Ok(Mode::Transaction);
+/// Compares the backends of some sessions, and when they started with when the server was last asked. Returns that moment
+/// too.
+pub(crate) async fn detect(options: &PgConnectOptions) -> Result<(Mode, Seen), sqlx::Error> {
+    let mut sessions = vec![PgConnection::connect_with(options).await?];
+    let mut backends: Vec<Backend> = Vec::new();
+    for round in 0..SESSIONS + ROUNDS {
+        let mut asked = Vec::new();
+        for session in &mut sessions {
+            asked.push(backend_of(session).await?);
         }
-        sqlx::raw_sql("COMMIT").execute(&mut second).await?;
+        let is_changed = backends.iter().zip(&asked).any(|(before, now)| before.pid != now.pid);
+        let pids: HashSet<_> = asked.iter().map(|backend| backend.pid).collect();
+        let is_older = |new: &Backend| backends.last().is_some_and(|before| new.is_older_than(before.seen));
+        let is_new_older = backends.len() < asked.len() && asked.last().is_some_and(is_older);
+        let Some(seen) = asked.last().map(|backend| backend.seen) else { return Err(sqlx::Error::WorkerCrashed) };
+        if is_changed || is_new_older || pids.len() < asked.len() {
+            return Ok((Mode::Transaction, seen));
+        }
+        backends = asked;
+        // A server without room for one more has no pooler in front of it.
+        if round < SESSIONS
+            && let Ok(session) = PgConnection::connect_with(options).await
+        {
+            sessions.push(session);
+        }
     }
-    first.close().await?;
-    second.close().await?;
-    Ok(Mode::Session)
+    for session in sessions {
+        session.close().await?;
+    }
+    backends.last().map(|backend| (Mode::Session, backend.seen)).ok_or(sqlx::Error::WorkerCrashed)
 }
 
-async fn backend_of(session: &mut PgConnection, begin: &str) -> Result<Backend, sqlx::Error> {
-    let row: PgRow = sqlx::raw_sql(AssertSqlSafe(format!("{begin}{BACKEND}"))).fetch_one(session).await?;
+impl Backend {
+    /// Whether it had started when the server was asked: then it belonged to another session before.
+    fn is_older_than(&self, seen: Seen) -> bool {
+        seen.server == self.seen.server && self.started < seen.at
+    }
+}
+
+async fn backend_of(session: &mut PgConnection) -> Result<Backend, sqlx::Error> {
+    let row: PgRow = sqlx::raw_sql(BACKEND).fetch_one(session).await?;
     let seen = Seen { at: row.try_get(2)?, server: row.try_get(3)? };
     Ok(Backend { pid: row.try_get(0)?, started: row.try_get(1)?, seen })
 }
