@@ -18,7 +18,7 @@ fn schema(database: &Database<'_>) -> String {
         "SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid)
          FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid
          LEFT JOIN pg_attrdef d ON (adrelid, adnum) = (attrelid, attnum)
-         WHERE relnamespace = 'public'::regnamespace AND attnum > 0 ORDER BY relname, attnum;
+         WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped ORDER BY relname, attnum;
          SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
          WHERE connamespace = 'public'::regnamespace ORDER BY conname;
          SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY proname;
