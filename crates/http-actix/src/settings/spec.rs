@@ -102,7 +102,7 @@ pub const SETTINGS: &[SettingSpec] = &[
         "DATABASE_POOL_SIZE",
         Kind::Number,
         "10",
-        "connections to the database at most (1 to 1000), and for a moment every 30 s one more",
+        "connections to the database at most (1 to 1000), and one more for `/health`",
     ),
     setting(
         "AUTH_ENABLED",
