@@ -14,6 +14,9 @@ use crate::postgres::{Cluster, Database};
 /// How long a server may take to say where it listens, on a busy machine.
 const START: Duration = Duration::from_mins(1);
 
+/// How long a server may take to end: the 25 s that it gives to requests in flight, on a busy machine.
+const STOP: Duration = Duration::from_secs(60);
+
 /// How many lines of a server's log a failed test shows.
 const END: usize = 100;
 
@@ -244,7 +247,19 @@ impl Server {
 
     /// How it ended, once it has.
     pub fn wait(&mut self) -> ExitStatus {
-        self.child.wait().unwrap()
+        self.wait_for(STOP)
+    }
+
+    /// The same, which may take so long.
+    pub fn wait_for(&mut self, patience: Duration) -> ExitStatus {
+        let give_up = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < give_up, "the server did not end within {patience:?}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 

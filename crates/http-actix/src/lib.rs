@@ -37,5 +37,5 @@ pub use clock::SystemClock;
 pub use development::{DevelopmentIdentity, NoOrganisation};
 pub use metrics::{Metrics, MetricsServer};
 pub use openapi::describe;
-pub use server::Server;
+pub use server::{Server, Stop};
 pub use trace_context::traceparent;

@@ -13,6 +13,15 @@ const SHUTDOWN_TIMEOUT: u64 = 25;
 /// How many threads of a worker compress bodies. Each keeps memory of its own.
 const ENCODER_THREADS: usize = 2;
 
+/// How a server is told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// What is in flight is finished.
+    Graceful,
+    /// What is in flight is cut.
+    Immediate,
+}
+
 /// A server that has its port and can run.
 pub struct Server {
     inner: actix_web::dev::Server,
@@ -32,7 +41,8 @@ impl Server {
     ) -> io::Result<Self> {
         let server = HttpServer::new(move || app(&state())).workers(workers);
         let server = server.worker_max_blocking_threads(ENCODER_THREADS);
-        let server = server.shutdown_timeout(SHUTDOWN_TIMEOUT).bind(address)?;
+        // Its own handlers would hear only what comes after they were installed.
+        let server = server.disable_signals().shutdown_timeout(SHUTDOWN_TIMEOUT).bind(address)?;
         let address = server.addrs().first().copied().unwrap_or(address);
         Ok(Self { inner: server.run(), address })
     }
@@ -43,11 +53,18 @@ impl Server {
         self.address
     }
 
-    /// Serves until SIGTERM (finishing what is in flight) or SIGINT (at once).
+    /// Serves until `stop` says how to end.
     ///
     /// # Errors
     /// When the socket breaks.
-    pub async fn run(self) -> io::Result<()> {
-        self.inner.await
+    pub async fn run(self, stop: impl Future<Output = Stop> + 'static) -> io::Result<()> {
+        let handle = self.inner.handle();
+        let stopper = actix_web::rt::spawn(async move {
+            let graceful = stop.await == Stop::Graceful;
+            handle.stop(graceful).await;
+        });
+        let ended = self.inner.await;
+        stopper.abort();
+        ended
     }
 }

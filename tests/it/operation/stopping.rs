@@ -1,5 +1,8 @@
 //! Stopping without losing a request.
 
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+
 use e2e::client::send;
 use e2e::server::{Aponta, Program};
 use reqwest::Method;
@@ -58,16 +61,34 @@ fn a_server_that_waits_for_its_database_can_be_stopped() {
     }
 }
 
+/// At every moment of the start: while it connects, migrates, starts its workers and when it has just begun to serve.
+#[test]
+fn a_server_can_be_stopped_while_it_starts() {
+    let database = e2e::postgres::Cluster::shared().create_database();
+    Program::serve(&database).start().terminate();
+    for moment in (0..60).map(|step| Duration::from_millis(5 * step)) {
+        let mut server = Program::serve(&database).spawn();
+        std::thread::sleep(moment);
+
+        server.terminate();
+
+        let ended = server.wait_for(Duration::from_secs(20));
+        // Before its first instruction the system ends it.
+        let is_expected = ended.success() || ended.signal() == Some(15);
+        assert!(is_expected, "after {moment:?}: {ended}");
+    }
+}
+
 fn psql() -> String {
     e2e::postgres::Cluster::shared().programs().join("psql").display().to_string()
 }
 
 /// Polls until it is so.
 fn until(is_so: impl Fn() -> bool) {
-    let give_up = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let give_up = Instant::now() + Duration::from_secs(20);
     while !is_so() {
-        assert!(std::time::Instant::now() < give_up, "it never came true");
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        assert!(Instant::now() < give_up, "it never came true");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -14,6 +14,7 @@ use http_actix::{AppState, DevelopmentIdentity, NoOrganisation, Ports, ServiceIn
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
+use super::stop_signal::StopSignal;
 use super::{Failure, bind};
 use crate::telemetry::{Format, Wanted};
 
@@ -49,6 +50,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
             .data_dir()
             .join("aponta"),
     };
+    let mut stop = StopSignal::new().map_err(Failure::new)?;
     let database = SqliteDatabase::open(&directory).await.map_err(Failure::new)?;
     let ports = Ports {
         atividades: Arc::new(SqliteAtividadeRepository::new(&database)),
@@ -68,7 +70,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         database.samples_done().await.map_err(|error| Failure::of(&error))?;
     }
     announce(server.address(), &directory);
-    let ended = server.run().await.map_err(Failure::new);
+    let ended = server.run(async move { stop.told().await }).await.map_err(Failure::new);
     database.close().await;
     ended
 }

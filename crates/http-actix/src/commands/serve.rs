@@ -43,13 +43,12 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
     let warnings = settings.warnings();
     let database = tokio::select! {
         biased;
-        () = stop.told() => {
+        _ = stop.told() => {
             tracing::info!("stopped before it listened");
             return Ok(());
         }
         database = migrated(config) => database?,
     };
-    // From here to the server, which listens for the signals itself, nothing waits, so none is lost.
     let expiry = actix_web::rt::spawn(expire_keys(database.clone()));
     let clock = Arc::new(SystemClock);
     // Where nobody is asked there is no need for certificates of authorities either.
@@ -84,7 +83,7 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
         tracing::info!("metrics at http://{}/metrics", metrics.address());
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), environment, "listening on http://{}", server.address());
-    let ended = server.run().await.map_err(Failure::new);
+    let ended = server.run(async move { stop.told().await }).await.map_err(Failure::new);
     expiry.abort();
     database.close().await;
     if let Some(metrics) = metrics {

@@ -1,18 +1,20 @@
-//! Being told to stop before there is a server that listens for it.
+//! The signals that tell a process to stop.
 
 use std::io;
 
+use http_actix::Stop;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 #[cfg(windows)]
 use tokio::signal::windows::{CtrlC, ctrl_c};
 
-/// SIGTERM and SIGINT from the moment on that this exists. Without a handler the first process of a container does not
-/// even get them.
+/// SIGTERM, SIGINT and SIGQUIT from the moment on that this exists: none is lost between two waits. Without a handler the
+/// first process of a container does not even get them.
 #[cfg(unix)]
 pub struct StopSignal {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
 }
 
 #[cfg(unix)]
@@ -22,14 +24,16 @@ impl StopSignal {
     /// # Errors
     /// When the system does not let it.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let [terminate, interrupt, quit] = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()];
+        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)?, quit: signal(quit)? })
     }
 
-    /// Waits for one of them.
-    pub async fn told(&mut self) {
+    /// Waits for one of them: SIGTERM is how an orchestrator asks, the others are somebody at a terminal.
+    pub async fn told(&mut self) -> Stop {
         tokio::select! {
-            _ = self.terminate.recv() => (),
-            _ = self.interrupt.recv() => (),
+            _ = self.terminate.recv() => Stop::Graceful,
+            _ = self.interrupt.recv() => Stop::Immediate,
+            _ = self.quit.recv() => Stop::Immediate,
         }
     }
 }
@@ -49,7 +53,8 @@ impl StopSignal {
     }
 
     /// Waits for it.
-    pub async fn told(&mut self) {
+    pub async fn told(&mut self) -> Stop {
         self.0.recv().await;
+        Stop::Immediate
     }
 }
