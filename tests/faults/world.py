@@ -71,7 +71,7 @@ class Cluster:
 
     def stop(self, how=signal.SIGINT):
         self.process.send_signal(how)
-        self.process.wait()
+        self.process.wait(timeout=60)
 
     def kill(self):
         """As when the machine loses its power: everybody at once, and nothing is written any more."""
@@ -112,7 +112,11 @@ class Api:
 
     def kill(self, how=signal.SIGKILL):
         self.process.send_signal(how)
-        self.process.wait()
+        try:
+            self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise RuntimeError(f"{self.label} did not end within 60 s of {how.name}: {self.log()[-2000:]}") from None
 
     def log(self):
         return (self.directory / "log").read_text(errors="replace")
