@@ -15,7 +15,7 @@ use crate::postgres::{Cluster, Database};
 const START: Duration = Duration::from_mins(1);
 
 /// How long a server may take to end: the 25 s that it gives to requests in flight, on a busy machine.
-const STOP: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_mins(1);
 
 /// How many lines of a server's log a failed test shows.
 const END: usize = 100;
