@@ -181,7 +181,7 @@ test_faults() {
 test_scripts() {
     need_commands shellcheck:shellcheck openssl:openssl
     shellcheck --external-sources --source-path=SCRIPTDIR deploy/scripts/*.sh deploy/backup/bin/* deploy/nginx/*.sh tests/*.sh tests/stack/*.sh \
-        tests/stack/images/*/*.sh crates/http-actix/assets/update.sh .ci/*
+        tests/stack/images/*/*.sh crates/http-api/assets/update.sh .ci/*
     python3 tests/scripts/checks.py
     python3 tests/scripts/deny.py
     say "the scripts passed"

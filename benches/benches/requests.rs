@@ -14,12 +14,12 @@ use actix_web::rt::System;
 use actix_web::test::{TestRequest, init_service};
 use async_trait::async_trait;
 use criterion::{Criterion, criterion_group, criterion_main};
-use domain::testing::{atividade, stored};
+use domain::testing::{atividade, fixed_clock, stored};
 use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, Idempotency,
     MockProjetoRepository, MockReadiness, Pagina,
 };
-use http_actix::{AppState, DevelopmentIdentity, NoOrganisation, Ports, ServiceInfo, SystemClock, app};
+use http_api::{AppState, DevelopmentIdentity, NoOrganisation, Ports, ServiceInfo, app};
 use time::OffsetDateTime;
 
 /// Has the same atividade wherever one looks, and any number of them.
@@ -75,7 +75,7 @@ async fn service() -> impl Service<actix_http::Request, Response = ServiceRespon
         identity: Arc::new(DevelopmentIdentity),
         directory: Arc::new(NoOrganisation),
         service_credential: None,
-        clock: Arc::new(SystemClock),
+        clock: fixed_clock(),
     };
     init_service(app(&AppState::new(ports, ServiceInfo::new("production"), Vec::new()))).await
 }

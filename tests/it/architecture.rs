@@ -6,13 +6,14 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each may use, outside of its tests.
-const INWARDS: [(&str, &[&str]); 7] = [
+const INWARDS: [(&str, &[&str]); 8] = [
     ("domain", &[]),
     ("migration", &[]),
     ("adapters-azure", &["domain"]),
     ("adapters-postgres", &["domain", "migration"]),
     ("adapters-sqlite", &["domain"]),
-    ("http-actix", &["adapters-azure", "adapters-postgres", "adapters-sqlite", "domain"]),
+    ("http-api", &["domain"]),
+    ("http-actix", &["adapters-azure", "adapters-postgres", "adapters-sqlite", "domain", "http-api"]),
     ("e2e", &[]),
 ];
 
@@ -22,8 +23,8 @@ const OUTSIDE: [&str; 11] =
 
 /// What only some crates may name, since it is theirs to know.
 const OWNERS: [(&str, &[&str]); 5] = [
-    ("actix-web", &["http-actix"]),
-    ("apistos", &["http-actix"]),
+    ("actix-web", &["http-actix", "http-api"]),
+    ("apistos", &["http-api"]),
     ("sea-orm", &["adapters-postgres", "adapters-sqlite"]),
     ("sea-orm-migration", &["adapters-postgres", "migration"]),
     ("tokio-postgres", &[]),
@@ -132,4 +133,25 @@ fn an_edge_outwards_is_found_directly_and_through_others() {
     assert_eq!(edges(&[("adapters-sqlite", "adapters-postgres")]), ["adapters-sqlite uses adapters-postgres"]);
     assert_eq!(edges(&[("http-actix", "sea-orm")]), ["http-actix uses sea-orm"]);
     assert_eq!(edges(&[("adapters-azure", "actix-web")]), ["adapters-azure uses actix-web"]);
+}
+
+/// The adapters are names that only the composition root and the commands know.
+#[test]
+fn only_wiring_and_cli_name_adapters() {
+    let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/http-actix/src"));
+    let mut open = vec![root.to_owned()];
+    let mut named = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if std::fs::read_to_string(&path).unwrap().contains("adapters_") {
+            let file = path.strip_prefix(root).unwrap().to_owned();
+            named.push(file.components().next().unwrap().as_os_str().to_owned());
+        }
+    }
+    named.sort();
+    named.dedup();
+
+    // Telemetry names their log targets.
+    assert_eq!(named, ["cli", "telemetry", "wiring"]);
 }

@@ -1,12 +1,16 @@
 //! The binary `aponta`: the service and what an operator does with it.
 
-mod commands;
+mod cli;
+mod error;
+mod settings;
+mod shutdown;
 mod telemetry;
+mod wiring;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::Failure;
+use error::CliError;
 
 /// API Aponta: activities and projects tied to Azure DevOps, over REST.
 #[derive(Parser)]
@@ -20,16 +24,16 @@ struct Cli {
 enum Command {
     /// Try it: an embedded database with sample data, no authentication, this machine only
     #[cfg(feature = "embedded")]
-    Dev(commands::dev::Options),
+    Dev(cli::dev::Options),
     /// Run the service on PostgreSQL, migrating the database first
     Serve,
     /// Move the database to another version, or say which one it has
     #[command(subcommand)]
-    Migrate(commands::migrate::Direction),
+    Migrate(cli::migrate::Direction),
     /// Print the effective settings and where each comes from, secrets masked
     Config,
     /// Look at everything that the service needs; each line says ok or what to do, the exit code whether all is well
-    Doctor(commands::doctor::Options),
+    Doctor(cli::doctor::Options),
     /// Ask the running service whether it is ready; the exit code says
     Healthcheck,
     /// Print the OpenAPI description
@@ -49,15 +53,15 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<(), Failure> {
+async fn run(command: Command) -> Result<(), CliError> {
     match command {
         #[cfg(feature = "embedded")]
-        Command::Dev(options) => commands::dev::run(options).await,
-        Command::Serve => commands::serve::run().await,
-        Command::Migrate(direction) => commands::migrate::run(direction).await,
-        Command::Config => commands::config::run(),
-        Command::Doctor(options) => Box::pin(commands::doctor::run(options)).await,
-        Command::Healthcheck => commands::healthcheck::run().await,
-        Command::Openapi => commands::openapi::run().await,
+        Command::Dev(options) => cli::dev::run(options).await,
+        Command::Serve => cli::serve::run().await,
+        Command::Migrate(direction) => cli::migrate::run(direction).await,
+        Command::Config => cli::config::run(),
+        Command::Doctor(options) => Box::pin(cli::doctor::run(options)).await,
+        Command::Healthcheck => cli::healthcheck::run().await,
+        Command::Openapi => cli::openapi::run().await,
     }
 }

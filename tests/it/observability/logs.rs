@@ -116,7 +116,7 @@ async fn a_slow_statement_is_told_without_its_values() {
 #[tokio::test]
 async fn what_is_logged_is_chosen_by_module() {
     let only = |filter: &'static str| Aponta::start_with(move |program| program.env("LOG", filter));
-    let aponta = only("info,http_actix::request=off");
+    let aponta = only("info,http_api::request=off");
     let _ = aponta.api.get("/healthz").await.expect(200);
     let (quiet, verbose) = (aponta.server.log(), only("info,adapters_postgres=trace"));
     let _ = verbose.api.get("/api/v1/projetos").await.expect(200);

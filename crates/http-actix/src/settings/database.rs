@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::net::Ipv6Addr;
 
+use http_api::is_host_name;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::SettingFault;
 use super::mask::MASK;
-use super::origin::is_name;
 use super::reader::Reader;
 
 /// What a host may be.
@@ -92,7 +92,7 @@ fn parse_host(text: &str) -> Option<String> {
         return Some(format!("[{ip}]"));
     }
     // The name may be absolute, with a dot at its end.
-    let known = text.starts_with('/') || is_name(text.strip_suffix('.').unwrap_or(text));
+    let known = text.starts_with('/') || is_host_name(text.strip_suffix('.').unwrap_or(text));
     known.then(|| encode(text))
 }
 

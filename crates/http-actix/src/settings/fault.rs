@@ -48,6 +48,7 @@ pub struct SettingFaults(Vec<SettingFault>);
 
 impl SettingFaults {
     /// The faults, in the order in which they were found.
+    #[cfg(test)]
     pub fn iter(&self) -> impl Iterator<Item = &SettingFault> {
         self.0.iter()
     }

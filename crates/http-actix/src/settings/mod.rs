@@ -4,12 +4,13 @@
 //! counts as unset. A secret X may be given as `X_FILE`, the name of a file that holds it; an empty file counts as unset.
 
 mod database;
+#[cfg(test)]
+mod documents;
 mod dotenv;
 mod exposure;
 mod fault;
 mod mask;
 mod name;
-mod origin;
 mod reader;
 mod sources;
 mod spec;
@@ -20,17 +21,17 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use http_api::OriginPattern;
 use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use database::DatabaseSettings;
-pub use exposure::SettingWarning;
 pub use fault::{SettingFault, SettingFaults};
 pub use mask::has_credentials;
-pub use origin::{NotAnOriginPattern, OriginPattern};
 pub use sources::Sources;
-pub use spec::{Kind, SETTINGS, SettingSpec};
+#[cfg(test)]
+use spec::SETTINGS;
 
 use reader::Reader;
 

@@ -50,18 +50,21 @@ impl Sources {
     }
 
     /// With this for `aponta.toml`.
+    #[cfg(test)]
     #[must_use]
     pub fn with_toml(self, text: impl Into<String>) -> Self {
         Self { toml: text.into(), ..self }
     }
 
     /// With this for `.env`.
+    #[cfg(test)]
     #[must_use]
     pub fn with_dotenv(self, text: impl Into<String>) -> Self {
         Self { dotenv: text.into(), ..self }
     }
 
     /// With these variables for the environment.
+    #[cfg(test)]
     #[must_use]
     pub fn with_environment<N, V>(self, variables: impl IntoIterator<Item = (N, V)>) -> Self
     where

@@ -4,8 +4,6 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
-use http_actix::settings::SETTINGS;
-
 const ORGANISATION: (&str, &str) = ("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/exemplo");
 
 /// What the binary says with just these variables set, away from everybody's files.
@@ -68,7 +66,7 @@ fn app_tokens_alone_have_to_be_spelled_out_and_need_all_that_proves_membership()
 fn config_needs_no_database() {
     let (is_well, said) = aponta("config", &[ORGANISATION]);
 
-    assert!(is_well && said.lines().count() == SETTINGS.len(), "{said}");
+    assert!(is_well && said.lines().any(|line| line.starts_with("DATABASE_URL=")), "{said}");
 }
 
 #[test]
@@ -95,14 +93,17 @@ fn no_command_shows_credentials() {
 #[test]
 fn no_command_prints_a_query_of_any_setting() {
     let address = "https://h/x?key=hunter2";
-    for spec in SETTINGS {
+    let (_, config) = aponta("config", &[ORGANISATION]);
+    let names: Vec<_> = config.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+    assert!(names.len() > 20, "{config}");
+    for setting in names {
         for command in ["config", "serve", "doctor", "migrate status"] {
             let mut variables = vec![ORGANISATION];
-            variables.retain(|(name, _)| *name != spec.name);
-            variables.push((spec.name, address));
+            variables.retain(|(name, _)| *name != setting);
+            variables.push((setting, address));
             let (_, said) = aponta(command, &variables);
 
-            assert!(!said.contains("hunter2"), "{command} {}: {said}", spec.name);
+            assert!(!said.contains("hunter2"), "{command} {setting}: {said}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The real `App` over mocked ports: statuses, headers, the shape of every answer.
+//! The commands of the binary `aponta`.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -6,20 +6,4 @@
     reason = "a panic is how a test fails, in its tools as well"
 )]
 
-mod atividades;
-mod authentication;
-mod bulk;
 mod commands;
-mod conditional;
-mod habits;
-mod hostile;
-mod in_flight;
-mod integracao;
-mod listing;
-mod loopback;
-mod openapi;
-mod projetos;
-mod readme;
-mod representation;
-mod support;
-mod validation;

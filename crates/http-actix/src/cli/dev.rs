@@ -1,0 +1,91 @@
+//! `aponta dev`: everything in one process, for trying it out and for developing clients.
+
+mod samples;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use crate::settings::{Settings, Sources};
+use adapters_sqlite::SqliteDatabase;
+use clap::Args;
+use etcetera::BaseStrategy;
+use http_api::{AppState, ServiceInfo};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+
+use super::bind;
+use crate::error::CliError;
+use crate::shutdown::StopSignal;
+use crate::telemetry::{Format, Wanted};
+use crate::wiring::embedded;
+
+/// The options of `aponta dev`.
+#[derive(Args)]
+pub struct Options {
+    /// Where the data is kept [default: a directory `aponta` in the user's data directory]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The port to listen on; 0 lets the system choose [default: `API_PORT`, or 8000]
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+/// Serves the embedded database on loopback until it is stopped.
+///
+/// # Errors
+/// When the directory or the port cannot be used.
+pub async fn run(options: Options) -> Result<(), CliError> {
+    Wanted::lines(
+        Targets::new().with_default(LevelFilter::WARN).with_target("http_api", LevelFilter::INFO),
+        Format::Text,
+    )
+    .start()?;
+    let port = match options.port {
+        Some(port) => port,
+        None => port()?,
+    };
+    let directory = match options.data {
+        Some(directory) => directory,
+        None => etcetera::choose_base_strategy()
+            .map_err(|_| CliError::new("there is no data directory for this user; name one with --data DIR"))?
+            .data_dir()
+            .join("aponta"),
+    };
+    let mut stop = StopSignal::new().map_err(CliError::new)?;
+    let database = SqliteDatabase::open(&directory).await.map_err(CliError::new)?;
+    let state = AppState::new(embedded::ports(&database), ServiceInfo::new("development"), Vec::new()).loopback_only();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let shared = state.clone();
+    let server = bind(move || shared.clone(), super::threads(), address)?;
+    if database.needs_samples().await.map_err(|error| CliError::of(&error))? {
+        samples::add(state.projetos(), state.atividades()).await.map_err(|error| CliError::of(&error))?;
+        database.samples_done().await.map_err(|error| CliError::of(&error))?;
+    }
+    announce(server.address(), &directory);
+    let ended = server.run(async move { stop.told().await }).await.map_err(CliError::new);
+    database.close().await;
+    ended
+}
+
+/// The port of the settings. Others do not matter here, unless they cannot be read.
+fn port() -> Result<u16, CliError> {
+    let insisted = [("ENVIRONMENT", "development"), ("AUTH_ENABLED", "false")];
+    let sources = Sources::load(Path::new(".")).with_command(insisted);
+    Ok(Settings::parse(&sources, |_| Ok(())).map_err(CliError::new)?.0.listen.port())
+}
+
+fn announce(address: SocketAddr, directory: &Path) {
+    println!(
+        "API Aponta {version}, listening on http://{address} (development: no authentication, this machine only)
+
+  API         http://{address}/api/v1
+  Docs        http://{address}/docs
+  Data        {data}
+  Try         curl http://{address}/api/v1/atividades
+  Stop        Ctrl+C; the data stays
+  PostgreSQL  ENVIRONMENT=development AUTH_ENABLED=false DATABASE_URL=postgresql://user:password@host/database aponta serve
+",
+        version = env!("CARGO_PKG_VERSION"),
+        data = directory.display(),
+    );
+}

@@ -1,0 +1,47 @@
+//! What is there on the first run, so that a newcomer sees answers with something in them.
+
+use domain::{
+    Atividades, Descricao, Error, IdentityProvider, NomeAtividade, NomeProjeto, NovaAtividade, NovoProjeto, ProjetoRef,
+    Projetos, Violation,
+};
+use http_api::DevelopmentIdentity;
+
+/// An atividade: name, description, whether it is active.
+type Sample = (&'static str, Option<&'static str>, bool);
+
+/// The projetos, and the atividades of each.
+const SAMPLES: &[(&str, &[Sample])] = &[
+    (
+        "Portal do Cliente",
+        &[
+            ("Revisar contrato de suporte", Some("Conferir prazos e níveis de serviço com o jurídico."), true),
+            ("Desenvolver tela de pedidos", None, true),
+            ("Migrar base legada", Some("Encerrada: a base antiga foi desligada."), false),
+        ],
+    ),
+    ("Aplicativo de Campo", &[("Testar sincronização sem rede", None, true), ("Reunião diária", None, true)]),
+    ("Administração Interna", &[("Treinamento", Some("Horas de estudo da equipe."), true)]),
+];
+
+/// Adds the samples through the use cases, as a client would.
+pub async fn add(projetos: &Projetos, atividades: &Atividades) -> Result<(), Error> {
+    let caller = DevelopmentIdentity.authenticate(None).await?;
+    for (projeto, nomes) in SAMPLES {
+        let nome = NomeProjeto::parse(*projeto).map_err(invalid)?;
+        let projeto = projetos.criar(NovoProjeto { nome, descricao: None }, None).await?;
+        for (nome, descricao, ativo) in *nomes {
+            let nova = NovaAtividade {
+                nome: NomeAtividade::parse(*nome).map_err(invalid)?,
+                descricao: descricao.map(|text| Descricao::parse(text.to_owned())).transpose().map_err(invalid)?,
+                ativo: *ativo,
+                projeto: ProjetoRef(projeto.id.0),
+            };
+            atividades.criar(&caller, nova, None).await?;
+        }
+    }
+    Ok(())
+}
+
+fn invalid(violation: Violation) -> Error {
+    Error::internal(violation)
+}

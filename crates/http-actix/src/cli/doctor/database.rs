@@ -1,0 +1,70 @@
+//! The database: whether it answers, what it holds, and what time it has.
+
+use std::time::Instant;
+
+use adapters_postgres::{Archive, Config, MigrationState, PostgresDatabase};
+use time::{Duration, OffsetDateTime};
+
+use super::report::Report;
+use crate::error::CliError;
+
+/// Clocks further apart are wrong: order by time would show it.
+const SKEW: Duration = Duration::seconds(2);
+
+/// Looks at the database; answers how its archive does.
+pub async fn look(config: Config, report: &mut Report) -> Option<Archive> {
+    let database = match PostgresDatabase::connect(config).await {
+        Ok(database) => database,
+        Err(error) => {
+            report.wrong("database", error);
+            return None;
+        }
+    };
+    let started = Instant::now();
+    let diagnosis = match database.diagnose().await {
+        Ok(diagnosis) => diagnosis,
+        Err(error) => {
+            report.wrong("database", CliError::of(&error));
+            return None;
+        }
+    };
+    let elapsed = started.elapsed();
+    report.ok("database", format_args!("PostgreSQL {} answers in {} ms", diagnosis.version, elapsed.as_millis()));
+    if diagnosis.is_standby || diagnosis.is_read_only {
+        let (standby, read_only) = (diagnosis.is_standby, diagnosis.is_read_only);
+        report.wrong(
+            "writes",
+            format_args!("pg_is_in_recovery() is {standby}, transaction_read_only is {read_only}: writes fail"),
+        );
+    }
+    if diagnosis.is_behind_pooler {
+        let advice = "hands each transaction to another backend: each statement runs in a transaction of its own, which is slower";
+        report.ok("pooler", advice);
+    }
+    look_at_schema(&database, report).await;
+    let skew = (OffsetDateTime::now_utc() - elapsed / 2 - diagnosis.now).abs();
+    if skew <= SKEW {
+        report.ok("clock", format_args!("{} ms from the database's", skew.whole_milliseconds()));
+    } else {
+        let seconds = skew.as_seconds_f64();
+        report.wrong("clock", format_args!("{seconds:.1} s from the database's: let both hosts follow NTP"));
+    }
+    database.close().await;
+    diagnosis.archive
+}
+
+async fn look_at_schema(database: &PostgresDatabase, report: &mut Report) {
+    let steps = match database.migration_status().await {
+        Ok(steps) => steps,
+        Err(error) => return report.wrong("schema", error),
+    };
+    let count = |state| steps.iter().filter(|step| step.state == state).count();
+    match (count(MigrationState::Pending), count(MigrationState::Unknown)) {
+        (0, 0) => report.ok("schema", format_args!("has all {} migrations", steps.len())),
+        (0, unknown) => report.wrong(
+            "schema",
+            format_args!("has {unknown} migrations that this version does not know: run the version that made them"),
+        ),
+        (pending, _) => report.wrong("schema", format_args!("lacks {pending} migrations: `aponta migrate up`")),
+    }
+}

@@ -1,0 +1,160 @@
+//! `aponta serve`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::settings::{Environment, SettingFault, Settings};
+use adapters_azure::{AzureConfig, AzureDevOps};
+use adapters_postgres::{Config, PostgresDatabase};
+use domain::{Clock as _, Credential};
+use http_api::{AppState, MetricsServer, ServiceInfo, TrustedProxies};
+use prometheus_client::registry::Registry;
+use tokio::time::Instant;
+
+use super::bind;
+use crate::error::CliError;
+use crate::shutdown::StopSignal;
+use crate::telemetry::{Format, Wanted};
+use crate::wiring::{SystemClock, Wiring, azure, database};
+
+/// How often expired idempotency keys are deleted.
+const KEY_EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How long a start waits for a database that is not reachable yet.
+const CONNECT_DEADLINE: Duration = Duration::from_mins(1);
+
+/// The pause between two attempts to connect.
+const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Migrates the schema and serves until the process is told to stop.
+///
+/// # Errors
+/// When a setting is wrong or unsafe, the database or the port cannot be used, or the schema is newer than this binary.
+pub async fn run() -> Result<(), CliError> {
+    let (settings, needs) = super::settings(Needs::of)?;
+    let Needs { telemetry, database, azure } = needs;
+    let stop = StopSignal::new().map_err(CliError::new)?;
+    let telemetry = telemetry.start()?;
+    let ended = serve(settings, database, &azure, stop).await;
+    telemetry.stop().await;
+    ended
+}
+
+async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop: StopSignal) -> Result<(), CliError> {
+    let environment = match settings.environment {
+        Environment::Development => "development",
+        Environment::Production => "production",
+    };
+    let warnings = settings.warnings();
+    let database = tokio::select! {
+        biased;
+        _ = stop.told() => {
+            tracing::info!("stopped before it listened");
+            return Ok(());
+        }
+        database = migrated(config) => database?,
+    };
+    let expiry = actix_web::rt::spawn(expire_keys(database.clone()));
+    let clock = Arc::new(SystemClock);
+    // Where nobody is asked there is no need for certificates of authorities either.
+    let azure = if settings.auth_enabled || azure.org_url.is_some() {
+        Some(Arc::new(AzureDevOps::new(azure, clock.clone()).map_err(|error| CliError::of(&error))?))
+    } else {
+        None
+    };
+    let credential = settings.azure.pat.map(|pat| Credential::Basic { pat });
+    let wiring = Wiring { azure, auth_enabled: settings.auth_enabled, credential, clock };
+    let proxies = TrustedProxies::new(settings.trusted_proxies);
+    let info = ServiceInfo::new(environment);
+    let state = AppState::new(wiring.ports(&database), info, settings.cors_origins).behind(proxies);
+    let state = if settings.auth_enabled { state } else { state.loopback_only() };
+    let metrics = match settings.metrics {
+        Some(address) => {
+            let mut registry = Registry::default();
+            state.metrics().register(&mut registry);
+            database.register(&mut registry);
+            if let Some(azure) = &wiring.azure {
+                azure.register(&mut registry);
+            }
+            Some(MetricsServer::start(registry, address).map_err(|error| super::cannot_bind(address, &error))?)
+        }
+        None => None,
+    };
+    let server = bind(move || state.clone(), super::threads(), settings.listen)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    if let Some(metrics) = &metrics {
+        tracing::info!("metrics at http://{}/metrics", metrics.address());
+    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), environment, "listening on http://{}", server.address());
+    let ended = server.run(async move { stop.told().await }).await.map_err(CliError::new);
+    expiry.abort();
+    database.close().await;
+    if let Some(metrics) = metrics {
+        metrics.stop().await;
+    }
+    tracing::info!("stopped");
+    ended
+}
+
+/// The database, once it responds and has the schema of this binary.
+async fn migrated(config: Config) -> Result<PostgresDatabase, CliError> {
+    let database = connect(config).await?;
+    let applied = database.migrate_up(None).await.map_err(CliError::new)?;
+    tracing::info!(?applied, "schema is up to date");
+    if database.is_behind_pooler() {
+        tracing::warn!(
+            "a pooler shares the connections to the database: each statement runs in a transaction of its own"
+        );
+    }
+    Ok(database)
+}
+
+/// Connects; retries while the server is still starting.
+async fn connect(config: Config) -> Result<PostgresDatabase, CliError> {
+    let give_up = Instant::now() + CONNECT_DEADLINE;
+    loop {
+        match PostgresDatabase::connect(config.clone()).await {
+            Err(error) if error.is_temporary() && Instant::now() < give_up => {
+                tracing::warn!("{error}; trying again");
+                tokio::time::sleep(RECONNECT_INTERVAL).await;
+            }
+            done => return done.map_err(CliError::new),
+        }
+    }
+}
+
+/// Deletes the keys of requests that are no longer remembered, for as long as the service runs.
+async fn expire_keys(database: PostgresDatabase) {
+    loop {
+        actix_web::rt::time::sleep(KEY_EXPIRY_INTERVAL).await;
+        match database.delete_expired_keys(SystemClock.now()).await {
+            Ok(deleted) => tracing::debug!(deleted, "deleted expired idempotency keys"),
+            Err(error) => tracing::warn!(%error, "cannot delete expired idempotency keys"),
+        }
+    }
+}
+
+/// What serving takes beyond the settings themselves.
+struct Needs {
+    telemetry: Wanted,
+    database: Config,
+    azure: AzureConfig,
+}
+
+impl Needs {
+    fn of(settings: &Settings) -> Result<Self, Vec<SettingFault>> {
+        let format = match settings.environment {
+            Environment::Development => Format::Text,
+            Environment::Production => Format::Json,
+        };
+        match (Wanted::of(settings, format), database::config(settings), azure::config(settings)) {
+            (Ok(telemetry), Ok(database), Ok(azure)) => Ok(Self { telemetry, database, azure }),
+            (telemetry, database, azure) => {
+                let faults = [telemetry.err(), database.err(), azure.err()];
+                Err(faults.into_iter().flatten().flatten().collect())
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Azure DevOps of the settings, for the commands that need it.
+
+use crate::settings::{AzureSettings, SettingFault, Settings, has_credentials};
+use adapters_azure::{AppKey, AzureConfig, OrgUrl, ServiceUrl, UrlError};
+use secrecy::SecretString;
+
+/// What the settings say of Azure DevOps, as the adapter wants it.
+pub fn config(settings: &Settings) -> Result<AzureConfig, Vec<SettingFault>> {
+    let azure = &settings.azure;
+    let org_url = match azure.org_url.as_deref() {
+        Some(url) => address("AZURE_DEVOPS_ORG_URL", url, OrgUrl::parse).map(Some),
+        None => settings.check_organisation().map(|()| None),
+    };
+    let profile_url = address("AZURE_DEVOPS_PROFILE_URL", &azure.profile_url, ServiceUrl::parse);
+    let app_keys = azure.app_keys.as_ref().map_or(Ok(Vec::new()), |keys| {
+        AppKey::parse_list(keys).map_err(|reason| SettingFault::new("EXTENSION_APP_KEYS", reason.to_string()))
+    });
+    let members_pat = members_pat(azure);
+    match (org_url, profile_url, app_keys, members_pat) {
+        (Ok(org_url), Ok(profile_url), Ok(extension_app_keys), Ok(members_pat)) => Ok(AzureConfig {
+            org_url,
+            profile_base_url: Some(profile_url),
+            extension_app_keys,
+            members_pat,
+            cache_ttl: settings.auth_cache_ttl,
+            traceparent: Some(http_api::traceparent),
+            ..AzureConfig::default()
+        }),
+        (org_url, profile_url, app_keys, members_pat) => {
+            Err([org_url.err(), profile_url.err(), app_keys.err(), members_pat.err()].into_iter().flatten().collect())
+        }
+    }
+}
+
+/// The token that members are asked for with, where app tokens sign in alone: it takes all of what proves membership.
+fn members_pat(azure: &AzureSettings) -> Result<Option<SecretString>, SettingFault> {
+    if !azure.app_token_alone {
+        return Ok(None);
+    }
+    let fault = |reason: &str| SettingFault::value("APP_TOKEN_ALONE", "members", reason);
+    if azure.app_keys.is_none() {
+        return Err(fault("needs EXTENSION_APP_KEYS, which say what app tokens are signed with"));
+    }
+    let organisation =
+        azure.org_url.as_deref().ok_or_else(|| fault("needs AZURE_DEVOPS_ORG_URL, whose members count"))?;
+    // What is wrong with the address is said of the address.
+    if OrgUrl::parse(organisation).is_ok_and(|organisation| organisation.members().is_none()) {
+        return Err(fault("needs an organisation of Azure DevOps Services: a server has no list of members"));
+    }
+    let pat = azure.pat.clone();
+    pat.map(Some).ok_or_else(|| fault("needs AZURE_DEVOPS_PAT with the scope Member Entitlement Management (Read)"))
+}
+
+/// An address, which is no place for a token: whoever may see settings would see it.
+fn address<T>(name: &str, url: &str, parse: fn(&str) -> Result<T, UrlError>) -> Result<T, SettingFault> {
+    if has_credentials(url) {
+        let advice = "must hold no credentials: callers bring their own, and that of the service is AZURE_DEVOPS_PAT";
+        return Err(SettingFault::value(name, url, advice));
+    }
+    parse(url).map_err(|reason| SettingFault::value(name, url, reason.to_string()))
+}

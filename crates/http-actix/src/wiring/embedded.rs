@@ -1,0 +1,21 @@
+//! The ports of `aponta dev`: an embedded database, no authentication, no organisation.
+
+use std::sync::Arc;
+
+use adapters_sqlite::{SqliteAtividadeRepository, SqliteDatabase, SqliteProjetoRepository, SqliteReadiness};
+use http_api::{DevelopmentIdentity, NoOrganisation, Ports};
+
+use super::SystemClock;
+
+/// Connects every port of the domain with the adapter over `database`.
+pub fn ports(database: &SqliteDatabase) -> Ports {
+    Ports {
+        atividades: Arc::new(SqliteAtividadeRepository::new(database)),
+        projetos: Arc::new(SqliteProjetoRepository::new(database)),
+        readiness: Arc::new(SqliteReadiness::new(database)),
+        identity: Arc::new(DevelopmentIdentity),
+        directory: Arc::new(NoOrganisation),
+        service_credential: None,
+        clock: Arc::new(SystemClock),
+    }
+}

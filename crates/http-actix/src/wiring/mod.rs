@@ -1,0 +1,48 @@
+//! The composition root: connects the ports of the domain with the adapters that the settings choose.
+
+pub mod azure;
+mod clock;
+pub mod database;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+
+use std::sync::Arc;
+
+use adapters_azure::AzureDevOps;
+use adapters_postgres::{PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository, PostgresReadiness};
+use domain::{Credential, IdentityProvider, ProjectDirectory};
+use http_api::{DevelopmentIdentity, NoOrganisation, Ports};
+
+pub use clock::SystemClock;
+
+/// The adapters of `aponta serve` besides the database.
+pub struct Wiring {
+    /// Azure DevOps, unless authentication is off and no organisation is configured.
+    pub azure: Option<Arc<AzureDevOps>>,
+    /// Whether requests need a credential.
+    pub auth_enabled: bool,
+    /// The service's own PAT.
+    pub credential: Option<Credential>,
+    /// The clock of the process.
+    pub clock: Arc<SystemClock>,
+}
+
+impl Wiring {
+    /// Connects every port of the domain with its adapter.
+    pub fn ports(&self, database: &PostgresDatabase) -> Ports {
+        let (identity, directory): (Arc<dyn IdentityProvider>, Arc<dyn ProjectDirectory>) = match &self.azure {
+            None => (Arc::new(DevelopmentIdentity), Arc::new(NoOrganisation)),
+            Some(azure) if self.auth_enabled => (azure.clone(), azure.clone()),
+            Some(azure) => (Arc::new(DevelopmentIdentity), azure.clone()),
+        };
+        Ports {
+            atividades: Arc::new(PostgresAtividadeRepository::new(database)),
+            projetos: Arc::new(PostgresProjetoRepository::new(database)),
+            readiness: Arc::new(PostgresReadiness::new(database)),
+            identity,
+            directory,
+            service_credential: self.credential.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}

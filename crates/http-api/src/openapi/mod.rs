@@ -1,0 +1,108 @@
+//! The description of the API (OpenAPI 3.0.3), which apistos makes from the code.
+
+mod enrich;
+pub mod schema;
+
+use std::collections::BTreeMap;
+
+use actix_web::test::{TestRequest, call_and_read_body, init_service};
+use actix_web::web::{Bytes, ServiceConfig, get, resource};
+use actix_web::{App, HttpRequest, HttpResponse};
+use apistos::IndexMap;
+use apistos::app::OpenApiWrapper;
+use apistos::info::{Contact, Info, License};
+use apistos::security::{Http, SecurityScheme, SecurityType};
+use apistos::server::Server;
+use apistos::spec::Spec;
+use apistos::tag::Tag;
+use apistos::web::scope;
+
+use enrich::complete;
+
+use crate::respond::JSON;
+use crate::respond::document::{Document, document};
+use crate::routes;
+
+/// Where the description is served.
+pub const PATH: &str = "/openapi.json";
+
+/// What is served. Making it at every start takes 25 MB, which stay with the process; a test sees to it that it is
+/// what [`describe`] makes.
+const KEPT: Document = document!("../../../../docs/openapi.json", "openapi.json");
+
+/// Makes the description from the routes, as JSON.
+pub async fn describe() -> Bytes {
+    // apistos hands its description out by HTTP alone, so this asks it once and in memory.
+    let app = App::new()
+        .document(spec())
+        .configure(routes::service::described)
+        .service(scope("/api/v1").configure(routes::described_api))
+        .build(PATH);
+    let service = init_service(app).await;
+    let made = call_and_read_body(&service, TestRequest::get().uri(PATH).to_request()).await;
+    // It is JSON, since it was made of what is.
+    complete(serde_json::from_slice(&made).unwrap_or_default()).to_string().into()
+}
+
+/// The route of the description.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(resource(PATH).route(get().to(serve)));
+}
+
+async fn serve(request: HttpRequest) -> HttpResponse {
+    KEPT.respond(&request, JSON, "no-cache")
+}
+
+/// What the description says beyond the operations.
+fn spec() -> Spec {
+    let tag = |name: &str, description: &str| Tag {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        ..Tag::default()
+    };
+    let scheme = |name: &str, scheme: &str, description: &str| {
+        let http = Http { scheme: scheme.to_owned(), bearer_format: None };
+        let scheme = SecurityScheme {
+            _type: SecurityType::Http(http),
+            description: Some(description.to_owned()),
+            extensions: IndexMap::default(),
+        };
+        BTreeMap::from([(name.to_owned(), scheme)])
+    };
+    Spec {
+        info: Info {
+            title: "API Aponta".to_owned(),
+            description: Some(
+                "Atividades e projetos vinculados ao Azure DevOps: as atividades são aquilo em que se apontam horas.\n\n\
+                 Toda resposta tem o cabeçalho `X-Request-ID`, que a encontra nos logs; quem o envia, escolhe o valor. \
+                 Todo erro tem `detail` e `message`, ou a forma da RFC 9457 para quem a pede com \
+                 `Accept: application/problem+json`."
+                    .to_owned(),
+            ),
+            contact: Some(Contact { name: Some("Equipe da API Aponta".to_owned()), ..Contact::default() }),
+            license: Some(License {
+                name: "MIT".to_owned(),
+                url: Some("https://opensource.org/license/mit".to_owned()),
+                ..License::default()
+            }),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Info::default()
+        },
+        servers: vec![Server {
+            url: "/".to_owned(),
+            description: Some("Este servidor".to_owned()),
+            ..Server::default()
+        }],
+        tags: vec![
+            tag("Atividades", "Aquilo em que se apontam horas"),
+            tag("Projetos", "Projetos do Azure DevOps e projetos que existem só aqui"),
+            tag("Integração", "O que vem do Azure DevOps"),
+            tag("Serviço", "Saúde e informações do serviço"),
+        ],
+        securities: vec![
+            scheme("bearer", "bearer", "Token de acesso pessoal (PAT) ou token de acesso do Azure DevOps"),
+            scheme("basic", "basic", "Usuário vazio e o token de acesso pessoal (PAT) como senha"),
+        ],
+        ..Spec::default()
+    }
+}

@@ -1,0 +1,146 @@
+//! `/api/v1/atividades`.
+
+mod body;
+mod csv;
+mod links;
+mod list;
+mod query;
+mod response;
+
+use actix_web::web::Data;
+use apistos::{ApiComponent, api_operation};
+use deserr::Deserr;
+use domain::{AtividadeId, AtividadePatch, Atividades};
+use schemars::JsonSchema;
+use uuid::Uuid;
+
+use self::body::{AtualizarAtividade, CriarAtividade, CriarLote};
+use self::response::{AtividadeResponse, LoteCriado};
+use crate::error::ApiError;
+use crate::error::validation::Faults;
+use crate::extract::{Input, Nothing, Section};
+use crate::middleware::CurrentUser;
+use crate::respond::conditional::IfMatch;
+use crate::respond::{Created, Gone, Single, Stored, Updated};
+
+routes! {
+    /// The routes of atividades.
+    config => {
+        config.service(resource("/atividades/lote").route(post().to(criar_lote)));
+        config.service(resource("/atividades").route(get().to(list::listar)).route(post().to(criar))).service(
+            resource("/atividades/{id}").route(get().to(obter)).route(put().to(atualizar)).route(delete().to(excluir)),
+        );
+    }
+}
+
+#[api_operation(
+    tag = "Atividades",
+    operation_id = "criar_atividade",
+    summary = "Criar atividade",
+    description = "Cria uma atividade em nome de quem chama.",
+    error_code = 408,
+    error_code = 413,
+    error_code = 415,
+    error_code = 422
+)]
+async fn criar(
+    atividades: Data<Atividades>,
+    user: CurrentUser,
+    input: Input<Nothing, Nothing, CriarAtividade>,
+) -> Result<Created<AtividadeResponse>, ApiError> {
+    let once = input.keyed.map(|keyed| keyed.of(&user));
+    let atividade = atividades.criar(&user, input.body.into(), once).await?;
+    Ok(Created::at(format!("/api/v1/atividades/{}", atividade.id.0), atividade.into()))
+}
+
+#[api_operation(
+    tag = "Atividades",
+    operation_id = "criar_atividades_em_lote",
+    summary = "Criar atividades em lote",
+    description = "Cria até 1000 atividades em nome de quem chama: todas ou nenhuma.",
+    error_code = 408,
+    error_code = 413,
+    error_code = 415,
+    error_code = 422
+)]
+async fn criar_lote(
+    atividades: Data<Atividades>,
+    user: CurrentUser,
+    input: Input<Nothing, Nothing, CriarLote>,
+) -> Result<Stored<LoteCriado>, ApiError> {
+    let once = input.keyed.map(|keyed| keyed.of(&user));
+    let novas = input.body.items.0.into_iter().map(Into::into).collect();
+    let criadas = atividades.criar_lote(&user, novas, once).await?;
+    Ok(Stored(criadas.into()))
+}
+
+#[api_operation(
+    tag = "Atividades",
+    operation_id = "obter_atividade",
+    summary = "Obter atividade",
+    description = "A atividade com esse id.",
+    error_code = 404,
+    error_code = 422
+)]
+async fn obter(
+    atividades: Data<Atividades>,
+    _user: CurrentUser,
+    input: Input<AtividadePath>,
+) -> Result<Single<AtividadeResponse>, ApiError> {
+    Ok(Single(atividades.obter(input.path.id).await?.into()))
+}
+
+#[api_operation(
+    tag = "Atividades",
+    operation_id = "atualizar_atividade",
+    summary = "Atualizar atividade",
+    description = "Altera os campos enviados; os ausentes mantêm o valor.",
+    error_code = 404,
+    error_code = 408,
+    error_code = 412,
+    error_code = 413,
+    error_code = 415,
+    error_code = 422
+)]
+async fn atualizar(
+    atividades: Data<Atividades>,
+    user: CurrentUser,
+    if_match: IfMatch,
+    input: Input<AtividadePath, Nothing, AtualizarAtividade>,
+) -> Result<Updated<AtividadeResponse>, ApiError> {
+    let id = input.path.id;
+    let expected = if_match.version::<_, AtividadeResponse>(atividades.obter(id), |found| found.atualizado_em).await?;
+    let patch = AtividadePatch { expected, ..input.body.into() };
+    Ok(Single(atividades.atualizar(&user, id, patch).await?.into()))
+}
+
+#[api_operation(
+    tag = "Atividades",
+    operation_id = "excluir_atividade",
+    summary = "Excluir atividade",
+    description = "Exclui a atividade para sempre.",
+    error_code = 404,
+    error_code = 412,
+    error_code = 422
+)]
+async fn excluir(
+    atividades: Data<Atividades>,
+    _user: CurrentUser,
+    if_match: IfMatch,
+    input: Input<AtividadePath>,
+) -> Result<Gone, ApiError> {
+    let id = input.path.id;
+    let expected = if_match.version::<_, AtividadeResponse>(atividades.obter(id), |found| found.atualizado_em).await?;
+    atividades.excluir(id, expected).await?;
+    Ok(Gone)
+}
+
+#[derive(Deserr, JsonSchema, ApiComponent)]
+#[deserr(error = Faults)]
+struct AtividadePath {
+    /// Id da atividade.
+    #[schemars(with = "Uuid")]
+    id: AtividadeId,
+}
+
+impl Section for AtividadePath {}

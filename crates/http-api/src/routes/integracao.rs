@@ -1,0 +1,151 @@
+//! `/api/v1/integracao`: the organisation's projects.
+
+use std::iter::Empty;
+use std::time::Instant;
+
+use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest};
+use apistos::{ApiComponent, api_operation};
+use domain::{Projetos, Sincronizacao};
+use schemars::JsonSchema;
+use schemars::r#gen::SchemaGenerator;
+use schemars::schema::Schema;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::error::ApiError;
+use crate::limits::in_flight::{AZURE_LIST, InFlight};
+use crate::middleware::{CurrentUser, Watch};
+use crate::openapi::schema;
+use crate::respond::Found;
+use crate::respond::row_stream::{self, JsonArray};
+use crate::respond::timestamp::Timestamp;
+
+routes! {
+    /// The routes of the integration.
+    config => {
+        config
+            .service(resource("/integracao/sincronizar").route(post().to(sincronizar)))
+            .service(resource("/integracao/projetos").route(get().to(listar)));
+    }
+}
+
+#[api_operation(
+    tag = "Integração",
+    operation_id = "sincronizar_projetos",
+    summary = "Sincronizar projetos",
+    description = "Traz os projetos da organização do Azure DevOps: todos ou, se algo falhar, nenhum.",
+    error_code = 409
+)]
+async fn sincronizar(
+    projetos: Data<Projetos>,
+    watch: Data<Watch>,
+    in_flight: Data<InFlight>,
+    user: CurrentUser,
+) -> Result<Found<SincronizacaoResponse>, ApiError> {
+    let _list = in_flight.reserve(&user.usuario.id, AZURE_LIST).await?;
+    let started = Instant::now();
+    let done = projetos.sincronizar(&user).await;
+    // A caller whom Azure DevOps refuses is no fault of ours, and nobody else's sync suffers.
+    if !matches!(done, Err(domain::Error::Forbidden | domain::Error::CredentialRejected)) {
+        watch.metrics.synchronised(done.is_ok(), started.elapsed());
+    }
+    Ok(Found(done?.into()))
+}
+
+#[api_operation(
+    tag = "Integração",
+    operation_id = "listar_projetos_azure",
+    summary = "Listar projetos do Azure DevOps",
+    description = "Os projetos que o Azure DevOps mostra a quem chama, ao vivo e nas palavras dele.",
+    error_code = 409
+)]
+async fn listar(
+    projetos: Data<Projetos>,
+    in_flight: Data<InFlight>,
+    user: CurrentUser,
+    request: HttpRequest,
+) -> Result<JsonArray<ProjetoAzure>, ApiError> {
+    let mut list = in_flight.reserve(&user.usuario.id, AZURE_LIST).await?;
+    let projects = projetos.listar_do_azure(&user).await?;
+    list.resize(projects.iter().map(String::len).sum());
+    // The response holds it.
+    request.extensions_mut().insert(list);
+    JsonArray::new(projects, None::<Empty<String>>, row_stream::raw_json())
+}
+
+fn success(_: &mut SchemaGenerator) -> Schema {
+    schema::one_of(&["success"])
+}
+
+/// O que uma sincronização fez.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+#[schemars(rename = "Sincronizacao")]
+#[schemars(example = "crate::routes::examples::sincronizacao")]
+struct SincronizacaoResponse {
+    /// Sempre success.
+    #[schemars(schema_with = "success")]
+    status: &'static str,
+    /// O que foi feito, em palavras.
+    message: String,
+    /// Quantos projetos o Azure DevOps lista.
+    projects_synced: u64,
+    /// Quantos deles eram novos aqui.
+    projects_created: u64,
+    /// Quantos deles mudaram aqui.
+    projects_updated: u64,
+    /// Quantos projetos o Azure DevOps não lista mais.
+    projects_removed: u64,
+    /// Quando foi feito (UTC).
+    timestamp: Timestamp,
+    /// O mesmo que `projects_synced`.
+    #[deprecated]
+    total_azure: u64,
+    /// O mesmo que `projects_synced`.
+    #[deprecated]
+    synced: u64,
+    /// O mesmo que `projects_created`.
+    #[deprecated]
+    created: u64,
+    /// O mesmo que `projects_updated`.
+    #[deprecated]
+    updated: u64,
+}
+
+impl From<Sincronizacao> for SincronizacaoResponse {
+    #[expect(deprecated, reason = "clients of the running service read these names")]
+    fn from(sincronizacao: Sincronizacao) -> Self {
+        let Sincronizacao { summary, em } = sincronizacao;
+        Self {
+            status: "success",
+            message: crate::error::messages_pt::synchronised(summary),
+            projects_synced: summary.synced,
+            projects_created: summary.created,
+            projects_updated: summary.updated,
+            projects_removed: summary.removed,
+            timestamp: Timestamp(em),
+            total_azure: summary.synced,
+            synced: summary.synced,
+            created: summary.created,
+            updated: summary.updated,
+        }
+    }
+}
+
+/// O que é certo de um projeto nas palavras do Azure DevOps; os outros campos estão na documentação dele
+/// (Core, Projects, List).
+#[derive(JsonSchema, ApiComponent)]
+#[expect(dead_code, reason = "it describes JSON that passes through unread")]
+#[schemars(example = "crate::routes::examples::projeto_azure")]
+struct ProjetoAzure {
+    /// GUID do projeto.
+    id: Uuid,
+    /// Nome do projeto.
+    name: String,
+    /// Descrição, se houver.
+    description: Option<String>,
+    /// Endereço do projeto.
+    url: Option<String>,
+    /// Estado: wellFormed, deleting, …
+    state: Option<String>,
+}

@@ -1,0 +1,155 @@
+//! What the service says of itself: health and its name.
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use apistos::paths::Responses;
+use apistos::reference_or::ReferenceOr;
+use apistos::{ApiComponent, api_operation};
+use domain::Readiness;
+use schemars::JsonSchema;
+use schemars::r#gen::SchemaGenerator;
+use schemars::schema::Schema;
+use serde::Serialize;
+
+use crate::app::ServiceInfo;
+use crate::observability::readiness::CachedReadiness;
+use crate::openapi::schema;
+use crate::respond::{Found, RETRY_SOON, documented};
+
+routes! {
+    /// The routes outside of `/api/v1`, and `/api/v1` itself.
+    config => {
+        config
+            .service(resource("/").route(get().to(root)))
+            .service(resource("/health").route(get().to(health)))
+            .service(resource("/healthz").route(get().to(healthz)))
+            .service(resource("/api/v1").route(get().to(info)));
+    }
+}
+
+#[api_operation(
+    tag = "Serviço",
+    operation_id = "obter_raiz",
+    summary = "Saúde do serviço",
+    description = "Diz que o processo atende, sem consultar o banco de dados.",
+    no_security = true
+)]
+async fn root(info: Data<ServiceInfo>) -> Found<Health> {
+    Found(Health::of(&info, HEALTHY))
+}
+
+#[api_operation(
+    tag = "Serviço",
+    operation_id = "obter_prontidao",
+    summary = "Prontidão do serviço",
+    description = "Diz se o banco de dados responde: healthy com 200, unhealthy com 503.",
+    no_security = true,
+    skip_args = "readiness"
+)]
+async fn health(info: Data<ServiceInfo>, readiness: Data<CachedReadiness>) -> Ready {
+    match readiness.check().await {
+        Ok(()) => Ready(StatusCode::OK, Health::of(&info, HEALTHY)),
+        // The check has logged it, once for all who wait.
+        Err(_) => Ready(StatusCode::SERVICE_UNAVAILABLE, Health::of(&info, UNHEALTHY)),
+    }
+}
+
+#[api_operation(
+    tag = "Serviço",
+    operation_id = "obter_vida",
+    summary = "Vida do serviço",
+    description = "Diz que o processo atende, sem consultar o banco de dados.",
+    no_security = true
+)]
+async fn healthz(info: Data<ServiceInfo>) -> Found<Health> {
+    Found(Health::of(&info, HEALTHY))
+}
+
+#[api_operation(
+    tag = "Serviço",
+    operation_id = "obter_informacoes",
+    summary = "Informações da API",
+    description = "Nome, versão e onde está a documentação.",
+    no_security = true
+)]
+async fn info(info: Data<ServiceInfo>) -> Found<Info> {
+    Found(Info { name: "API Aponta", version: info.version, docs: "/docs", redoc: "/redoc" })
+}
+
+const HEALTHY: &str = "healthy";
+const UNHEALTHY: &str = "unhealthy";
+
+fn states(_: &mut SchemaGenerator) -> Schema {
+    schema::one_of(&[HEALTHY, UNHEALTHY])
+}
+
+fn environments(_: &mut SchemaGenerator) -> Schema {
+    schema::one_of(&["development", "production"])
+}
+
+/// Saúde do serviço.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+#[schemars(rename = "Saude", example = "crate::routes::examples::saude")]
+struct Health {
+    /// Se o serviço pode atender.
+    #[schemars(schema_with = "states")]
+    status: &'static str,
+    /// Versão do serviço.
+    version: &'static str,
+    /// Onde o serviço está.
+    #[schemars(schema_with = "environments")]
+    environment: &'static str,
+}
+
+impl Health {
+    fn of(info: &ServiceInfo, status: &'static str) -> Self {
+        Self { status, version: info.version, environment: info.environment }
+    }
+}
+
+/// O que o serviço diz de si.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+#[schemars(rename = "Informacoes", example = "crate::routes::examples::informacoes")]
+struct Info {
+    /// Nome da API.
+    name: &'static str,
+    /// Versão do serviço.
+    version: &'static str,
+    /// Onde está o Swagger UI.
+    docs: &'static str,
+    /// Onde está o ReDoc.
+    redoc: &'static str,
+}
+
+/// The state of the service, under the status that says the same.
+struct Ready(StatusCode, Health);
+
+impl Responder for Ready {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let mut answer = Found(self.1).respond_to(request);
+        *answer.status_mut() = self.0;
+        if self.0 == StatusCode::SERVICE_UNAVAILABLE {
+            answer.headers_mut().insert(RETRY_AFTER, RETRY_SOON.as_secs().into());
+        }
+        answer
+    }
+}
+
+impl ApiComponent for Ready {
+    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
+        Health::child_schemas()
+    }
+
+    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
+        Health::schema()
+    }
+
+    fn responses(_: Option<String>) -> Option<Responses> {
+        Some(documented::<Health>([("200", "O banco de dados responde"), ("503", "O banco de dados não responde")]))
+    }
+}

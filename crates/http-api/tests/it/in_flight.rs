@@ -1,0 +1,146 @@
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::Service;
+use actix_web::http::Method;
+use actix_web::test::{TestRequest, init_service};
+use async_trait::async_trait;
+use domain::testing::{atividade, maria, stored};
+use domain::{
+    Atividade, Batch, Caller, Campo, Credential, Cursor, Descricao, Error, IdentityProvider, Pagina, Usuario,
+};
+use http_api::{AppState, app};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use crate::support::{World, ask};
+
+const LIST: &str = "/api/v1/atividades";
+
+/// The token is the name of its user.
+struct ByToken;
+
+#[async_trait]
+impl IdentityProvider for ByToken {
+    async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error> {
+        let Some(Credential::Bearer { token, .. }) = credential else { return Err(Error::CredentialMissing) };
+        let usuario = Usuario { id: token.expose_secret().to_owned(), ..maria().usuario };
+        Ok(Caller { usuario, credential: None })
+    }
+
+    fn knows(&self, _: &Credential) -> bool {
+        true
+    }
+}
+
+fn large() -> Atividade {
+    let descricao = Descricao::from_stored("\u{1}".repeat(Descricao::MAX_BYTES)).unwrap();
+    Atividade { descricao: Some(descricao), ..atividade("A") }
+}
+
+/// A page whose second half does not fit, without end.
+fn state() -> AppState {
+    let mut world = World { identity: std::sync::Arc::new(ByToken), ..World::new() };
+    let last = || Some(Cursor::of(&atividade("Z"), Campo::CriadoEm));
+    world.atividades.expect_list().returning(move |_| Ok(Pagina { items: vec![large()], total: 2, last: last() }));
+    world.atividades.expect_rows().returning(move |_| Ok(Batch { items: vec![large()], last: last() }));
+    world.atividades.expect_find().returning(|_| Ok(Some(large())));
+    world.atividades.expect_insert().returning(|record| Ok(stored(record)));
+    world.atividades.expect_update().returning(|_, _, _| Ok(Some(large())));
+    world.state()
+}
+
+/// The numbers of the gauge and of the counter.
+fn figures(state: &AppState) -> (u64, u64) {
+    let mut registry = prometheus_client::registry::Registry::default();
+    state.metrics().register(&mut registry);
+    let mut metrics = String::new();
+    prometheus_client::encoding::text::encode(&mut metrics, &registry).unwrap();
+    let figure = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().parse().unwrap()
+    };
+    (figure("aponta_in_flight_bytes "), figure("aponta_in_flight_refusals_total "))
+}
+
+fn get(uri: &str, user: &str) -> TestRequest {
+    TestRequest::get().uri(uri).insert_header(("Authorization", format!("Bearer {user}")))
+}
+
+/// Sends the same request until it is refused, and keeps what came before.
+async fn until_refused(state: &AppState, request: impl Fn() -> TestRequest) -> (Vec<BoxBody>, Option<String>) {
+    let service = init_service(app(state)).await;
+    let mut bodies = Vec::new();
+    loop {
+        let response = service.call(request().to_request()).await.unwrap().into_parts().1;
+        if response.status() != 200 {
+            assert_eq!(response.status(), 503);
+            let retry_after = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+            return (bodies, retry_after);
+        }
+        bodies.push(response.into_body());
+        assert!(bodies.len() < 1000, "no request is refused");
+    }
+}
+
+#[actix_web::test]
+async fn unsent_streams_of_one_user_are_bounded_and_leave_room_for_others() {
+    for uri in [LIST.to_owned(), format!("{LIST}?apos="), format!("{LIST}?formato=csv")] {
+        // A stream holds 1.5 MiB, an encoder 384 KiB.
+        for (accepted, most) in [("identity", 13), ("gzip", 10), ("br", 13)] {
+            let state = state();
+            let request = |user: &str| get(&uri, user).insert_header(("Accept-Encoding", accepted));
+
+            let (bodies, retry_after) = until_refused(&state, || request("ana")).await;
+
+            assert!(bodies.iter().all(|body| body.size() == BodySize::Stream));
+            assert_eq!((bodies.len(), retry_after.as_deref()), (most, Some("5")), "{uri} {accepted}");
+            let (held, refusals) = figures(&state);
+            assert!((18 << 20..=20 << 20).contains(&held) && 1 <= refusals, "{held} {refusals}");
+            let (others, _) = until_refused(&state, || request("bia")).await;
+            assert_eq!(others.len(), most, "{uri} {accepted}");
+
+            let refused = ask(&state, request("ana")).await;
+            let error: serde_json::Value = serde_json::from_slice(&refused.body).unwrap();
+            assert_eq!(error["detail"], "Requisições ou respostas demais em andamento; tente novamente em instantes");
+            drop((bodies, others));
+            assert_eq!(figures(&state).0, 0);
+            assert!(!until_refused(&state, || request("ana")).await.0.is_empty());
+        }
+    }
+}
+
+#[actix_web::test]
+async fn unsent_large_bodies_count_what_they_hold_and_small_ones_nothing() {
+    let state = state();
+    let id = domain::testing::atividade_id().0;
+
+    let (bodies, _) = until_refused(&state, || get(&format!("{LIST}/{id}"), "ana")).await;
+
+    // 64 KiB of control characters are 384 KiB of JSON.
+    let BodySize::Sized(size) = bodies[0].size() else { panic!("not sized") };
+    assert!(384 << 10 < size && bodies.len() as u64 == (20 << 20) / size, "{size} {}", bodies.len());
+    assert_eq!(figures(&state).0, size * bodies.len() as u64);
+    let small = ask(&state, get("/api/v1/atividades/x", "ana")).await;
+    assert_eq!(small.status, 422);
+}
+
+#[actix_web::test]
+async fn what_was_done_is_never_refused_and_what_cannot_be_reported_is_not_done() {
+    let state = state();
+    let uri = format!("{LIST}/{}", domain::testing::atividade_id().0);
+    let put = || {
+        let request = TestRequest::default().method(Method::PUT).uri(&uri).set_json(json!({"ativo": true}));
+        request.insert_header(("Authorization", "Bearer ana"))
+    };
+    let service = init_service(app(&state)).await;
+    let mut bodies = Vec::new();
+    for _ in 0..53 {
+        let response = service.call(put().to_request()).await.unwrap().into_parts().1;
+        assert_eq!(response.status(), 200);
+        bodies.push(response.into_body());
+    }
+
+    // It waits, and there is no room in the end.
+    let refused = service.call(put().to_request()).await.unwrap();
+
+    assert_eq!(refused.status(), 503);
+}

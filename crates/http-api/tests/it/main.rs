@@ -1,0 +1,23 @@
+//! The real `App` over mocked ports: statuses, headers, the shape of every answer.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, in its tools as well"
+)]
+
+mod atividades;
+mod authentication;
+mod bulk;
+mod conditional;
+mod habits;
+mod hostile;
+mod in_flight;
+mod integracao;
+mod listing;
+mod loopback;
+mod openapi;
+mod projetos;
+mod representation;
+mod support;
+mod validation;

@@ -1,0 +1,134 @@
+//! The application over ports that a test sets up, and what it answers.
+
+use std::sync::Arc;
+
+use actix_web::body::to_bytes;
+use actix_web::dev::Service;
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+use actix_web::test::{TestRequest, init_service};
+use async_trait::async_trait;
+use domain::testing::fixed_clock;
+use domain::{
+    Caller, Credential, Error, IdentityProvider, MockAtividadeRepository, MockProjectDirectory, MockProjetoRepository,
+    MockReadiness,
+};
+use http_api::OriginPattern;
+use http_api::{AppState, DevelopmentIdentity, Ports, ServiceInfo, app};
+use serde_json::Value;
+
+/// The ports of one test; what it does not expect, it does not allow.
+pub struct World {
+    pub atividades: MockAtividadeRepository,
+    pub projetos: MockProjetoRepository,
+    pub readiness: MockReadiness,
+    pub identity: Arc<dyn IdentityProvider>,
+    pub directory: MockProjectDirectory,
+}
+
+impl World {
+    /// Nothing may be called, and everybody is the development user.
+    pub fn new() -> Self {
+        Self {
+            atividades: MockAtividadeRepository::new(),
+            projetos: MockProjetoRepository::new(),
+            readiness: MockReadiness::new(),
+            identity: Arc::new(DevelopmentIdentity),
+            directory: MockProjectDirectory::new(),
+        }
+    }
+
+    /// What the application answers, whose body is text.
+    pub async fn answer(self, request: TestRequest) -> Answer {
+        let Answer { status, headers, body } = self.raw_answer(request).await;
+        Answer { status, headers, body: String::from_utf8(body).unwrap() }
+    }
+
+    /// What the application answers.
+    pub async fn raw_answer(self, request: TestRequest) -> Answer<Vec<u8>> {
+        ask(&self.state(), request).await
+    }
+
+    /// What the application is made of.
+    pub fn state(self) -> AppState {
+        let ports = Ports {
+            atividades: Arc::new(self.atividades),
+            projetos: Arc::new(self.projetos),
+            readiness: Arc::new(self.readiness),
+            identity: self.identity,
+            directory: Arc::new(self.directory),
+            service_credential: None,
+            clock: fixed_clock(),
+        };
+        let origins = vec!["https://*.gallerycdn.vsassets.io".parse::<OriginPattern>().unwrap()];
+        AppState::new(ports, ServiceInfo::new("development"), origins)
+    }
+}
+
+/// What the application of that state answers.
+pub async fn ask(state: &AppState, request: TestRequest) -> Answer<Vec<u8>> {
+    let service = init_service(app(state)).await;
+    // What an error carries is what goes over the wire.
+    let response = match service.call(request.to_request()).await {
+        Ok(response) => response.into_parts().1,
+        Err(error) => error.error_response(),
+    };
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = to_bytes(response.into_body()).await.unwrap();
+    Answer { status, headers, body: body.to_vec() }
+}
+
+/// An answer, read to its end.
+pub struct Answer<Body = String> {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Body,
+}
+
+impl<Body> Answer<Body> {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {:?}", self.body))
+    }
+
+    /// Status, and `detail` when it is a text.
+    pub fn error(&self) -> (u16, String) {
+        let json = self.json();
+        assert_eq!(json["message"], json["detail"]);
+        assert_eq!(self.header("content-type"), Some("application/json; charset=utf-8"));
+        (self.status.as_u16(), json["detail"].as_str().unwrap().to_owned())
+    }
+
+    /// The faults of a 422: code, place and words of each.
+    pub fn faults(&self) -> Vec<(String, Value)> {
+        assert_eq!(self.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", self.body);
+        let json = self.json();
+        assert!(!json["message"].as_str().unwrap().is_empty());
+        let faults = json["detail"].as_array().unwrap().iter();
+        faults
+            .map(|fault| {
+                assert!(!fault["msg"].as_str().unwrap().is_empty());
+                (fault["type"].as_str().unwrap().to_owned(), fault["loc"].clone())
+            })
+            .collect()
+    }
+}
+
+/// An identity provider that answers the same to everybody who shows anything.
+pub struct Always(pub fn() -> Result<Caller, Error>);
+
+#[async_trait]
+impl IdentityProvider for Always {
+    async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error> {
+        credential.map_or(Err(Error::CredentialMissing), |_| (self.0)())
+    }
+
+    fn knows(&self, _: &Credential) -> bool {
+        false
+    }
+}
