@@ -11,16 +11,13 @@ use prometheus_client::registry::Registry;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::app_token::AppTokens;
-use crate::credential::{Scheme, Shown};
-use crate::directory::{Asker, Directory};
-use crate::failure::Failure;
-use crate::fingerprint::{Fingerprint, Fingerprints};
-use crate::identity::{Identities, Source};
-use crate::members::Members;
-use crate::payload::{self, Project};
-use crate::upstream::Upstream;
-use crate::{AzureConfig, OrgUrl, ServiceUrl};
+use crate::client::{self, Upstream, json};
+use crate::config::AzureConfig;
+use crate::credential::{Fingerprint, Fingerprints, Scheme, Shown};
+use crate::directory::{Asker, Directory, Project};
+use crate::error::Failure;
+use crate::identity::{AppTokens, Identities, Members, Source};
+use crate::service_url::{OrgUrl, ServiceUrl};
 
 /// Azure DevOps, as it tells who is calling and which projects there are. Clones share everything.
 ///
@@ -97,7 +94,7 @@ impl AzureDevOps {
 
     /// Makes what is measured here part of `registry`.
     pub fn register(&self, registry: &mut Registry) {
-        self.0.upstream.metrics().register(registry, Arc::clone(&self.0.upstream));
+        client::register(registry, Arc::clone(&self.0.upstream));
     }
 }
 
@@ -124,7 +121,7 @@ impl ProjectDirectory for AzureDevOps {
     async fn list(&self, credential: Credential) -> Result<Vec<RemoteProjeto>, Error> {
         let projects = self.0.list(&credential, self.0.identity_age).await?;
         // Each is dropped as soon as it is read.
-        let parsed = projects.into_iter().map(|raw| payload::read::<Project>(raw.get().as_bytes())?.into_domain());
+        let parsed = projects.into_iter().map(|raw| json::read::<Project>(raw.get().as_bytes())?.into_domain());
         Ok(parsed.collect::<Result<_, _>>()?)
     }
 

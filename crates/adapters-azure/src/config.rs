@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::{AppKey, OrgUrl, ServiceUrl};
+use crate::credential::AppKey;
+use crate::service_url::{OrgUrl, ServiceUrl};
 
 /// The settings of [`crate::AzureDevOps`]. Its `Debug` hides the keys.
 #[derive(Debug, Clone)]

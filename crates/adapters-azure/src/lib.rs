@@ -5,34 +5,18 @@
 //! of caller, the circuit breaker and the bounds on time and size of one answer. Azure's answers are judged in one place
 //! (`answer`), and a token leaves its `SecretString` only for the hash, the HMAC check and the header.
 
-mod acceptance;
-mod answer;
-mod app_key;
-mod app_token;
 mod azure_devops;
-mod breaker;
+mod client;
 mod config;
 mod credential;
 mod directory;
-mod exchange;
-mod failure;
-mod fingerprint;
-mod gate;
+mod error;
 #[cfg(test)]
-mod hostile;
+mod fuzz;
 mod identity;
-mod jwt;
-mod lane;
-mod lines;
-mod members;
-mod metrics;
-mod payload;
-mod recent;
 mod service_url;
-mod upstream;
-mod upstream_error;
 
-pub use app_key::{AppKey, AppKeyError};
 pub use azure_devops::AzureDevOps;
 pub use config::{AzureConfig, Breaking, InFlight, Retries, Timeouts};
+pub use credential::{AppKey, AppKeyError};
 pub use service_url::{OrgUrl, ServiceUrl, UrlError};

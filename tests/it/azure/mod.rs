@@ -1,9 +1,9 @@
 //! With authentication on: people sign in with tokens that an organisation of Azure DevOps knows.
 
 mod app_tokens;
-mod illness;
+mod outages;
 mod projects;
-mod refusals;
+mod rejections;
 mod secrets;
 
 use e2e::azure::{APP_KEY, AUDIENCE, Organisation};

@@ -10,12 +10,13 @@
 mod app_tokens;
 mod cache;
 mod identity;
-mod illness;
+
 mod members;
+mod outages;
 mod profile;
 mod projects;
 mod protection;
 mod raw_server;
 mod secrets;
-mod strangers;
 mod support;
+mod unknown_credentials;

@@ -5,12 +5,13 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
 use tokio::time::Instant;
 
-use crate::AzureConfig;
-use crate::answer::{Answer, Fault};
-use crate::failure::Failure;
-use crate::lines::Lines;
-use crate::upstream::Call;
-use crate::upstream_error;
+use super::call::Call;
+use super::call_error::Fault;
+use super::io_runtime::Lines;
+use super::response::Answer;
+use super::transport_error;
+use crate::config::AzureConfig;
+use crate::error::Failure;
 
 /// The header of the W3C trace context (<https://www.w3.org/TR/trace-context/>).
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -31,7 +32,7 @@ pub(crate) fn client(config: &AzureConfig, is_loopback: bool) -> Result<Client, 
         .redirect(Policy::none())
         .connect_timeout(config.timeouts.connect);
     let builder = if is_loopback { builder.no_proxy() } else { builder };
-    builder.build().map_err(upstream_error::on_build)
+    builder.build().map_err(transport_error::on_build)
 }
 
 /// Sends `call` once over `lines`, as part of the trace that `traceparent` tells, and reads the answer to its end.
@@ -61,9 +62,9 @@ pub(crate) async fn get(
 }
 
 async fn answer(request: RequestBuilder, max_bytes: usize) -> Result<Answer, Fault> {
-    let mut response = request.send().await.map_err(upstream_error::on_send)?;
+    let mut response = request.send().await.map_err(transport_error::on_send)?;
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(upstream_error::on_body)? {
+    while let Some(chunk) = response.chunk().await.map_err(transport_error::on_body)? {
         if max_bytes < body.len() + chunk.len() {
             return Err(Failure::senseless(format!("an answer of more than {max_bytes} bytes")).into());
         }

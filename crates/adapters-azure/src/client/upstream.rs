@@ -2,42 +2,22 @@
 
 use backon::{ExponentialBuilder, Retryable};
 use domain::Error;
-use reqwest::{Client, Url};
+use reqwest::Client;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use crate::answer::{Answer, Fault};
-use crate::breaker::{Breaker, BreakerState};
-use crate::credential::{Scheme, Shown};
-use crate::failure::{Failure, Seen};
-use crate::gate::Gates;
-use crate::lane::Lane;
-use crate::lines::Lines;
-use crate::metrics::{self, Metrics};
-use crate::{AzureConfig, Retries, Timeouts, exchange};
-
-/// Who causes a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Traffic {
-    /// A user whom Azure accepted lately has to be looked up again.
-    User,
-    /// A credential that was never seen.
-    Newcomer,
-    /// A user asks for projects.
-    Projects,
-}
-
-/// One GET that is to be answered with JSON.
-pub(crate) struct Call<'a> {
-    /// What the log calls it.
-    pub(crate) name: &'static str,
-    pub(crate) url: Url,
-    pub(crate) shown: &'a Shown,
-    pub(crate) scheme: Scheme,
-    pub(crate) traffic: Traffic,
-    pub(crate) max_bytes: usize,
-    pub(crate) deadline: Instant,
-}
+use super::breaker::{Breaker, BreakerState};
+use super::bulkhead::Lane;
+use super::call::{Call, Traffic};
+use super::call_error::Fault;
+use super::http;
+use super::io_runtime::Lines;
+use super::metrics::{self, Metrics};
+use super::response::Answer;
+use super::throttle::Gates;
+use crate::config::{AzureConfig, Retries, Timeouts};
+use crate::credential::Shown;
+use crate::error::{Failure, Seen};
 
 /// See the module.
 pub(crate) struct Upstream {
@@ -59,7 +39,7 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn new(config: &AzureConfig, is_loopback: bool) -> Result<Self, Error> {
         Ok(Self {
-            client: exchange::client(config, is_loopback)?,
+            client: http::client(config, is_loopback)?,
             lines: Lines::new()?,
             breaker: Breaker::new(config.breaking),
             newcomers_breaker: Breaker::new(config.breaking),
@@ -120,7 +100,7 @@ impl Upstream {
         );
         let started = Instant::now();
         let exchanged =
-            timeout_at(full_time.min(call.deadline), exchange::get(&self.client, &self.lines, call, self.traceparent));
+            timeout_at(full_time.min(call.deadline), http::get(&self.client, &self.lines, call, self.traceparent));
         let exchanged = exchanged.instrument(span.clone()).await;
         let is_cut_short = exchanged.is_err() && call.deadline < full_time;
         let result = match exchanged {

@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::fingerprint::{Fingerprint, Fingerprints};
-use crate::jwt::Jwt;
+use super::fingerprint::{Fingerprint, Fingerprints};
+use super::jwt::Jwt;
 
 /// Longer tokens than this exist nowhere, and no server would take the header.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;

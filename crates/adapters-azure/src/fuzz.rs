@@ -9,18 +9,17 @@ use proptest::sample::{Index, select};
 use ring::hmac;
 use uuid::Uuid;
 
-use crate::AppKey;
-use crate::acceptance::{is_somebody, of_organisation, of_profile};
-use crate::app_token::AppTokens;
-use crate::fingerprint::Fingerprints;
-use crate::payload::{ConnectionData, Page, Profile, Project, project_id, read, type_key};
+use crate::client::json::{read, type_key};
+use crate::credential::{AppKey, Fingerprints};
+use crate::directory::{Page, Project, project_id};
+use crate::identity::{AppTokens, ConnectionData, Profile, is_somebody, of_organisation, of_profile};
 
 const KEY: &str = "a key of thirty-two characters .";
 const USER: &str = "cdbc0002-5e61-5e97-84f7-32df35fb8951";
 const AUDIENCE: &str = "f1aa3281-75ae-5006-ac4e-947e287a2bfe";
 
 fn answers() -> impl Strategy<Value = Vec<u8>> {
-    let lines: Vec<_> = include_str!("../corpus/answers.txt").lines().collect();
+    let lines: Vec<_> = include_str!("../corpus/responses.txt").lines().collect();
     let entry = move || select(lines.clone()).prop_map(|line| line.as_bytes().to_vec());
     let cut = (entry(), entry(), any::<Index>(), any::<Index>())
         .prop_map(|(a, b, i, j)| [a.split_at(i.index(a.len() + 1)).0, b.split_at(j.index(b.len() + 1)).1].concat());

@@ -4,8 +4,8 @@ use std::error::Error as StdError;
 
 use domain::Error;
 
-use crate::answer::Fault;
-use crate::failure::{Failure, Seen};
+use super::call_error::Fault;
+use crate::error::{Failure, Seen};
 
 /// No client could be made, for example because the machine has no certificates of authorities.
 pub(crate) fn on_build(error: reqwest::Error) -> Error {

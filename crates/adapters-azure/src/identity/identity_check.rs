@@ -4,8 +4,8 @@
 use domain::Usuario;
 use uuid::Uuid;
 
-use crate::failure::Failure;
-use crate::payload::{ConnectionData, Entitlement, Identity, Profile};
+use super::payload::{ConnectionData, Entitlement, Identity, Profile};
+use crate::error::Failure;
 
 /// The id of the anonymous identity: all digits are `a`.
 const ANONYMOUS: Uuid = Uuid::from_bytes([0xaa; 16]);

@@ -6,9 +6,8 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::AppKey;
-use crate::acceptance;
-use crate::jwt::Jwt;
+use super::identity_check;
+use crate::credential::{AppKey, Jwt};
 
 /// Who signs app tokens; no scheme in front.
 const ISSUER: &str = "app.vstoken.visualstudio.com";
@@ -49,6 +48,6 @@ impl AppTokens {
         let now = now.unix_timestamp();
         let is_timely = now < claims.exp.saturating_add(LEEWAY) && claims.nbf.saturating_sub(LEEWAY) <= now;
         let is_right = claims.iss == ISSUER && is_timely && keys.any(|(key, _)| jwt.is_signed_by(key));
-        (is_right && acceptance::is_somebody(claims.nameid)).then_some(claims.nameid)
+        (is_right && identity_check::is_somebody(claims.nameid)).then_some(claims.nameid)
     }
 }

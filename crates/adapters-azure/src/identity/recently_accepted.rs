@@ -8,7 +8,7 @@ use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::fingerprint::Fingerprint;
+use crate::credential::Fingerprint;
 
 /// Longer than a night, so that those who come back in the morning are not taken for strangers.
 const MAX_IDLE: Duration = Duration::from_hours(24);
@@ -54,7 +54,7 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fingerprint::Fingerprints;
+    use crate::credential::Fingerprints;
 
     #[tokio::test]
     async fn each_has_one_look_up_at_a_time_until_it_is_rejected() {

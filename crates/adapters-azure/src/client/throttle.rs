@@ -5,8 +5,8 @@ use std::time::Duration;
 use moka::future::Cache;
 use tokio::time::{Instant, sleep};
 
-use crate::failure::Failure;
-use crate::fingerprint::Fingerprint;
+use crate::credential::Fingerprint;
+use crate::error::Failure;
 
 /// The longest wait that is believed.
 pub(crate) const MAX_HOLD: Duration = Duration::from_mins(5);

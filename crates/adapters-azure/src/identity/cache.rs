@@ -8,16 +8,13 @@ use moka::Expiry;
 use moka::future::Cache;
 use tokio::time::Instant;
 
-use crate::acceptance;
-use crate::credential::{Scheme, Shown};
-use crate::failure::Failure;
-use crate::fingerprint::Fingerprint;
-use crate::jwt::Jwt;
-use crate::metrics::LookUp;
-use crate::payload;
-use crate::recent::Recent;
-use crate::upstream::{Call, Traffic, Upstream};
-use crate::{AzureConfig, ServiceUrl};
+use super::identity_check;
+use super::recently_accepted::Recent;
+use crate::client::{Call, LookUp, Traffic, Upstream, json};
+use crate::config::AzureConfig;
+use crate::credential::{Fingerprint, Jwt, Scheme, Shown};
+use crate::error::Failure;
+use crate::service_url::ServiceUrl;
 
 const MAX_BYTES: usize = 1024 * 1024;
 
@@ -160,8 +157,8 @@ impl Identities {
         let call = Call { name, url, shown, scheme, traffic, max_bytes: MAX_BYTES, deadline };
         let answer = self.upstream.get(&call).await?;
         match self.source {
-            Source::Organisation(_) => acceptance::of_organisation(payload::read(&answer.body)?),
-            Source::Profile(_) => acceptance::of_profile(payload::read(&answer.body)?),
+            Source::Organisation(_) => identity_check::of_organisation(json::read(&answer.body)?),
+            Source::Profile(_) => identity_check::of_profile(json::read(&answer.body)?),
         }
     }
 

@@ -1,22 +1,16 @@
 //! What can be measured of Azure DevOps from here.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::answer::{Answer, Fault};
-use crate::breaker::BreakerState;
-use crate::failure::Failure;
-use crate::upstream::Upstream;
+use super::call_error::Fault;
+use super::response::Answer;
+use crate::error::Failure;
 
 /// In seconds: from an answer out of the same city to the bound of an attempt.
 const BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 8.0, 10.0];
@@ -73,9 +67,8 @@ impl Metrics {
         self.look_ups.get_or_create(&result.label()).inc();
     }
 
-    /// Makes all of it, and the state of the breaker of `upstream`, part of `registry`.
-    pub(crate) fn register(&self, registry: &mut Registry, upstream: Arc<Upstream>) {
-        let registry = registry.sub_registry_with_prefix("azure");
+    /// Registers all of it.
+    pub(crate) fn register(&self, registry: &mut Registry) {
         registry.register_with_unit(
             "request_duration",
             "Time that a call to Azure DevOps took, each attempt by itself",
@@ -87,7 +80,6 @@ impl Metrics {
             "Credentials looked up among the identities that are remembered",
             self.look_ups.clone(),
         );
-        registry.register_collector(Box::new(Breaker(upstream)));
     }
 }
 
@@ -115,30 +107,5 @@ impl LookUp {
             Self::Rejected => "rejected",
         };
         Asked { result }
-    }
-}
-
-struct Breaker(Arc<Upstream>);
-
-impl fmt::Debug for Breaker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Breaker")
-    }
-}
-
-impl Collector for Breaker {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let help = "Whether Azure DevOps is called (closed), left alone (open) or tried with one call (half_open), for \
-                    users who were accepted lately and for newcomers";
-        let mut states = encoder.encode_descriptor("breaker_state", help, None, MetricType::Gauge)?;
-        for (callers, now) in self.0.breaker_states() {
-            for (state, name) in
-                [(BreakerState::Closed, "closed"), (BreakerState::Open, "open"), (BreakerState::HalfOpen, "half_open")]
-            {
-                let labels = [("callers", callers), ("state", name)];
-                ConstGauge::new(i64::from(state == now)).encode(states.encode_family(&labels)?)?;
-            }
-        }
-        Ok(())
     }
 }

@@ -6,9 +6,10 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use uuid::Uuid;
 
-use crate::failure::{Failure, Seen};
-use crate::gate::MAX_HOLD;
-use crate::payload;
+use super::call_error::Fault;
+use super::json;
+use super::throttle::MAX_HOLD;
+use crate::error::{Failure, Seen};
 
 /// How long a throttled credential is held back when Azure does not say it.
 const DEFAULT_HOLD: Duration = Duration::from_secs(5);
@@ -36,23 +37,6 @@ enum Content {
     Json,
     Html,
     Other,
-}
-
-/// A failure, and what follows from it for the calls to come.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    pub(crate) failure: Failure,
-    /// Whether it is the circuit breaker's concern.
-    pub(crate) is_illness: bool,
-    /// Whether the same call may do better in a moment.
-    pub(crate) may_pass: bool,
-}
-
-/// A failure that is about this call alone: Azure itself is well.
-impl From<Failure> for Fault {
-    fn from(failure: Failure) -> Self {
-        Self { failure, is_illness: false, may_pass: false }
-    }
 }
 
 impl Answer {
@@ -137,7 +121,7 @@ impl Answer {
 
     /// A project that is unknown or hidden has an answer in JSON; an unknown organisation has an HTML page.
     fn is_about_a_missing_thing(&self) -> bool {
-        match payload::type_key(&self.body) {
+        match json::type_key(&self.body) {
             Some(key) => key.starts_with("ProjectDoesNotExist"),
             None => self.status == StatusCode::NOT_FOUND && self.content != Content::Html,
         }
@@ -145,7 +129,7 @@ impl Answer {
 
     fn seen(&self, what: &str) -> Seen {
         let activity = self.activity.map(|id| format!(", ActivityId {id}")).unwrap_or_default();
-        let key = payload::type_key(&self.body).map(|key| format!(", {key}")).unwrap_or_default();
+        let key = json::type_key(&self.body).map(|key| format!(", {key}")).unwrap_or_default();
         Seen::new(format!("{what}: status {}{key}{activity}", self.status.as_u16()))
     }
 }

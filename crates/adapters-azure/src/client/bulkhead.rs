@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-use crate::failure::{Failure, Seen};
+use crate::error::{Failure, Seen};
 
 /// How many may wait for each place of a lane. At 200 ms for a call the last of them waits for some 3 s.
 const QUEUE_PER_SLOT: usize = 16;

@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-use crate::failure::Failure;
+use crate::error::Failure;
 
 /// See the module.
 pub(crate) struct Lines(Option<Runtime>);

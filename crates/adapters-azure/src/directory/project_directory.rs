@@ -13,13 +13,12 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::credential::{Scheme, Shown};
-use crate::failure::Failure;
-use crate::fingerprint::Fingerprint;
-use crate::lane::Lane;
-use crate::payload::{self, Page, Project};
-use crate::upstream::{Call, Traffic, Upstream};
-use crate::{AzureConfig, ServiceUrl};
+use super::payload::{Page, Project, project_id};
+use crate::client::{Call, Lane, Traffic, Upstream, json};
+use crate::config::AzureConfig;
+use crate::credential::{Fingerprint, Scheme, Shown};
+use crate::error::Failure;
+use crate::service_url::ServiceUrl;
 
 const VERSION: (&str, &str) = ("api-version", "7.1");
 /// A page has many projects, and each may have a long description.
@@ -106,9 +105,9 @@ impl Directory {
             if MAX_TOTAL_BYTES < bytes {
                 return Err(Failure::senseless(format!("more than {MAX_TOTAL_BYTES} bytes of projects")));
             }
-            let Page { value } = payload::read(&answer.body)?;
+            let Page { value } = json::read(&answer.body)?;
             for project in value {
-                let place = *places.entry(payload::project_id(&project)?).or_insert(projects.len());
+                let place = *places.entry(project_id(&project)?).or_insert(projects.len());
                 match projects.get_mut(place) {
                     Some(known) => *known = project,
                     None => projects.push(project),
@@ -141,7 +140,7 @@ impl Directory {
         let _turn = user.enter(deadline).await?;
         if AT_ONCE < ids.len() {
             let listed = self.list_until(deadline, asker).await?;
-            let listed: HashSet<_> = listed.iter().map(|raw| payload::project_id(raw)).collect::<Result<_, _>>()?;
+            let listed: HashSet<_> = listed.iter().map(|raw| project_id(raw)).collect::<Result<_, _>>()?;
             ids.retain(|id| !listed.contains(id));
         }
         if MAX_LOOK_UPS < ids.len() {
@@ -173,7 +172,7 @@ impl Directory {
     async fn fetch(&self, asker: &Asker, id: AzureProjectId, deadline: Instant) -> Result<RemoteProjeto, Failure> {
         let url = self.org.at(&format!("/_apis/projects/{id}"), &[VERSION]);
         let answer = self.upstream.get(&asker.call("project", url, deadline)).await?;
-        let found = payload::read::<Project>(&answer.body)?.into_domain()?;
+        let found = json::read::<Project>(&answer.body)?.into_domain()?;
         if found.id == id { Ok(found) } else { Err(Failure::senseless("another project than asked for")) }
     }
 

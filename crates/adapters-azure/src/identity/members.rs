@@ -9,14 +9,13 @@ use moka::future::Cache;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::acceptance;
-use crate::credential::{Scheme, Shown};
-use crate::failure::Failure;
-use crate::fingerprint::Fingerprint;
-use crate::payload;
-use crate::recent::Recent;
-use crate::upstream::{Call, Traffic, Upstream};
-use crate::{AzureConfig, ServiceUrl};
+use super::identity_check;
+use super::recently_accepted::Recent;
+use crate::client::{Call, Traffic, Upstream, json};
+use crate::config::AzureConfig;
+use crate::credential::{Fingerprint, Scheme, Shown};
+use crate::error::Failure;
+use crate::service_url::ServiceUrl;
 
 const MAX_BYTES: usize = 1024 * 1024;
 /// It exists as a preview only.
@@ -81,7 +80,7 @@ impl Members {
             deadline: Instant::now() + self.timeout,
         };
         match self.upstream.get(&call).await {
-            Ok(answer) => acceptance::of_member(payload::read(&answer.body)?, id),
+            Ok(answer) => identity_check::of_member(json::read(&answer.body)?, id),
             // Azure itself says so, with the name of an error; a bare 404 may come from something in between.
             Err(Failure::NotFound(_)) => Err(Failure::Rejected),
             // That is about the service's token and not about the user's.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::Breaking;
+use crate::config::Breaking;
 
 /// How long the others are told to stay away while one call is trying.
 const TRIAL: Duration = Duration::from_secs(1);

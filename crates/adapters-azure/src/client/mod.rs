@@ -1,0 +1,21 @@
+//! The HTTP client for Azure DevOps, with the limits that protect Azure, this service and its callers from each other.
+
+mod breaker;
+mod breaker_metrics;
+mod bulkhead;
+mod call;
+mod call_error;
+mod http;
+mod io_runtime;
+pub(crate) mod json;
+mod metrics;
+mod response;
+mod throttle;
+mod transport_error;
+mod upstream;
+
+pub(crate) use breaker_metrics::register;
+pub(crate) use bulkhead::Lane;
+pub(crate) use call::{Call, Traffic};
+pub(crate) use metrics::LookUp;
+pub(crate) use upstream::Upstream;

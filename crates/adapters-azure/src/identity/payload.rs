@@ -1,0 +1,66 @@
+//! The identities that Azure DevOps sends, as far as they are read.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// `_apis/connectionData`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConnectionData {
+    pub(crate) authenticated_user: Option<Identity>,
+    pub(crate) authorized_user: Option<Identity>,
+}
+
+/// A user of an organisation.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Identity {
+    pub(crate) id: Option<String>,
+    pub(crate) descriptor: Option<String>,
+    pub(crate) provider_display_name: Option<String>,
+    /// Only there when the user chose another name.
+    pub(crate) custom_display_name: Option<String>,
+    #[serde(default)]
+    properties: Value,
+}
+
+impl Identity {
+    /// An e-mail address for people, and something else for services.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.properties.pointer("/Account/$value")?.as_str()
+    }
+}
+
+/// `_apis/profile/profiles/me`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Profile {
+    pub(crate) id: Option<String>,
+    pub(crate) display_name: Option<String>,
+    pub(crate) email_address: Option<String>,
+}
+
+/// `_apis/userentitlements/{id}`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Entitlement {
+    pub(crate) id: Option<String>,
+    pub(crate) user: Option<GraphUser>,
+    pub(crate) access_level: Option<AccessLevel>,
+}
+
+/// Whom an entitlement is for.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GraphUser {
+    pub(crate) display_name: Option<String>,
+    pub(crate) mail_address: Option<String>,
+    pub(crate) principal_name: Option<String>,
+}
+
+/// What a member may do.
+#[derive(Deserialize)]
+pub(crate) struct AccessLevel {
+    /// `active`, or why not: `deleted`, `disabled`, `expired`, `none`, `pending`, `pendingDisabled`.
+    pub(crate) status: Option<String>,
+}
