@@ -1,4 +1,4 @@
-//! The adapter: both ports over one way to Azure.
+//! The adapter: implements both ports over one client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use uuid::Uuid;
 
 use crate::client::{self, Upstream, json};
 use crate::config::AzureConfig;
-use crate::credential::{Fingerprint, Fingerprints, Scheme, Shown};
-use crate::directory::{Asker, Directory, Project};
-use crate::error::Failure;
+use crate::credential::{Fingerprint, Fingerprints, PresentedCredential, Scheme};
+use crate::directory::{Directory, Principal, Project};
+use crate::error::AzureError;
 use crate::identity::{AppTokens, Identities, Members, Source};
 use crate::service_url::{OrgUrl, ServiceUrl};
 
-/// Azure DevOps, as it tells who is calling and which projects there are. Clones share everything.
+/// Identity provider and project directory over Azure DevOps. Clones share caches and connections.
 ///
-/// An app token names a user but no organisation, so it signs nobody in by itself: an access token of the same user that
-/// the organisation accepts must come with it. That access token also serves the calls to Azure. Where
-/// [`AzureConfig::members_pat`] is set, an app token without one signs in active members of the organisation, for
-/// everything but calls to Azure (`Forbidden`).
+/// An app token names a user but no organisation. It is accepted only together with an access token of the same user
+/// that the organisation accepts; that access token also serves the calls to Azure DevOps. If
+/// [`AzureConfig::members_pat`] is set, an app token alone authenticates an active member of the organisation, whose
+/// calls to Azure DevOps return `Forbidden`.
 #[derive(Clone)]
 pub struct AzureDevOps(Arc<Inner>);
 
@@ -39,21 +39,21 @@ struct Inner {
     identity_age: Duration,
 }
 
-/// Who a credential says is calling.
-enum Claimant {
-    /// The one whom Azure returns for this credential.
-    Unknown(Shown),
-    /// The user of a valid app token, and the access token that has to prove it.
-    AppUser { nameid: Uuid, access: Shown },
-    /// The user of a valid app token who has to be a member of the organisation.
+/// The user that a credential stands for, before verification.
+enum Subject {
+    /// The user whom Azure DevOps returns for this credential.
+    CredentialOwner(PresentedCredential),
+    /// The user of a valid app token, to be confirmed by `access`.
+    AppUser { nameid: Uuid, access: PresentedCredential },
+    /// The user of a valid app token, to be confirmed as a member of the organisation.
     Member { id: Uuid, user: Fingerprint },
 }
 
 impl AzureDevOps {
-    /// The adapter for `config`; the time of `clock` decides about the expiry of tokens.
+    /// Builds the adapter. `clock` decides about the expiry of tokens.
     ///
     /// # Errors
-    /// `Internal` when there can be no TLS: the machine has no certificates of authorities, or no randomness.
+    /// `Internal` if TLS is unavailable: no root certificates or no random number generator.
     pub fn new(config: &AzureConfig, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let org = config.org_url.as_ref().map(OrgUrl::service);
         let source = match (org, &config.profile_base_url) {
@@ -66,7 +66,7 @@ impl AzureDevOps {
         let fingerprints = Fingerprints::new(base.as_str())?;
         let members = config.org_url.as_ref().and_then(OrgUrl::members).zip(config.members_pat.clone());
         let members = members.map(|(base, pat)| {
-            let pat = Shown::from_credential(&Credential::Basic { pat }, &fingerprints);
+            let pat = PresentedCredential::from_credential(&Credential::Basic { pat }, &fingerprints);
             Members::new(config, base, pat, Arc::clone(&upstream))
         });
         Ok(Self(Arc::new(Inner {
@@ -81,18 +81,18 @@ impl AzureDevOps {
         })))
     }
 
-    /// Whether the members of the organisation can be read with `pat`, whose own user is looked up among them.
+    /// Checks that `pat` may read the members of the organisation, by looking up its own user.
     ///
     /// # Errors
     /// Those of [`IdentityProvider::authenticate`].
     pub async fn check_members(&self, pat: Credential) -> Result<(), Error> {
         let user = self.authenticate(Some(pat)).await?.usuario;
         let id = Uuid::parse_str(&user.id).map_err(Error::internal)?;
-        self.0.member(id, self.0.user(id)).await?;
+        self.0.member(id, self.0.user_fingerprint(id)).await?;
         Ok(())
     }
 
-    /// Makes what is measured here part of `registry`.
+    /// Registers the metrics of the adapter.
     pub fn register(&self, registry: &mut Registry) {
         client::register(registry, Arc::clone(&self.0.upstream));
     }
@@ -107,11 +107,13 @@ impl IdentityProvider for AzureDevOps {
     }
 
     fn knows(&self, credential: &Credential) -> bool {
-        let recent = self.0.identities.recent();
-        self.0.claimant(credential).is_ok_and(|claimant| match claimant {
-            // A user who was accepted proves nothing for a new access token: it may be made up.
-            Claimant::Unknown(shown) | Claimant::AppUser { access: shown, .. } => recent.contains(shown.fingerprint),
-            Claimant::Member { user, .. } => recent.contains(user),
+        let recently_accepted = self.0.identities.recently_accepted();
+        self.0.subject(credential).is_ok_and(|subject| match subject {
+            // Not the user of an app token, whose access token may be forged.
+            Subject::CredentialOwner(presented) | Subject::AppUser { access: presented, .. } => {
+                recently_accepted.contains(presented.fingerprint)
+            }
+            Subject::Member { user, .. } => recently_accepted.contains(user),
         })
     }
 }
@@ -120,7 +122,7 @@ impl IdentityProvider for AzureDevOps {
 impl ProjectDirectory for AzureDevOps {
     async fn list(&self, credential: Credential) -> Result<Vec<RemoteProjeto>, Error> {
         let projects = self.0.list(&credential, self.0.identity_age).await?;
-        // Each is dropped as soon as it is read.
+        // `into_iter` frees the raw JSON of each project after parsing.
         let parsed = projects.into_iter().map(|raw| json::read::<Project>(raw.get().as_bytes())?.into_domain());
         Ok(parsed.collect::<Result<_, _>>()?)
     }
@@ -132,16 +134,16 @@ impl ProjectDirectory for AzureDevOps {
 
     async fn find(&self, credential: Credential, id: AzureProjectId) -> Result<Option<RemoteProjeto>, Error> {
         let directory = self.0.directory()?;
-        let asker = self.0.asker(&credential, Duration::MAX).await?;
-        let found = directory.find(&asker, id).await;
-        Ok(self.0.after_good_identity(&asker, found).await?)
+        let principal = self.0.principal(&credential, Duration::MAX).await?;
+        let found = directory.find(&principal, id).await;
+        Ok(self.0.deny_after_identity(&principal, found).await?)
     }
 
     async fn gone(&self, credential: Credential, ids: Vec<AzureProjectId>) -> Vec<AzureProjectId> {
-        match self.0.gone(&credential, ids).await {
-            Ok(gone) => gone,
-            Err(failure) => {
-                tracing::warn!(%failure, "nobody can tell whether the projects that are missing are gone; they stay");
+        match self.0.confirm_deleted(&credential, ids).await {
+            Ok(deleted) => deleted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot confirm which unlisted projects are deleted");
                 Vec::new()
             }
         }
@@ -149,92 +151,103 @@ impl ProjectDirectory for AzureDevOps {
 }
 
 impl Inner {
-    /// The user behind `credential`, established not longer ago than `age`, and what serves their calls to Azure.
+    /// Returns the user of `credential`, verified within `max_age`, and the credential for calls to Azure DevOps.
     async fn identify(
         &self,
         credential: &Credential,
-        age: Duration,
-    ) -> Result<(Usuario, Option<(Shown, Scheme)>), Failure> {
-        match self.claimant(credential)? {
-            Claimant::Unknown(shown) => {
-                let known = self.identities.identify_within(&shown, age).await?;
-                Ok((known.usuario, Some((shown, known.scheme))))
+        max_age: Duration,
+    ) -> Result<(Usuario, Option<(PresentedCredential, Scheme)>), AzureError> {
+        match self.subject(credential)? {
+            Subject::CredentialOwner(presented) => {
+                let identity = self.identities.identify_within(&presented, max_age).await?;
+                Ok((identity.usuario, Some((presented, identity.scheme))))
             }
-            Claimant::AppUser { nameid, access } => {
-                let known = self.identities.identify_within(&access, age).await?;
-                if known.usuario.id != nameid.to_string() {
-                    return Err(Failure::Rejected);
+            Subject::AppUser { nameid, access } => {
+                let identity = self.identities.identify_within(&access, max_age).await?;
+                if identity.usuario.id != nameid.to_string() {
+                    return Err(AzureError::Rejected);
                 }
-                self.identities.recent().remember(self.user(nameid)).await;
-                Ok((known.usuario, Some((access, known.scheme))))
+                self.identities.recently_accepted().insert(self.user_fingerprint(nameid)).await;
+                Ok((identity.usuario, Some((access, identity.scheme))))
             }
-            Claimant::Member { id, user } => Ok((self.member(id, user).await?, None)),
+            Subject::Member { id, user } => Ok((self.member(id, user).await?, None)),
         }
     }
 
-    async fn member(&self, id: Uuid, user: Fingerprint) -> Result<Usuario, Failure> {
-        let members = self.members.as_ref().ok_or(Failure::Rejected)?;
-        members.find(id, user, self.identities.recent()).await
+    async fn member(&self, id: Uuid, user: Fingerprint) -> Result<Usuario, AzureError> {
+        let members = self.members.as_ref().ok_or(AzureError::Rejected)?;
+        members.find(id, user, self.identities.recently_accepted()).await
     }
 
-    /// The fingerprint of a user, whatever they show.
-    fn user(&self, id: Uuid) -> Fingerprint {
+    fn user_fingerprint(&self, id: Uuid) -> Fingerprint {
         self.fingerprints.of("user", &id.to_string().into())
     }
 
-    async fn list(&self, credential: &Credential, age: Duration) -> Result<Vec<Box<RawValue>>, Failure> {
+    async fn list(&self, credential: &Credential, max_age: Duration) -> Result<Vec<Box<RawValue>>, AzureError> {
         let directory = self.directory()?;
-        let asker = self.asker(credential, age).await?;
-        let listed = directory.list(&asker).await;
-        self.after_good_identity(&asker, listed).await
+        let principal = self.principal(credential, max_age).await?;
+        let listed = directory.list(&principal).await;
+        self.deny_after_identity(&principal, listed).await
     }
 
-    /// The caller is known not longer ago than for a list: a credential that is nobody's is shown nothing at all.
-    async fn gone(&self, credential: &Credential, ids: Vec<AzureProjectId>) -> Result<Vec<AzureProjectId>, Error> {
+    /// The identity must be as recent as for a list, because an anonymous caller sees no private projects.
+    async fn confirm_deleted(
+        &self,
+        credential: &Credential,
+        ids: Vec<AzureProjectId>,
+    ) -> Result<Vec<AzureProjectId>, Error> {
         let directory = self.directory()?;
-        let asker = self.asker(credential, self.identity_age).await?;
-        Ok(directory.gone(&asker, ids).await?)
+        let principal = self.principal(credential, self.identity_age).await?;
+        Ok(directory.confirm_deleted(&principal, ids).await?)
     }
 
-    fn directory(&self) -> Result<&Directory, Failure> {
-        self.directory.as_ref().ok_or(Failure::NoOrganisation)
+    fn directory(&self) -> Result<&Directory, AzureError> {
+        self.directory.as_ref().ok_or(AzureError::NoOrganisation)
     }
 
-    /// The user whose projects are asked for, known not longer ago than `age`.
-    async fn asker(&self, credential: &Credential, age: Duration) -> Result<Asker, Failure> {
-        let (usuario, way) = self.identify(credential, age).await?;
-        let (shown, scheme) = way.ok_or(Failure::Forbidden)?;
-        Ok(Asker { shown, scheme, user: usuario.id })
+    /// Returns the user of `credential`, verified within `max_age`, for queries to the directory.
+    async fn principal(&self, credential: &Credential, max_age: Duration) -> Result<Principal, AzureError> {
+        let (usuario, presented) = self.identify(credential, max_age).await?;
+        let (credential, scheme) = presented.ok_or(AzureError::Forbidden)?;
+        Ok(Principal { credential, scheme, user_id: usuario.id })
     }
 
-    /// Once Azure knows who is calling, a 401 says that the token lacks the scope. It may also have been revoked
-    /// since, so Azure is asked again the next time.
-    async fn after_good_identity<T>(&self, asker: &Asker, result: Result<T, Failure>) -> Result<T, Failure> {
+    /// Converts a rejection to `Forbidden`: after a successful identification, a 401 means that a scope is missing.
+    ///
+    /// Because the token may also have been revoked in the meantime, its cached identity is removed.
+    async fn deny_after_identity<T>(
+        &self,
+        principal: &Principal,
+        result: Result<T, AzureError>,
+    ) -> Result<T, AzureError> {
         match result {
-            Err(Failure::Rejected) => {
-                self.identities.forget(&asker.shown).await;
-                Err(Failure::Forbidden)
+            Err(AzureError::Rejected) => {
+                self.identities.forget(&principal.credential).await;
+                Err(AzureError::Forbidden)
             }
             other => other,
         }
     }
 
-    fn claimant(&self, credential: &Credential) -> Result<Claimant, Failure> {
+    fn subject(&self, credential: &Credential) -> Result<Subject, AzureError> {
         match credential {
-            Credential::Bearer { token, azure_access_token } if self.app_tokens.concern(token) => {
-                let nameid = self.app_tokens.verify(token, self.clock.now()).ok_or(Failure::Rejected)?;
-                let user = self.user(nameid);
+            Credential::Bearer { token, azure_access_token } if self.app_tokens.is_app_token(token) => {
+                let nameid = self.app_tokens.verify(token, self.clock.now()).ok_or(AzureError::Rejected)?;
+                let user = self.user_fingerprint(nameid);
                 match azure_access_token {
-                    None if self.members.is_some() => Ok(Claimant::Member { id: nameid, user }),
-                    // Ids of the profile service differ from those of an organisation, so there it cannot be proven.
+                    None if self.members.is_some() => Ok(Subject::Member { id: nameid, user }),
+                    // The profile service has other user ids than an organisation, so it cannot confirm the user.
                     Some(access) if self.directory.is_some() => {
-                        let access = Shown { user: Some(user), ..Shown::from_token(access, &self.fingerprints) };
-                        Ok(Claimant::AppUser { nameid, access })
+                        let access = PresentedCredential {
+                            user: Some(user),
+                            ..PresentedCredential::from_token(access, &self.fingerprints)
+                        };
+                        Ok(Subject::AppUser { nameid, access })
                     }
-                    _ => Err(Failure::Rejected),
+                    _ => Err(AzureError::Rejected),
                 }
             }
-            _ => Ok(Claimant::Unknown(Shown::from_credential(credential, &self.fingerprints))),
+            _ => Ok(Subject::CredentialOwner(PresentedCredential::from_credential(credential, &self.fingerprints))),
         }
     }
 }

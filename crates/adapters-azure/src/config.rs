@@ -1,4 +1,4 @@
-//! What the adapter can be told. Every default is meant for production; tests shorten the durations.
+//! The configuration of the adapter. Every default is meant for production; tests shorten the durations.
 
 use std::time::Duration;
 
@@ -7,50 +7,50 @@ use secrecy::SecretString;
 use crate::credential::AppKey;
 use crate::service_url::{OrgUrl, ServiceUrl};
 
-/// The settings of [`crate::AzureDevOps`]. Its `Debug` hides the keys.
+/// Configuration of `AzureDevOps`. Its `Debug` hides the keys.
 #[derive(Debug, Clone)]
 pub struct AzureConfig {
-    /// The organisation. Without it identities come from the global profile endpoint, which refuses tokens that are
-    /// good for one organisation only, and there are no projects. Default: none.
+    /// The organisation. Without it, identities come from the global profile endpoint, which rejects tokens that are
+    /// limited to one organisation, and there are no projects. Default: none.
     pub org_url: Option<OrgUrl>,
-    /// Where the global profile endpoint is; none is [`Self::PROFILE_BASE_URL`].
+    /// Base address of the global profile endpoint; `None` means [`Self::PROFILE_BASE_URL`].
     pub profile_base_url: Option<ServiceUrl>,
-    /// The keys that app tokens of our extensions are signed with. Default: none, so no app token passes.
+    /// The keys that sign the app tokens of our extensions. Default: none, so every app token is rejected.
     pub extension_app_keys: Vec<AppKey>,
-    /// The service's own token, with which the members of the organisation are asked for; with it an app token of an
-    /// active member signs in alone. Default: none, so an app token needs an access token of its user.
+    /// PAT of the service for reading the members of the organisation. With it, an app token of an active member
+    /// suffices to sign in. Default: none, so an app token needs an access token of the same user.
     pub members_pat: Option<SecretString>,
-    /// How long a valid identity is remembered, though never beyond the `exp` of its token; zero turns it off.
+    /// How long a valid identity is cached, never beyond the `exp` of its token. Zero disables the cache.
     /// Default: 60 s.
     pub cache_ttl: Duration,
-    /// How long a rejected credential is remembered; zero turns it off. Default: 5 s.
+    /// How long a rejection is cached. Zero disables the cache. Default: 5 s.
     pub rejected_ttl: Duration,
-    /// How many identities are remembered, and as many recently accepted, rejected and throttled credentials.
+    /// Maximum number of cached identities, and likewise of recently accepted, rejected and throttled credentials.
     /// Default: 10 000.
     pub cache_capacity: u64,
-    /// How long ago the identity of the caller of `ProjectDirectory::list` may have been established. In an
-    /// organisation with public projects a token that was revoked since still gets a list, and all that is missing
-    /// in it would be taken for deleted. Default: 5 s.
+    /// Maximum age of the caller's cached identity for `ProjectDirectory::list`. Because in an organisation with public
+    /// projects a revoked token still gets a partial list, whose missing projects must not count as deleted.
+    /// Default: 5 s.
     pub listing_identity_age: Duration,
-    /// Whether Azure is asked to answer a rejected credential with 401 instead of a redirect. Some tenants with
-    /// conditional access refuse good tokens when asked so. Default: true.
+    /// Whether requests ask for a 401 instead of a redirect for a rejected credential. Some tenants with conditional
+    /// access reject valid tokens in such requests. Default: true.
     pub suppress_sign_in_redirect: bool,
-    /// How many calls to Azure may be on their way at once.
+    /// Limits of concurrent calls.
     pub in_flight: InFlight,
-    /// How many projects one page has. Default: 200.
+    /// Projects per page. Default: 200.
     pub page_size: u32,
-    /// How long things may take.
+    /// Time limits.
     pub timeouts: Timeouts,
-    /// When a call is repeated.
+    /// Retries of failed calls.
     pub retries: Retries,
-    /// When Azure is left alone.
-    pub breaking: Breaking,
-    /// Tells the `traceparent` header of the request that is worked on, which goes along. Default: none.
+    /// The circuit breakers.
+    pub breaker: BreakerConfig,
+    /// Returns the `traceparent` header of the current request, which calls forward. Default: none.
     pub traceparent: Option<fn() -> Option<String>>,
 }
 
 impl AzureConfig {
-    /// Where the profiles of Azure DevOps Services are.
+    /// The profile endpoint of Azure DevOps Services.
     pub const PROFILE_BASE_URL: &'static str = "https://app.vssps.visualstudio.com";
 }
 
@@ -70,19 +70,19 @@ impl Default for AzureConfig {
             page_size: 200,
             timeouts: Timeouts::default(),
             retries: Retries::default(),
-            breaking: Breaking::default(),
+            breaker: BreakerConfig::default(),
             traceparent: None,
         }
     }
 }
 
-/// How many calls to Azure may be on their way at once, by who causes them, so that one kind of caller cannot hold up
-/// another. Sixteen times as many wait in line; beyond that a look-up fails at once.
+/// Limits of concurrent calls to Azure DevOps, per cause, so that one kind of caller cannot block another. Up to 16
+/// times as many calls queue; further calls fail immediately.
 #[derive(Debug, Clone, Copy)]
 pub struct InFlight {
-    /// Look-ups of users whom Azure accepted within the last day. Default: 32.
+    /// Identity look-ups of users accepted within the last day. Default: 32.
     pub users: usize,
-    /// Look-ups of credentials that were never seen. Default: 16.
+    /// Identity look-ups of other credentials. Default: 16.
     pub newcomers: usize,
     /// Look-ups of projects. Default: 16.
     pub projects: usize,
@@ -94,16 +94,16 @@ impl Default for InFlight {
     }
 }
 
-/// How long things may take. A wait that Azure asks for (`Retry-After`) happens only where it fits in.
+/// Time limits. A delay that Azure DevOps requests (`Retry-After`) is waited for only if it fits into them.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// To connect. Default: 3 s.
+    /// Connecting. Default: 3 s.
     pub connect: Duration,
-    /// One attempt of one call, to the last byte of the answer. Default: 8 s.
+    /// One attempt of one call, to the last byte of the response. Default: 8 s.
     pub attempt: Duration,
-    /// To find out who is calling, all attempts together. Default: 10 s.
+    /// One identity look-up with all its attempts. Default: 10 s.
     pub identity: Duration,
-    /// To look up projects, all pages and attempts together. Default: 30 s.
+    /// One look-up of projects with all its pages and attempts. Default: 30 s.
     pub directory: Duration,
 }
 
@@ -118,32 +118,32 @@ impl Default for Timeouts {
     }
 }
 
-/// When a call is repeated. All calls here are GETs, so a repetition does no harm.
+/// Retries of failed calls. All calls are GETs and therefore safe to retry.
 #[derive(Debug, Clone, Copy)]
 pub struct Retries {
-    /// How often at most. Default: 2.
+    /// Maximum number of retries. Default: 2.
     pub max: usize,
-    /// The pause before the first; the next one doubles, each with jitter. Default: 100 ms.
-    pub first_pause: Duration,
+    /// The delay before the first retry. It doubles with each retry and has jitter. Default: 100 ms.
+    pub initial_backoff: Duration,
 }
 
 impl Default for Retries {
     fn default() -> Self {
-        Self { max: 2, first_pause: Duration::from_millis(100) }
+        Self { max: 2, initial_backoff: Duration::from_millis(100) }
     }
 }
 
-/// When Azure is left alone, so that it can recover and nobody waits in vain.
+/// Configuration of the circuit breakers.
 #[derive(Debug, Clone, Copy)]
-pub struct Breaking {
-    /// After how many failed attempts in a row. Default: 5.
-    pub after: u32,
-    /// For how long, before one call may try again. Default: 15 s.
-    pub pause: Duration,
+pub struct BreakerConfig {
+    /// Consecutive failed attempts that open the breaker. Default: 5.
+    pub failure_threshold: u32,
+    /// Time in the open state before one probe call. Default: 15 s.
+    pub open_duration: Duration,
 }
 
-impl Default for Breaking {
+impl Default for BreakerConfig {
     fn default() -> Self {
-        Self { after: 5, pause: Duration::from_secs(15) }
+        Self { failure_threshold: 5, open_duration: Duration::from_secs(15) }
     }
 }

@@ -1,66 +1,65 @@
-//! How a call to Azure can fail: as the domain sees it, but cheap to copy, because one answer may serve many waiters.
+//! The error of a call to Azure DevOps. Cheap to clone, because concurrent callers share one result.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Conflict, Error, Service};
 
-/// Why there is no answer to work with.
 #[derive(Debug, Clone)]
-pub(crate) enum Failure {
-    /// Azure says that the credential is nobody's: 401, the way to a sign-in page, the anonymous identity.
+pub(crate) enum AzureError {
+    /// Azure DevOps rejects the credential: 401, a sign-in page, or the anonymous identity.
     Rejected,
-    /// Azure knows the caller and refuses.
+    /// Azure DevOps knows the user and denies the request.
     Forbidden,
-    /// Azure says that the thing asked for does not exist; unless that `is_certain`, the caller may just not see it.
-    Missing { is_certain: bool, seen: Seen },
-    /// Azure says in JSON that there is no such thing, of something that is no project.
-    NotFound(Seen),
+    /// No such project. Unless it `is_definitive`, the project may exist and be hidden from the caller.
+    ProjectNotFound { is_definitive: bool, detail: ErrorDetail },
+    /// 404 in JSON for a resource other than a project.
+    NotFound(ErrorDetail),
     /// The settings name no organisation.
     NoOrganisation,
-    /// No connection, 503, throttled, or we leave Azure alone for a while.
-    Unavailable { retry_after: Option<Duration>, seen: Seen },
-    /// No answer in time.
-    TimedOut(Seen),
-    /// An error, or an answer without sense.
-    BadUpstream(Seen),
+    /// No connection, 503, throttled, queue full, or circuit breaker open.
+    Unavailable { retry_after: Option<Duration>, detail: ErrorDetail },
+    /// No response in time.
+    TimedOut(ErrorDetail),
+    /// An error response, or an invalid one.
+    BadUpstream(ErrorDetail),
 }
 
-/// What was seen, for the log. It never has a token, a body or an e-mail address in it.
+/// The cause for the log. It never holds a token, a body or an e-mail address.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Seen(Arc<str>);
+pub(crate) struct ErrorDetail(Arc<str>);
 
-impl Seen {
+impl ErrorDetail {
     pub(crate) fn new(text: impl AsRef<str>) -> Self {
         Self(text.as_ref().into())
     }
 }
 
-impl Failure {
-    pub(crate) fn senseless(text: impl AsRef<str>) -> Self {
-        Self::BadUpstream(Seen::new(text))
+impl AzureError {
+    pub(crate) fn invalid_response(text: impl AsRef<str>) -> Self {
+        Self::BadUpstream(ErrorDetail::new(text))
     }
 
     pub(crate) fn unavailable(retry_after: impl Into<Option<Duration>>, text: impl AsRef<str>) -> Self {
-        Self::Unavailable { retry_after: retry_after.into(), seen: Seen::new(text) }
+        Self::Unavailable { retry_after: retry_after.into(), detail: ErrorDetail::new(text) }
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
+impl From<AzureError> for Error {
+    fn from(error: AzureError) -> Self {
         let service = Service::AzureDevOps;
-        match failure {
-            Failure::Rejected => Self::CredentialRejected,
-            Failure::Forbidden => Self::Forbidden,
-            Failure::NoOrganisation => Self::Conflict(Conflict::SemOrganizacao),
-            Failure::Unavailable { retry_after, seen } => {
-                Self::Unavailable { service, retry_after, cause: seen.into() }
+        match error {
+            AzureError::Rejected => Self::CredentialRejected,
+            AzureError::Forbidden => Self::Forbidden,
+            AzureError::NoOrganisation => Self::Conflict(Conflict::SemOrganizacao),
+            AzureError::Unavailable { retry_after, detail } => {
+                Self::Unavailable { service, retry_after, cause: detail.into() }
             }
-            Failure::TimedOut(seen) => Self::TimedOut { service, cause: seen.into() },
-            Failure::Missing { seen, .. } | Failure::NotFound(seen) | Failure::BadUpstream(seen) => {
-                Self::BadUpstream { service, cause: seen.into() }
-            }
+            AzureError::TimedOut(detail) => Self::TimedOut { service, cause: detail.into() },
+            AzureError::ProjectNotFound { detail, .. }
+            | AzureError::NotFound(detail)
+            | AzureError::BadUpstream(detail) => Self::BadUpstream { service, cause: detail.into() },
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Whatever an answer says, nobody passes by it who is not proven, and nothing of it breaks our rules. Begins with the
-//! answers in `corpus` and goes on with what is made of them; `PROPTEST_CASES` says for how long.
+//! Property tests with hostile input: responses, app tokens and similar credentials.
+//!
+//! Responses are mutations of those in `corpus`. `PROPTEST_CASES` sets the number of cases.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -12,13 +13,13 @@ use uuid::Uuid;
 use crate::client::json::{read, type_key};
 use crate::credential::{AppKey, Fingerprints};
 use crate::directory::{Page, Project, project_id};
-use crate::identity::{AppTokens, ConnectionData, Profile, is_somebody, of_organisation, of_profile};
+use crate::identity::{AppTokens, ConnectionData, Profile, from_connection_data, from_profile, is_real_identity};
 
 const KEY: &str = "a key of thirty-two characters .";
 const USER: &str = "cdbc0002-5e61-5e97-84f7-32df35fb8951";
 const AUDIENCE: &str = "f1aa3281-75ae-5006-ac4e-947e287a2bfe";
 
-fn answers() -> impl Strategy<Value = Vec<u8>> {
+fn responses() -> impl Strategy<Value = Vec<u8>> {
     let lines: Vec<_> = include_str!("../corpus/responses.txt").lines().collect();
     let entry = move || select(lines.clone()).prop_map(|line| line.as_bytes().to_vec());
     let cut = (entry(), entry(), any::<Index>(), any::<Index>())
@@ -35,16 +36,16 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![entry(), cut, changed, identity, any::<Vec<u8>>()]
 }
 
-/// A claim as JSON and whether it is right; some of both kinds.
-fn claim(right: Vec<String>, wrong: &[&str]) -> impl Strategy<Value = (String, bool)> + use<> {
-    let wrong = wrong.iter().map(|text| ((*text).to_owned(), false));
-    // So often right that all of them are right now and then.
-    let mut claims: Vec<_> = right.into_iter().map(|text| (text, true)).cycle().take(24).collect();
-    claims.extend(wrong);
+/// Values of a claim as JSON, each with whether it is valid.
+fn claim(valid: Vec<String>, invalid: &[&str]) -> impl Strategy<Value = (String, bool)> + use<> {
+    let invalid = invalid.iter().map(|text| ((*text).to_owned(), false));
+    // Mostly valid values, so that some tokens are valid as a whole.
+    let mut claims: Vec<_> = valid.into_iter().map(|text| (text, true)).cycle().take(24).collect();
+    claims.extend(invalid);
     select(claims)
 }
 
-/// An app token, and whether everything about it is right.
+/// App tokens, each with whether it is valid.
 fn app_tokens() -> impl Strategy<Value = (String, bool)> {
     let now = NOW.unix_timestamp();
     let head = claim(
@@ -96,27 +97,28 @@ fn app_tokens() -> impl Strategy<Value = (String, bool)> {
                 let at = at.index(token.len());
                 token.replace_range(at..=at, &with);
             }
-            let is_right = [head.1, user.1, issuer.1, audience.1, end.1, begin.1, key.1].iter().all(|right| *right);
-            (token.clone(), is_right && token == good)
+            let is_valid =
+                [head.1, user.1, issuer.1, audience.1, end.1, begin.1, key.1].iter().all(|is_valid| *is_valid);
+            (token.clone(), is_valid && token == good)
         },
     )
 }
 
 proptest! {
     #[test]
-    fn an_app_token_passes_only_if_all_of_it_is_right((token, is_right) in app_tokens(), nonsense in ".*") {
+    fn app_token_is_accepted_only_if_every_part_is_valid((token, is_valid) in app_tokens(), nonsense in ".*") {
         let key = AppKey { key: KEY.into(), audience: AUDIENCE.to_owned() };
         let tokens = AppTokens::new(&[key]);
         let passes = |token: &str| {
             let token = token.into();
-            tokens.concern(&token).then(|| tokens.verify(&token, NOW)).flatten()
+            tokens.is_app_token(&token).then(|| tokens.verify(&token, NOW)).flatten()
         };
-        prop_assert_eq!(passes(&token).map(|id| id.to_string()), is_right.then(|| USER.to_owned()), "{}", token);
+        prop_assert_eq!(passes(&token).map(|id| id.to_string()), is_valid.then(|| USER.to_owned()), "{}", token);
         prop_assert_eq!(passes(&nonsense), None);
     }
 
     #[test]
-    fn tokens_that_differ_anywhere_are_remembered_apart(token in "[!-~]{1,80}", at in any::<Index>(), with in "[!-~]{0,2}") {
+    fn tokens_that_differ_anywhere_have_different_fingerprints(token in "[!-~]{1,80}", at in any::<Index>(), with in "[!-~]{0,2}") {
         let fingerprints = Fingerprints::new("https://dev.azure.com/contoso").unwrap();
         let mut similar = token.clone();
         let at = at.index(token.len());
@@ -126,20 +128,20 @@ proptest! {
     }
 
     #[test]
-    fn only_a_real_identity_passes(answer in answers()) {
-        let by_organisation = read::<ConnectionData>(&answer).and_then(of_organisation);
-        let by_profile = read::<Profile>(&answer).and_then(of_profile);
+    fn identity_from_any_response_is_real(response in responses()) {
+        let by_organisation = read::<ConnectionData>(&response).and_then(from_connection_data);
+        let by_profile = read::<Profile>(&response).and_then(from_profile);
         for usuario in [by_organisation, by_profile].into_iter().flatten() {
             let id = Uuid::parse_str(&usuario.id).unwrap();
-            prop_assert!(is_somebody(id) && id.to_string() != "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa" && !id.is_nil());
+            prop_assert!(is_real_identity(id) && id.to_string() != "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa" && !id.is_nil());
             prop_assert!(!usuario.display_name.trim().is_empty());
             prop_assert!(usuario.email.is_none_or(|email| email.contains('@') && email.chars().count() <= 255));
         }
     }
 
     #[test]
-    fn projects_are_ours_in_shape_or_none(answer in answers()) {
-        if let Ok(page) = read::<Page>(&answer) {
+    fn projects_from_any_response_obey_the_domain_rules(response in responses()) {
+        if let Ok(page) = read::<Page>(&response) {
             for raw in page.value {
                 let _ = project_id(&raw);
                 if let Ok(projeto) = read::<Project>(raw.get().as_bytes()).and_then(Project::into_domain) {
@@ -148,6 +150,6 @@ proptest! {
                 }
             }
         }
-        prop_assert!(type_key(&answer).is_none_or(|key| key.bytes().all(|byte| byte.is_ascii_alphanumeric())));
+        prop_assert!(type_key(&response).is_none_or(|key| key.bytes().all(|byte| byte.is_ascii_alphanumeric())));
     }
 }

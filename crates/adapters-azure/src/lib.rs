@@ -1,9 +1,15 @@
-//! Azure DevOps over its REST API 7.1: who is calling, and the projects of the organisation.
+//! Adapter for the REST API of Azure DevOps: identifies users and reads the projects of an organisation.
 //!
-//! [`AzureDevOps`] implements the ports `IdentityProvider` and `ProjectDirectory`. On the way to Azure a call passes,
-//! from the outside in, the identity cache, the deadline, the retries, the gate of its credential, the lane of its kind
-//! of caller, the circuit breaker and the bounds on time and size of one answer. Azure's answers are judged in one place
-//! (`answer`), and a token leaves its `SecretString` only for the hash, the HMAC check and the header.
+//! [`AzureDevOps`] implements the ports `IdentityProvider` and `ProjectDirectory`. A call passes, from the outside in:
+//!
+//! 1. the identity cache (`identity`), for look-ups of users;
+//! 2. the deadline of the request and the retries;
+//! 3. the throttle of the credential;
+//! 4. the bulkhead and the circuit breaker of its kind of caller;
+//! 5. the limits on time and size of one response.
+//!
+//! `client::response` classifies every response. A token leaves its `SecretString` only for the fingerprint, the HMAC
+//! check and the `Authorization` header.
 
 mod azure_devops;
 mod client;
@@ -17,6 +23,6 @@ mod identity;
 mod service_url;
 
 pub use azure_devops::AzureDevOps;
-pub use config::{AzureConfig, Breaking, InFlight, Retries, Timeouts};
+pub use config::{AzureConfig, BreakerConfig, InFlight, Retries, Timeouts};
 pub use credential::{AppKey, AppKeyError};
 pub use service_url::{OrgUrl, ServiceUrl, UrlError};

@@ -1,22 +1,22 @@
-//! Base addresses that come from settings. Credentials are sent there, so they are checked before anything else.
+//! Base addresses from settings. They are validated first, because credentials are sent to them.
 
 use std::fmt;
 
 use reqwest::Url;
 
-/// Why a text is no base address for us.
+/// Why a text is not a valid base address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Not a URL with a host.
     #[error("not an absolute URL")]
     NotAUrl,
-    /// Tokens would travel in the clear.
+    /// Not https, so tokens would be sent unencrypted.
     #[error("must be https (http on loopback only)")]
     NotHttps,
-    /// User name, password, query or fragment.
+    /// Has a user name, password, query or fragment.
     #[error("must have no user name, password, query or fragment")]
     Superfluous,
-    /// An address of Azure DevOps Services that names no organisation, or more than that.
+    /// An address of Azure DevOps Services that does not name exactly one organisation.
     #[error("must name the organisation and no more: https://dev.azure.com/{{organisation}}")]
     NotAnOrganisation,
 }
@@ -26,7 +26,7 @@ pub enum UrlError {
 pub struct ServiceUrl(Url);
 
 impl ServiceUrl {
-    /// Reads a base address; a trailing slash does not matter.
+    /// Parses a base address. A trailing slash is removed.
     ///
     /// # Errors
     /// [`UrlError`], except `NotAnOrganisation`.
@@ -44,18 +44,18 @@ impl ServiceUrl {
         Ok(Self(url))
     }
 
-    /// The address without a trailing slash.
+    /// Returns the address without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str().trim_end_matches('/')
     }
 
-    /// Whether it is on this machine, where no proxy belongs in between.
+    /// Whether the host is this machine, for which no proxy is used.
     pub(crate) fn is_loopback(&self) -> bool {
         is_loopback(&self.0)
     }
 
-    /// The address of something below it; `path` starts with a slash.
+    /// Returns the address of `path` below the base. `path` starts with a slash.
     pub(crate) fn at(&self, path: &str, query: &[(&str, &str)]) -> Url {
         let mut url = self.0.clone();
         url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
@@ -75,10 +75,10 @@ impl fmt::Display for ServiceUrl {
 pub struct OrgUrl(ServiceUrl);
 
 impl OrgUrl {
-    /// Reads the address of an organisation.
+    /// Parses the address of an organisation.
     ///
-    /// `https://{org}.visualstudio.com` is the same organisation as `https://dev.azure.com/{org}`, and becomes it.
-    /// Any other https host is taken as it is: Azure DevOps Server, sovereign clouds.
+    /// `https://{org}.visualstudio.com` is converted to `https://dev.azure.com/{org}`, which is the same organisation.
+    /// Any other https host is accepted unchanged: Azure DevOps Server, sovereign clouds.
     ///
     /// # Errors
     /// [`UrlError`].
@@ -97,14 +97,16 @@ impl OrgUrl {
         ServiceUrl::parse(&format!("https://dev.azure.com/{org}")).map(Self)
     }
 
-    /// The address without a trailing slash.
+    /// Returns the address without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// Where the members of the organisation are listed: Azure DevOps Services has a host of its own for them, and
-    /// Azure DevOps Server none. On loopback, where a stand-in is, it is the address itself.
+    /// Returns the base address of the member entitlements API.
+    ///
+    /// Azure DevOps Services has a separate host for it; Azure DevOps Server lacks it. On loopback it is the
+    /// address itself, for stand-ins in tests.
     #[must_use]
     pub fn members(&self) -> Option<ServiceUrl> {
         let mut url = self.0.0.clone();
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_organisation_has_one_spelling() {
+    fn org_url_in_any_notation_is_normalised() {
         let cases = [
             ("https://dev.azure.com/contoso", "https://dev.azure.com/contoso"),
             (" https://dev.azure.com/contoso/ ", "https://dev.azure.com/contoso"),
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_token_must_not_be_sent_to_is_refused() {
+    fn org_url_that_must_not_receive_tokens_is_rejected() {
         let cases = [
             ("", UrlError::NotAUrl),
             ("contoso", UrlError::NotAUrl),
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_listed_by_services_alone() {
+    fn members_url_exists_for_services_only() {
         let cases = [
             ("https://dev.azure.com/contoso", Some("https://vsaex.dev.azure.com/contoso")),
             ("https://contoso.visualstudio.com", Some("https://vsaex.dev.azure.com/contoso")),
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_below_a_base_keep_its_path() {
+    fn url_below_a_base_keeps_the_path_of_the_base() {
         let org = OrgUrl::parse("https://tfs.exemplo.br/tfs/Colecao/").unwrap();
 
         let url = org.service().at("/_apis/projects", &[("$top", "2"), ("continuationToken", "a&b")]);

@@ -28,7 +28,7 @@ async fn live(api: &Api, token: &str, access: Option<&str>) -> Answer {
 }
 
 #[tokio::test]
-async fn an_access_token_signs_in() {
+async fn access_token_is_accepted() {
     let (organisation, aponta) = given_ana().await;
     organisation.add_user(ACCESS, Some("ana@exemplo.br"));
 
@@ -37,7 +37,7 @@ async fn an_access_token_signs_in() {
 }
 
 #[tokio::test]
-async fn an_app_token_signs_in_with_the_access_token_of_its_user() {
+async fn app_token_with_access_token_of_its_user_is_accepted() {
     let (organisation, aponta) = given_ana().await;
     let user = organisation.add_user(ACCESS, Some("ana@exemplo.br"));
     let token = app_token(user, in_an_hour());
@@ -51,7 +51,7 @@ async fn an_app_token_signs_in_with_the_access_token_of_its_user() {
 
 /// Anybody gets a valid app token who installs the extension in an organisation of their own.
 #[tokio::test]
-async fn an_app_token_without_an_accepted_access_token_of_its_user_is_401() {
+async fn app_token_without_accepted_access_token_of_its_user_is_401() {
     let (organisation, aponta) = given_ana().await;
     organisation.add_user(ACCESS, Some("outra@exemplo.br"));
     let token = app_token(Uuid::now_v7(), in_an_hour());
@@ -64,7 +64,7 @@ async fn an_app_token_without_an_accepted_access_token_of_its_user_is_401() {
 
 /// Who was removed from the organisation keeps a valid app token for more than an hour.
 #[tokio::test]
-async fn a_removed_user_is_out_as_soon_as_the_identity_expires() {
+async fn removed_user_is_401_after_the_identity_expires() {
     let organisation = Organisation::start().await;
     let user = organisation.add_user(ACCESS, Some("ana@exemplo.br"));
     let aponta = Aponta::start_with(|program| {
@@ -86,7 +86,7 @@ async fn a_removed_user_is_out_as_soon_as_the_identity_expires() {
 }
 
 #[tokio::test]
-async fn bad_app_tokens_do_not_pass() {
+async fn invalid_app_token_is_401() {
     let (organisation, aponta) = given_ana().await;
     let user = organisation.add_user(ACCESS, None);
     let good = app_token(user, in_an_hour());
@@ -110,7 +110,7 @@ async fn bad_app_tokens_do_not_pass() {
 
 /// `APP_TOKEN_ALONE=members`: the organisation says who is a member.
 #[tokio::test]
-async fn an_app_token_alone_signs_in_members_where_the_setting_says_so() {
+async fn app_token_alone_with_members_setting_is_accepted_for_members() {
     let organisation = Organisation::start().await;
     let user = organisation.add_user(ACCESS, Some("ana@exemplo.br"));
     let service = "servico-7f3a9c2e51d84b60";

@@ -10,7 +10,7 @@ use wiremock::ResponseTemplate;
 use super::{ANA, ask, get, given_ana, server_of, synchronise};
 
 #[tokio::test]
-async fn each_illness_has_its_answer_and_none_is_a_401() {
+async fn azure_error_maps_to_its_status_and_never_401() {
     let (organisation, aponta) = given_ana().await;
     let nonsense = ResponseTemplate::new(200).set_body_raw("{\"value\": 1", "application/json");
     let throttled = ResponseTemplate::new(429).insert_header("retry-after", "37");
@@ -35,7 +35,7 @@ async fn each_illness_has_its_answer_and_none_is_a_401() {
 }
 
 #[tokio::test]
-async fn an_unknown_projeto_of_an_ill_azure_is_no_fault_of_the_client() {
+async fn unknown_projeto_while_azure_fails_is_502() {
     let (organisation, aponta) = given_ana().await;
     organisation.answer_instead(Question::Projects, ResponseTemplate::new(500));
 
@@ -46,7 +46,7 @@ async fn an_unknown_projeto_of_an_ill_azure_is_no_fault_of_the_client() {
 }
 
 #[tokio::test]
-async fn a_slow_azure_is_a_504() {
+async fn slow_azure_is_504() {
     let (organisation, aponta) = given_ana().await;
     let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(40));
     organisation.answer_instead(Question::Identity, slow);
@@ -57,7 +57,7 @@ async fn a_slow_azure_is_a_504() {
 }
 
 #[tokio::test]
-async fn whoever_is_known_goes_on_working_while_azure_is_gone_and_protected() {
+async fn cached_user_continues_while_azure_is_unavailable() {
     let (organisation, aponta) = given_ana().await;
     let _ = get(&aponta.api, ANA, "/api/v1/projetos").await.expect(200);
     organisation.answer_instead(Question::Identity, ResponseTemplate::new(503));
@@ -74,7 +74,7 @@ async fn whoever_is_known_goes_on_working_while_azure_is_gone_and_protected() {
 }
 
 #[tokio::test]
-async fn an_azure_that_nobody_answers_for_is_a_503() {
+async fn refused_connection_to_azure_is_503() {
     // A port that was free a moment ago, and whose listener is gone.
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let aponta = server_of(&format!("http://{address}/exemplo"));

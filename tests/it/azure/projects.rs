@@ -32,7 +32,7 @@ async fn projeto(api: &Api, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn from_signing_in_to_reading_back() {
+async fn user_who_signs_in_synchronises_and_reads_atividades_back() {
     let (organisation, aponta) = given_ana().await;
     let api = &aponta.api;
     let ids: Vec<_> = (0..250).map(|n| organisation.add_project(&format!("Projeto {n:03}"))).collect();
@@ -58,7 +58,7 @@ async fn from_signing_in_to_reading_back() {
 }
 
 #[tokio::test]
-async fn a_pat_signs_in_as_bearer_and_as_basic_and_its_author_may_have_no_address() {
+async fn pat_as_bearer_or_basic_sets_criado_por_to_email_or_id() {
     let (organisation, aponta) = given_ana().await;
     let id = organisation.add_user("token-sem-endereco", None);
     let projeto = organisation.add_project("Portal");
@@ -73,7 +73,7 @@ async fn a_pat_signs_in_as_bearer_and_as_basic_and_its_author_may_have_no_addres
 }
 
 #[tokio::test]
-async fn a_synchronisation_follows_azure_and_leaves_alone_what_did_not_change() {
+async fn synchronisation_updates_changed_projects_only() {
     let (organisation, aponta) = given_ana().await;
     let api = &aponta.api;
     let [same, renamed, gone] = ["A", "B", "C"].map(|nome| organisation.add_project(nome));
@@ -101,7 +101,7 @@ async fn a_synchronisation_follows_azure_and_leaves_alone_what_did_not_change() 
 }
 
 #[tokio::test]
-async fn synchronisations_at_once_agree_and_a_failed_one_changes_nothing() {
+async fn concurrent_synchronisations_create_once_and_failed_one_changes_nothing() {
     let (organisation, aponta) = given_ana().await;
     for n in 0..150 {
         let _ = organisation.add_project(&format!("Projeto {n}"));
@@ -149,7 +149,7 @@ async fn slow_sync(organisation: &Organisation, api: &Api, list: ResponseTemplat
 }
 
 #[tokio::test]
-async fn what_is_learnt_while_a_list_is_on_its_way_is_newer_than_the_list() {
+async fn slow_list_does_not_overwrite_newer_rows() {
     let (organisation, aponta) = given_ana().await;
     let api = &aponta.api;
     let portal = organisation.add_project("Portal");
@@ -172,7 +172,7 @@ async fn what_is_learnt_while_a_list_is_on_its_way_is_newer_than_the_list() {
 }
 
 #[tokio::test]
-async fn a_project_that_slips_through_between_two_pages_stays() {
+async fn project_lost_between_two_pages_is_kept() {
     let (organisation, aponta) = given_ana().await;
     let api = &aponta.api;
     let ids: Vec<_> = (0..150).map(|n| organisation.add_project(&format!("Projeto {n:03}"))).collect();
@@ -193,7 +193,7 @@ async fn a_project_that_slips_through_between_two_pages_stays() {
 
 /// Somebody who sees little takes nothing away from the others, and still removes what is gone.
 #[tokio::test]
-async fn a_project_that_is_hidden_from_the_caller_stays() {
+async fn project_hidden_from_the_caller_is_kept() {
     let service = "token-do-servico-que-ve-todos-os-projetos";
     for pat in [None, Some(service)] {
         let organisation = Organisation::start().await;
@@ -218,7 +218,7 @@ async fn a_project_that_is_hidden_from_the_caller_stays() {
 }
 
 #[tokio::test]
-async fn the_live_list_is_azures_own_with_the_callers_credential() {
+async fn live_list_returns_azures_objects_for_the_caller() {
     let (organisation, aponta) = given_ana().await;
     let ids: BTreeSet<_> = (0..120).map(|n| organisation.add_project(&format!("Projeto {n}"))).collect();
 
@@ -232,7 +232,7 @@ async fn the_live_list_is_azures_own_with_the_callers_credential() {
 }
 
 #[tokio::test]
-async fn an_unknown_projeto_is_looked_up_once_however_many_ask() {
+async fn unknown_projeto_in_concurrent_requests_is_looked_up_once() {
     let (organisation, aponta) = given_ana().await;
     let _ = get(&aponta.api, ANA, "/api/v1/projetos").await.expect(200);
     let id = organisation.add_project("Novo");

@@ -35,7 +35,7 @@ async fn operations(api: &e2e::client::Api) -> (Vec<(Method, String)>, Vec<Strin
 }
 
 #[tokio::test]
-async fn nobody_passes_without_a_good_token_whatever_else_is_wrong() {
+async fn request_without_valid_token_is_401_before_any_other_error() {
     let (organisation, aponta) = given_ana().await;
     let (guarded, open) = operations(&aponta.api).await;
     assert_eq!(open, ["get /", "get /api/v1", "get /health", "get /healthz"]);

@@ -23,7 +23,7 @@ fn traces(token: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn tokens_are_in_no_log_no_answer_and_no_metric() {
+async fn tokens_and_emails_appear_in_no_log_response_or_metric() {
     let (organisation, aponta) = given_ana().await;
     let api = &aponta.api;
     let user = organisation.add_user(ACCESS, Some("ana.da.extensao@exemplo.br"));

@@ -63,7 +63,7 @@ async fn attempts_to_be_let_in_are_told_without_the_token() {
 
     let lines = lines(&aponta.server);
     let told = |message: &str| lines.iter().filter(|line| line["message"] == message).cloned().collect::<Vec<_>>();
-    let known = told("Azure DevOps knows the credential");
+    let known = told("Azure DevOps accepted the credential");
     assert_eq!((known.len(), &known[0]["user"]), (1, &json!(user)));
     let refused = told("authentication refused");
     let outcomes: Vec<_> = refused.iter().map(|line| &line["outcome"]).collect();

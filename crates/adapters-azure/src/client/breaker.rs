@@ -1,119 +1,118 @@
-//! The circuit breaker: after some failures in a row Azure is left alone for a while, then one call tries again.
+//! A circuit breaker. It opens after consecutive failures; after `open_duration` it lets one probe call through.
 //!
-//! What counts as a failure is not decided here, but it is never an answer that a caller can bring about at will.
+//! The caller decides what counts as a failure. A response that a client can provoke must never count.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::Breaking;
+use crate::config::BreakerConfig;
 
-/// How long the others are told to stay away while one call is trying.
-const TRIAL: Duration = Duration::from_secs(1);
+/// `Retry-After` for calls that arrive while the probe call is in flight.
+const PROBE_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// See the module.
 pub(crate) struct Breaker {
-    breaking: Breaking,
+    config: BreakerConfig,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// All is well, but for so many failures in a row.
+    /// Calls pass. Counts consecutive failures.
     Closed { failures: u32 },
-    /// Nobody calls until then; the first one after it tries.
+    /// Calls fail until `until`. The first call after it becomes the probe.
     Open { until: Instant },
-    /// One call is trying.
-    Probing,
-}
-
-/// What the breaker does, for those who watch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BreakerState {
-    /// It lets calls through.
-    Closed,
-    /// It lets none through.
-    Open,
-    /// It lets one through, or would.
+    /// The probe call is in flight.
     HalfOpen,
 }
 
-/// The right to make one call. Dropped without a verdict it counts for nothing, and another call may try.
+/// The state of the breaker, as the metrics report it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BreakerState {
+    /// Calls pass.
+    Closed,
+    /// Calls fail immediately.
+    Open,
+    /// One probe call is in flight or may start.
+    HalfOpen,
+}
+
+/// Permission for one call. A permit dropped without [`Permit::record`] counts as neither success nor failure.
 pub(crate) struct Permit<'a> {
     breaker: &'a Breaker,
     is_probe: bool,
-    is_settled: bool,
+    is_recorded: bool,
 }
 
 impl Breaker {
-    pub(crate) fn new(breaking: Breaking) -> Self {
-        Self { breaking, state: Mutex::new(State::Closed { failures: 0 }) }
+    pub(crate) fn new(config: BreakerConfig) -> Self {
+        Self { config, state: Mutex::new(State::Closed { failures: 0 }) }
     }
 
-    /// Lets a call through, or says how long to stay away.
-    pub(crate) fn enter(&self, now: Instant) -> Result<Permit<'_>, Duration> {
-        let mut state = self.state();
+    /// Returns a permit, or the time after which a retry is useful.
+    pub(crate) fn try_acquire(&self, now: Instant) -> Result<Permit<'_>, Duration> {
+        let mut state = self.lock();
         let is_probe = match *state {
             State::Closed { .. } => false,
             State::Open { until } if until <= now => true,
             State::Open { until } => return Err(until - now),
-            State::Probing => return Err(TRIAL.min(self.breaking.pause)),
+            State::HalfOpen => return Err(PROBE_RETRY_AFTER.min(self.config.open_duration)),
         };
         if is_probe {
-            *state = State::Probing;
+            *state = State::HalfOpen;
         }
-        Ok(Permit { breaker: self, is_probe, is_settled: false })
+        Ok(Permit { breaker: self, is_probe, is_recorded: false })
     }
 
-    /// What it does now.
-    pub(crate) fn watch(&self, now: Instant) -> BreakerState {
-        match *self.state() {
+    /// Returns the state at `now`.
+    pub(crate) fn state(&self, now: Instant) -> BreakerState {
+        match *self.lock() {
             State::Closed { .. } => BreakerState::Closed,
             State::Open { until } if now < until => BreakerState::Open,
-            State::Open { .. } | State::Probing => BreakerState::HalfOpen,
+            State::Open { .. } | State::HalfOpen => BreakerState::HalfOpen,
         }
     }
 
-    /// Takes over what a call saw. Late news of calls that began before the last change of state do not count.
-    fn settle(&self, is_probe: bool, is_healthy: bool, now: Instant) {
-        let mut state = self.state();
-        let open = State::Open { until: now + self.breaking.pause };
+    /// Applies the result of a call. Results of calls that started before the last state change are ignored.
+    fn record(&self, is_probe: bool, is_healthy: bool, now: Instant) {
+        let mut state = self.lock();
+        let open = State::Open { until: now + self.config.open_duration };
         *state = match *state {
-            State::Probing if is_probe && is_healthy => State::Closed { failures: 0 },
-            State::Probing if is_probe => {
-                tracing::warn!("Azure DevOps is still ill and is left alone again");
+            State::HalfOpen if is_probe && is_healthy => State::Closed { failures: 0 },
+            State::HalfOpen if is_probe => {
+                tracing::warn!("circuit breaker opened: the probe call to Azure DevOps failed");
                 open
             }
             State::Closed { .. } if is_healthy => State::Closed { failures: 0 },
-            State::Closed { failures } if failures + 1 < self.breaking.after => {
+            State::Closed { failures } if failures + 1 < self.config.failure_threshold => {
                 State::Closed { failures: failures + 1 }
             }
             State::Closed { .. } => {
-                tracing::warn!(pause = ?self.breaking.pause, "Azure DevOps is ill and is left alone");
+                tracing::warn!(open_duration = ?self.config.open_duration, "circuit breaker opened: Azure DevOps fails");
                 open
             }
-            unchanged @ (State::Open { .. } | State::Probing) => unchanged,
+            unchanged @ (State::Open { .. } | State::HalfOpen) => unchanged,
         };
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Permit<'_> {
-    /// Says what the call saw.
-    pub(crate) fn settle(mut self, is_healthy: bool, now: Instant) {
-        self.is_settled = true;
-        self.breaker.settle(self.is_probe, is_healthy, now);
+    /// Records the result of the call.
+    pub(crate) fn record(mut self, is_healthy: bool, now: Instant) {
+        self.is_recorded = true;
+        self.breaker.record(self.is_probe, is_healthy, now);
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        if self.is_probe && !self.is_settled {
-            *self.breaker.state() = State::Open { until: Instant::now() };
+        if self.is_probe && !self.is_recorded {
+            *self.breaker.lock() = State::Open { until: Instant::now() };
         }
     }
 }
@@ -122,71 +121,74 @@ impl Drop for Permit<'_> {
 mod tests {
     use super::*;
 
-    const PAUSE: Duration = Duration::from_secs(15);
+    const OPEN_DURATION: Duration = Duration::from_secs(15);
 
     fn breaker() -> Breaker {
-        Breaker::new(Breaking { after: 3, pause: PAUSE })
+        Breaker::new(BreakerConfig { failure_threshold: 3, open_duration: OPEN_DURATION })
     }
 
-    fn see(breaker: &Breaker, healthy: &[bool], now: Instant) {
+    fn record(breaker: &Breaker, healthy: &[bool], now: Instant) {
         for &is_healthy in healthy {
-            breaker.enter(now).unwrap_or_else(|_| panic!("it is open")).settle(is_healthy, now);
+            breaker.try_acquire(now).unwrap_or_else(|_| panic!("it is open")).record(is_healthy, now);
         }
     }
 
     #[test]
-    fn failures_in_a_row_open_it_for_the_pause() {
+    fn consecutive_failures_open_the_breaker_for_the_open_duration() {
         let (breaker, now) = (breaker(), Instant::now());
 
-        see(&breaker, &[false, false, true, false, false], now);
-        assert!(breaker.enter(now).is_ok(), "a success in between starts the count again");
-        see(&breaker, &[false], now);
+        record(&breaker, &[false, false, true, false, false], now);
+        assert!(breaker.try_acquire(now).is_ok(), "a success resets the count");
+        record(&breaker, &[false], now);
 
-        assert_eq!(breaker.enter(now).err(), Some(PAUSE));
-        assert_eq!(breaker.enter(now + PAUSE / 3).err(), Some(PAUSE * 2 / 3));
+        assert_eq!(breaker.try_acquire(now).err(), Some(OPEN_DURATION));
+        assert_eq!(breaker.try_acquire(now + OPEN_DURATION / 3).err(), Some(OPEN_DURATION * 2 / 3));
     }
 
     #[test]
-    fn after_the_pause_one_call_tries_and_decides() {
+    fn half_open_breaker_admits_one_probe_whose_result_decides() {
         let (breaker, now) = (breaker(), Instant::now());
-        assert_eq!(breaker.watch(now), BreakerState::Closed);
-        see(&breaker, &[false, false, false], now);
-        assert_eq!((breaker.watch(now), breaker.watch(now + PAUSE)), (BreakerState::Open, BreakerState::HalfOpen));
+        assert_eq!(breaker.state(now), BreakerState::Closed);
+        record(&breaker, &[false, false, false], now);
+        assert_eq!(
+            (breaker.state(now), breaker.state(now + OPEN_DURATION)),
+            (BreakerState::Open, BreakerState::HalfOpen)
+        );
 
-        let probe = breaker.enter(now + PAUSE).unwrap_or_else(|_| panic!("it is open"));
-        assert_eq!(breaker.enter(now + PAUSE).err(), Some(TRIAL), "one at a time");
-        probe.settle(false, now + PAUSE);
-        assert_eq!(breaker.enter(now + PAUSE).err(), Some(PAUSE), "still ill");
+        let probe = breaker.try_acquire(now + OPEN_DURATION).unwrap_or_else(|_| panic!("it is open"));
+        assert_eq!(breaker.try_acquire(now + OPEN_DURATION).err(), Some(PROBE_RETRY_AFTER), "one probe at a time");
+        probe.record(false, now + OPEN_DURATION);
+        assert_eq!(breaker.try_acquire(now + OPEN_DURATION).err(), Some(OPEN_DURATION), "the probe failed");
 
-        see(&breaker, &[true], now + PAUSE * 2);
-        see(&breaker, &[true, true], now + PAUSE * 2);
+        record(&breaker, &[true], now + OPEN_DURATION * 2);
+        record(&breaker, &[true, true], now + OPEN_DURATION * 2);
     }
 
     #[test]
-    fn a_call_that_was_given_up_leaves_the_trial_to_the_next() {
+    fn dropped_probe_permit_admits_another_probe() {
         let (breaker, now) = (breaker(), Instant::now());
-        see(&breaker, &[false, false, false], now - PAUSE);
+        record(&breaker, &[false, false, false], now - OPEN_DURATION);
 
-        drop(breaker.enter(now));
+        drop(breaker.try_acquire(now));
 
-        assert!(breaker.enter(Instant::now()).is_ok());
+        assert!(breaker.try_acquire(Instant::now()).is_ok());
     }
 
     #[test]
-    fn late_news_do_not_count() {
+    fn results_from_before_a_state_change_are_ignored() {
         let (breaker, now) = (breaker(), Instant::now());
-        let mut early: Vec<_> = (0..6).map_while(|_| breaker.enter(now).ok()).collect();
+        let mut early: Vec<_> = (0..6).map_while(|_| breaker.try_acquire(now).ok()).collect();
         assert_eq!(early.len(), 6);
         let last = early.pop();
 
         for (permit, is_healthy) in early.into_iter().zip([false, false, false, true, false]) {
-            permit.settle(is_healthy, now);
+            permit.record(is_healthy, now);
         }
-        assert_eq!(breaker.enter(now).err(), Some(PAUSE));
+        assert_eq!(breaker.try_acquire(now).err(), Some(OPEN_DURATION));
 
-        let probe = breaker.enter(now + PAUSE);
-        last.unwrap().settle(true, now + PAUSE);
-        assert_eq!(breaker.enter(now + PAUSE).err(), Some(TRIAL), "only the probe decides");
+        let probe = breaker.try_acquire(now + OPEN_DURATION);
+        last.unwrap().record(true, now + OPEN_DURATION);
+        assert_eq!(breaker.try_acquire(now + OPEN_DURATION).err(), Some(PROBE_RETRY_AFTER), "only the probe decides");
         drop(probe);
     }
 }

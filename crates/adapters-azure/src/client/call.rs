@@ -3,25 +3,25 @@
 use reqwest::Url;
 use tokio::time::Instant;
 
-use crate::credential::{Scheme, Shown};
+use crate::credential::{PresentedCredential, Scheme};
 
-/// Who causes a call.
+/// The cause of a call. Each has its own bulkhead; calls for unknown credentials also have their own circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Traffic {
-    /// A user whom Azure accepted lately has to be looked up again.
-    User,
-    /// A credential that was never seen.
-    Newcomer,
-    /// A user asks for projects.
+    /// Identity look-up of a user whom Azure accepted recently.
+    KnownUser,
+    /// Identity look-up of a credential that Azure has not accepted recently.
+    Unknown,
+    /// Look-up of projects for an authenticated user.
     Projects,
 }
 
-/// One GET that is to be answered with JSON.
+/// A GET request that expects a JSON response.
 pub(crate) struct Call<'a> {
-    /// What the log calls it.
+    /// The name in logs, traces and metrics.
     pub(crate) name: &'static str,
     pub(crate) url: Url,
-    pub(crate) shown: &'a Shown,
+    pub(crate) credential: &'a PresentedCredential,
     pub(crate) scheme: Scheme,
     pub(crate) traffic: Traffic,
     pub(crate) max_bytes: usize,

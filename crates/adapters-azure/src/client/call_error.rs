@@ -1,20 +1,19 @@
-//! A failed call, and what follows from it for later calls.
+//! The error of one attempt, with its consequences for later calls.
 
-use crate::error::Failure;
+use crate::error::AzureError;
 
-/// A failure, and what follows from it for the calls to come.
 #[derive(Debug)]
-pub(crate) struct Fault {
-    pub(crate) failure: Failure,
-    /// Whether it is the circuit breaker's concern.
-    pub(crate) is_illness: bool,
-    /// Whether the same call may do better in a moment.
-    pub(crate) may_pass: bool,
+pub(crate) struct CallError {
+    pub(crate) error: AzureError,
+    /// Whether it counts as a failure for the circuit breaker.
+    pub(crate) trips_breaker: bool,
+    /// Whether a retry of the same call may succeed.
+    pub(crate) is_retryable: bool,
 }
 
-/// A failure that is about this call alone: Azure itself is well.
-impl From<Failure> for Fault {
-    fn from(failure: Failure) -> Self {
-        Self { failure, is_illness: false, may_pass: false }
+/// An error that concerns only this call: it is not retried and does not affect the circuit breaker.
+impl From<AzureError> for CallError {
+    fn from(error: AzureError) -> Self {
+        Self { error, trips_breaker: false, is_retryable: false }
     }
 }

@@ -1,4 +1,4 @@
-//! One request and its answer: no redirects, a bounded body, nothing secret in the log.
+//! One HTTP exchange: no redirects, a bounded body, no secrets in the log.
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
@@ -6,25 +6,25 @@ use reqwest::{Client, RequestBuilder};
 use tokio::time::Instant;
 
 use super::call::Call;
-use super::call_error::Fault;
-use super::io_runtime::Lines;
-use super::response::Answer;
+use super::call_error::CallError;
+use super::io_runtime::IoRuntime;
+use super::response::Response;
 use super::transport_error;
 use crate::config::AzureConfig;
-use crate::error::Failure;
+use crate::error::AzureError;
 
 /// The header of the W3C trace context (<https://www.w3.org/TR/trace-context/>).
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// Turns the redirect of a rejected credential into a 401.
-const SUPPRESS: HeaderName = HeaderName::from_static("x-tfs-fedauthredirect");
+/// Makes Azure DevOps reject a credential with 401 instead of a redirect to the sign-in page.
+const SUPPRESS_REDIRECT: HeaderName = HeaderName::from_static("x-tfs-fedauthredirect");
 
-/// The client for all calls. Redirects are never followed: the credential would go along.
-pub(crate) fn client(config: &AzureConfig, is_loopback: bool) -> Result<Client, domain::Error> {
-    // An `Err` says that a provider is installed already, by this or by somebody else, and any will do.
+/// Builds the client for all calls. It never follows redirects, because the credential would be forwarded.
+pub(crate) fn build_client(config: &AzureConfig, is_loopback: bool) -> Result<Client, domain::Error> {
+    // An `Err` means that a provider is already installed, and any provider will do.
     drop(rustls::crypto::ring::default_provider().install_default());
     let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
     if config.suppress_sign_in_redirect {
-        headers.insert(SUPPRESS, HeaderValue::from_static("Suppress"));
+        headers.insert(SUPPRESS_REDIRECT, HeaderValue::from_static("Suppress"));
     }
     let builder = Client::builder()
         .user_agent(concat!("api-aponta/", env!("CARGO_PKG_VERSION")))
@@ -32,43 +32,43 @@ pub(crate) fn client(config: &AzureConfig, is_loopback: bool) -> Result<Client, 
         .redirect(Policy::none())
         .connect_timeout(config.timeouts.connect);
     let builder = if is_loopback { builder.no_proxy() } else { builder };
-    builder.build().map_err(transport_error::on_build)
+    builder.build().map_err(transport_error::from_build)
 }
 
-/// Sends `call` once over `lines`, as part of the trace that `traceparent` tells, and reads the answer to its end.
-pub(crate) async fn get(
+/// Sends `call` once on `runtime`, with the header that `traceparent` returns, and reads the whole response.
+pub(crate) async fn send(
     client: &Client,
-    lines: &Lines,
+    runtime: &IoRuntime,
     call: &Call<'_>,
     traceparent: Option<fn() -> Option<String>>,
-) -> Result<Answer, Fault> {
-    let authorization = call.shown.authorization(call.scheme).ok_or(Failure::Rejected)?;
+) -> Result<Response, CallError> {
+    let authorization = call.credential.authorization(call.scheme).ok_or(AzureError::Rejected)?;
     let started = Instant::now();
     let request = client.get(call.url.clone()).header(AUTHORIZATION, authorization);
     let request = match traceparent.and_then(|current| current()) {
         Some(current) => request.header(TRACEPARENT, current),
         None => request,
     };
-    let answer = lines.run(answer(request, call.max_bytes)).await??;
+    let response = runtime.run(exchange(request, call.max_bytes)).await??;
     tracing::debug!(
         call = call.name,
         scheme = ?call.scheme,
-        status = answer.status(),
-        activity_id = answer.activity().map(tracing::field::display),
+        status = response.status(),
+        activity_id = response.activity_id().map(tracing::field::display),
         elapsed_ms = started.elapsed().as_millis(),
-        "Azure DevOps answered"
+        "received response from Azure DevOps"
     );
-    Ok(answer)
+    Ok(response)
 }
 
-async fn answer(request: RequestBuilder, max_bytes: usize) -> Result<Answer, Fault> {
-    let mut response = request.send().await.map_err(transport_error::on_send)?;
+async fn exchange(request: RequestBuilder, max_bytes: usize) -> Result<Response, CallError> {
+    let mut response = request.send().await.map_err(transport_error::from_send)?;
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(transport_error::on_body)? {
+    while let Some(chunk) = response.chunk().await.map_err(transport_error::from_body)? {
         if max_bytes < body.len() + chunk.len() {
-            return Err(Failure::senseless(format!("an answer of more than {max_bytes} bytes")).into());
+            return Err(AzureError::invalid_response(format!("response body exceeds {max_bytes} bytes")).into());
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer::new(response.status(), response.headers(), body))
+    Ok(Response::new(response.status(), response.headers(), body))
 }

@@ -3,27 +3,27 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::Failure;
+use crate::error::AzureError;
 
-/// The name of an error; its text is translated and changes.
+/// An error body. Its `typeKey` is stable, whereas its message is translated.
 #[derive(Deserialize)]
-struct Problem {
+struct ErrorBody {
     #[serde(alias = "TypeKey")]
     #[serde(rename = "typeKey")]
     type_key: String,
 }
 
-/// Reads a body.
-pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Failure> {
-    // Without the error's own text: it quotes what stood there, and that may be somebody's data.
-    let told =
-        |e: serde_json::Error| format!("JSON of another shape: {:?} at {}:{}", e.classify(), e.line(), e.column());
-    serde_json::from_slice(json).map_err(|e| Failure::senseless(told(e)))
+/// Parses a response body.
+pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, AzureError> {
+    // serde_json's own message quotes the input, which may hold personal data.
+    let describe = |e: serde_json::Error| format!("unexpected JSON: {:?} at {}:{}", e.classify(), e.line(), e.column());
+    serde_json::from_slice(json).map_err(|e| AzureError::invalid_response(describe(e)))
 }
 
-/// What kind of error a body tells of. Nothing that could be somebody's data passes for it.
+/// Returns the `typeKey` of an error body. Values that are not plain ASCII names are ignored, since they may hold
+/// personal data.
 pub(crate) fn type_key(json: &[u8]) -> Option<String> {
-    let Problem { type_key } = serde_json::from_slice(json).ok()?;
+    let ErrorBody { type_key } = serde_json::from_slice(json).ok()?;
     let is_name = type_key.len() <= 100 && type_key.bytes().all(|b| b.is_ascii_alphanumeric());
     is_name.then_some(type_key)
 }

@@ -1,4 +1,4 @@
-//! What can be measured of Azure DevOps from here.
+//! Counters and histograms of the calls to Azure DevOps.
 
 use std::time::Duration;
 
@@ -8,104 +8,102 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::call_error::Fault;
-use super::response::Answer;
-use crate::error::Failure;
+use super::call_error::CallError;
+use super::response::Response;
+use crate::error::AzureError;
 
-/// In seconds: from an answer out of the same city to the bound of an attempt.
+/// In seconds. The upper buckets cover the timeout of one attempt.
 const BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 8.0, 10.0];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Request {
+struct RequestLabels {
     call: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct CacheLabels {
     result: &'static str,
 }
 
-/// How a question about an identity was answered.
+/// The result of a look-up in the identity cache.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum LookUp {
-    /// It was remembered.
+pub(crate) enum CacheResult {
+    /// The identity was cached.
     Hit,
-    /// Azure had to be asked.
+    /// The identity was requested from Azure DevOps.
     Miss,
-    /// That it was rejected was remembered.
+    /// The rejection was cached.
     Rejected,
 }
 
-/// The counters of one way to Azure.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
-    requests: Family<Request, Histogram, fn() -> Histogram>,
-    look_ups: Family<Asked, Counter>,
+    requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
+    cache_lookups: Family<CacheLabels, Counter>,
 }
 
 impl Metrics {
-    /// Counters for the calls of these names; those that have not happened yet are zero and not missing.
+    /// Initialises the series of every call name to zero, so that alerts see them from the start.
     pub(crate) fn new(calls: &[&'static str]) -> Self {
         let requests: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(|| Histogram::new(BUCKETS));
         for call in calls {
-            drop(requests.get_or_create(&Request { call, outcome: "ok" }));
+            drop(requests.get_or_create(&RequestLabels { call, outcome: "ok" }));
         }
-        let metrics = Self { requests, look_ups: Family::default() };
-        for result in [LookUp::Hit, LookUp::Miss, LookUp::Rejected] {
-            drop(metrics.look_ups.get_or_create(&result.label()));
+        let metrics = Self { requests, cache_lookups: Family::default() };
+        for result in [CacheResult::Hit, CacheResult::Miss, CacheResult::Rejected] {
+            drop(metrics.cache_lookups.get_or_create(&result.label()));
         }
         metrics
     }
 
-    pub(crate) fn answered(&self, call: &'static str, result: &Result<Answer, Fault>, duration: Duration) {
+    pub(crate) fn record_request(&self, call: &'static str, result: &Result<Response, CallError>, duration: Duration) {
         let outcome = outcome(result);
-        self.requests.get_or_create(&Request { call, outcome }).observe(duration.as_secs_f64());
+        self.requests.get_or_create(&RequestLabels { call, outcome }).observe(duration.as_secs_f64());
     }
 
-    pub(crate) fn looked_up(&self, result: LookUp) {
-        self.look_ups.get_or_create(&result.label()).inc();
+    pub(crate) fn record_cache_lookup(&self, result: CacheResult) {
+        self.cache_lookups.get_or_create(&result.label()).inc();
     }
 
-    /// Registers all of it.
     pub(crate) fn register(&self, registry: &mut Registry) {
         registry.register_with_unit(
             "request_duration",
-            "Time that a call to Azure DevOps took, each attempt by itself",
+            "Duration of calls to Azure DevOps, per attempt",
             Unit::Seconds,
             self.requests.clone(),
         );
         registry.register(
             "identity_cache_requests",
-            "Credentials looked up among the identities that are remembered",
-            self.look_ups.clone(),
+            "Look-ups of credentials in the identity cache",
+            self.cache_lookups.clone(),
         );
     }
 }
 
-/// What a call came to, in one word.
-pub(crate) fn outcome(result: &Result<Answer, Fault>) -> &'static str {
+/// Returns the value of the label `outcome`.
+pub(crate) fn outcome(result: &Result<Response, CallError>) -> &'static str {
     match result {
         Ok(_) => "ok",
-        Err(fault) => match &fault.failure {
-            Failure::Rejected => "rejected",
-            Failure::Forbidden => "forbidden",
-            Failure::Missing { .. } | Failure::NotFound(_) => "missing",
-            Failure::Unavailable { retry_after: Some(_), .. } => "throttled",
-            Failure::Unavailable { .. } | Failure::NoOrganisation => "unavailable",
-            Failure::TimedOut(_) => "timeout",
-            Failure::BadUpstream(_) => "senseless",
+        Err(failed) => match &failed.error {
+            AzureError::Rejected => "rejected",
+            AzureError::Forbidden => "forbidden",
+            AzureError::ProjectNotFound { .. } | AzureError::NotFound(_) => "missing",
+            AzureError::Unavailable { retry_after: Some(_), .. } => "throttled",
+            AzureError::Unavailable { .. } | AzureError::NoOrganisation => "unavailable",
+            AzureError::TimedOut(_) => "timeout",
+            AzureError::BadUpstream(_) => "invalid_response",
         },
     }
 }
 
-impl LookUp {
-    fn label(self) -> Asked {
+impl CacheResult {
+    fn label(self) -> CacheLabels {
         let result = match self {
             Self::Hit => "hit",
             Self::Miss => "miss",
             Self::Rejected => "rejected",
         };
-        Asked { result }
+        CacheLabels { result }
     }
 }

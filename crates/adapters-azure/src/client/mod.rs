@@ -15,7 +15,7 @@ mod transport_error;
 mod upstream;
 
 pub(crate) use breaker_metrics::register;
-pub(crate) use bulkhead::Lane;
+pub(crate) use bulkhead::Bulkhead;
 pub(crate) use call::{Call, Traffic};
-pub(crate) use metrics::LookUp;
+pub(crate) use metrics::CacheResult;
 pub(crate) use upstream::Upstream;

@@ -1,4 +1,4 @@
-//! What Azure answered, and what that means. This is the only place that reads statuses and headers.
+//! Responses of Azure DevOps and their meaning. No other module reads statuses and headers.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,27 +6,26 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use uuid::Uuid;
 
-use super::call_error::Fault;
+use super::call_error::CallError;
 use super::json;
-use super::throttle::MAX_HOLD;
-use crate::error::{Failure, Seen};
+use super::throttle::MAX_THROTTLE_DELAY;
+use crate::error::{AzureError, ErrorDetail};
 
-/// How long a throttled credential is held back when Azure does not say it.
-const DEFAULT_HOLD: Duration = Duration::from_secs(5);
-/// What a sign-in page has in it, whatever its language. The names of hosts and paths come first to mind, but some
-/// pages are made by scripts, and of those only the title is sure.
+/// The delay for a throttled credential if the response does not state one.
+const DEFAULT_THROTTLE_DELAY: Duration = Duration::from_secs(5);
+/// Text that identifies a sign-in page in any language: host names, paths, and the title of pages built by scripts.
 const SIGN_IN_MARKS: [&str; 4] = ["signin", "sign in", "login.microsoftonline.com", "login.live.com"];
 
-/// One answer, read to its end.
-pub(crate) struct Answer {
+/// A response with its complete body.
+pub(crate) struct Response {
     status: StatusCode,
     content: Content,
     redirect: Option<String>,
     retry_after: Option<Duration>,
     is_exhausted: bool,
     is_host_offline: bool,
-    activity: Option<Uuid>,
-    /// The token of the next page, if there is one.
+    activity_id: Option<Uuid>,
+    /// The continuation token of the next page.
     pub(crate) continuation: Option<String>,
     /// The body without a byte order mark.
     pub(crate) body: Vec<u8>,
@@ -39,12 +38,12 @@ enum Content {
     Other,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn new(status: StatusCode, headers: &HeaderMap, body: Vec<u8>) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let seconds = |name: &str| text(name)?.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
         let date = |name: &str| httpdate::parse_http_date(text(name)?).ok();
-        // A date of Azure's is measured by Azure's own clock.
+        // A date is relative to the server's clock, so that a wrong local clock does not matter.
         let until = |name: &str| Some(date(name)?.duration_since(date(DATE.as_str()).unwrap_or_else(SystemTime::now)));
         let retry_after = seconds(RETRY_AFTER.as_str())
             .or_else(|| until(RETRY_AFTER.as_str()).map(Result::unwrap_or_default))
@@ -58,10 +57,10 @@ impl Answer {
             status,
             content,
             redirect: text(LOCATION.as_str()).map(str::to_ascii_lowercase),
-            retry_after: retry_after.map(|wait| wait.min(MAX_HOLD)),
+            retry_after: retry_after.map(|wait| wait.min(MAX_THROTTLE_DELAY)),
             is_exhausted: text("x-ratelimit-remaining") == Some("0"),
             is_host_offline: headers.contains_key("x-vss-hostofflineerror"),
-            activity: text("activityid").and_then(|id| id.parse().ok()),
+            activity_id: text("activityid").and_then(|id| id.parse().ok()),
             continuation: text("x-ms-continuationtoken").filter(|token| !token.is_empty()).map(str::to_owned),
             body: body.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(body),
         }
@@ -71,66 +70,70 @@ impl Answer {
         self.status.as_u16()
     }
 
-    /// Azure's name for this exchange: what its support asks for.
-    pub(crate) fn activity(&self) -> Option<Uuid> {
-        self.activity
+    /// The `ActivityId`, by which Azure's support finds the exchange.
+    pub(crate) fn activity_id(&self) -> Option<Uuid> {
+        self.activity_id
     }
 
-    /// How long the credential has to wait before its next call. It may stand on a 200 as well.
-    pub(crate) fn hold(&self) -> Option<Duration> {
+    /// Returns how long the credential must wait before its next call. A 200 may carry a delay as well.
+    pub(crate) fn throttle_delay(&self) -> Option<Duration> {
         let is_blocked = self.status == StatusCode::TOO_MANY_REQUESTS;
-        self.retry_after.or_else(|| is_blocked.then_some(DEFAULT_HOLD))
+        self.retry_after.or_else(|| is_blocked.then_some(DEFAULT_THROTTLE_DELAY))
     }
 
-    /// What to answer instead when the credential is refused in the middle of throttling: Azure has been seen to
-    /// answer 401 and sign-in pages to good credentials then. `was_throttled` says that it was throttled lately.
-    pub(crate) fn doubtful_rejection(&self, was_throttled: bool) -> Option<Failure> {
-        let is_doubtful = self.retry_after.is_some() || self.is_exhausted || was_throttled;
-        let seen = || self.seen("refused while throttled");
-        is_doubtful
-            .then(|| Failure::Unavailable { retry_after: Some(self.hold().unwrap_or(DEFAULT_HOLD)), seen: seen() })
+    /// Returns the error that replaces a rejection if the credential is being throttled.
+    ///
+    /// Because Azure DevOps may respond to a throttled but valid credential with 401 or a sign-in page.
+    /// `was_throttled` says whether the credential was throttled recently.
+    pub(crate) fn rejection_while_throttled(&self, was_throttled: bool) -> Option<AzureError> {
+        let is_throttled = self.retry_after.is_some() || self.is_exhausted || was_throttled;
+        let detail = || self.detail("rejected while throttled");
+        is_throttled.then(|| AzureError::Unavailable {
+            retry_after: Some(self.throttle_delay().unwrap_or(DEFAULT_THROTTLE_DELAY)),
+            detail: detail(),
+        })
     }
 
-    /// The answer itself when it is JSON with status 200, and what is wrong otherwise.
-    pub(crate) fn judged(self) -> Result<Self, Fault> {
+    /// Returns the response if it is JSON with status 200, otherwise the error that it stands for.
+    pub(crate) fn classify(self) -> Result<Self, CallError> {
         let is_json = self.content == Content::Json;
-        let failure = match self.status.as_u16() {
+        let error = match self.status.as_u16() {
             200 if is_json => return Ok(self),
-            401 => Failure::Rejected,
-            203 if !is_json => Failure::Rejected,
+            401 => AzureError::Rejected,
+            203 if !is_json => AzureError::Rejected,
             200 if self.content == Content::Html && has_sign_in_mark(&String::from_utf8_lossy(&self.body)) => {
-                Failure::Rejected
+                AzureError::Rejected
             }
-            300..=399 if self.redirect.as_deref().is_some_and(has_sign_in_mark) => Failure::Rejected,
-            403 => Failure::Forbidden,
-            // Where it is a 400, the caller has no access.
-            status @ (400 | 404) if self.is_about_a_missing_thing() => {
-                Failure::Missing { is_certain: status == 404, seen: self.seen("missing") }
+            300..=399 if self.redirect.as_deref().is_some_and(has_sign_in_mark) => AzureError::Rejected,
+            403 => AzureError::Forbidden,
+            // A 400 means that the project is hidden from the caller.
+            status @ (400 | 404) if self.is_project_not_found() => {
+                AzureError::ProjectNotFound { is_definitive: status == 404, detail: self.detail("project not found") }
             }
-            404 if is_json => Failure::NotFound(self.seen("not found")),
-            429 => Failure::Unavailable { retry_after: self.hold(), seen: self.seen("throttled") },
-            503 => Failure::Unavailable { retry_after: self.retry_after, seen: self.seen("unavailable") },
-            408 | 504 => Failure::TimedOut(self.seen("timed out")),
-            _ => Failure::BadUpstream(self.seen("unexpected")),
+            404 if is_json => AzureError::NotFound(self.detail("not found")),
+            429 => AzureError::Unavailable { retry_after: self.throttle_delay(), detail: self.detail("throttled") },
+            503 => AzureError::Unavailable { retry_after: self.retry_after, detail: self.detail("unavailable") },
+            408 | 504 => AzureError::TimedOut(self.detail("timed out")),
+            _ => AzureError::BadUpstream(self.detail("unexpected")),
         };
-        // A 500 is Azure's word for many things that only this one request brings about.
-        let is_illness = matches!(self.status.as_u16(), 502..=504);
-        let may_pass = is_illness && self.retry_after.is_none() && !self.is_host_offline;
-        Err(Fault { failure, is_illness, may_pass })
+        // A 500 does not count: Azure DevOps sends it for many faults of a single request.
+        let trips_breaker = matches!(self.status.as_u16(), 502..=504);
+        let is_retryable = trips_breaker && self.retry_after.is_none() && !self.is_host_offline;
+        Err(CallError { error, trips_breaker, is_retryable })
     }
 
-    /// A project that is unknown or hidden has an answer in JSON; an unknown organisation has an HTML page.
-    fn is_about_a_missing_thing(&self) -> bool {
+    /// Whether the response is about a project. An unknown organisation gets an HTML page instead of JSON.
+    fn is_project_not_found(&self) -> bool {
         match json::type_key(&self.body) {
             Some(key) => key.starts_with("ProjectDoesNotExist"),
             None => self.status == StatusCode::NOT_FOUND && self.content != Content::Html,
         }
     }
 
-    fn seen(&self, what: &str) -> Seen {
-        let activity = self.activity.map(|id| format!(", ActivityId {id}")).unwrap_or_default();
+    fn detail(&self, what: &str) -> ErrorDetail {
+        let activity = self.activity_id.map(|id| format!(", ActivityId {id}")).unwrap_or_default();
         let key = json::type_key(&self.body).map(|key| format!(", {key}")).unwrap_or_default();
-        Seen::new(format!("{what}: status {}{key}{activity}", self.status.as_u16()))
+        ErrorDetail::new(format!("{what}: status {}{key}{activity}", self.status.as_u16()))
     }
 }
 
@@ -145,15 +148,15 @@ mod tests {
 
     use super::*;
 
-    fn hold(headers: &[(&'static str, &'static str)]) -> Option<Duration> {
+    fn delay_of(headers: &[(&'static str, &'static str)]) -> Option<Duration> {
         let headers = headers
             .iter()
             .map(|(name, value)| (reqwest::header::HeaderName::from_static(name), HeaderValue::from_static(value)));
-        Answer::new(StatusCode::OK, &headers.collect(), Vec::new()).hold()
+        Response::new(StatusCode::OK, &headers.collect(), Vec::new()).throttle_delay()
     }
 
     #[test]
-    fn a_wait_is_a_number_or_a_date_and_never_too_long() {
+    fn throttle_delay_is_read_from_seconds_or_date_and_capped() {
         let date = ("date", "Tue, 24 Nov 2026 12:00:00 GMT");
         let cases = [
             (&[("retry-after", "7")][..], Some(Duration::from_secs(7))),
@@ -161,15 +164,15 @@ mod tests {
             (&[date, ("retry-after", "Tue, 24 Nov 2026 12:01:30 GMT")], Some(Duration::from_secs(90))),
             (&[date, ("retry-after", "Tue, 24 Nov 2026 11:00:00 GMT")], Some(Duration::ZERO)),
             (&[("retry-after", "Tue, 24 Nov 2020 11:00:00 GMT")], Some(Duration::ZERO)),
-            (&[("retry-after", "Fri, 24 Nov 2226 11:00:00 GMT")], Some(MAX_HOLD)),
-            (&[("retry-after", "86400")], Some(MAX_HOLD)),
-            (&[("x-ratelimit-delay", "1e9")], Some(MAX_HOLD)),
+            (&[("retry-after", "Fri, 24 Nov 2226 11:00:00 GMT")], Some(MAX_THROTTLE_DELAY)),
+            (&[("retry-after", "86400")], Some(MAX_THROTTLE_DELAY)),
+            (&[("x-ratelimit-delay", "1e9")], Some(MAX_THROTTLE_DELAY)),
             (&[("retry-after", "soon"), ("x-ratelimit-delay", "2")], Some(Duration::from_secs(2))),
             (&[("retry-after", "-1")], None),
             (&[], None),
         ];
         for (headers, expected) in cases {
-            assert_eq!(hold(headers), expected, "{headers:?}");
+            assert_eq!(delay_of(headers), expected, "{headers:?}");
         }
     }
 }

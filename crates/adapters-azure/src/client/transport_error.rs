@@ -1,37 +1,37 @@
-//! What the HTTP client's errors mean. Nothing else reads them.
+//! Conversion of `reqwest::Error`. No other module reads that type.
 
 use std::error::Error as StdError;
 
 use domain::Error;
 
-use super::call_error::Fault;
-use crate::error::{Failure, Seen};
+use super::call_error::CallError;
+use crate::error::{AzureError, ErrorDetail};
 
-/// No client could be made, for example because the machine has no certificates of authorities.
-pub(crate) fn on_build(error: reqwest::Error) -> Error {
-    Error::internal(told(error))
+/// The client cannot be built, for example because the machine has no root certificates.
+pub(crate) fn from_build(error: reqwest::Error) -> Error {
+    Error::internal(describe(error))
 }
 
-/// The request was not sent, or no head of an answer came.
-pub(crate) fn on_send(error: reqwest::Error) -> Fault {
-    let (is_connect, is_slow) = (error.is_connect(), error.is_timeout());
-    let is_nonsense = causes(&error).any(|e| e.downcast_ref().is_some_and(hyper::Error::is_parse));
-    let text = told(error);
-    let failure = match () {
-        () if is_nonsense => Failure::senseless(text),
-        () if is_slow && !is_connect => Failure::TimedOut(Seen::new(text)),
-        () => Failure::unavailable(None, text),
+/// The request was not sent, or no response head arrived.
+pub(crate) fn from_send(error: reqwest::Error) -> CallError {
+    let (is_connect, is_timeout) = (error.is_connect(), error.is_timeout());
+    let is_malformed = causes(&error).any(|e| e.downcast_ref().is_some_and(hyper::Error::is_parse));
+    let text = describe(error);
+    let error = match () {
+        () if is_malformed => AzureError::invalid_response(text),
+        () if is_timeout && !is_connect => AzureError::TimedOut(ErrorDetail::new(text)),
+        () => AzureError::unavailable(None, text),
     };
-    Fault { failure, is_illness: true, may_pass: !is_slow && !is_nonsense }
+    CallError { error, trips_breaker: true, is_retryable: !is_timeout && !is_malformed }
 }
 
-/// The body ended too early.
-pub(crate) fn on_body(error: reqwest::Error) -> Fault {
-    Fault { failure: Failure::senseless(told(error)), is_illness: true, may_pass: true }
+/// The response body is incomplete.
+pub(crate) fn from_body(error: reqwest::Error) -> CallError {
+    CallError { error: AzureError::invalid_response(describe(error)), trips_breaker: true, is_retryable: true }
 }
 
-/// The error and its causes in one line, without the address: the next token of a page is part of it.
-fn told(error: reqwest::Error) -> String {
+/// Returns the error and its causes in one line, without the URL, which may hold a continuation token.
+fn describe(error: reqwest::Error) -> String {
     causes(&error.without_url()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 

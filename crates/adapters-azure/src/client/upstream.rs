@@ -1,4 +1,4 @@
-//! The way to Azure, with everything that protects it, us and the callers from each other.
+//! Calls to Azure DevOps, with throttling, bulkheads, circuit breakers, timeouts and retries.
 
 use backon::{ExponentialBuilder, Retryable};
 use domain::Error;
@@ -7,29 +7,28 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use super::breaker::{Breaker, BreakerState};
-use super::bulkhead::Lane;
+use super::bulkhead::Bulkhead;
 use super::call::{Call, Traffic};
-use super::call_error::Fault;
+use super::call_error::CallError;
 use super::http;
-use super::io_runtime::Lines;
+use super::io_runtime::IoRuntime;
 use super::metrics::{self, Metrics};
-use super::response::Answer;
-use super::throttle::Gates;
+use super::response::Response;
+use super::throttle::Throttle;
 use crate::config::{AzureConfig, Retries, Timeouts};
-use crate::credential::Shown;
-use crate::error::{Failure, Seen};
+use crate::credential::PresentedCredential;
+use crate::error::{AzureError, ErrorDetail};
 
-/// See the module.
 pub(crate) struct Upstream {
     client: Client,
-    lines: Lines,
-    /// For what accepted users cause. Strangers have one of their own: nothing that they send opens this one.
+    runtime: IoRuntime,
+    /// For calls on behalf of known users. Unknown credentials cannot open it, because they have their own.
     breaker: Breaker,
-    newcomers_breaker: Breaker,
-    gates: Gates,
-    users: Lane,
-    newcomers: Lane,
-    projects: Lane,
+    unknown_breaker: Breaker,
+    throttle: Throttle,
+    users: Bulkhead,
+    unknown: Bulkhead,
+    projects: Bulkhead,
     timeouts: Timeouts,
     retries: Retries,
     metrics: Metrics,
@@ -39,14 +38,14 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn new(config: &AzureConfig, is_loopback: bool) -> Result<Self, Error> {
         Ok(Self {
-            client: http::client(config, is_loopback)?,
-            lines: Lines::new()?,
-            breaker: Breaker::new(config.breaking),
-            newcomers_breaker: Breaker::new(config.breaking),
-            gates: Gates::new(config.cache_capacity),
-            users: Lane::new(config.in_flight.users),
-            newcomers: Lane::new(config.in_flight.newcomers),
-            projects: Lane::new(config.in_flight.projects),
+            client: http::build_client(config, is_loopback)?,
+            runtime: IoRuntime::new()?,
+            breaker: Breaker::new(config.breaker),
+            unknown_breaker: Breaker::new(config.breaker),
+            throttle: Throttle::new(config.cache_capacity),
+            users: Bulkhead::new(config.in_flight.users),
+            unknown: Bulkhead::new(config.in_flight.newcomers),
+            projects: Bulkhead::new(config.in_flight.projects),
             timeouts: config.timeouts,
             retries: config.retries,
             metrics: Metrics::new(&["connectionData", "profile", "projects", "project", "member"]),
@@ -58,37 +57,38 @@ impl Upstream {
         &self.metrics
     }
 
-    /// Whether Azure is called now, for accepted users and for newcomers.
+    /// Returns the state of each breaker with the value of its label `callers`.
     pub(crate) fn breaker_states(&self) -> [(&'static str, BreakerState); 2] {
         let now = Instant::now();
-        [("users", self.breaker.watch(now)), ("newcomers", self.newcomers_breaker.watch(now))]
+        [("users", self.breaker.state(now)), ("newcomers", self.unknown_breaker.state(now))]
     }
 
-    /// The answer to `call`, repeated where that may help.
-    pub(crate) async fn get(&self, call: &Call<'_>) -> Result<Answer, Failure> {
-        let pauses = ExponentialBuilder::default()
+    /// Sends `call` and returns the response. Retries errors that are retryable.
+    pub(crate) async fn get(&self, call: &Call<'_>) -> Result<Response, AzureError> {
+        let backoff = ExponentialBuilder::default()
             .with_jitter()
-            .with_min_delay(self.retries.first_pause)
+            .with_min_delay(self.retries.initial_backoff)
             .with_max_times(self.retries.max);
         let attempt = || self.attempt(call);
-        let result = attempt.retry(pauses).when(|fault: &Fault| fault.may_pass).await;
-        result.map_err(|fault| {
-            tracing::debug!(call = call.name, failure = ?fault.failure, "no answer to work with");
-            fault.failure
+        let result = attempt.retry(backoff).when(|failed: &CallError| failed.is_retryable).await;
+        result.map_err(|failed| {
+            tracing::debug!(call = call.name, error = ?failed.error, "call to Azure DevOps failed");
+            failed.error
         })
     }
 
-    async fn attempt(&self, call: &Call<'_>) -> Result<Answer, Fault> {
-        self.gates.pass(call.shown.gate, call.deadline).await?;
-        let (lane, breaker) = match call.traffic {
-            Traffic::User => (&self.users, &self.breaker),
-            Traffic::Newcomer => (&self.newcomers, &self.newcomers_breaker),
+    async fn attempt(&self, call: &Call<'_>) -> Result<Response, CallError> {
+        self.throttle.wait(call.credential.throttle_key, call.deadline).await?;
+        let (bulkhead, breaker) = match call.traffic {
+            Traffic::KnownUser => (&self.users, &self.breaker),
+            Traffic::Unknown => (&self.unknown, &self.unknown_breaker),
             Traffic::Projects => (&self.projects, &self.breaker),
         };
-        let _slot = lane.enter(call.deadline).await?;
-        let permit = breaker.enter(Instant::now());
-        let permit = permit.map_err(|pause| Failure::unavailable(pause, "Azure DevOps is being left alone"))?;
-        let full_time = Instant::now() + self.timeouts.attempt;
+        let _slot = bulkhead.acquire(call.deadline).await?;
+        let permit = breaker.try_acquire(Instant::now());
+        let permit =
+            permit.map_err(|wait| AzureError::unavailable(wait, "the circuit breaker for Azure DevOps is open"))?;
+        let attempt_deadline = Instant::now() + self.timeouts.attempt;
         let span = tracing::debug_span!(
             "azure",
             otel.name = format_args!("GET {}", call.name),
@@ -99,40 +99,41 @@ impl Upstream {
             outcome = tracing::field::Empty,
         );
         let started = Instant::now();
-        let exchanged =
-            timeout_at(full_time.min(call.deadline), http::get(&self.client, &self.lines, call, self.traceparent));
-        let exchanged = exchanged.instrument(span.clone()).await;
-        let is_cut_short = exchanged.is_err() && call.deadline < full_time;
-        let result = match exchanged {
-            Ok(Ok(answer)) => self.judged(answer, call.shown).await,
-            Ok(Err(fault)) => Err(fault),
-            Err(_) => Err(too_slow(is_cut_short)),
+        let exchange = http::send(&self.client, &self.runtime, call, self.traceparent);
+        let exchange = timeout_at(attempt_deadline.min(call.deadline), exchange).instrument(span.clone()).await;
+        let is_cut_short = exchange.is_err() && call.deadline < attempt_deadline;
+        let result = match exchange {
+            Ok(Ok(response)) => self.classify(response, call.credential).await,
+            Ok(Err(failed)) => Err(failed),
+            Err(_) => Err(timed_out(is_cut_short)),
         };
-        self.metrics.answered(call.name, &result, started.elapsed());
+        self.metrics.record_request(call.name, &result, started.elapsed());
         span.record("outcome", metrics::outcome(&result));
         if result.is_err() {
             span.record("otel.status_code", "ERROR");
         }
         if !is_cut_short {
-            permit.settle(!matches!(&result, Err(fault) if fault.is_illness), Instant::now());
+            permit.record(!matches!(&result, Err(failed) if failed.trips_breaker), Instant::now());
         }
         result
     }
 
-    /// What `answer` means, and whether its credential has to wait from now on.
-    async fn judged(&self, answer: Answer, shown: &Shown) -> Result<Answer, Fault> {
-        if let Some(hold) = answer.hold() {
-            self.gates.shut(shown.gate, hold).await;
+    /// Classifies `response` and blocks its credential if Azure DevOps requests a delay.
+    async fn classify(&self, response: Response, credential: &PresentedCredential) -> Result<Response, CallError> {
+        if let Some(delay) = response.throttle_delay() {
+            self.throttle.block_for(credential.throttle_key, delay).await;
         }
-        let doubt = answer.doubtful_rejection(self.gates.was_shut_lately(shown.gate).await);
-        answer.judged().map_err(|fault| match (fault.failure, doubt) {
-            (Failure::Rejected, Some(doubt)) => doubt.into(),
-            (failure, _) => Fault { failure, ..fault },
+        let was_throttled = self.throttle.recently_throttled(credential.throttle_key).await;
+        let instead_of_rejection = response.rejection_while_throttled(was_throttled);
+        response.classify().map_err(|failed| match (failed.error, instead_of_rejection) {
+            (AzureError::Rejected, Some(unavailable)) => unavailable.into(),
+            (error, _) => CallError { error, ..failed },
         })
     }
 }
 
-/// An attempt without its full time says nothing about Azure: what came before it took too long.
-fn too_slow(is_cut_short: bool) -> Fault {
-    Fault { failure: Failure::TimedOut(Seen::new("no answer in time")), is_illness: !is_cut_short, may_pass: false }
+/// The error of an attempt that timed out. An attempt cut short by the deadline of its call does not trip the breaker.
+fn timed_out(is_cut_short: bool) -> CallError {
+    let error = AzureError::TimedOut(ErrorDetail::new("no response in time"));
+    CallError { error, trips_breaker: !is_cut_short, is_retryable: false }
 }

@@ -1,49 +1,50 @@
-//! The keys that app tokens of our extensions are signed with.
+//! The keys that sign the app tokens of our extensions.
 
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-/// One extension's key. A key is good for its own audience and no other. Its `Debug` hides the key.
+/// The key of one extension, valid for one audience. Its `Debug` hides the key.
 #[derive(Debug, Clone)]
 pub struct AppKey {
-    /// The text that the Marketplace shows under «Certificate», used as raw bytes although it looks like a JWT.
+    /// The text under «Certificate» in the Marketplace, used as raw bytes although it looks like a JWT.
     pub key: SecretString,
-    /// The extension's registration, a GUID: what its tokens carry as `aud`.
+    /// The GUID of the extension's registration: the claim `aud` of its tokens.
     pub audience: String,
 }
 
-/// What is wrong with a list of keys. It names the place, never the key.
+/// An error in a list of keys. It names the entry, never the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AppKeyError {
     /// No colon between key and audience.
     #[error("entry {entry}: must be key:audience")]
     NotAPair {
-        /// Which entry, counted from 1.
+        /// The entry, counted from 1.
         entry: usize,
     },
-    /// An HMAC key shorter than its hash is a weak one (RFC 7518, 3.2), and most likely cut off.
+    /// Shorter than the hash (RFC 7518, 3.2), and most likely truncated.
     #[error("entry {entry}: the key must have at least {min} bytes", min = AppKey::MIN_BYTES)]
     KeyTooShort {
-        /// Which entry, counted from 1.
+        /// The entry, counted from 1.
         entry: usize,
     },
     /// The audience is not a GUID.
     #[error("entry {entry}: the audience must be a GUID")]
     AudienceNotAGuid {
-        /// Which entry, counted from 1.
+        /// The entry, counted from 1.
         entry: usize,
     },
 }
 
 impl AppKey {
-    /// The shortest key, in bytes.
+    /// Minimum length of a key in bytes.
     pub const MIN_BYTES: usize = 32;
 
-    /// Reads `key:audience,key:audience`: several keys serve rotation and more than one extension. The audience
-    /// stands behind the last colon, so the key may hold any character except a comma. Empty entries do not count.
+    /// Parses `key:audience,key:audience`. Several keys allow rotation and more than one extension.
+    ///
+    /// The audience follows the last colon, so a key may hold any character except a comma. Empty entries are skipped.
     ///
     /// # Errors
-    /// The first [`AppKeyError`].
+    /// The [`AppKeyError`] of the first invalid entry.
     pub fn parse_list(text: &SecretString) -> Result<Vec<Self>, AppKeyError> {
         let entries = text.expose_secret().split(',').map(str::trim).filter(|entry| !entry.is_empty());
         entries.zip(1..).map(|(text, entry)| Self::parse(text, entry)).collect()
@@ -68,7 +69,7 @@ mod tests {
     const KEY: &str = "eyJhbGciOi.eyJub3QiOiJhIHRva2VuIn0.c2lnbmF0dXJl";
 
     #[test]
-    fn a_list_holds_pairs_of_key_and_audience() {
+    fn parse_list_reads_pairs_of_key_and_audience() {
         let text = format!("{KEY}:{AUDIENCE}, a:key:with:colons:of:32:characters:{}, ", AUDIENCE.to_uppercase());
 
         let keys = AppKey::parse_list(&text.into()).unwrap();
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_entry_and_never_the_key() {
+    fn parse_list_error_names_the_entry_and_not_the_key() {
         let cases = [
             (format!("{KEY}:{AUDIENCE},{KEY}"), AppKeyError::NotAPair { entry: 2 }),
             (format!("{KEY}:portal"), AppKeyError::AudienceNotAGuid { entry: 1 }),
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_hides_the_key() {
+    fn debug_output_hides_the_key() {
         let keys = AppKey::parse_list(&format!("{KEY}:{AUDIENCE}").into()).unwrap();
 
         assert!(!format!("{keys:?}").contains(KEY));

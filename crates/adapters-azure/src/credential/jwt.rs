@@ -1,7 +1,6 @@
-//! Reading and checking JSON Web Tokens (RFC 7519), as far as it is needed here.
+//! JSON Web Tokens (RFC 7519): reading claims and checking HS256 signatures.
 //!
-//! The crates for it bring a second cryptography, or none that does HMAC alone; `ring` is here for TLS anyway, and
-//! with one algorithm there is none to confuse.
+//! It uses `ring`, which TLS needs anyway. The crates for JWT add a second cryptography library.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use time::{Duration, OffsetDateTime};
 
-/// A token with the shape of a JWT. Nothing in it is proven until [`Self::is_signed_by`] says so.
+/// A token in the format of a JWT. Its claims are untrusted unless [`Self::is_signed_by`] returns true.
 pub(crate) struct Jwt<'a> {
     signed: &'a str,
     header: &'a str,
@@ -24,14 +23,14 @@ struct Header {
     alg: String,
 }
 
-/// Only looked at in tokens that Azure judges, so any form of number will do.
+/// Read only from tokens that Azure DevOps verifies, so any form of number is accepted.
 #[derive(Deserialize)]
 struct Expiry {
     exp: f64,
 }
 
 impl<'a> Jwt<'a> {
-    /// Three parts with dots in between; the last one may be empty.
+    /// Splits a token of three parts separated by dots. The last part may be empty.
     pub(crate) fn read(token: &'a SecretString) -> Option<Self> {
         let (signed, signature) = token.expose_secret().rsplit_once('.')?;
         let (header, payload) = signed.split_once('.')?;
@@ -47,17 +46,17 @@ impl<'a> Jwt<'a> {
         decoded(self.payload)
     }
 
-    /// Whether the signature is the HMAC-SHA-256 that `key` makes, compared in constant time.
+    /// Whether the signature is the HMAC-SHA-256 under `key`, compared in constant time.
     pub(crate) fn is_signed_by(&self, key: &hmac::Key) -> bool {
         let signature = URL_SAFE_NO_PAD.decode(self.signature);
         signature.is_ok_and(|tag| hmac::verify(key, self.signed.as_bytes(), &tag).is_ok())
     }
 
-    /// How long it still says to be valid, seen from `now`.
+    /// Returns the time from `now` to `exp`; zero if the token has expired.
     pub(crate) fn lifetime(&self, now: OffsetDateTime) -> Option<std::time::Duration> {
         let Expiry { exp } = self.claims()?;
         let left = Duration::saturating_seconds_f64(exp).saturating_sub(now - OffsetDateTime::UNIX_EPOCH);
-        Some(left.try_into().unwrap_or_default()) // Negative when it is past, and then nothing is left.
+        Some(left.try_into().unwrap_or_default()) // A negative duration does not convert.
     }
 }
 

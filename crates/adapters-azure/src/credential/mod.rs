@@ -7,6 +7,6 @@ mod presented;
 
 pub(crate) use fingerprint::{Fingerprint, Fingerprints};
 pub(crate) use jwt::Jwt;
-pub(crate) use presented::{Scheme, Shown};
+pub(crate) use presented::{PresentedCredential, Scheme};
 
 pub use app_key::{AppKey, AppKeyError};

@@ -1,4 +1,4 @@
-//! How a credential is shown to Azure.
+//! A credential in the form in which it is sent to Azure DevOps.
 
 use domain::Credential;
 use reqwest::header::HeaderValue;
@@ -10,10 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::fingerprint::{Fingerprint, Fingerprints};
 use super::jwt::Jwt;
 
-/// Longer tokens than this exist nowhere, and no server would take the header.
+/// No token of Azure DevOps is longer, and servers refuse longer headers.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// The two ways in which Azure takes a token.
+/// The authentication schemes that Azure DevOps accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
     /// A personal access token, with an empty user name.
@@ -22,23 +22,22 @@ pub(crate) enum Scheme {
     Bearer,
 }
 
-/// A credential that Azure can judge. Its `Debug` hides the token.
+/// A token with its schemes and cache keys. Its `Debug` hides the token.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown {
+pub(crate) struct PresentedCredential {
     pub(crate) token: SecretString,
-    /// How to send it: one way where its shape decides, otherwise the likely way first and the other one only after a
-    /// plain rejection.
+    /// The schemes to try, in order. The second one is tried only after an explicit rejection of the first.
     pub(crate) schemes: &'static [Scheme],
-    /// Under which its identity is remembered.
+    /// Key of the identity cache.
     pub(crate) fingerprint: Fingerprint,
-    /// Under which it is held back; the same for every way of showing it, because Azure throttles the user.
-    pub(crate) gate: Fingerprint,
-    /// The user whom a valid app token beside it names.
+    /// Key of the throttle. It is the same for every scheme, because Azure DevOps throttles the user.
+    pub(crate) throttle_key: Fingerprint,
+    /// The user named by a valid app token sent with this access token.
     pub(crate) user: Option<Fingerprint>,
 }
 
-impl Shown {
-    /// The token of `credential` itself.
+impl PresentedCredential {
+    /// Presents the token of `credential`.
     pub(crate) fn from_credential(credential: &Credential, fingerprints: &Fingerprints) -> Self {
         match credential {
             Credential::Bearer { token, .. } => Self::from_token(token, fingerprints),
@@ -46,8 +45,8 @@ impl Shown {
         }
     }
 
-    /// A token whose kind only its shape tells. An access token is a JWT, which no PAT is; the PATs of today are known
-    /// as well, and every other token is tried both ways, since Azure may change its shapes.
+    /// Presents a token of unknown kind. A JWT is an access token, and the current PAT formats are recognised. Any
+    /// other token is tried with both schemes, because Azure DevOps may change its formats.
     pub(crate) fn from_token(token: &SecretString, fingerprints: &Fingerprints) -> Self {
         let schemes: &[Scheme] = if Jwt::read(token).is_some() {
             &[Scheme::Bearer]
@@ -60,17 +59,17 @@ impl Shown {
     }
 
     fn new(token: &SecretString, scheme: &str, schemes: &'static [Scheme], fingerprints: &Fingerprints) -> Self {
-        let (fingerprint, gate) = (fingerprints.of(scheme, token), fingerprints.of("gate", token));
-        Self { token: token.clone(), schemes, fingerprint, gate, user: None }
+        let (fingerprint, throttle_key) = (fingerprints.of(scheme, token), fingerprints.of("throttle", token));
+        Self { token: token.clone(), schemes, fingerprint, throttle_key, user: None }
     }
 
-    /// Whether it can be a token at all: it fits into a header and holds nothing but visible ASCII.
+    /// Whether the token fits into a header: visible ASCII of limited length.
     pub(crate) fn is_sendable(&self) -> bool {
         let token = self.token.expose_secret();
         (1..=MAX_TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic())
     }
 
-    /// The `Authorization` header, marked so that nothing prints it.
+    /// Returns the `Authorization` header, marked as sensitive.
     pub(crate) fn authorization(&self, scheme: Scheme) -> Option<HeaderValue> {
         let token = self.token.expose_secret();
         let text = match scheme {
@@ -83,7 +82,7 @@ impl Shown {
     }
 }
 
-/// Whether it has the shape of a PAT: 52 characters of base32, or since 2024 84 characters with a mark near their end.
+/// Whether the token is a PAT by its format: 52 characters of base32, or 84 characters with `AZDO` at index 76.
 fn is_pat(token: &[u8]) -> bool {
     match token.len() {
         52 => token.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7')),
@@ -96,18 +95,18 @@ fn is_pat(token: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn shown(token: &str) -> Shown {
-        Shown::from_token(&token.into(), &Fingerprints::new("").unwrap())
+    fn presented(token: &str) -> PresentedCredential {
+        PresentedCredential::from_token(&token.into(), &Fingerprints::new("").unwrap())
     }
 
     #[test]
-    fn the_shape_of_a_token_decides_how_it_is_sent() {
+    fn token_format_decides_the_schemes() {
         for jwt in ["aaa.bbb.ccc", "aaa.bbb."] {
-            assert_eq!(shown(jwt).schemes, [Scheme::Bearer], "{jwt}");
+            assert_eq!(presented(jwt).schemes, [Scheme::Bearer], "{jwt}");
         }
         let (old, new) = ("a2".repeat(26), format!("{}AZDOwxYZ", "Ab9c".repeat(19)));
         for pat in [&old, &new] {
-            assert_eq!(shown(pat).schemes, [Scheme::Basic], "{pat}");
+            assert_eq!(presented(pat).schemes, [Scheme::Basic], "{pat}");
         }
         let near = [
             old.to_uppercase(),
@@ -118,34 +117,34 @@ mod tests {
         ];
         let others = ["a2b3c4", "aaa.bbb", "aaa.bbb.ccc.ddd", "a.b.c.d.e", "..", "a..c"].map(str::to_owned);
         for token in others.into_iter().chain(near) {
-            assert_eq!(shown(&token).schemes, [Scheme::Basic, Scheme::Bearer], "{token}");
+            assert_eq!(presented(&token).schemes, [Scheme::Basic, Scheme::Bearer], "{token}");
         }
     }
 
     #[test]
-    fn a_pat_is_sent_with_an_empty_user_name_and_marked_as_sensitive() {
-        let header = shown("pat").authorization(Scheme::Basic).unwrap();
+    fn authorization_of_a_pat_has_an_empty_user_name_and_is_sensitive() {
+        let header = presented("pat").authorization(Scheme::Basic).unwrap();
 
         assert_eq!(header, "Basic OnBhdA==");
         assert!(header.is_sensitive());
     }
 
     #[test]
-    fn what_no_header_can_hold_is_not_sendable() {
-        assert!(shown("pat").is_sendable());
+    fn token_that_does_not_fit_into_a_header_is_not_sendable() {
+        assert!(presented("pat").is_sendable());
         for token in ["", "a b", "a\nb", "ação", &"a".repeat(MAX_TOKEN_BYTES + 1)] {
-            assert!(!shown(token).is_sendable(), "{token:.10}");
+            assert!(!presented(token).is_sendable(), "{token:.10}");
         }
     }
 
     #[test]
-    fn one_gate_serves_every_way_of_showing_a_token() {
+    fn throttle_key_is_the_same_for_every_scheme() {
         let fingerprints = Fingerprints::new("").unwrap();
-        let basic = Shown::from_credential(&Credential::Basic { pat: "pat".into() }, &fingerprints);
+        let basic = PresentedCredential::from_credential(&Credential::Basic { pat: "pat".into() }, &fingerprints);
         let bearer = Credential::Bearer { token: "pat".into(), azure_access_token: None };
-        let bearer = Shown::from_credential(&bearer, &fingerprints);
+        let bearer = PresentedCredential::from_credential(&bearer, &fingerprints);
 
-        assert_eq!(basic.gate, bearer.gate);
+        assert_eq!(basic.throttle_key, bearer.throttle_key);
         assert_ne!(basic.fingerprint, bearer.fingerprint);
         assert_eq!(basic.schemes, [Scheme::Basic]);
     }

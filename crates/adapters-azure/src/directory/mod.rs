@@ -6,4 +6,4 @@ mod project_directory;
 pub(crate) use payload::Project;
 #[cfg(test)]
 pub(crate) use payload::{Page, project_id};
-pub(crate) use project_directory::{Asker, Directory};
+pub(crate) use project_directory::{Directory, Principal};

@@ -1,4 +1,4 @@
-//! The projects that Azure DevOps sends, as far as they are read.
+//! The JSON of projects, limited to the fields that are read.
 
 use domain::{AzureProjectId, Descricao, NomeProjeto, RemoteProjeto, without_control};
 use serde::Deserialize;
@@ -6,15 +6,14 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::client::json::read;
-use crate::error::Failure;
+use crate::error::AzureError;
 
-/// `_apis/projects`. Nothing in it says whether there is another page.
+/// `_apis/projects`. Only a header says whether there is another page.
 #[derive(Deserialize)]
 pub(crate) struct Page {
     pub(crate) value: Vec<Box<RawValue>>,
 }
 
-/// One project.
 #[derive(Deserialize)]
 pub(crate) struct Project {
     id: String,
@@ -27,34 +26,33 @@ pub(crate) struct Project {
     state: Value,
 }
 
-/// No more than a project's id.
 #[derive(Deserialize)]
 struct ProjectKey {
     id: String,
 }
 
-/// The id of a project in its raw form.
-pub(crate) fn project_id(raw: &RawValue) -> Result<AzureProjectId, Failure> {
+/// Returns the id of a project in raw JSON.
+pub(crate) fn project_id(raw: &RawValue) -> Result<AzureProjectId, AzureError> {
     let ProjectKey { id } = read(raw.get().as_bytes())?;
     guid(&id)
 }
 
 impl Project {
-    /// The project as the domain knows it.
+    /// Converts the project to the domain's type.
     ///
-    /// What breaks the domain's rules is mended, never left out: a synchronisation takes what is not listed for
-    /// deleted. A name is cut to what fits, or is the id when nothing of it is left; a text loses its control characters.
-    pub(crate) fn into_domain(self) -> Result<RemoteProjeto, Failure> {
+    /// Values that break the domain's rules are repaired: text is truncated and loses its control characters, and an
+    /// empty name is replaced by the id.
+    pub(crate) fn into_domain(self) -> Result<RemoteProjeto, AzureError> {
         let Self { id, name, description, url, state } = self;
         let (id, id_text) = (guid(&id)?, id);
-        let mended = cut(&name, 255);
-        if mended.is_empty() || mended != name {
-            tracing::warn!(project = %id, "the project's name breaks our rules and was mended");
+        let repaired = truncate(&name, 255);
+        if repaired.is_empty() || repaired != name {
+            tracing::warn!(project = %id, "repaired the name of a project from Azure DevOps");
         }
-        let nome = NomeProjeto::parse(if mended.is_empty() { id_text } else { mended });
+        let nome = NomeProjeto::parse(if repaired.is_empty() { id_text } else { repaired });
         Ok(RemoteProjeto {
             id,
-            nome: nome.map_err(|e| Failure::senseless(format!("a project's name: {e}")))?,
+            nome: nome.map_err(|e| AzureError::invalid_response(format!("a project's name: {e}")))?,
             descricao: description.as_str().and_then(descricao),
             url: text(&url, 2_000),
             estado: text(&state, 64),
@@ -62,8 +60,8 @@ impl Project {
     }
 }
 
-fn guid(text: &str) -> Result<AzureProjectId, Failure> {
-    AzureProjectId::parse(text).map_err(|e| Failure::senseless(format!("a project's id: {e}")))
+fn guid(text: &str) -> Result<AzureProjectId, AzureError> {
+    AzureProjectId::parse(text).map_err(|e| AzureError::invalid_response(format!("a project's id: {e}")))
 }
 
 fn descricao(text: &str) -> Option<Descricao> {
@@ -74,12 +72,12 @@ fn descricao(text: &str) -> Option<Descricao> {
 }
 
 fn text(value: &Value, max_chars: usize) -> Option<String> {
-    value.as_str().map(|text| cut(text, max_chars)).filter(|text| !text.is_empty())
+    value.as_str().map(|text| truncate(text, max_chars)).filter(|text| !text.is_empty())
 }
 
-/// `text` trimmed, without control characters and no longer than `max_chars`.
-fn cut(text: &str, max_chars: usize) -> String {
+/// Returns `text` trimmed, without control characters, with at most `max_chars` characters.
+fn truncate(text: &str, max_chars: usize) -> String {
     let text = without_control(text);
-    let cut: String = text.trim().chars().take(max_chars).collect();
-    cut.trim_end().to_owned()
+    let truncated: String = text.trim().chars().take(max_chars).collect();
+    truncated.trim_end().to_owned()
 }

@@ -1,4 +1,4 @@
-//! The projects of the organisation, as one caller sees them.
+//! Queries for the projects of the organisation that a caller may see.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,51 +14,48 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::payload::{Page, Project, project_id};
-use crate::client::{Call, Lane, Traffic, Upstream, json};
+use crate::client::{Bulkhead, Call, Traffic, Upstream, json};
 use crate::config::AzureConfig;
-use crate::credential::{Fingerprint, Scheme, Shown};
-use crate::error::Failure;
+use crate::credential::{Fingerprint, PresentedCredential, Scheme};
+use crate::error::AzureError;
 use crate::service_url::ServiceUrl;
 
 const VERSION: (&str, &str) = ("api-version", "7.1");
-/// A page has many projects, and each may have a long description.
+/// Per page. Each project may have a long description.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// All pages of one list together: a thousand projects with long descriptions, and not what fills the memory.
+/// All pages of one list: enough for a thousand projects with long descriptions, and bounds the memory of a request.
 const MAX_TOTAL_BYTES: usize = 16 * 1024 * 1024;
-/// Azure allows a thousand projects; whoever sends more pages than this sends them for ever.
+/// Azure DevOps allows 1,000 projects per organisation, so more pages indicate an endless sequence.
 const MAX_PAGES: usize = 200;
-/// How long a project that was found is remembered: until whoever else asked for it at the same time has found it in
-/// the database, where the first one puts it.
-const AFTERGLOW: Duration = Duration::from_secs(5);
-/// How many missing projects are looked up at once; of more, those that a second list shows are spared it.
-const AT_ONCE: usize = 8;
-/// How many missing projects are looked up for one list. The others have their turn after the next one.
-const MAX_LOOK_UPS: usize = 200;
+/// How long a found project is cached: until concurrent requests find it in the database, where the first one stores it.
+const LOOKUP_TTL: Duration = Duration::from_secs(5);
+/// Maximum number of concurrent look-ups by id. For more ids, a second list first excludes those that it contains.
+const MAX_CONCURRENT_LOOKUPS: usize = 8;
+/// Maximum number of look-ups by id per list. The remaining ids follow in later synchronisations.
+const MAX_LOOKUPS: usize = 200;
 
-/// How many questions of one user are worked on at once.
-const PER_USER: usize = 4;
-/// How many lists are put together at once: each of them is held in memory.
-const LISTS: usize = 4;
+/// Maximum number of concurrent queries per user.
+const MAX_CONCURRENT_PER_USER: usize = 4;
+/// Maximum number of concurrent lists, each of which is held in memory.
+const MAX_CONCURRENT_LISTS: usize = 4;
 
-/// See the module.
 pub(crate) struct Directory {
     upstream: Arc<Upstream>,
     org: ServiceUrl,
     page_size: String,
     timeout: Duration,
-    /// It makes one call of all that ask the same at once.
-    look_ups: Cache<(Fingerprint, AzureProjectId), Option<RemoteProjeto>>,
-    /// A lane for each user, so that nobody's questions hold up those of others.
-    users: Cache<String, Arc<Lane>>,
-    lists: Lane,
+    /// Merges concurrent look-ups of one project by one credential into one call.
+    lookups: Cache<(Fingerprint, AzureProjectId), Option<RemoteProjeto>>,
+    /// One bulkhead per user, so that the queries of one user cannot block others.
+    users: Cache<String, Arc<Bulkhead>>,
+    lists: Bulkhead,
 }
 
-/// Whose projects, and how Azure knows them.
-pub(crate) struct Asker {
-    pub(crate) shown: Shown,
+/// The user whose projects are queried, with an accepted credential.
+pub(crate) struct Principal {
+    pub(crate) credential: PresentedCredential,
     pub(crate) scheme: Scheme,
-    /// Their id.
-    pub(crate) user: String,
+    pub(crate) user_id: String,
 }
 
 impl Directory {
@@ -68,112 +65,127 @@ impl Directory {
             org,
             page_size: config.page_size.to_string(),
             timeout: config.timeouts.directory,
-            look_ups: Cache::builder().max_capacity(config.cache_capacity).expire_after(Afterglow).build(),
+            lookups: Cache::builder().max_capacity(config.cache_capacity).expire_after(LookupExpiry).build(),
             users: Cache::builder()
                 .max_capacity(config.cache_capacity)
                 .time_to_idle(config.timeouts.directory * 2)
                 .build(),
-            lists: Lane::new(LISTS),
+            lists: Bulkhead::new(MAX_CONCURRENT_LISTS),
         }
     }
 
-    /// All projects in Azure's own words, each once: the last word counts, because pages overlap when somebody
-    /// creates a project in between. All or nothing, since what is not listed is taken for deleted.
-    pub(crate) async fn list(&self, asker: &Asker) -> Result<Vec<Box<RawValue>>, Failure> {
+    /// Returns all projects as raw JSON, each once. If pages overlap, the last occurrence wins.
+    ///
+    /// A partial list is an error, because a synchronisation treats missing projects as candidates for deletion.
+    pub(crate) async fn list(&self, principal: &Principal) -> Result<Vec<Box<RawValue>>, AzureError> {
         let deadline = Instant::now() + self.timeout;
-        let user = self.user(asker).await;
-        let _turn = user.enter(deadline).await?;
-        self.list_until(deadline, asker).await
+        let user = self.user_bulkhead(principal).await;
+        let _user_slot = user.acquire(deadline).await?;
+        self.list_until(deadline, principal).await
     }
 
-    /// The lane of the one who asks.
-    async fn user(&self, asker: &Asker) -> Arc<Lane> {
-        self.users.get_with_by_ref(&asker.user, async { Arc::new(Lane::new(PER_USER)) }).await
+    async fn user_bulkhead(&self, principal: &Principal) -> Arc<Bulkhead> {
+        self.users.get_with_by_ref(&principal.user_id, async { Arc::new(Bulkhead::new(MAX_CONCURRENT_PER_USER)) }).await
     }
 
-    async fn list_until(&self, deadline: Instant, asker: &Asker) -> Result<Vec<Box<RawValue>>, Failure> {
-        let _list = self.lists.enter(deadline).await?;
+    async fn list_until(&self, deadline: Instant, principal: &Principal) -> Result<Vec<Box<RawValue>>, AzureError> {
+        let _list_slot = self.lists.acquire(deadline).await?;
         let mut projects = Vec::new();
-        let mut places = HashMap::new();
+        let mut indexes = HashMap::new();
         let mut tokens = HashSet::new();
         let mut token = None;
         let mut bytes = 0;
         for _ in 0..MAX_PAGES {
-            let call = asker.call("projects", self.page_url(token.as_deref()), deadline);
-            let answer = self.upstream.get(&call).await?;
-            bytes += answer.body.len();
+            let call = principal.call("projects", self.page_url(token.as_deref()), deadline);
+            let response = self.upstream.get(&call).await?;
+            bytes += response.body.len();
             if MAX_TOTAL_BYTES < bytes {
-                return Err(Failure::senseless(format!("more than {MAX_TOTAL_BYTES} bytes of projects")));
+                return Err(AzureError::invalid_response(format!("more than {MAX_TOTAL_BYTES} bytes of projects")));
             }
-            let Page { value } = json::read(&answer.body)?;
+            let Page { value } = json::read(&response.body)?;
             for project in value {
-                let place = *places.entry(project_id(&project)?).or_insert(projects.len());
-                match projects.get_mut(place) {
-                    Some(known) => *known = project,
+                let index = *indexes.entry(project_id(&project)?).or_insert(projects.len());
+                match projects.get_mut(index) {
+                    Some(earlier) => *earlier = project,
                     None => projects.push(project),
                 }
             }
-            let Some(next) = answer.continuation else { return Ok(projects) };
+            let Some(next) = response.continuation else { return Ok(projects) };
             if !tokens.insert(next.clone()) {
-                return Err(Failure::senseless("pages that go round in circles"));
+                return Err(AzureError::invalid_response("a continuation token repeats"));
             }
             token = Some(next);
         }
-        Err(Failure::senseless(format!("more than {MAX_PAGES} pages of projects")))
+        Err(AzureError::invalid_response(format!("more than {MAX_PAGES} pages of projects")))
     }
 
-    /// One project, if the caller may see it. However many ask at once, Azure is asked once.
-    pub(crate) async fn find(&self, asker: &Asker, id: AzureProjectId) -> Result<Option<RemoteProjeto>, Failure> {
-        let found = self.look_ups.try_get_with((asker.shown.fingerprint, id), self.ask(asker, id)).await;
-        found.map_err(|failure| (*failure).clone())
-    }
-
-    /// Those of `ids` of which Azure says that there is no such project. Of what it does not say it nothing follows.
-    /// It may take half as long as a list, since somebody who has waited for one waits for this as well.
-    pub(crate) async fn gone(
+    /// Returns one project if the caller may see it. Concurrent look-ups share one call.
+    pub(crate) async fn find(
         &self,
-        asker: &Asker,
+        principal: &Principal,
+        id: AzureProjectId,
+    ) -> Result<Option<RemoteProjeto>, AzureError> {
+        let key = (principal.credential.fingerprint, id);
+        let found = self.lookups.try_get_with(key, self.look_up(principal, id)).await;
+        found.map_err(|error| (*error).clone())
+    }
+
+    /// Returns those of `ids` that a look-up proves to be deleted. All other ids remain undecided.
+    ///
+    /// The time limit is half that of a list, because the request has already waited for one.
+    pub(crate) async fn confirm_deleted(
+        &self,
+        principal: &Principal,
         mut ids: Vec<AzureProjectId>,
-    ) -> Result<Vec<AzureProjectId>, Failure> {
+    ) -> Result<Vec<AzureProjectId>, AzureError> {
         let deadline = Instant::now() + self.timeout / 2;
-        let user = self.user(asker).await;
-        let _turn = user.enter(deadline).await?;
-        if AT_ONCE < ids.len() {
-            let listed = self.list_until(deadline, asker).await?;
+        let user = self.user_bulkhead(principal).await;
+        let _user_slot = user.acquire(deadline).await?;
+        if MAX_CONCURRENT_LOOKUPS < ids.len() {
+            let listed = self.list_until(deadline, principal).await?;
             let listed: HashSet<_> = listed.iter().map(|raw| project_id(raw)).collect::<Result<_, _>>()?;
             ids.retain(|id| !listed.contains(id));
         }
-        if MAX_LOOK_UPS < ids.len() {
-            tracing::info!(missing = ids.len(), "too many projects are missing to look up each of them now");
-            // Which ones is left to chance, so that some that are hidden do not stand in the way of the rest for ever.
+        if MAX_LOOKUPS < ids.len() {
+            tracing::info!(unlisted = ids.len(), "limiting the look-ups of unlisted projects");
+            // A random selection, so that hidden projects do not displace the same others every time.
             ids.sort_by_cached_key(|_| Uuid::now_v7().as_u64_pair().1);
-            ids.truncate(MAX_LOOK_UPS);
+            ids.truncate(MAX_LOOKUPS);
         }
-        let look_ups = stream::iter(ids).map(async |id| match self.fetch(asker, id, deadline).await {
-            Err(Failure::Missing { is_certain: true, .. }) => Some(id),
-            // For some weeks it can be had back, and until then Azure may still show it.
+        let lookups = stream::iter(ids).map(async |id| match self.fetch(principal, id, deadline).await {
+            Err(AzureError::ProjectNotFound { is_definitive: true, .. }) => Some(id),
+            // A deleted project can be restored for some weeks, during which Azure DevOps may still return it.
             Ok(found) if found.estado.as_deref() == Some(RemoteProjeto::DELETED) => Some(id),
             _ => None,
         });
-        Ok(look_ups.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await)
+        Ok(lookups.buffer_unordered(MAX_CONCURRENT_LOOKUPS).filter_map(std::future::ready).collect().await)
     }
 
-    async fn ask(&self, asker: &Asker, id: AzureProjectId) -> Result<Option<RemoteProjeto>, Failure> {
+    async fn look_up(&self, principal: &Principal, id: AzureProjectId) -> Result<Option<RemoteProjeto>, AzureError> {
         let deadline = Instant::now() + self.timeout;
-        let user = self.user(asker).await;
-        let _turn = user.enter(deadline).await?;
-        match self.fetch(asker, id, deadline).await {
+        let user = self.user_bulkhead(principal).await;
+        let _user_slot = user.acquire(deadline).await?;
+        match self.fetch(principal, id, deadline).await {
             Ok(found) => Ok(Some(found)),
-            Err(Failure::Missing { .. }) => Ok(None),
-            Err(failure) => Err(failure),
+            Err(AzureError::ProjectNotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    async fn fetch(&self, asker: &Asker, id: AzureProjectId, deadline: Instant) -> Result<RemoteProjeto, Failure> {
+    async fn fetch(
+        &self,
+        principal: &Principal,
+        id: AzureProjectId,
+        deadline: Instant,
+    ) -> Result<RemoteProjeto, AzureError> {
         let url = self.org.at(&format!("/_apis/projects/{id}"), &[VERSION]);
-        let answer = self.upstream.get(&asker.call("project", url, deadline)).await?;
-        let found = json::read::<Project>(&answer.body)?.into_domain()?;
-        if found.id == id { Ok(found) } else { Err(Failure::senseless("another project than asked for")) }
+        let response = self.upstream.get(&principal.call("project", url, deadline)).await?;
+        let found = json::read::<Project>(&response.body)?.into_domain()?;
+        if found.id == id {
+            Ok(found)
+        } else {
+            Err(AzureError::invalid_response("the response is about another project"))
+        }
     }
 
     fn page_url(&self, token: Option<&str>) -> Url {
@@ -183,23 +195,23 @@ impl Directory {
     }
 }
 
-impl Asker {
+impl Principal {
     fn call(&self, name: &'static str, url: Url, deadline: Instant) -> Call<'_> {
-        let (shown, scheme, traffic) = (&self.shown, self.scheme, Traffic::Projects);
-        Call { name, url, shown, scheme, traffic, max_bytes: MAX_BYTES, deadline }
+        let (credential, scheme, traffic) = (&self.credential, self.scheme, Traffic::Projects);
+        Call { name, url, credential, scheme, traffic, max_bytes: MAX_BYTES, deadline }
     }
 }
 
-/// Only what was found is remembered: what is created just after somebody has asked for it is there at once.
-struct Afterglow;
+/// Caches only found projects, so that a project created after a look-up is found immediately.
+struct LookupExpiry;
 
-impl Expiry<(Fingerprint, AzureProjectId), Option<RemoteProjeto>> for Afterglow {
+impl Expiry<(Fingerprint, AzureProjectId), Option<RemoteProjeto>> for LookupExpiry {
     fn expire_after_create(
         &self,
         _: &(Fingerprint, AzureProjectId),
         found: &Option<RemoteProjeto>,
         _: std::time::Instant,
     ) -> Option<Duration> {
-        Some(if found.is_some() { AFTERGLOW } else { Duration::ZERO })
+        Some(if found.is_some() { LOOKUP_TTL } else { Duration::ZERO })
     }
 }

@@ -1,4 +1,4 @@
-//! App tokens of our extensions (`getAppToken`): checked here, because Azure DevOps does not take them.
+//! App tokens of our extensions (`getAppToken`), verified locally because Azure DevOps does not accept them.
 
 use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
@@ -9,15 +9,15 @@ use uuid::Uuid;
 use super::identity_check;
 use crate::credential::{AppKey, Jwt};
 
-/// Who signs app tokens; no scheme in front.
+/// The issuer of app tokens, without a scheme.
 const ISSUER: &str = "app.vstoken.visualstudio.com";
-/// How many seconds the clocks of Azure and this machine may differ.
-const LEEWAY: i64 = 60;
+/// Allowed clock difference between Azure DevOps and this machine, in seconds.
+const LEEWAY_SECONDS: i64 = 60;
 
-/// The checks of app tokens.
+/// Verifies app tokens with the keys of our extensions.
 pub(crate) struct AppTokens(Vec<(hmac::Key, String)>);
 
-/// All that is asked of them; a claim of a wrong type is no claim.
+/// The verified claims. A claim of the wrong type makes the token invalid.
 #[derive(Deserialize)]
 struct Claims {
     nameid: Uuid,
@@ -34,20 +34,22 @@ impl AppTokens {
         Self(keys.iter().map(|AppKey { key, audience }| (raw(key), audience.clone())).collect())
     }
 
-    /// Whether `token` is for us to judge: app tokens are the only ones signed with HS256. Without keys none is.
-    pub(crate) fn concern(&self, token: &SecretString) -> bool {
+    /// Whether `token` is an app token: the only tokens signed with HS256. Without keys, no token is.
+    pub(crate) fn is_app_token(&self, token: &SecretString) -> bool {
         !self.0.is_empty() && Jwt::read(token).is_some_and(|jwt| jwt.is_hs256())
     }
 
-    /// The id of the user whom `token` names, if everything about it is right at `now`. Whatever it says of its
-    /// algorithm, only HMAC-SHA-256 is ever tried.
+    /// Returns the id of the user named by `token` if the token is valid at `now`.
+    ///
+    /// The signature is always checked as HMAC-SHA-256, whatever `alg` says.
     pub(crate) fn verify(&self, token: &SecretString, now: OffsetDateTime) -> Option<Uuid> {
         let jwt = Jwt::read(token)?;
         let claims: Claims = jwt.claims()?;
         let mut keys = self.0.iter().filter(|(_, audience)| audience.eq_ignore_ascii_case(&claims.aud));
         let now = now.unix_timestamp();
-        let is_timely = now < claims.exp.saturating_add(LEEWAY) && claims.nbf.saturating_sub(LEEWAY) <= now;
-        let is_right = claims.iss == ISSUER && is_timely && keys.any(|(key, _)| jwt.is_signed_by(key));
-        (is_right && identity_check::is_somebody(claims.nameid)).then_some(claims.nameid)
+        let is_current =
+            now < claims.exp.saturating_add(LEEWAY_SECONDS) && claims.nbf.saturating_sub(LEEWAY_SECONDS) <= now;
+        let is_valid = claims.iss == ISSUER && is_current && keys.any(|(key, _)| jwt.is_signed_by(key));
+        (is_valid && identity_check::is_real_identity(claims.nameid)).then_some(claims.nameid)
     }
 }

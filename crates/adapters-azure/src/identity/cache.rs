@@ -1,4 +1,4 @@
-//! Who is behind a credential: Azure is asked once, and the answer is remembered for a while.
+//! Identities of credentials. Azure DevOps is queried once per credential, and the result is cached.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,43 +9,42 @@ use moka::future::Cache;
 use tokio::time::Instant;
 
 use super::identity_check;
-use super::recently_accepted::Recent;
-use crate::client::{Call, LookUp, Traffic, Upstream, json};
+use super::recently_accepted::RecentlyAccepted;
+use crate::client::{CacheResult, Call, Traffic, Upstream, json};
 use crate::config::AzureConfig;
-use crate::credential::{Fingerprint, Jwt, Scheme, Shown};
-use crate::error::Failure;
+use crate::credential::{Fingerprint, Jwt, PresentedCredential, Scheme};
+use crate::error::AzureError;
 use crate::service_url::ServiceUrl;
 
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Who answers the question.
+/// The service that identifies users, with its base address.
 pub(crate) enum Source {
-    /// The organisation at that address.
     Organisation(ServiceUrl),
-    /// The global profile service at that address.
+    /// The global profile service.
     Profile(ServiceUrl),
 }
 
-/// A user, and how Azure was convinced of it.
+/// A user with the time and the scheme of the look-up.
 #[derive(Debug, Clone)]
-pub(crate) struct Known {
+pub(crate) struct CachedIdentity {
     pub(crate) usuario: Usuario,
-    /// The way of showing the credential that Azure took.
+    /// The scheme that Azure DevOps accepted.
     pub(crate) scheme: Scheme,
     checked_at: Instant,
     lifetime: Duration,
 }
 
-/// See the module. Rejected credentials have a place of their own, so that strangers cannot crowd out the users.
+/// The cache of identities. Rejections are cached apart, so that rejected credentials cannot evict users.
 pub(crate) struct Identities {
     upstream: Arc<Upstream>,
     clock: Arc<dyn Clock>,
     source: Source,
-    known: Cache<Fingerprint, Known>,
-    /// Remembers nothing: it makes one call of all that find the same identity too old at once.
-    renewals: Cache<Fingerprint, Known>,
+    accepted: Cache<Fingerprint, CachedIdentity>,
+    /// Stores nothing. It merges concurrent refreshes of one identity into one call.
+    refreshes: Cache<Fingerprint, CachedIdentity>,
     rejected: Cache<Fingerprint, ()>,
-    recent: Recent,
+    recently_accepted: RecentlyAccepted,
     cache_ttl: Duration,
     timeout: Duration,
 }
@@ -57,133 +56,141 @@ impl Identities {
             upstream,
             clock,
             source,
-            known: Cache::builder().max_capacity(config.cache_capacity).expire_after(UntilItsEnd).build(),
-            renewals: Cache::builder().max_capacity(config.cache_capacity).time_to_live(Duration::ZERO).build(),
+            accepted: Cache::builder().max_capacity(config.cache_capacity).expire_after(IdentityExpiry).build(),
+            refreshes: Cache::builder().max_capacity(config.cache_capacity).time_to_live(Duration::ZERO).build(),
             rejected: rejected.build(),
-            recent: Recent::new(config.cache_capacity),
+            recently_accepted: RecentlyAccepted::new(config.cache_capacity),
             cache_ttl: config.cache_ttl,
             timeout: config.timeouts.identity,
         }
     }
 
-    /// What Azure accepted lately.
-    pub(crate) const fn recent(&self) -> &Recent {
-        &self.recent
+    pub(crate) const fn recently_accepted(&self) -> &RecentlyAccepted {
+        &self.recently_accepted
     }
 
-    /// The user behind `shown`. However many ask at once for the same credential, Azure is asked once.
-    pub(crate) async fn identify(&self, shown: &Shown) -> Result<Known, Failure> {
+    /// Returns the user of `credential`. Concurrent look-ups of one credential share one call.
+    pub(crate) async fn identify(&self, credential: &PresentedCredential) -> Result<CachedIdentity, AzureError> {
         let metrics = self.upstream.metrics();
-        if !shown.is_sendable() || self.rejected.contains_key(&shown.fingerprint) {
-            metrics.looked_up(LookUp::Rejected);
-            return Err(Failure::Rejected);
+        if !credential.is_sendable() || self.rejected.contains_key(&credential.fingerprint) {
+            metrics.record_cache_lookup(CacheResult::Rejected);
+            return Err(AzureError::Rejected);
         }
-        if let Some(known) = self.known.get(&shown.fingerprint).await {
-            metrics.looked_up(LookUp::Hit);
-            return Ok(known);
+        if let Some(cached) = self.accepted.get(&credential.fingerprint).await {
+            metrics.record_cache_lookup(CacheResult::Hit);
+            return Ok(cached);
         }
-        metrics.looked_up(LookUp::Miss);
-        let asked = self.known.try_get_with(shown.fingerprint, self.ask(shown)).await;
-        asked.map_err(|failure| (*failure).clone())
+        metrics.record_cache_lookup(CacheResult::Miss);
+        let found = self.accepted.try_get_with(credential.fingerprint, self.look_up(credential)).await;
+        found.map_err(|error| (*error).clone())
     }
 
-    /// As [`Self::identify`], but what was learnt longer ago than `age` does not count.
-    pub(crate) async fn identify_within(&self, shown: &Shown, age: Duration) -> Result<Known, Failure> {
-        let known = self.identify(shown).await?;
-        if known.checked_at.elapsed() <= age {
-            return Ok(known);
+    /// Returns the user of `credential` like [`Self::identify`], refreshed if the cached identity is older than `max_age`.
+    pub(crate) async fn identify_within(
+        &self,
+        credential: &PresentedCredential,
+        max_age: Duration,
+    ) -> Result<CachedIdentity, AzureError> {
+        let cached = self.identify(credential).await?;
+        if cached.checked_at.elapsed() <= max_age {
+            return Ok(cached);
         }
-        let renewed = self.renewals.try_get_with(shown.fingerprint, self.renew(shown, age)).await;
-        renewed.map_err(|failure| (*failure).clone())
+        let refreshed = self.refreshes.try_get_with(credential.fingerprint, self.refresh(credential, max_age)).await;
+        refreshed.map_err(|error| (*error).clone())
     }
 
-    async fn renew(&self, shown: &Shown, age: Duration) -> Result<Known, Failure> {
-        // Whoever comes just after another one has renewed it.
-        if let Some(known) = self.known.get(&shown.fingerprint).await
-            && known.checked_at.elapsed() <= age
+    async fn refresh(&self, credential: &PresentedCredential, max_age: Duration) -> Result<CachedIdentity, AzureError> {
+        // Another caller may have refreshed it in the meantime.
+        if let Some(cached) = self.accepted.get(&credential.fingerprint).await
+            && cached.checked_at.elapsed() <= max_age
         {
-            return Ok(known);
+            return Ok(cached);
         }
-        // What is remembered stays until there is something better: Azure may be ill.
-        let asked = self.ask(shown).await;
-        match &asked {
-            Ok(known) => self.known.insert(shown.fingerprint, known.clone()).await,
-            Err(Failure::Rejected) => self.forget(shown).await,
+        // The cached identity remains if the look-up fails for another reason than a rejection.
+        let found = self.look_up(credential).await;
+        match &found {
+            Ok(identity) => self.accepted.insert(credential.fingerprint, identity.clone()).await,
+            Err(AzureError::Rejected) => self.forget(credential).await,
             Err(_) => {}
         }
-        asked
+        found
     }
 
-    /// Asks Azure the next time.
-    pub(crate) async fn forget(&self, shown: &Shown) {
-        self.known.invalidate(&shown.fingerprint).await;
+    /// Removes the cached identity, so that the next request looks it up again.
+    pub(crate) async fn forget(&self, credential: &PresentedCredential) {
+        self.accepted.invalidate(&credential.fingerprint).await;
     }
 
-    async fn ask(&self, shown: &Shown) -> Result<Known, Failure> {
+    async fn look_up(&self, credential: &PresentedCredential) -> Result<CachedIdentity, AzureError> {
         let deadline = Instant::now() + self.timeout;
-        let priority = self.recent.priority(shown.fingerprint, shown.user).await;
-        let traffic = if priority.is_some() { Traffic::User } else { Traffic::Newcomer };
-        for &scheme in shown.schemes {
-            match self.ask_with(scheme, shown, traffic, deadline).await {
-                Err(Failure::Rejected) => {}
-                Err(failure) => return Err(failure),
+        let priority = self.recently_accepted.acquire_priority(credential.fingerprint, credential.user).await;
+        let traffic = if priority.is_some() { Traffic::KnownUser } else { Traffic::Unknown };
+        for &scheme in credential.schemes {
+            match self.look_up_with(scheme, credential, traffic, deadline).await {
+                Err(AzureError::Rejected) => {}
+                Err(error) => return Err(error),
                 Ok(usuario) => {
-                    tracing::info!(user = usuario.id, ?scheme, "Azure DevOps knows the credential");
-                    self.recent.remember(shown.fingerprint).await;
-                    return Ok(self.known(usuario, scheme, shown));
+                    tracing::info!(user = usuario.id, ?scheme, "Azure DevOps accepted the credential");
+                    self.recently_accepted.insert(credential.fingerprint).await;
+                    return Ok(self.cached_identity(usuario, scheme, credential));
                 }
             }
         }
-        tracing::info!("Azure DevOps rejects the credential");
-        self.recent.forget(shown.fingerprint).await;
-        self.rejected.insert(shown.fingerprint, ()).await;
-        Err(Failure::Rejected)
+        tracing::info!("Azure DevOps rejected the credential");
+        self.recently_accepted.remove(credential.fingerprint).await;
+        self.rejected.insert(credential.fingerprint, ()).await;
+        Err(AzureError::Rejected)
     }
 
-    async fn ask_with(
+    async fn look_up_with(
         &self,
         scheme: Scheme,
-        shown: &Shown,
+        credential: &PresentedCredential,
         traffic: Traffic,
         deadline: Instant,
-    ) -> Result<Usuario, Failure> {
+    ) -> Result<Usuario, AzureError> {
         let (name, url) = match &self.source {
-            // It exists as a preview only: with a plain 7.1 Azure answers 400 to everybody.
+            // A preview resource: with `7.1` alone Azure DevOps responds 400.
             Source::Organisation(org) => {
                 ("connectionData", org.at("/_apis/connectionData", &[("api-version", "7.1-preview.1")]))
             }
             Source::Profile(base) => ("profile", base.at("/_apis/profile/profiles/me", &[("api-version", "7.1")])),
         };
-        let call = Call { name, url, shown, scheme, traffic, max_bytes: MAX_BYTES, deadline };
-        let answer = self.upstream.get(&call).await?;
+        let call = Call { name, url, credential, scheme, traffic, max_bytes: MAX_BYTES, deadline };
+        let response = self.upstream.get(&call).await?;
         match self.source {
-            Source::Organisation(_) => identity_check::of_organisation(json::read(&answer.body)?),
-            Source::Profile(_) => identity_check::of_profile(json::read(&answer.body)?),
+            Source::Organisation(_) => identity_check::from_connection_data(json::read(&response.body)?),
+            Source::Profile(_) => identity_check::from_profile(json::read(&response.body)?),
         }
     }
 
-    fn known(&self, usuario: Usuario, scheme: Scheme, shown: &Shown) -> Known {
-        let until_exp = Jwt::read(&shown.token).and_then(|jwt| jwt.lifetime(self.clock.now()));
+    fn cached_identity(&self, usuario: Usuario, scheme: Scheme, credential: &PresentedCredential) -> CachedIdentity {
+        let until_exp = Jwt::read(&credential.token).and_then(|jwt| jwt.lifetime(self.clock.now()));
         let lifetime = until_exp.map_or(self.cache_ttl, |left| left.min(self.cache_ttl));
-        Known { usuario, scheme, checked_at: Instant::now(), lifetime }
+        CachedIdentity { usuario, scheme, checked_at: Instant::now(), lifetime }
     }
 }
 
-/// Every identity says itself how long it may be remembered.
-struct UntilItsEnd;
+/// Expires each identity after its own lifetime.
+struct IdentityExpiry;
 
-impl Expiry<Fingerprint, Known> for UntilItsEnd {
-    fn expire_after_create(&self, _: &Fingerprint, known: &Known, _: std::time::Instant) -> Option<Duration> {
-        Some(known.lifetime)
+impl Expiry<Fingerprint, CachedIdentity> for IdentityExpiry {
+    fn expire_after_create(
+        &self,
+        _: &Fingerprint,
+        identity: &CachedIdentity,
+        _: std::time::Instant,
+    ) -> Option<Duration> {
+        Some(identity.lifetime)
     }
 
     fn expire_after_update(
         &self,
         _: &Fingerprint,
-        known: &Known,
+        identity: &CachedIdentity,
         _: std::time::Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(known.lifetime)
+        Some(identity.lifetime)
     }
 }

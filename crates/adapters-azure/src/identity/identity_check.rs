@@ -1,50 +1,50 @@
-//! Who passes. A 200 is not enough: an organisation with one public project answers it to any token at all, with the
-//! identity of nobody.
+//! Checks that a response proves a real identity. A 200 is not enough, because an organisation with a public project
+//! responds to any token with 200 and the anonymous identity.
 
 use domain::Usuario;
 use uuid::Uuid;
 
 use super::payload::{ConnectionData, Entitlement, Identity, Profile};
-use crate::error::Failure;
+use crate::error::AzureError;
 
-/// The id of the anonymous identity: all digits are `a`.
+/// The id of the anonymous identity.
 const ANONYMOUS: Uuid = Uuid::from_bytes([0xaa; 16]);
-/// How the descriptor of an anonymous identity begins.
-const PUBLIC_ACCESS: &str = "System:PublicAccess";
-/// The longest e-mail address that can be kept as an author, in characters.
-const MAX_EMAIL: usize = 255;
+/// Prefix of the descriptor of an anonymous identity.
+const PUBLIC_ACCESS_PREFIX: &str = "System:PublicAccess";
+/// Maximum length of an e-mail address in characters, as stored in `criado_por`.
+const MAX_EMAIL_CHARS: usize = 255;
 
-/// The user of an organisation, if `data` proves one.
-pub(crate) fn of_organisation(data: ConnectionData) -> Result<Usuario, Failure> {
-    let Some(user) = data.authenticated_user else { return Err(Failure::senseless("nobody is authenticated")) };
+/// Returns the user of an organisation, if `data` proves one.
+pub(crate) fn from_connection_data(data: ConnectionData) -> Result<Usuario, AzureError> {
+    let Some(user) = data.authenticated_user else { return Err(AzureError::invalid_response("no authenticatedUser")) };
     let id = real_id(user.id.as_deref())?;
-    refuse_public(&user)?;
+    reject_public(&user)?;
     if let Some(authorized) = data.authorized_user {
-        refuse_public(&authorized)?;
+        reject_public(&authorized)?;
         if real_id(authorized.id.as_deref())? != id {
-            return Err(Failure::Rejected); // The call ran as somebody else.
+            return Err(AzureError::Rejected); // The call ran as another user.
         }
     }
-    // Some people's address stands where their name should be.
+    // For some users the display name is the e-mail address.
     let email = email(user.account()).or_else(|| email(user.provider_display_name.as_deref()));
     Ok(usuario(id, [user.custom_display_name, user.provider_display_name], email))
 }
 
-/// The user whose profile `profile` is.
-pub(crate) fn of_profile(profile: Profile) -> Result<Usuario, Failure> {
+/// Returns the user of `profile`.
+pub(crate) fn from_profile(profile: Profile) -> Result<Usuario, AzureError> {
     let id = real_id(profile.id.as_deref())?;
     let email = email(profile.email_address.as_deref());
     Ok(usuario(id, [profile.display_name, None], email))
 }
 
-/// The member `id` of an organisation, if it is active: who was removed may still be listed.
-pub(crate) fn of_member(entitlement: Entitlement, id: Uuid) -> Result<Usuario, Failure> {
+/// Returns the member `id` if its status is active. A removed member may still be listed with another status.
+pub(crate) fn from_entitlement(entitlement: Entitlement, id: Uuid) -> Result<Usuario, AzureError> {
     if real_id(entitlement.id.as_deref())? != id {
-        return Err(Failure::senseless("another member than asked for"));
+        return Err(AzureError::invalid_response("the response is about another member"));
     }
     let status = entitlement.access_level.and_then(|level| level.status);
     if !status.is_some_and(|status| status.eq_ignore_ascii_case("active")) {
-        return Err(Failure::Rejected);
+        return Err(AzureError::Rejected);
     }
     let (name, emails) = match entitlement.user {
         Some(user) => (user.display_name, [user.mail_address, user.principal_name]),
@@ -54,20 +54,20 @@ pub(crate) fn of_member(entitlement: Entitlement, id: Uuid) -> Result<Usuario, F
     Ok(usuario(id, [name, None], email))
 }
 
-fn real_id(id: Option<&str>) -> Result<Uuid, Failure> {
+fn real_id(id: Option<&str>) -> Result<Uuid, AzureError> {
     let id = id.and_then(|id| Uuid::parse_str(id).ok());
-    let id = id.ok_or_else(|| Failure::senseless("an identity without an id"))?;
-    if is_somebody(id) { Ok(id) } else { Err(Failure::Rejected) }
+    let id = id.ok_or_else(|| AzureError::invalid_response("an identity without a valid id"))?;
+    if is_real_identity(id) { Ok(id) } else { Err(AzureError::Rejected) }
 }
 
-/// Whether it is the id of a real identity.
-pub(crate) fn is_somebody(id: Uuid) -> bool {
+/// Whether `id` belongs to a real identity: neither nil nor anonymous.
+pub(crate) fn is_real_identity(id: Uuid) -> bool {
     !id.is_nil() && id != ANONYMOUS
 }
 
-fn refuse_public(identity: &Identity) -> Result<(), Failure> {
-    let is_public = identity.descriptor.as_deref().is_some_and(|d| d.starts_with(PUBLIC_ACCESS));
-    if is_public { Err(Failure::Rejected) } else { Ok(()) }
+fn reject_public(identity: &Identity) -> Result<(), AzureError> {
+    let is_public = identity.descriptor.as_deref().is_some_and(|d| d.starts_with(PUBLIC_ACCESS_PREFIX));
+    if is_public { Err(AzureError::Rejected) } else { Ok(()) }
 }
 
 fn usuario(id: Uuid, names: [Option<String>; 2], email: Option<String>) -> Usuario {
@@ -77,11 +77,11 @@ fn usuario(id: Uuid, names: [Option<String>; 2], email: Option<String>) -> Usuar
     Usuario { id, display_name, email }
 }
 
-/// `text` when it looks like an address; services have a GUID or a name there.
+/// Returns `text` if it looks like an e-mail address. For services it is a GUID or a name.
 fn email(text: Option<&str>) -> Option<String> {
     let text = text?.trim();
     let (local, host) = text.split_once('@')?;
     let is_clean = !text.contains(|c: char| c.is_whitespace() || c.is_control());
-    let is_email = !local.is_empty() && !host.is_empty() && is_clean && text.chars().count() <= MAX_EMAIL;
+    let is_email = !local.is_empty() && !host.is_empty() && is_clean && text.chars().count() <= MAX_EMAIL_CHARS;
     is_email.then(|| text.to_owned())
 }

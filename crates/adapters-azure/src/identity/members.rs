@@ -1,5 +1,5 @@
-//! Who is a member of the organisation: asked with the service's own token, for app tokens that come without an access
-//! token (`APP_TOKEN_ALONE=members`).
+//! Membership of the organisation, read with the service's own PAT. It authenticates app tokens that arrive without an
+//! access token (`APP_TOKEN_ALONE=members`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,85 +10,94 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::identity_check;
-use super::recently_accepted::Recent;
+use super::recently_accepted::RecentlyAccepted;
 use crate::client::{Call, Traffic, Upstream, json};
 use crate::config::AzureConfig;
-use crate::credential::{Fingerprint, Scheme, Shown};
-use crate::error::Failure;
+use crate::credential::{Fingerprint, PresentedCredential, Scheme};
+use crate::error::AzureError;
 use crate::service_url::ServiceUrl;
 
 const MAX_BYTES: usize = 1024 * 1024;
-/// It exists as a preview only.
+/// A preview resource.
 const VERSION: (&str, &str) = ("api-version", "7.1-preview.3");
 
-/// See the module.
 pub(crate) struct Members {
     upstream: Arc<Upstream>,
     base: ServiceUrl,
-    pat: Shown,
+    pat: PresentedCredential,
     active: Cache<Uuid, Usuario>,
-    others: Cache<Uuid, ()>,
+    rejected: Cache<Uuid, ()>,
     timeout: Duration,
 }
 
 impl Members {
-    /// The members whom the service at `base` lists for the owner of `pat`.
-    pub(crate) fn new(config: &AzureConfig, base: ServiceUrl, pat: Shown, upstream: Arc<Upstream>) -> Self {
+    /// Reads the members from the service at `base` with `pat`.
+    pub(crate) fn new(
+        config: &AzureConfig,
+        base: ServiceUrl,
+        pat: PresentedCredential,
+        upstream: Arc<Upstream>,
+    ) -> Self {
         Self {
             upstream,
             base,
             pat,
             active: Cache::builder().max_capacity(config.cache_capacity).time_to_live(config.cache_ttl).build(),
-            others: Cache::builder().max_capacity(config.cache_capacity).time_to_live(config.rejected_ttl).build(),
+            rejected: Cache::builder().max_capacity(config.cache_capacity).time_to_live(config.rejected_ttl).build(),
             timeout: config.timeouts.identity,
         }
     }
 
-    /// The active member with that id. However many ask at once, Azure is asked once.
-    pub(crate) async fn find(&self, id: Uuid, user: Fingerprint, recent: &Recent) -> Result<Usuario, Failure> {
-        if self.others.contains_key(&id) {
-            return Err(Failure::Rejected);
+    /// Returns the active member with that id. Concurrent look-ups of one member share one call.
+    pub(crate) async fn find(
+        &self,
+        id: Uuid,
+        user: Fingerprint,
+        recent: &RecentlyAccepted,
+    ) -> Result<Usuario, AzureError> {
+        if self.rejected.contains_key(&id) {
+            return Err(AzureError::Rejected);
         }
-        let found = self.active.try_get_with(id, self.ask(id, user, recent)).await;
-        found.map_err(|failure| (*failure).clone())
+        let found = self.active.try_get_with(id, self.look_up(id, user, recent)).await;
+        found.map_err(|error| (*error).clone())
     }
 
-    async fn ask(&self, id: Uuid, user: Fingerprint, recent: &Recent) -> Result<Usuario, Failure> {
-        let priority = recent.priority(user, None).await;
-        let traffic = if priority.is_some() { Traffic::User } else { Traffic::Newcomer };
+    async fn look_up(&self, id: Uuid, user: Fingerprint, recent: &RecentlyAccepted) -> Result<Usuario, AzureError> {
+        let priority = recent.acquire_priority(user, None).await;
+        let traffic = if priority.is_some() { Traffic::KnownUser } else { Traffic::Unknown };
         let member = self.fetch(id, traffic).await;
         match &member {
-            Ok(_) => recent.remember(user).await,
-            Err(Failure::Rejected) => {
-                tracing::info!(user = %id, "the organisation does not list the user of an app token as a member");
-                recent.forget(user).await;
-                self.others.insert(id, ()).await;
+            Ok(_) => recent.insert(user).await,
+            Err(AzureError::Rejected) => {
+                tracing::info!(user = %id, "the user of an app token is no active member of the organisation");
+                recent.remove(user).await;
+                self.rejected.insert(id, ()).await;
             }
             Err(_) => {}
         }
         member
     }
 
-    async fn fetch(&self, id: Uuid, traffic: Traffic) -> Result<Usuario, Failure> {
+    async fn fetch(&self, id: Uuid, traffic: Traffic) -> Result<Usuario, AzureError> {
         let call = Call {
             name: "member",
             url: self.base.at(&format!("/_apis/userentitlements/{id}"), &[VERSION]),
-            shown: &self.pat,
+            credential: &self.pat,
             scheme: Scheme::Basic,
             traffic,
             max_bytes: MAX_BYTES,
             deadline: Instant::now() + self.timeout,
         };
         match self.upstream.get(&call).await {
-            Ok(answer) => identity_check::of_member(json::read(&answer.body)?, id),
-            // Azure itself says so, with the name of an error; a bare 404 may come from something in between.
-            Err(Failure::NotFound(_)) => Err(Failure::Rejected),
-            // That is about the service's token and not about the user's.
-            Err(Failure::Rejected | Failure::Forbidden) => {
-                tracing::warn!("AZURE_DEVOPS_PAT may not read the members of the organisation");
-                Err(Failure::senseless("the token of the service may not read members"))
+            Ok(response) => identity_check::from_entitlement(json::read(&response.body)?, id),
+            // A 404 in JSON comes from Azure DevOps; other 404s may come from a proxy.
+            Err(AzureError::NotFound(_)) => Err(AzureError::Rejected),
+            // The rejection concerns the PAT of the service, not the token of the user.
+            Err(AzureError::Rejected | AzureError::Forbidden) => {
+                tracing::warn!("AZURE_DEVOPS_PAT lacks permission to read the members of the organisation");
+                Err(AzureError::invalid_response("the PAT of the service lacks permission to read members"))
             }
-            Err(failure) => Err(failure),
+            Err(error) => Err(error),
         }
     }
 }

@@ -10,7 +10,7 @@ mod recently_accepted;
 pub(crate) use app_token::AppTokens;
 pub(crate) use cache::{Identities, Source};
 #[cfg(test)]
-pub(crate) use identity_check::{is_somebody, of_organisation, of_profile};
+pub(crate) use identity_check::{from_connection_data, from_profile, is_real_identity};
 pub(crate) use members::Members;
 #[cfg(test)]
 pub(crate) use payload::{ConnectionData, Profile};

@@ -1,4 +1,4 @@
-//! The identities that Azure DevOps sends, as far as they are read.
+//! The JSON of identities, limited to the fields that are read.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -18,14 +18,14 @@ pub(crate) struct Identity {
     pub(crate) id: Option<String>,
     pub(crate) descriptor: Option<String>,
     pub(crate) provider_display_name: Option<String>,
-    /// Only there when the user chose another name.
+    /// Present only if the user overrides the name.
     pub(crate) custom_display_name: Option<String>,
     #[serde(default)]
     properties: Value,
 }
 
 impl Identity {
-    /// An e-mail address for people, and something else for services.
+    /// Returns the account name: an e-mail address for people, something else for services.
     pub(crate) fn account(&self) -> Option<&str> {
         self.properties.pointer("/Account/$value")?.as_str()
     }
@@ -49,7 +49,7 @@ pub(crate) struct Entitlement {
     pub(crate) access_level: Option<AccessLevel>,
 }
 
-/// Whom an entitlement is for.
+/// The user of an entitlement.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct GraphUser {
@@ -58,9 +58,9 @@ pub(crate) struct GraphUser {
     pub(crate) principal_name: Option<String>,
 }
 
-/// What a member may do.
+/// The licence of a member.
 #[derive(Deserialize)]
 pub(crate) struct AccessLevel {
-    /// `active`, or why not: `deleted`, `disabled`, `expired`, `none`, `pending`, `pendingDisabled`.
+    /// `active`, `deleted`, `disabled`, `expired`, `none`, `pending` or `pendingDisabled`.
     pub(crate) status: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! App tokens: checked here, never sent to Azure, and useless without an access token of the same user.
+//! App tokens: verified locally, never sent to Azure DevOps, accepted only with an access token of the same user.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use wiremock::matchers::basic_auth;
 use wiremock::{Mock, MockServer};
 
 use crate::support::{
-    CONNECTION_DATA, JWT, NOW, PAT, PROJECTS, adapter, answer, as_bearer, bearer, calls, config, fixture, fixture_json,
-    kind, know, signed, usuario,
+    CONNECTION_DATA, JWT, NOW, PAT, PROJECTS, adapter, as_bearer, bearer, calls, config, fixture, fixture_json, kind,
+    know, respond, signed, usuario,
 };
 
 const ANA: &str = "cdbc0002-5e61-5e97-84f7-32df35fb8951";
@@ -25,10 +25,10 @@ fn key() -> String {
     tokens()["secret"].as_str().unwrap().to_owned()
 }
 
-/// A change of claims.
+/// A modification of claims.
 type Change = fn(&mut Value);
 
-/// The claims of a good token, changed by `change`.
+/// The claims of a valid token, modified by `change`.
 fn claims(change: impl FnOnce(&mut Value)) -> Value {
     let mut claims = tokens()["app_token_claims"].take();
     change(&mut claims);
@@ -64,7 +64,7 @@ fn ana() -> Usuario {
     }
 }
 
-/// Good app tokens, however they are written.
+/// Valid app tokens in several notations.
 fn good_tokens() -> [String; 6] {
     [
         app_token(),
@@ -77,7 +77,7 @@ fn good_tokens() -> [String; 6] {
 }
 
 #[tokio::test]
-async fn a_good_token_signs_in_with_an_access_token_of_the_same_user() {
+async fn app_token_with_access_token_of_same_user_is_accepted() {
     let (server, azure) = azure_with_keys().await;
     know(&server, as_bearer(JWT), "connectiondata_200_entra_user").await;
 
@@ -88,7 +88,7 @@ async fn a_good_token_signs_in_with_an_access_token_of_the_same_user() {
 }
 
 #[tokio::test]
-async fn an_app_token_alone_is_rejected_without_a_call() {
+async fn app_token_alone_is_rejected_without_a_call() {
     let (server, azure) = azure_with_keys().await;
     let id = AzureProjectId::parse("ad70e5d0-def2-5124-bbdb-f6c44b2d056e").unwrap();
 
@@ -102,9 +102,9 @@ async fn an_app_token_alone_is_rejected_without_a_call() {
     assert_eq!(server.received_requests().await.unwrap().len(), 0);
 }
 
-/// The check of the app token is not cached: an identity that is cached does not outlive it.
+/// The verification of the app token is not cached, unlike the identity.
 #[tokio::test]
-async fn a_cached_identity_lends_nothing_to_a_bad_app_token() {
+async fn invalid_app_token_with_cached_identity_is_rejected() {
     let (server, azure) = azure_with_keys().await;
     know(&server, as_bearer(JWT), "connectiondata_200_entra_user").await;
     usuario(&azure, with_access(&app_token(), JWT)).await.unwrap();
@@ -119,9 +119,9 @@ async fn a_cached_identity_lends_nothing_to_a_bad_app_token() {
     }
 }
 
-/// Ids of the profile service are others, so that nothing can prove an app token.
+/// The profile service has other user ids than an organisation, so it cannot confirm an app token.
 #[tokio::test]
-async fn without_an_organisation_no_app_token_passes() {
+async fn app_token_without_organisation_is_rejected() {
     let server = MockServer::start().await;
     let profile_base_url = Some(ServiceUrl::parse(&server.uri()).unwrap());
     let config = AzureConfig { org_url: None, profile_base_url, ..config_with_keys(&server.uri()) };
@@ -134,7 +134,7 @@ async fn without_an_organisation_no_app_token_passes() {
 }
 
 #[tokio::test]
-async fn a_token_with_anything_wrong_is_rejected_without_a_call() {
+async fn invalid_app_token_is_rejected_without_a_call() {
     let (server, azure) = azure_with_keys().await;
     let bad_claims: [(&str, Change); 15] = [
         ("expired", |c| c["exp"] = json!(NOW - 60)),
@@ -150,7 +150,7 @@ async fn a_token_with_anything_wrong_is_rejected_without_a_call() {
         ("no audience", |c| drop(c.as_object_mut().unwrap().remove("aud"))),
         ("no user", |c| drop(c.as_object_mut().unwrap().remove("nameid"))),
         ("a user without id", |c| c["nameid"] = json!("ana")),
-        ("the user nobody", |c| c["nameid"] = json!("00000000-0000-0000-0000-000000000000")),
+        ("the nil user", |c| c["nameid"] = json!("00000000-0000-0000-0000-000000000000")),
         ("the anonymous user", |c| c["nameid"] = json!("aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa")),
     ];
     let mut bad: Vec<_> =
@@ -174,9 +174,9 @@ async fn a_token_with_anything_wrong_is_rejected_without_a_call() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_signed_with_hs256_is_azures_concern_and_not_ours() {
+async fn jwt_not_signed_with_hs256_is_verified_by_azure() {
     let (server, azure) = azure_with_keys().await;
-    answer(&server, CONNECTION_DATA, fixture("apptoken_as_bearer_203")).await;
+    respond(&server, CONNECTION_DATA, fixture("apptoken_as_bearer_203")).await;
     let none = tokens()["app_token_alg_none"].as_str().unwrap().to_owned();
     let (_, rest) = app_token().split_once('.').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     let rs256 = format!("eyJhbGciOiJSUzI1NiJ9.{rest}");
@@ -187,18 +187,18 @@ async fn a_token_that_is_not_signed_with_hs256_is_azures_concern_and_not_ours() 
 }
 
 #[tokio::test]
-async fn without_keys_no_app_token_passes() {
+async fn app_token_without_configured_keys_is_rejected() {
     let server = MockServer::start().await;
-    answer(&server, CONNECTION_DATA, fixture("apptoken_as_bearer_203")).await;
+    respond(&server, CONNECTION_DATA, fixture("apptoken_as_bearer_203")).await;
     let azure = adapter(&config(&server.uri()));
 
     assert_eq!(kind(&usuario(&azure, bearer(&app_token())).await.unwrap_err()), "rejected");
 }
 
 #[tokio::test]
-async fn an_app_token_as_basic_is_no_app_token() {
+async fn app_token_sent_as_basic_is_rejected() {
     let (server, azure) = azure_with_keys().await;
-    answer(&server, CONNECTION_DATA, fixture("signin_203_html")).await;
+    respond(&server, CONNECTION_DATA, fixture("signin_203_html")).await;
 
     let error = usuario(&azure, Credential::Basic { pat: app_token().into() }).await.unwrap_err();
 
@@ -206,10 +206,10 @@ async fn an_app_token_as_basic_is_no_app_token() {
 }
 
 #[tokio::test]
-async fn the_access_token_of_another_user_is_rejected() {
+async fn app_token_with_access_token_of_another_user_is_rejected() {
     let (server, azure) = azure_with_keys().await;
     know(&server, as_bearer(JWT), "connectiondata_200_msa_user").await;
-    answer(&server, PROJECTS, fixture("projects_200")).await;
+    respond(&server, PROJECTS, fixture("projects_200")).await;
     let credential = with_access(&app_token(), JWT);
 
     assert_eq!(kind(&usuario(&azure, credential.clone()).await.unwrap_err()), "rejected");
@@ -219,20 +219,20 @@ async fn the_access_token_of_another_user_is_rejected() {
 }
 
 #[tokio::test]
-async fn an_access_token_that_the_organisation_refuses_signs_nobody_in() {
+async fn app_token_with_refused_access_token_is_rejected_or_forbidden() {
     let cases = [
         ("unauthorized_401_suppress_empty", "rejected"),
         ("unauthorized_401_pat_revoked", "rejected"),
         ("signin_203_html", "rejected"),
         ("signin_302_rejected_credential", "rejected"),
         ("connectiondata_200_anonymous_bad_pat", "rejected"),
-        // The organisation knows the user and refuses.
+        // The organisation knows the user and denies access.
         ("error_403_permission", "forbidden"),
     ];
     for (refusal, expected) in cases {
         let (server, azure) = azure_with_keys().await;
-        answer(&server, CONNECTION_DATA, fixture(refusal)).await;
-        answer(&server, PROJECTS, fixture("projects_200")).await;
+        respond(&server, CONNECTION_DATA, fixture(refusal)).await;
+        respond(&server, PROJECTS, fixture("projects_200")).await;
         let credential = with_access(&app_token(), JWT);
 
         assert_eq!(kind(&usuario(&azure, credential.clone()).await.unwrap_err()), expected, "{refusal}");
@@ -242,7 +242,7 @@ async fn an_access_token_that_the_organisation_refuses_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn when_azure_cannot_be_asked_a_good_token_is_neither_accepted_nor_rejected() {
+async fn app_token_while_azure_fails_is_neither_accepted_nor_rejected() {
     let hanging = fixture("connectiondata_200_entra_user").set_delay(Duration::from_mins(1));
     let cases = [
         (fixture("unavailable_503_json"), "unavailable"),
@@ -251,11 +251,11 @@ async fn when_azure_cannot_be_asked_a_good_token_is_neither_accepted_nor_rejecte
         (fixture("error_500_not_transient"), "bad upstream"),
         (fixture("connectiondata_400_released_version"), "bad upstream"),
     ];
-    for (illness, expected) in cases {
+    for (response, expected) in cases {
         let server = MockServer::start().await;
         let mut config = config_with_keys(&server.uri());
         config.timeouts.attempt = Duration::from_millis(500);
-        answer(&server, CONNECTION_DATA, illness).await;
+        respond(&server, CONNECTION_DATA, response).await;
 
         let error = usuario(&adapter(&config), with_access(&app_token(), JWT)).await.unwrap_err();
 
@@ -264,7 +264,7 @@ async fn when_azure_cannot_be_asked_a_good_token_is_neither_accepted_nor_rejecte
 }
 
 #[tokio::test]
-async fn projects_are_asked_for_with_the_access_token_and_nothing_else() {
+async fn project_calls_with_app_token_send_only_the_access_token() {
     let (server, azure) = azure_with_keys().await;
     know(&server, as_bearer(JWT), "connectiondata_200_entra_user").await;
     Mock::given(as_bearer(JWT)).respond_with(fixture("projects_200")).expect(2).mount(&server).await;
@@ -275,11 +275,11 @@ async fn projects_are_asked_for_with_the_access_token_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_access_token_beside_a_pat_is_not_looked_at() {
+async fn access_token_beside_a_pat_is_ignored() {
     let (server, azure) = azure_with_keys().await;
     know(&server, basic_auth("", PAT), "connectiondata_200_entra_user").await;
 
-    let user = usuario(&azure, with_access(PAT, "somebody's")).await.unwrap();
+    let user = usuario(&azure, with_access(PAT, "ignored")).await.unwrap();
 
     assert_eq!(user.id, ANA);
     assert_eq!(calls(&server, CONNECTION_DATA).await, 1);

@@ -1,4 +1,4 @@
-//! What is remembered, for how long, and that many questions make one call.
+//! The identity cache: lifetimes, and one call for concurrent look-ups.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use serde_json::json;
 use wiremock::matchers::basic_auth;
 
 use crate::support::{
-    CONNECTION_DATA, NOW, PAT, PROJECTS, adapter, answer, azure, basic, bearer, calls, config, fixture, kind, know,
-    know_the_pat, signed, until, usuario,
+    CONNECTION_DATA, NOW, PAT, PROJECTS, adapter, azure, basic, bearer, calls, config, fixture, kind, know,
+    know_the_pat, respond, signed, until, usuario,
 };
 
 #[tokio::test]
-async fn an_identity_is_remembered() {
+async fn identity_is_cached() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
 
@@ -24,11 +24,11 @@ async fn an_identity_is_remembered() {
 }
 
 #[tokio::test]
-async fn every_credential_is_remembered_for_itself() {
+async fn identities_of_different_credentials_are_cached_apart() {
     let (server, azure) = azure().await;
     know(&server, basic_auth("", PAT), "connectiondata_200_entra_user").await;
     know(&server, basic_auth("", "another"), "connectiondata_200_msa_user").await;
-    answer(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
+    respond(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
 
     let users = [bearer(PAT), bearer("another"), basic(PAT)];
     let mut names = Vec::new();
@@ -38,38 +38,38 @@ async fn every_credential_is_remembered_for_itself() {
 
     assert_eq!(names, ["Ana Lima", "Rui Costa", "Ana Lima"]);
     assert_eq!(calls(&server, CONNECTION_DATA).await, 3);
-    assert_eq!(kind(&usuario(&azure, bearer("stranger")).await.unwrap_err()), "rejected");
+    assert_eq!(kind(&usuario(&azure, bearer("unknown")).await.unwrap_err()), "rejected");
 }
 
 #[tokio::test]
-async fn simultaneous_questions_make_one_call() {
+async fn concurrent_lookups_of_one_credential_share_one_call() {
     let (server, azure) = azure().await;
     let slow = fixture("connectiondata_200_entra_user").set_delay(Duration::from_millis(100));
-    answer(&server, CONNECTION_DATA, slow).await;
+    respond(&server, CONNECTION_DATA, slow).await;
 
-    let asked: Vec<_> = (0..100)
+    let requests: Vec<_> = (0..100)
         .map(|_| {
             let azure = azure.clone();
             tokio::spawn(async move { usuario(&azure, bearer(PAT)).await })
         })
         .collect();
-    for question in asked {
-        question.await.unwrap().unwrap();
+    for request in requests {
+        request.await.unwrap().unwrap();
     }
 
     assert_eq!(calls(&server, CONNECTION_DATA).await, 1);
 }
 
-/// Lists want an identity that is younger than the memory of it.
+/// Lists require a more recent identity than the cache does.
 #[tokio::test]
-async fn simultaneous_lists_renew_the_identity_once() {
+async fn concurrent_lists_refresh_the_identity_once() {
     let (server, _) = azure().await;
     let mut config = config(&server.uri());
     config.listing_identity_age = Duration::from_millis(200);
     let azure = adapter(&config);
     let slow = fixture("connectiondata_200_entra_user").set_delay(Duration::from_millis(100));
-    answer(&server, CONNECTION_DATA, slow).await;
-    answer(&server, PROJECTS, fixture("projects_200")).await;
+    respond(&server, CONNECTION_DATA, slow).await;
+    respond(&server, PROJECTS, fixture("projects_200")).await;
     usuario(&azure, bearer(PAT)).await.unwrap();
     tokio::time::sleep(config.listing_identity_age).await;
 
@@ -87,19 +87,19 @@ async fn simultaneous_lists_renew_the_identity_once() {
 }
 
 #[tokio::test]
-async fn simultaneous_questions_share_a_failure_that_is_not_remembered() {
+async fn concurrent_lookups_share_an_error_that_is_not_cached() {
     let (server, azure) = azure().await;
     let slow = fixture("error_500_not_transient").set_delay(Duration::from_millis(100));
-    answer(&server, CONNECTION_DATA, slow).await;
+    respond(&server, CONNECTION_DATA, slow).await;
 
-    let asked: Vec<_> = (0..20)
+    let requests: Vec<_> = (0..20)
         .map(|_| {
             let azure = azure.clone();
             tokio::spawn(async move { usuario(&azure, bearer(PAT)).await })
         })
         .collect();
-    for question in asked {
-        assert_eq!(kind(&question.await.unwrap().unwrap_err()), "bad upstream");
+    for request in requests {
+        assert_eq!(kind(&request.await.unwrap().unwrap_err()), "bad upstream");
     }
     assert_eq!(calls(&server, CONNECTION_DATA).await, 1);
 
@@ -108,10 +108,10 @@ async fn simultaneous_questions_share_a_failure_that_is_not_remembered() {
 }
 
 #[tokio::test]
-async fn a_question_that_is_given_up_does_not_leave_the_others_waiting() {
+async fn cancelled_lookup_does_not_block_concurrent_ones() {
     let (server, azure) = azure().await;
     let slow = fixture("connectiondata_200_entra_user").set_delay(Duration::from_millis(200));
-    answer(&server, CONNECTION_DATA, slow).await;
+    respond(&server, CONNECTION_DATA, slow).await;
     let first = tokio::spawn({
         let azure = azure.clone();
         async move { usuario(&azure, bearer(PAT)).await }
@@ -128,7 +128,7 @@ async fn a_question_that_is_given_up_does_not_leave_the_others_waiting() {
 }
 
 #[tokio::test]
-async fn an_identity_is_forgotten_after_its_time() {
+async fn identity_after_cache_ttl_is_looked_up_again() {
     let (server, _) = azure().await;
     know_the_pat(&server).await;
     let mut config = config(&server.uri());
@@ -143,7 +143,7 @@ async fn an_identity_is_forgotten_after_its_time() {
 }
 
 #[tokio::test]
-async fn a_time_of_zero_turns_the_memory_off() {
+async fn cache_ttl_of_zero_disables_the_cache() {
     let (server, _) = azure().await;
     know_the_pat(&server).await;
     let mut config = config(&server.uri());
@@ -158,8 +158,8 @@ async fn a_time_of_zero_turns_the_memory_off() {
 }
 
 #[tokio::test]
-async fn an_identity_is_not_remembered_beyond_the_expiry_of_its_token() {
-    // Signed like an app token, which nobody minds here: without keys all tokens are Azure's concern.
+async fn identity_after_token_expiry_is_looked_up_again() {
+    // Signed like an app token. Without configured keys every token is verified by Azure DevOps.
     let token = |exp: serde_json::Value| signed("a key of thirty-two characters .", &json!({ "exp": exp }));
     let cases = [
         (token(json!(NOW + 600)), 1),
@@ -170,7 +170,7 @@ async fn an_identity_is_not_remembered_beyond_the_expiry_of_its_token() {
     ];
     for (token, expected) in cases {
         let (server, azure) = azure().await;
-        answer(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user")).await;
+        respond(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user")).await;
 
         for _ in 0..3 {
             usuario(&azure, bearer(&token)).await.unwrap();
@@ -181,28 +181,28 @@ async fn an_identity_is_not_remembered_beyond_the_expiry_of_its_token() {
 }
 
 #[tokio::test]
-async fn a_rejection_is_remembered_for_a_moment() {
+async fn rejection_is_cached_for_rejected_ttl() {
     let (server, _) = azure().await;
-    answer(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
+    respond(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
     let mut config = config(&server.uri());
     config.rejected_ttl = Duration::from_secs(1);
     let azure = adapter(&config);
 
     for _ in 0..5 {
-        assert_eq!(kind(&usuario(&azure, bearer("stranger")).await.unwrap_err()), "rejected");
+        assert_eq!(kind(&usuario(&azure, bearer("unknown")).await.unwrap_err()), "rejected");
     }
     assert_eq!(calls(&server, CONNECTION_DATA).await, 2, "each scheme once");
 
     until(async || {
-        usuario(&azure, bearer("stranger")).await.unwrap_err();
+        usuario(&azure, bearer("unknown")).await.unwrap_err();
         calls(&server, CONNECTION_DATA).await == 4
     })
     .await;
 }
 
-/// Beyond the time for which its identity is cached, and until it is rejected.
+/// Longer than its identity is cached.
 #[tokio::test]
-async fn a_credential_is_known_once_it_was_accepted_and_until_it_is_rejected() {
+async fn credential_is_known_from_acceptance_until_rejection() {
     let (server, _) = azure().await;
     know_the_pat(&server).await;
     let mut config = config(&server.uri());
@@ -211,22 +211,22 @@ async fn a_credential_is_known_once_it_was_accepted_and_until_it_is_rejected() {
     assert!(!azure.knows(&bearer(PAT)));
 
     usuario(&azure, bearer(PAT)).await.unwrap();
-    usuario(&azure, bearer("stranger")).await.unwrap_err();
-    assert!(azure.knows(&bearer(PAT)) && !azure.knows(&bearer("stranger")) && !azure.knows(&basic(PAT)));
+    usuario(&azure, bearer("unknown")).await.unwrap_err();
+    assert!(azure.knows(&bearer(PAT)) && !azure.knows(&bearer("unknown")) && !azure.knows(&basic(PAT)));
 
     server.reset().await;
-    answer(&server, CONNECTION_DATA, fixture("unavailable_503_json")).await;
+    respond(&server, CONNECTION_DATA, fixture("unavailable_503_json")).await;
     usuario(&azure, bearer(PAT)).await.unwrap_err();
-    assert!(azure.knows(&bearer(PAT)), "nobody rejected it");
+    assert!(azure.knows(&bearer(PAT)), "it was not rejected");
 
     server.reset().await;
-    answer(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
+    respond(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
     usuario(&azure, bearer(PAT)).await.unwrap_err();
     assert!(!azure.knows(&bearer(PAT)));
 }
 
 #[tokio::test]
-async fn strangers_cannot_crowd_out_the_users() {
+async fn rejected_credentials_do_not_evict_users() {
     let (server, _) = azure().await;
     know_the_pat(&server).await;
     let mut config = config(&server.uri());
@@ -235,8 +235,8 @@ async fn strangers_cannot_crowd_out_the_users() {
     usuario(&azure, bearer(PAT)).await.unwrap();
 
     for n in 0..50 {
-        let stranger = Credential::Basic { pat: format!("stranger-{n}").into() };
-        assert_eq!(kind(&usuario(&azure, stranger).await.unwrap_err()), "rejected");
+        let unknown = Credential::Basic { pat: format!("unknown-{n}").into() };
+        assert_eq!(kind(&usuario(&azure, unknown).await.unwrap_err()), "rejected");
     }
     usuario(&azure, bearer(PAT)).await.unwrap();
 

@@ -1,4 +1,4 @@
-//! Who passes, and who does not.
+//! Accepted and rejected credentials.
 
 use domain::{IdentityProvider, Usuario};
 use serde_json::{Value, json};
@@ -6,8 +6,8 @@ use wiremock::matchers::{basic_auth, header, method, path, query_param};
 use wiremock::{Mock, ResponseTemplate};
 
 use crate::support::{
-    CONNECTION_DATA, JWT, PAT, adapter, answer, as_bearer, azure, basic, bearer, calls, config, fixture, fixture_json,
-    identity_with, kind, know, usuario,
+    CONNECTION_DATA, JWT, PAT, adapter, as_bearer, azure, basic, bearer, calls, config, fixture, fixture_json,
+    identity_with, kind, know, respond, usuario,
 };
 
 fn ana() -> Usuario {
@@ -19,7 +19,7 @@ fn ana() -> Usuario {
 }
 
 #[tokio::test]
-async fn a_pat_is_asked_for_as_azure_documents_it() {
+async fn pat_lookup_sends_the_documented_request() {
     let (server, azure) = azure().await;
     Mock::given(method("GET"))
         .and(path(CONNECTION_DATA))
@@ -39,9 +39,9 @@ async fn a_pat_is_asked_for_as_azure_documents_it() {
 }
 
 #[tokio::test]
-async fn asking_for_401_instead_of_redirects_can_be_switched_off() {
+async fn suppress_header_is_omitted_if_disabled() {
     let (server, _) = azure().await;
-    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user")).await;
+    respond(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user")).await;
     let mut config = config(&server.uri());
     config.suppress_sign_in_redirect = false;
 
@@ -52,7 +52,7 @@ async fn asking_for_401_instead_of_redirects_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn every_way_of_showing_a_good_token_passes_with_as_few_calls_as_can_be() {
+async fn valid_token_in_any_scheme_is_accepted_with_minimal_calls() {
     let pat_of_2024 = format!("{}AZDOwxYZ", "Ab9c".repeat(19));
     let cases = [
         ("a PAT as Basic", basic(PAT), PAT, false, 1),
@@ -69,7 +69,7 @@ async fn every_way_of_showing_a_good_token_passes_with_as_few_calls_as_can_be() 
         } else {
             know(&server, basic_auth("", token), "connectiondata_200_entra_user").await;
         }
-        answer(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
+        respond(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
 
         assert_eq!(usuario(&azure, credential).await.unwrap(), ana(), "{name}");
         assert_eq!(calls(&server, CONNECTION_DATA).await, expected, "{name}");
@@ -77,7 +77,7 @@ async fn every_way_of_showing_a_good_token_passes_with_as_few_calls_as_can_be() 
 }
 
 #[tokio::test]
-async fn names_and_addresses_are_read_where_azure_has_them() {
+async fn name_and_email_are_read_from_alternative_fields() {
     let cases = [
         ("connectiondata_200_custom_display_name", "Ana L.", Some("ana.lima@contoso.example")),
         ("connectiondata_200_msa_user", "Rui Costa", Some("rui@outlook.example")),
@@ -85,7 +85,7 @@ async fn names_and_addresses_are_read_where_azure_has_them() {
     ];
     for (name, display_name, email) in cases {
         let (server, azure) = azure().await;
-        answer(&server, CONNECTION_DATA, fixture(name)).await;
+        respond(&server, CONNECTION_DATA, fixture(name)).await;
 
         let user = usuario(&azure, bearer(PAT)).await.unwrap();
 
@@ -94,7 +94,7 @@ async fn names_and_addresses_are_read_where_azure_has_them() {
 }
 
 #[tokio::test]
-async fn a_bare_identity_is_enough() {
+async fn identity_with_only_an_id_is_accepted() {
     let id = "CDBC0002-5E61-5E97-84F7-32DF35FB8951";
     let bodies = [
         json!({"authenticatedUser": {"id": id}}),
@@ -103,7 +103,7 @@ async fn a_bare_identity_is_enough() {
     ];
     for body in bodies {
         let (server, azure) = azure().await;
-        answer(&server, CONNECTION_DATA, ResponseTemplate::new(200).set_body_json(&body)).await;
+        respond(&server, CONNECTION_DATA, ResponseTemplate::new(200).set_body_json(&body)).await;
 
         let user = usuario(&azure, bearer(PAT)).await.unwrap();
 
@@ -113,17 +113,17 @@ async fn a_bare_identity_is_enough() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_does_not_matter() {
+async fn response_with_byte_order_mark_is_accepted() {
     let (server, azure) = azure().await;
     let body = fixture_json("connectiondata_200_entra_user")["response"]["body"].to_string();
-    let answered = ResponseTemplate::new(200).set_body_raw(format!("\u{feff}{body}"), "application/json");
-    answer(&server, CONNECTION_DATA, answered).await;
+    let response = ResponseTemplate::new(200).set_body_raw(format!("\u{feff}{body}"), "application/json");
+    respond(&server, CONNECTION_DATA, response).await;
 
     assert_eq!(usuario(&azure, bearer(PAT)).await.unwrap(), ana());
 }
 
 #[tokio::test]
-async fn a_credential_that_azure_rejects_does_not_pass_whatever_the_rejection_looks_like() {
+async fn every_form_of_rejection_is_rejected() {
     let redirect = |status: u16| {
         ResponseTemplate::new(status).insert_header("location", "https://login.microsoftonline.com/common/oauth2")
     };
@@ -141,7 +141,7 @@ async fn a_credential_that_azure_rejects_does_not_pass_whatever_the_rejection_lo
         ("307, sign-in page elsewhere", redirect(307)),
         ("200, anonymous", fixture("connectiondata_200_anonymous_bad_pat")),
         ("200, anonymous by its id only", identity_with(|body| set_ids(body, "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"))),
-        ("200, the id of nobody", identity_with(|body| set_ids(body, "00000000-0000-0000-0000-000000000000"))),
+        ("200, nil id", identity_with(|body| set_ids(body, "00000000-0000-0000-0000-000000000000"))),
         (
             "200, public access by its descriptor only",
             identity_with(|body| {
@@ -149,13 +149,13 @@ async fn a_credential_that_azure_rejects_does_not_pass_whatever_the_rejection_lo
             }),
         ),
         (
-            "200, authorized as nobody",
+            "200, authorized as anonymous",
             identity_with(|body| {
                 body["authorizedUser"]["id"] = json!("aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa");
             }),
         ),
         (
-            "200, authorized as somebody else",
+            "200, authorized as another user",
             identity_with(|body| {
                 body["authorizedUser"]["id"] = json!("dc3254b4-4789-51e7-a136-429113d54dc9");
             }),
@@ -166,7 +166,7 @@ async fn a_credential_that_azure_rejects_does_not_pass_whatever_the_rejection_lo
             [(bearer(PAT), 1), (bearer(JWT), 1), (bearer("another-shape"), 2), (basic(PAT), 1)]
         {
             let (server, azure) = azure().await;
-            answer(&server, CONNECTION_DATA, rejection.clone()).await;
+            respond(&server, CONNECTION_DATA, rejection.clone()).await;
 
             let error = usuario(&azure, credential).await.unwrap_err();
 
@@ -183,7 +183,7 @@ fn set_ids(body: &mut Value, id: &str) {
 }
 
 #[tokio::test]
-async fn an_answer_without_sense_does_not_pass_and_is_not_blamed_on_the_credential() {
+async fn invalid_identity_response_is_bad_upstream() {
     let html = |status: u16| ResponseTemplate::new(status).set_body_raw("<h1>Manutenção</h1>", "text/html");
     let json = |status: u16, body: Value| ResponseTemplate::new(status).set_body_json(body);
     let good = fixture_json("connectiondata_200_entra_user")["response"]["body"].clone();
@@ -202,9 +202,9 @@ async fn an_answer_without_sense_does_not_pass_and_is_not_blamed_on_the_credenti
         ("a good identity with 201", json(201, good.clone())),
         ("a good identity with 203", json(203, good.clone())),
         ("a good identity with 206", json(206, good.clone())),
-        ("a page that is no sign-in page", html(200)),
-        ("a redirect to somewhere else", ResponseTemplate::new(301).insert_header("location", "https://exemplo.br/")),
-        ("a redirect to nowhere", ResponseTemplate::new(302)),
+        ("a page other than a sign-in page", html(200)),
+        ("a redirect to another site", ResponseTemplate::new(301).insert_header("location", "https://exemplo.br/")),
+        ("a redirect without a location", ResponseTemplate::new(302)),
         ("the version is refused", fixture("connectiondata_400_released_version")),
         ("the organisation is unknown", fixture("error_404_org")),
         ("something is missing", fixture("project_404")),
@@ -212,7 +212,7 @@ async fn an_answer_without_sense_does_not_pass_and_is_not_blamed_on_the_credenti
     ];
     for (name, nonsense) in cases {
         let (server, azure) = azure().await;
-        answer(&server, CONNECTION_DATA, nonsense).await;
+        respond(&server, CONNECTION_DATA, nonsense).await;
 
         let error = usuario(&azure, bearer(PAT)).await.unwrap_err();
 
@@ -222,13 +222,13 @@ async fn an_answer_without_sense_does_not_pass_and_is_not_blamed_on_the_credenti
 }
 
 #[tokio::test]
-async fn a_redirect_is_never_followed() {
+async fn redirect_is_never_followed() {
     let (elsewhere, _) = azure().await;
-    answer(&elsewhere, "/_signin", fixture("connectiondata_200_entra_user")).await;
+    respond(&elsewhere, "/_signin", fixture("connectiondata_200_entra_user")).await;
     for status in [301, 302, 303, 307, 308] {
         let (server, azure) = azure().await;
         let redirect = ResponseTemplate::new(status).insert_header("location", format!("{}/_signin", elsewhere.uri()));
-        answer(&server, CONNECTION_DATA, redirect).await;
+        respond(&server, CONNECTION_DATA, redirect).await;
 
         assert_eq!(kind(&usuario(&azure, bearer(PAT)).await.unwrap_err()), "rejected");
     }
@@ -236,15 +236,15 @@ async fn a_redirect_is_never_followed() {
 }
 
 #[tokio::test]
-async fn a_known_user_whom_azure_refuses_is_forbidden() {
+async fn forbidden_response_for_a_known_user_is_forbidden() {
     let (server, azure) = azure().await;
-    answer(&server, CONNECTION_DATA, fixture("error_403_permission")).await;
+    respond(&server, CONNECTION_DATA, fixture("error_403_permission")).await;
 
     assert_eq!(kind(&usuario(&azure, bearer(PAT)).await.unwrap_err()), "forbidden");
 }
 
 #[tokio::test]
-async fn what_can_be_no_token_is_rejected_without_a_call() {
+async fn malformed_token_is_rejected_without_a_call() {
     let (server, azure) = azure().await;
 
     assert_eq!(kind(&azure.authenticate(None).await.unwrap_err()), "missing");

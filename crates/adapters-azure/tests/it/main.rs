@@ -1,5 +1,5 @@
-//! The adapter against servers that behave as Azure DevOps does. `fixtures/` holds answers of Azure's, recorded or
-//! documented; names and tokens in them are made up.
+//! Tests of the adapter against stand-in servers. `fixtures/` holds recorded or documented responses of Azure DevOps with
+//! invented names and tokens.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
@@ -10,7 +10,6 @@
 mod app_tokens;
 mod cache;
 mod identity;
-
 mod members;
 mod outages;
 mod profile;

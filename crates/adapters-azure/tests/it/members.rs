@@ -9,12 +9,12 @@ use wiremock::matchers::{basic_auth, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::support::{
-    CONNECTION_DATA, JWT, NOW, adapter, answer, basic, bearer, calls, config, fixture, fixture_json, kind, know,
+    CONNECTION_DATA, JWT, NOW, adapter, basic, bearer, calls, config, fixture, fixture_json, kind, know, respond,
     signed, until, usuario,
 };
 
 const ANA: &str = "cdbc0002-5e61-5e97-84f7-32df35fb8951";
-/// The token of the service itself.
+/// The PAT of the service.
 const SERVICE: &str = "service-pat";
 const MEMBER: &str = "/contoso-lab/_apis/userentitlements/cdbc0002-5e61-5e97-84f7-32df35fb8951";
 
@@ -36,7 +36,7 @@ async fn azure() -> (MockServer, AzureDevOps) {
     (server, azure)
 }
 
-/// A member as Azure lists one, changed by `change`.
+/// The entitlement of an active member, modified by `change`.
 fn member(change: impl FnOnce(&mut Value)) -> ResponseTemplate {
     let mut body = json!({
         "id": ANA,
@@ -53,7 +53,7 @@ fn member(change: impl FnOnce(&mut Value)) -> ResponseTemplate {
 }
 
 #[tokio::test]
-async fn an_active_member_signs_in_and_azure_is_asked_with_the_services_token() {
+async fn active_member_is_accepted_and_looked_up_with_the_service_pat() {
     let (server, azure) = azure().await;
     Mock::given(method("GET"))
         .and(path(MEMBER))
@@ -75,7 +75,7 @@ async fn an_active_member_signs_in_and_azure_is_asked_with_the_services_token() 
 }
 
 #[tokio::test]
-async fn who_is_no_active_member_is_rejected_and_that_is_cached_for_a_moment() {
+async fn inactive_member_is_rejected_and_the_rejection_is_cached() {
     let statuses = ["none", "disabled", "deleted", "pending", "expired", "pendingDisabled", "new", ""];
     let mut cases: Vec<_> = statuses.map(|status| member(|body| body["accessLevel"]["status"] = json!(status))).into();
     cases.push(member(|body| body["accessLevel"] = Value::Null));
@@ -84,7 +84,7 @@ async fn who_is_no_active_member_is_rejected_and_that_is_cached_for_a_moment() {
     cases.push(ResponseTemplate::new(404).set_body_json(gone));
     for (n, refusal) in cases.into_iter().enumerate() {
         let (server, azure) = azure().await;
-        answer(&server, MEMBER, refusal).await;
+        respond(&server, MEMBER, refusal).await;
 
         for _ in 0..3 {
             assert_eq!(kind(&usuario(&azure, bearer(&app_token())).await.unwrap_err()), "rejected", "{n}");
@@ -95,7 +95,7 @@ async fn who_is_no_active_member_is_rejected_and_that_is_cached_for_a_moment() {
 }
 
 #[tokio::test]
-async fn where_members_cannot_be_read_nobody_passes_and_no_good_token_is_rejected() {
+async fn member_lookup_failure_is_neither_accepted_nor_rejected() {
     let cases = [
         ("the service's token is rejected", fixture("unauthorized_401_suppress_empty"), "bad upstream"),
         ("it may not read members", fixture("error_403_permission"), "bad upstream"),
@@ -105,40 +105,40 @@ async fn where_members_cannot_be_read_nobody_passes_and_no_good_token_is_rejecte
         ("another member", member(|body| body["id"] = json!("dc3254b4-4789-51e7-a136-429113d54dc9")), "bad upstream"),
         ("no id", member(|body| body["id"] = Value::Null), "bad upstream"),
         ("nothing", ResponseTemplate::new(200).set_body_json(Value::Null), "bad upstream"),
-        ("ill", fixture("unavailable_503_json"), "unavailable"),
+        ("unavailable", fixture("unavailable_503_json"), "unavailable"),
         ("throttled", fixture("ratelimit_429"), "unavailable"),
         ("slow", member(|_| {}).set_delay(Duration::from_mins(1)), "timed out"),
     ];
-    for (name, illness, expected) in cases {
+    for (name, response, expected) in cases {
         let server = MockServer::start().await;
         let mut config = config_with_members(&server.uri());
         config.timeouts.attempt = Duration::from_millis(500);
         let azure = adapter(&config);
-        answer(&server, MEMBER, illness).await;
+        respond(&server, MEMBER, response).await;
 
         assert_eq!(kind(&usuario(&azure, bearer(&app_token())).await.unwrap_err()), expected, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_member_who_was_removed_is_out_when_the_cache_expires() {
+async fn removed_member_is_rejected_after_cache_ttl() {
     let server = MockServer::start().await;
     let azure = adapter(&AzureConfig { cache_ttl: Duration::from_millis(50), ..config_with_members(&server.uri()) });
-    answer(&server, MEMBER, member(|_| {})).await;
+    respond(&server, MEMBER, member(|_| {})).await;
     usuario(&azure, bearer(&app_token())).await.unwrap();
 
     server.reset().await;
-    answer(&server, MEMBER, member(|body| body["accessLevel"]["status"] = json!("deleted"))).await;
+    respond(&server, MEMBER, member(|body| body["accessLevel"]["status"] = json!("deleted"))).await;
 
     until(async || usuario(&azure, bearer(&app_token())).await.is_err()).await;
     assert!(!azure.knows(&bearer(&app_token())));
 }
 
 #[tokio::test]
-async fn a_bad_app_token_or_a_bad_access_token_is_not_helped_by_membership() {
+async fn member_with_invalid_app_token_or_access_token_is_rejected() {
     let (server, azure) = azure().await;
-    answer(&server, MEMBER, member(|_| {})).await;
-    answer(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
+    respond(&server, MEMBER, member(|_| {})).await;
+    respond(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
     usuario(&azure, bearer(&app_token())).await.unwrap();
 
     let tokens = fixture_json("tokens");
@@ -155,25 +155,25 @@ async fn a_bad_app_token_or_a_bad_access_token_is_not_helped_by_membership() {
 }
 
 #[tokio::test]
-async fn a_member_without_an_access_token_asks_azure_nothing() {
+async fn member_without_access_token_is_forbidden_to_query_projects() {
     let (server, azure) = azure().await;
-    answer(&server, MEMBER, member(|_| {})).await;
+    respond(&server, MEMBER, member(|_| {})).await;
     let id = AzureProjectId::parse("ad70e5d0-def2-5124-bbdb-f6c44b2d056e").unwrap();
 
     assert_eq!(kind(&azure.list(bearer(&app_token())).await.unwrap_err()), "forbidden");
     assert_eq!(kind(&azure.list_verbatim(bearer(&app_token())).await.unwrap_err()), "forbidden");
     assert_eq!(kind(&azure.find(bearer(&app_token()), id).await.unwrap_err()), "forbidden");
     assert_eq!(azure.gone(bearer(&app_token()), vec![id]).await, []);
-    let asked = server.received_requests().await.unwrap();
-    assert!(asked.iter().all(|request| request.url.path() == MEMBER));
+    let requests = server.received_requests().await.unwrap();
+    assert!(requests.iter().all(|request| request.url.path() == MEMBER));
 }
 
 #[tokio::test]
-async fn whether_members_can_be_read_is_checked_with_the_owner_of_the_token() {
+async fn check_members_looks_up_the_owner_of_the_pat() {
     let (server, azure) = azure().await;
     know(&server, basic_auth("", SERVICE), "connectiondata_200_entra_user").await;
     assert_eq!(kind(&azure.check_members(basic(SERVICE)).await.unwrap_err()), "bad upstream");
 
-    answer(&server, MEMBER, member(|_| {})).await;
+    respond(&server, MEMBER, member(|_| {})).await;
     azure.check_members(basic(SERVICE)).await.unwrap();
 }

@@ -1,31 +1,31 @@
-//! When Azure is slow, down, throttled or out of its mind: no good token becomes a rejected one.
+//! Outages of Azure DevOps: slow, down, throttled or invalid. A valid token is never reported as rejected.
 
 use std::time::Duration;
 
 use wiremock::ResponseTemplate;
 
-use crate::raw_server::{Behaviour, RawServer, nobody};
+use crate::raw_server::{Behaviour, RawServer, closed_port};
 use crate::support::{
-    CONNECTION_DATA, PAT, adapter, answer, azure, bearer, calls, config, fixture, fixture_json, kind, retry_after,
+    CONNECTION_DATA, PAT, adapter, azure, bearer, calls, config, fixture, fixture_json, kind, respond, retry_after,
     usuario,
 };
 
 const MIB: usize = 1024 * 1024;
 
 #[tokio::test]
-async fn every_ill_answer_has_its_kind() {
+async fn error_response_maps_to_its_error_kind() {
     let html = |status: u16| ResponseTemplate::new(status).set_body_raw("<h1>Our services…</h1>", "text/html");
     let throttled = |template: ResponseTemplate| template.insert_header("retry-after", "49");
     let cases = [
         ("429", fixture("ratelimit_429"), "unavailable", Some(49)),
-        ("429 without a word", ResponseTemplate::new(429), "unavailable", Some(5)),
+        ("429 without Retry-After", ResponseTemplate::new(429), "unavailable", Some(5)),
         ("503, HTML", fixture("unavailable_503_html"), "unavailable", None),
         ("503, JSON, host offline", fixture("unavailable_503_json"), "unavailable", None),
-        ("503 with a time", throttled(fixture("unavailable_503_html")), "unavailable", Some(49)),
+        ("503 with Retry-After", throttled(fixture("unavailable_503_html")), "unavailable", Some(49)),
         ("401 while throttled", throttled(fixture("unauthorized_401_suppress_empty")), "unavailable", Some(49)),
         ("203 while throttled", throttled(fixture("signin_203_html")), "unavailable", Some(49)),
         (
-            "401 with nothing left",
+            "401 with no remaining quota",
             fixture("unauthorized_401_suppress_empty").insert_header("x-ratelimit-remaining", "0"),
             "unavailable",
             Some(5),
@@ -36,9 +36,9 @@ async fn every_ill_answer_has_its_kind() {
         ("502", html(502), "bad upstream", None),
         ("507", html(507), "bad upstream", None),
     ];
-    for (name, ill, expected, seconds) in cases {
+    for (name, response, expected, seconds) in cases {
         let (server, azure) = azure().await;
-        answer(&server, CONNECTION_DATA, ill).await;
+        respond(&server, CONNECTION_DATA, response).await;
 
         let error = usuario(&azure, bearer(PAT)).await.unwrap_err();
 
@@ -47,12 +47,12 @@ async fn every_ill_answer_has_its_kind() {
 }
 
 #[tokio::test]
-async fn a_body_of_one_mebibyte_is_the_largest() {
+async fn identity_body_over_one_mebibyte_is_bad_upstream() {
     let good = fixture_json("connectiondata_200_entra_user")["response"]["body"].to_string();
     for (size, expected) in [(MIB, Ok(())), (MIB + 1, Err("bad upstream"))] {
         let (server, azure) = azure().await;
         let padded = format!("{good}{}", " ".repeat(size - good.len()));
-        answer(&server, CONNECTION_DATA, ResponseTemplate::new(200).set_body_raw(padded, "application/json")).await;
+        respond(&server, CONNECTION_DATA, ResponseTemplate::new(200).set_body_raw(padded, "application/json")).await;
 
         let result = usuario(&azure, bearer(PAT)).await;
 
@@ -61,7 +61,7 @@ async fn a_body_of_one_mebibyte_is_the_largest() {
 }
 
 #[tokio::test]
-async fn a_broken_connection_has_its_kind() {
+async fn broken_connection_maps_to_its_error_kind() {
     const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
     const CUT: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n\
         {\"authenticatedUser\":{\"id\":\"cdbc0002-5e61-5e97-84f7-32df35fb8951\"}}";
@@ -85,19 +85,19 @@ async fn a_broken_connection_has_its_kind() {
         let error = usuario(&adapter(&config), bearer(PAT)).await.unwrap_err();
 
         assert_eq!(kind(&error), expected, "{behaviour:?}: {error:?}");
-        assert_eq!(server.connections(), attempts, "{behaviour:?}: repeated where that may help");
+        assert_eq!(server.connections(), attempts, "{behaviour:?}: retried only if retryable");
     }
 }
 
 #[tokio::test]
-async fn nobody_at_home_is_unavailable() {
-    let azure = adapter(&config(&nobody().await));
+async fn connection_refused_is_unavailable() {
+    let azure = adapter(&config(&closed_port().await));
 
     assert_eq!(kind(&usuario(&azure, bearer(PAT)).await.unwrap_err()), "unavailable");
 }
 
 #[tokio::test]
-async fn a_good_token_outlives_an_illness_that_passes() {
+async fn lookup_after_transient_errors_succeeds_by_retry() {
     let (server, azure) = azure().await;
     for status in [502, 503] {
         wiremock::Mock::given(wiremock::matchers::path(CONNECTION_DATA))
@@ -106,7 +106,7 @@ async fn a_good_token_outlives_an_illness_that_passes() {
             .mount(&server)
             .await;
     }
-    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user")).await;
+    respond(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user")).await;
 
     usuario(&azure, bearer(PAT)).await.unwrap();
 
@@ -114,11 +114,11 @@ async fn a_good_token_outlives_an_illness_that_passes() {
 }
 
 #[tokio::test]
-async fn what_will_not_pass_by_itself_is_not_repeated() {
+async fn permanent_error_is_not_retried() {
     let cases = ["ratelimit_429", "unavailable_503_json", "error_500_not_transient", "error_403_permission"];
     for name in cases {
         let (server, azure) = azure().await;
-        answer(&server, CONNECTION_DATA, fixture(name)).await;
+        respond(&server, CONNECTION_DATA, fixture(name)).await;
 
         usuario(&azure, bearer(PAT)).await.unwrap_err();
 

@@ -1,4 +1,4 @@
-//! Without an organisation the global profile service tells who is calling.
+//! Without an organisation, the global profile service identifies the user.
 
 use adapters_azure::{AzureConfig, AzureDevOps, ServiceUrl};
 use domain::{AzureProjectId, Conflict, Error, ProjectDirectory, Usuario};
@@ -6,7 +6,7 @@ use serde_json::json;
 use wiremock::matchers::{basic_auth, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::support::{PAT, adapter, answer, bearer, config, fixture, kind, usuario};
+use crate::support::{PAT, adapter, bearer, config, fixture, kind, respond, usuario};
 
 const PROFILE: &str = "/_apis/profile/profiles/me";
 
@@ -18,7 +18,7 @@ async fn profile_service() -> (MockServer, AzureDevOps) {
 }
 
 #[tokio::test]
-async fn the_profile_is_the_user() {
+async fn profile_response_identifies_the_user() {
     let (server, azure) = profile_service().await;
     Mock::given(method("GET"))
         .and(path(PROFILE))
@@ -40,7 +40,7 @@ async fn the_profile_is_the_user() {
 }
 
 #[tokio::test]
-async fn who_has_no_profile_does_not_pass() {
+async fn profile_rejection_is_rejected() {
     let cases = [
         ("rejected", fixture("profile_me_401_org_scoped_pat")),
         ("rejected", fixture("signin_302_rejected_credential")),
@@ -51,14 +51,14 @@ async fn who_has_no_profile_does_not_pass() {
     ];
     for (expected, refusal) in cases {
         let (server, azure) = profile_service().await;
-        answer(&server, PROFILE, refusal).await;
+        respond(&server, PROFILE, refusal).await;
 
         assert_eq!(kind(&usuario(&azure, bearer(PAT)).await.unwrap_err()), expected);
     }
 }
 
 #[tokio::test]
-async fn there_are_no_projects_without_an_organisation() {
+async fn projects_without_organisation_are_a_conflict() {
     let (server, azure) = profile_service().await;
     let id = AzureProjectId::parse("ad70e5d0-def2-5124-bbdb-f6c44b2d056e").unwrap();
 

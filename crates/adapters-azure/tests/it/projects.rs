@@ -1,4 +1,4 @@
-//! The organisation's projects: all of them or none.
+//! The projects of the organisation: a complete list or an error.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use wiremock::matchers::{basic_auth, method, path, query_param, query_param_is_m
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::support::{
-    CONNECTION_DATA, PAT, PROJECTS, adapter, answer, azure, basic, bearer, calls, config, fixture, fixture_json, kind,
-    know_the_pat, until, usuario,
+    CONNECTION_DATA, PAT, PROJECTS, adapter, azure, basic, bearer, calls, config, fixture, fixture_json, kind,
+    know_the_pat, respond, until, usuario,
 };
 
 const APONTAMENTOS: &str = "ad70e5d0-def2-5124-bbdb-f6c44b2d056e";
@@ -28,7 +28,7 @@ fn page_of(projects: &[Value]) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({"count": projects.len(), "value": projects}))
 }
 
-/// Lets `server` answer `page` to whoever shows `token`, and say that `next` comes after it.
+/// Makes `server` respond with `page` to the continuation token `token`, followed by the page `next`.
 async fn page(server: &MockServer, token: Option<&str>, page: ResponseTemplate, next: Option<&str>) {
     let page = next.into_iter().fold(page, |page, next| page.insert_header("x-ms-continuationtoken", next));
     let mock = Mock::given(method("GET")).and(path(PROJECTS)).and(basic_auth("", PAT));
@@ -40,7 +40,7 @@ async fn page(server: &MockServer, token: Option<&str>, page: ResponseTemplate, 
 }
 
 #[tokio::test]
-async fn projects_are_asked_for_as_azure_documents_it() {
+async fn project_list_sends_the_documented_request() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
     Mock::given(method("GET"))
@@ -70,7 +70,7 @@ async fn projects_are_asked_for_as_azure_documents_it() {
 }
 
 #[tokio::test]
-async fn all_pages_are_read_and_overlaps_count_once_with_their_last_word() {
+async fn overlapping_pages_are_merged_with_the_last_occurrence() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
     let all: Vec<_> = (0..250).map(project).collect();
@@ -93,7 +93,7 @@ async fn all_pages_are_read_and_overlaps_count_once_with_their_last_word() {
 }
 
 #[tokio::test]
-async fn the_header_decides_about_another_page_and_not_the_count() {
+async fn continuation_header_alone_decides_about_another_page() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
     page(&server, None, page_of(&[]), Some("2")).await;
@@ -103,28 +103,28 @@ async fn the_header_decides_about_another_page_and_not_the_count() {
 }
 
 #[tokio::test]
-async fn verbatim_means_byte_for_byte() {
+async fn list_verbatim_returns_the_original_bytes() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
     let ours = r#"{"id":"ad70e5d0-def2-5124-bbdb-f6c44b2d056e", "name":"é é","n":1.0, "novo":[ ]}"#;
     let body = format!("\u{feff}{{\"count\":1,\"value\":[{ours}]}}");
-    answer(&server, PROJECTS, ResponseTemplate::new(200).set_body_raw(body, "application/json")).await;
+    respond(&server, PROJECTS, ResponseTemplate::new(200).set_body_raw(body, "application/json")).await;
 
     assert_eq!(azure.list_verbatim(bearer(PAT)).await.unwrap(), [ours]);
 }
 
 #[tokio::test]
-async fn an_organisation_without_projects_has_an_empty_list() {
+async fn organisation_without_projects_is_an_empty_list() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
-    answer(&server, PROJECTS, fixture("projects_200_empty")).await;
+    respond(&server, PROJECTS, fixture("projects_200_empty")).await;
 
     assert_eq!(azure.list(bearer(PAT)).await.unwrap(), []);
     assert_eq!(azure.list_verbatim(bearer(PAT)).await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn half_a_list_is_no_list() {
+async fn partial_list_is_an_error() {
     let full = || page_of(&[project(1)]);
     let cases = [
         ("circles", full(), Some("100"), "bad upstream"),
@@ -150,7 +150,7 @@ async fn half_a_list_is_no_list() {
 }
 
 #[tokio::test]
-async fn pages_without_end_come_to_an_end() {
+async fn endless_pages_are_bad_upstream() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
     let counter = std::sync::atomic::AtomicUsize::new(0);
@@ -164,7 +164,7 @@ async fn pages_without_end_come_to_an_end() {
 }
 
 #[tokio::test]
-async fn what_breaks_our_rules_is_mended_and_never_left_out() {
+async fn project_that_breaks_domain_rules_is_repaired() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
     let projects = [
@@ -172,7 +172,7 @@ async fn what_breaks_our_rules_is_mended_and_never_left_out() {
         json!({"id": APONTAMENTOS.replace("ad70", "ad71"), "name": " \u{0}\t", "description": "", "url": "", "state": 7}),
         json!({"id": APONTAMENTOS.replace("ad70", "AD72"), "name": "N", "description": "é".repeat(40_000), "url": null}),
     ];
-    answer(&server, PROJECTS, page_of(&projects)).await;
+    respond(&server, PROJECTS, page_of(&projects)).await;
 
     let listed = azure.list(bearer(PAT)).await.unwrap();
 
@@ -184,13 +184,13 @@ async fn what_breaks_our_rules_is_mended_and_never_left_out() {
 }
 
 #[tokio::test]
-async fn a_known_user_whom_azure_refuses_is_forbidden() {
+async fn forbidden_response_for_a_known_user_is_forbidden() {
     let cases = ["error_403_permission", "unauthorized_401_missing_scope", "signin_302_rejected_credential"];
     for refusal in cases {
         let (server, azure) = azure().await;
         know_the_pat(&server).await;
-        answer(&server, PROJECTS, fixture(refusal)).await;
-        answer(&server, &format!("{PROJECTS}/{APONTAMENTOS}"), fixture(refusal)).await;
+        respond(&server, PROJECTS, fixture(refusal)).await;
+        respond(&server, &format!("{PROJECTS}/{APONTAMENTOS}"), fixture(refusal)).await;
 
         let errors = [
             azure.list(bearer(PAT)).await.unwrap_err(),
@@ -203,22 +203,22 @@ async fn a_known_user_whom_azure_refuses_is_forbidden() {
 }
 
 #[tokio::test]
-async fn after_such_a_refusal_azure_is_asked_again_who_is_calling() {
+async fn rejection_by_the_directory_removes_the_cached_identity() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
-    answer(&server, PROJECTS, fixture("unauthorized_401_missing_scope")).await;
+    respond(&server, PROJECTS, fixture("unauthorized_401_missing_scope")).await;
     azure.list(bearer(PAT)).await.unwrap_err();
     server.reset().await;
-    answer(&server, CONNECTION_DATA, fixture("unauthorized_401_pat_revoked")).await;
+    respond(&server, CONNECTION_DATA, fixture("unauthorized_401_pat_revoked")).await;
 
     assert_eq!(kind(&usuario(&azure, bearer(PAT)).await.unwrap_err()), "rejected");
 }
 
 #[tokio::test]
-async fn a_credential_that_is_nobodys_gets_no_projects_not_even_public_ones() {
+async fn anonymous_credential_is_rejected_before_any_project_call() {
     let (server, azure) = azure().await;
-    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_anonymous_bad_pat")).await;
-    answer(&server, PROJECTS, fixture("projects_200")).await;
+    respond(&server, CONNECTION_DATA, fixture("connectiondata_200_anonymous_bad_pat")).await;
+    respond(&server, PROJECTS, fixture("projects_200")).await;
 
     assert_eq!(kind(&azure.list(bearer(PAT)).await.unwrap_err()), "rejected");
     assert_eq!(kind(&azure.list_verbatim(bearer(PAT)).await.unwrap_err()), "rejected");
@@ -227,7 +227,7 @@ async fn a_credential_that_is_nobodys_gets_no_projects_not_even_public_ones() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_revoked_since_does_not_make_an_empty_list() {
+async fn revoked_token_with_old_identity_is_rejected_instead_of_an_empty_list() {
     let (server, _) = azure().await;
     know_the_pat(&server).await;
     let mut config = config(&server.uri());
@@ -236,16 +236,16 @@ async fn a_token_that_was_revoked_since_does_not_make_an_empty_list() {
     let azure = adapter(&config);
     usuario(&azure, bearer(PAT)).await.unwrap();
     server.reset().await;
-    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_anonymous_bad_pat")).await;
-    answer(&server, PROJECTS, fixture("projects_200_empty")).await;
+    respond(&server, CONNECTION_DATA, fixture("connectiondata_200_anonymous_bad_pat")).await;
+    respond(&server, PROJECTS, fixture("projects_200_empty")).await;
 
     until(async || azure.list(bearer(PAT)).await.is_err_and(|error| kind(&error) == "rejected")).await;
 
-    assert_eq!(kind(&usuario(&azure, bearer(PAT)).await.unwrap_err()), "rejected", "for everything else as well");
+    assert_eq!(kind(&usuario(&azure, bearer(PAT)).await.unwrap_err()), "rejected", "the cached identity is removed");
 }
 
 #[tokio::test]
-async fn one_project_is_found_by_its_guid() {
+async fn project_lookup_by_id_sends_the_documented_request() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
     Mock::given(method("GET"))
@@ -264,7 +264,7 @@ async fn one_project_is_found_by_its_guid() {
 }
 
 #[tokio::test]
-async fn what_azure_does_not_know_or_hides_is_not_found() {
+async fn unknown_or_hidden_project_is_none() {
     let cases = [
         ("404", fixture("project_404")),
         ("400, hidden", fixture("project_400_no_access_by_id")),
@@ -274,14 +274,14 @@ async fn what_azure_does_not_know_or_hides_is_not_found() {
     for (name, missing) in cases {
         let (server, azure) = azure().await;
         know_the_pat(&server).await;
-        answer(&server, &format!("{PROJECTS}/{APONTAMENTOS}"), missing).await;
+        respond(&server, &format!("{PROJECTS}/{APONTAMENTOS}"), missing).await;
 
         assert_eq!(azure.find(bearer(PAT), apontamentos()).await.unwrap(), None, "{name}");
     }
 }
 
 #[tokio::test]
-async fn an_ill_answer_is_not_taken_for_a_missing_project() {
+async fn failed_project_lookup_is_an_error_and_not_none() {
     let other = fixture_json("projects_200")["response"]["body"]["value"][1].clone();
     let cases = [
         ("the organisation is unknown", fixture("error_404_org"), "bad upstream"),
@@ -290,16 +290,16 @@ async fn an_ill_answer_is_not_taken_for_a_missing_project() {
         ("another project", ResponseTemplate::new(200).set_body_json(other), "bad upstream"),
         ("429", fixture("ratelimit_429"), "unavailable"),
     ];
-    for (name, ill, expected) in cases {
+    for (name, response, expected) in cases {
         let (server, azure) = azure().await;
         know_the_pat(&server).await;
-        answer(&server, &format!("{PROJECTS}/{APONTAMENTOS}"), ill).await;
+        respond(&server, &format!("{PROJECTS}/{APONTAMENTOS}"), response).await;
 
         assert_eq!(kind(&azure.find(bearer(PAT), apontamentos()).await.unwrap_err()), expected, "{name}");
     }
 }
 
-/// A server that lists only the project 1, and shows, hides, does not know and cannot tell others.
+/// A server that lists only project 1. Look-ups of others by id find them, hide them, return 404 or fail.
 async fn with_missing_projects() -> (MockServer, AzureDevOps) {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
@@ -307,7 +307,7 @@ async fn with_missing_projects() -> (MockServer, AzureDevOps) {
     let hidden = fixture("project_400_no_access_by_id");
     let mut in_the_bin = project(11);
     in_the_bin["state"] = json!("deleted");
-    let answers = [
+    let responses = [
         (1, ResponseTemplate::new(200).set_body_json(project(1))),
         (2, ResponseTemplate::new(200).set_body_json(project(2))),
         (3, fixture("project_404")),
@@ -320,8 +320,8 @@ async fn with_missing_projects() -> (MockServer, AzureDevOps) {
         (10, hidden),
         (11, ResponseTemplate::new(200).set_body_json(in_the_bin)),
     ];
-    for (n, template) in answers {
-        answer(&server, &format!("{PROJECTS}/{}", azure_id(n)), template).await;
+    for (n, template) in responses {
+        respond(&server, &format!("{PROJECTS}/{}", azure_id(n)), template).await;
     }
     (server, azure)
 }
@@ -331,35 +331,35 @@ fn azure_id(n: usize) -> AzureProjectId {
 }
 
 #[tokio::test]
-async fn gone_is_only_what_azure_says_does_not_exist() {
+async fn gone_returns_only_ids_with_definitive_404_or_deleted_state() {
     let (server, azure) = with_missing_projects().await;
 
     let few = azure.gone(bearer(PAT), (2..=8).map(azure_id).collect()).await;
     assert_eq!(few, [azure_id(3)]);
-    assert_eq!(calls(&server, PROJECTS).await, 0, "a few are looked up at once");
+    assert_eq!(calls(&server, PROJECTS).await, 0, "a few ids are looked up without a list");
 
     let mut many = azure.gone(bearer(PAT), (1..=11).map(azure_id).collect()).await;
     many.sort_unstable();
     assert_eq!(many, [azure_id(3), azure_id(9), azure_id(11)]);
     assert_eq!(calls(&server, PROJECTS).await, 1);
-    assert_eq!(calls(&server, &format!("{PROJECTS}/{}", azure_id(1))).await, 0, "what the second list shows is there");
+    assert_eq!(calls(&server, &format!("{PROJECTS}/{}", azure_id(1))).await, 0, "listed projects are not looked up");
 }
 
 #[tokio::test]
-async fn nothing_is_gone_when_nobody_can_tell() {
+async fn gone_without_any_evidence_returns_nothing() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
-    answer(&server, PROJECTS, fixture("unavailable_503_json")).await;
+    respond(&server, PROJECTS, fixture("unavailable_503_json")).await;
 
-    assert_eq!(azure.gone(bearer("stranger"), vec![azure_id(1)]).await, []);
+    assert_eq!(azure.gone(bearer("unknown"), vec![azure_id(1)]).await, []);
     assert_eq!(azure.gone(bearer(PAT), (0..500).map(azure_id).collect()).await, []);
 }
 
 #[tokio::test]
-async fn only_so_many_missing_projects_are_looked_up() {
+async fn gone_limits_the_number_of_lookups() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
-    answer(&server, PROJECTS, fixture("projects_200_empty")).await;
+    respond(&server, PROJECTS, fixture("projects_200_empty")).await;
     Mock::given(method("GET")).respond_with(fixture("project_404")).mount(&server).await;
 
     let gone = azure.gone(bearer(PAT), (0..500).map(azure_id).collect()).await;
@@ -369,31 +369,31 @@ async fn only_so_many_missing_projects_are_looked_up() {
 }
 
 #[tokio::test]
-async fn simultaneous_look_ups_make_one_call_and_what_is_not_found_is_not_remembered() {
+async fn concurrent_project_lookups_share_one_call_and_only_found_ones_are_cached() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
     let at = format!("{PROJECTS}/{APONTAMENTOS}");
-    answer(&server, &at, fixture("project_200_capabilities").set_delay(Duration::from_millis(100))).await;
+    respond(&server, &at, fixture("project_200_capabilities").set_delay(Duration::from_millis(100))).await;
 
-    let asked: Vec<_> = (0..50)
+    let requests: Vec<_> = (0..50)
         .map(|_| {
             let azure = azure.clone();
             tokio::spawn(async move { azure.find(bearer(PAT), apontamentos()).await })
         })
         .collect();
-    for question in asked {
-        assert!(question.await.unwrap().unwrap().is_some());
+    for request in requests {
+        assert!(request.await.unwrap().unwrap().is_some());
     }
     assert_eq!(calls(&server, &at).await, 1);
 
-    // Whoever asked at the same time and is late does not ask again; another credential does.
+    // The found project is cached briefly per credential.
     azure.find(bearer(PAT), apontamentos()).await.unwrap();
     assert_eq!(calls(&server, &at).await, 1);
     azure.find(basic(PAT), apontamentos()).await.unwrap();
     assert_eq!(calls(&server, &at).await, 2);
 
     let unknown = format!("{PROJECTS}/{}", azure_id(3));
-    answer(&server, &unknown, fixture("project_404")).await;
+    respond(&server, &unknown, fixture("project_404")).await;
     for _ in 0..2 {
         assert_eq!(azure.find(bearer(PAT), azure_id(3)).await.unwrap(), None);
     }
@@ -401,7 +401,7 @@ async fn simultaneous_look_ups_make_one_call_and_what_is_not_found_is_not_rememb
 }
 
 #[tokio::test]
-async fn all_pages_together_have_a_bound() {
+async fn list_over_the_total_size_limit_is_bad_upstream() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
     let tokens = ["1", "2", "3", "4", "5"];
@@ -413,11 +413,11 @@ async fn all_pages_together_have_a_bound() {
 
     assert_eq!(kind(&azure.list(bearer(PAT)).await.unwrap_err()), "bad upstream");
     assert_eq!(kind(&azure.list_verbatim(bearer(PAT)).await.unwrap_err()), "bad upstream");
-    assert_eq!(calls(&server, PROJECTS).await, 10, "the fifth page was too much");
+    assert_eq!(calls(&server, PROJECTS).await, 10, "the fifth page exceeds the limit");
 }
 
 #[tokio::test]
-async fn a_page_may_be_larger_than_an_identity() {
+async fn project_page_over_one_mebibyte_is_accepted() {
     let (server, _) = azure().await;
     know_the_pat(&server).await;
     let long = |n: usize| {
@@ -425,7 +425,7 @@ async fn a_page_may_be_larger_than_an_identity() {
         project["description"] = json!("x".repeat(10_000));
         project
     };
-    answer(&server, PROJECTS, page_of(&(0..200).map(long).collect::<Vec<_>>())).await;
+    respond(&server, PROJECTS, page_of(&(0..200).map(long).collect::<Vec<_>>())).await;
 
     assert_eq!(adapter(&config(&server.uri())).list(bearer(PAT)).await.unwrap().len(), 200);
 }

@@ -1,24 +1,24 @@
-//! The circuit breaker, the gates of the credentials and the bound on calls in flight.
+//! The circuit breakers, the throttle and the bulkheads.
 
 use std::time::{Duration, Instant};
 
-use adapters_azure::{AzureDevOps, Breaking};
+use adapters_azure::{AzureDevOps, BreakerConfig};
 use domain::ProjectDirectory;
 use wiremock::{MockServer, ResponseTemplate};
 
 use crate::projects::apontamentos;
 use crate::support::{
-    CONNECTION_DATA, PAT, PROJECTS, adapter, answer, azure, basic, bearer, calls, config, fixture, kind, know_the_pat,
+    CONNECTION_DATA, PAT, PROJECTS, adapter, azure, basic, bearer, calls, config, fixture, kind, know_the_pat, respond,
     retry_after, until, usuario,
 };
 
-const PAUSE: Duration = Duration::from_secs(1);
+const OPEN_DURATION: Duration = Duration::from_secs(1);
 
-/// An adapter that leaves Azure alone after three failures, and repeats nothing.
-async fn with_breaker(pause: Duration) -> (MockServer, AzureDevOps) {
+/// An adapter whose breaker opens after three failures, without retries.
+async fn with_breaker(open_duration: Duration) -> (MockServer, AzureDevOps) {
     let server = MockServer::start().await;
     let mut config = config(&server.uri());
-    config.breaking = Breaking { after: 3, pause };
+    config.breaker = BreakerConfig { failure_threshold: 3, open_duration };
     config.retries.max = 0;
     (server, adapter(&config))
 }
@@ -31,12 +31,12 @@ async fn fail(azure: &AzureDevOps, times: usize) {
 }
 
 #[tokio::test]
-async fn an_ill_azure_is_left_alone_and_remembered_users_go_on() {
+async fn open_breaker_stops_calls_while_cached_users_continue() {
     let (server, azure) = with_breaker(Duration::from_mins(1)).await;
     know_the_pat(&server).await;
     usuario(&azure, bearer(PAT)).await.unwrap();
     server.reset().await;
-    answer(&server, CONNECTION_DATA, fixture("unavailable_503_html")).await;
+    respond(&server, CONNECTION_DATA, fixture("unavailable_503_html")).await;
 
     fail(&azure, 3).await;
     let error = usuario(&azure, bearer("newcomer")).await.unwrap_err();
@@ -44,14 +44,14 @@ async fn an_ill_azure_is_left_alone_and_remembered_users_go_on() {
     assert_eq!(kind(&error), "unavailable");
     let retry_after = retry_after(&error).unwrap();
     assert!(Duration::from_secs(50) < retry_after && retry_after <= Duration::from_mins(1), "{retry_after:?}");
-    assert_eq!(calls(&server, CONNECTION_DATA).await, 3, "the newcomer's question never left");
+    assert_eq!(calls(&server, CONNECTION_DATA).await, 3, "the look-up of the newcomer was not sent");
     usuario(&azure, bearer(PAT)).await.unwrap();
 }
 
 #[tokio::test]
-async fn after_the_pause_one_call_tries() {
-    let (server, azure) = with_breaker(PAUSE).await;
-    answer(&server, CONNECTION_DATA, fixture("unavailable_503_html")).await;
+async fn open_breaker_after_open_duration_admits_one_probe() {
+    let (server, azure) = with_breaker(OPEN_DURATION).await;
+    respond(&server, CONNECTION_DATA, fixture("unavailable_503_html")).await;
     fail(&azure, 3).await;
 
     until(async || {
@@ -60,18 +60,18 @@ async fn after_the_pause_one_call_tries() {
     })
     .await;
     fail(&azure, 3).await;
-    assert_eq!(calls(&server, CONNECTION_DATA).await, 4, "still ill, so left alone again");
+    assert_eq!(calls(&server, CONNECTION_DATA).await, 4, "the failed probe opens the breaker again");
 
     server.reset().await;
     know_the_pat(&server).await;
     until(async || usuario(&azure, bearer(PAT)).await.is_ok()).await;
-    usuario(&azure, basic("stranger")).await.unwrap_err();
-    assert_eq!(calls(&server, CONNECTION_DATA).await, 2, "well again");
+    usuario(&azure, basic("unknown")).await.unwrap_err();
+    assert_eq!(calls(&server, CONNECTION_DATA).await, 2, "the breaker is closed");
 }
 
 #[tokio::test]
-async fn what_callers_can_bring_about_does_not_count_as_illness() {
-    let answers = [
+async fn error_that_clients_can_provoke_does_not_open_the_breaker() {
+    let responses = [
         ("rejected", fixture("unauthorized_401_suppress_empty")),
         ("rejected", fixture("signin_302_rejected_credential")),
         ("rejected", fixture("signin_203_html")),
@@ -82,9 +82,9 @@ async fn what_callers_can_bring_about_does_not_count_as_illness() {
         ("bad upstream", ResponseTemplate::new(431)),
         ("bad upstream", ResponseTemplate::new(400)),
     ];
-    for (expected, template) in answers {
+    for (expected, template) in responses {
         let (server, azure) = with_breaker(Duration::from_mins(1)).await;
-        answer(&server, CONNECTION_DATA, template).await;
+        respond(&server, CONNECTION_DATA, template).await;
         for n in 0..20 {
             let error = usuario(&azure, basic(&format!("garbage-{n}"))).await.unwrap_err();
             assert_eq!(kind(&error), expected);
@@ -97,13 +97,13 @@ async fn what_callers_can_bring_about_does_not_count_as_illness() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_is_cut_short_does_not_count_as_illness() {
+async fn attempt_cut_short_by_the_deadline_does_not_open_the_breaker() {
     let server = MockServer::start().await;
     let mut config = config(&server.uri());
-    config.breaking = Breaking { after: 3, pause: Duration::from_mins(1) };
+    config.breaker = BreakerConfig { failure_threshold: 3, open_duration: Duration::from_mins(1) };
     config.timeouts.identity = Duration::from_millis(50);
     let azure = adapter(&config);
-    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user").set_delay(Duration::from_mins(1))).await;
+    respond(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user").set_delay(Duration::from_mins(1))).await;
     for n in 0..5 {
         let error = usuario(&azure, basic(&format!("someone-{n}"))).await.unwrap_err();
         assert_eq!(kind(&error), "timed out");
@@ -115,9 +115,9 @@ async fn an_attempt_that_is_cut_short_does_not_count_as_illness() {
         .await;
 }
 
-/// A server's worker is a runtime of its own, and ends when it has nothing left to do.
+/// Each worker of the server is a separate runtime that ends when it has no requests left.
 #[test]
-fn a_worker_that_ends_takes_no_call_of_another_with_it() {
+fn call_of_another_worker_survives_the_end_of_a_worker() {
     let worker = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let first = worker();
     let outside = tokio::runtime::Runtime::new().unwrap();
@@ -127,11 +127,11 @@ fn a_worker_that_ends_takes_no_call_of_another_with_it() {
         config.retries.max = 0;
         know_the_pat(&server).await;
         let slow = fixture("project_200_capabilities").set_delay(Duration::from_secs(1));
-        answer(&server, &format!("{PROJECTS}/{}", apontamentos()), slow).await;
+        respond(&server, &format!("{PROJECTS}/{}", apontamentos()), slow).await;
         (server, adapter(&config))
     });
 
-    // The second worker's call goes over the connection that the first one made.
+    // The call of the second worker uses the connection opened by the first one.
     first.block_on(async {
         usuario(&azure, bearer(PAT)).await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -145,12 +145,12 @@ fn a_worker_that_ends_takes_no_call_of_another_with_it() {
 }
 
 #[tokio::test]
-async fn a_throttled_credential_waits_and_the_others_do_not() {
+async fn throttled_credential_is_blocked_and_others_are_not() {
     let (server, azure) = azure().await;
-    answer(&server, CONNECTION_DATA, fixture("ratelimit_429")).await;
+    respond(&server, CONNECTION_DATA, fixture("ratelimit_429")).await;
     usuario(&azure, basic("greedy")).await.unwrap_err();
     server.reset().await;
-    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user")).await;
+    respond(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user")).await;
 
     let error = usuario(&azure, basic("greedy")).await.unwrap_err();
     let shown_otherwise = usuario(&azure, bearer("greedy")).await.unwrap_err();
@@ -163,25 +163,26 @@ async fn a_throttled_credential_waits_and_the_others_do_not() {
 }
 
 #[tokio::test]
-async fn a_wait_that_azure_asks_for_on_a_good_answer_is_kept_before_the_next_call() {
+async fn retry_after_on_a_200_delays_the_next_call() {
     let (server, azure) = azure().await;
     let flagged = fixture("connectiondata_200_entra_user").insert_header("retry-after", "3");
-    answer(&server, CONNECTION_DATA, flagged).await;
-    answer(&server, PROJECTS, fixture("projects_200")).await;
+    respond(&server, CONNECTION_DATA, flagged).await;
+    respond(&server, PROJECTS, fixture("projects_200")).await;
     let started = Instant::now();
 
     usuario(&azure, bearer(PAT)).await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(3), "this call is not held back");
+    assert!(started.elapsed() < Duration::from_secs(3), "this call is not delayed");
     azure.list(bearer(PAT)).await.unwrap();
 
     assert!(Duration::from_secs(3) <= started.elapsed());
 }
 
 #[tokio::test]
-async fn a_wait_that_is_too_long_is_handed_on() {
+async fn retry_after_beyond_the_deadline_is_returned() {
     let (server, azure) = azure().await;
-    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user").insert_header("retry-after", "17")).await;
-    answer(&server, PROJECTS, fixture("projects_200")).await;
+    respond(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user").insert_header("retry-after", "17"))
+        .await;
+    respond(&server, PROJECTS, fixture("projects_200")).await;
 
     let error = azure.list(bearer(PAT)).await.unwrap_err();
 
@@ -191,32 +192,32 @@ async fn a_wait_that_is_too_long_is_handed_on() {
 }
 
 #[tokio::test]
-async fn a_refusal_shortly_after_throttling_is_not_believed() {
+async fn rejection_shortly_after_throttling_is_unavailable() {
     let (server, _) = azure().await;
     let mut config = config(&server.uri());
     config.cache_ttl = Duration::ZERO;
     let azure = adapter(&config);
-    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user").insert_header("retry-after", "0.05"))
+    respond(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user").insert_header("retry-after", "0.05"))
         .await;
     usuario(&azure, bearer(PAT)).await.unwrap();
     server.reset().await;
-    answer(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
+    respond(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
 
     let error = usuario(&azure, bearer(PAT)).await.unwrap_err();
 
     assert_eq!(kind(&error), "unavailable");
     assert!(retry_after(&error).is_some());
-    assert_eq!(kind(&usuario(&azure, bearer("stranger")).await.unwrap_err()), "rejected");
+    assert_eq!(kind(&usuario(&azure, bearer("unknown")).await.unwrap_err()), "rejected");
 }
 
 #[tokio::test]
-async fn only_so_many_calls_are_on_their_way_at_once() {
+async fn concurrent_calls_are_limited_by_in_flight() {
     let (server, _) = azure().await;
     let mut config = config(&server.uri());
     config.in_flight.newcomers = 2;
     let azure = adapter(&config);
     let hanging = fixture("connectiondata_200_entra_user").set_delay(Duration::from_mins(1));
-    answer(&server, CONNECTION_DATA, hanging).await;
+    respond(&server, CONNECTION_DATA, hanging).await;
     let ask = |n: usize| {
         let azure = azure.clone();
         tokio::spawn(async move { usuario(&azure, basic(&format!("someone-{n}"))).await })
@@ -225,11 +226,11 @@ async fn only_so_many_calls_are_on_their_way_at_once() {
     let first = [ask(1), ask(2)];
     until(async || calls(&server, CONNECTION_DATA).await == 2).await;
     let third = tokio::time::timeout(Duration::from_millis(200), ask(3)).await;
-    assert!(third.is_err(), "it waits for its turn");
+    assert!(third.is_err(), "it is queued");
     assert_eq!(calls(&server, CONNECTION_DATA).await, 2);
 
-    for question in &first {
-        question.abort();
+    for request in &first {
+        request.abort();
     }
     until(async || calls(&server, CONNECTION_DATA).await == 3).await;
 }

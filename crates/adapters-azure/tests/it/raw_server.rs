@@ -1,4 +1,4 @@
-//! Servers that break the rules of HTTP, which `wiremock` cannot.
+//! Servers that violate HTTP, which `wiremock` cannot do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a server does with a connection once it has read a request.
+/// The reaction of the server to a request.
 #[derive(Debug, Clone)]
 pub enum Behaviour {
-    /// Keeps silent.
+    /// Sends nothing.
     Hang,
-    /// Sends this head and then keeps silent.
+    /// Sends this head and then nothing.
     HangAfter(&'static str),
     /// Closes the connection.
     Close,
-    /// Closes the connection after this much.
+    /// Closes the connection after these bytes.
     CloseAfter(&'static str),
-    /// Sends this head, and then bytes for ever.
+    /// Sends this head and then endless bytes.
     Flood(&'static str),
 }
 
@@ -43,7 +43,7 @@ impl RawServer {
         Self { uri, connections, task }
     }
 
-    /// How many connections there were.
+    /// The number of accepted connections.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
@@ -55,8 +55,8 @@ impl Drop for RawServer {
     }
 }
 
-/// The address of a port where nobody listens.
-pub async fn nobody() -> String {
+/// The address of a port without a listener.
+pub async fn closed_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }

@@ -1,4 +1,4 @@
-//! Tokens and addresses appear in nothing that is written down.
+//! Errors and logs contain no tokens and no e-mail addresses.
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;
@@ -20,14 +20,14 @@ use wiremock::{MockServer, ResponseTemplate};
 
 use crate::raw_server::{Behaviour, RawServer};
 use crate::support::{
-    CONNECTION_DATA, PROJECTS, adapter, answer, as_bearer, config, fixture, fixture_json, know, usuario,
+    CONNECTION_DATA, PROJECTS, adapter, as_bearer, config, fixture, fixture_json, know, respond, usuario,
 };
 
 const GOOD: &str = "goodpatgoodpatgoodpatgoodpatgoodpatgoodpatgoodpatgoo";
 const ACCESS: &str = "eyJhbGciOiJSUzI1NiJ9.eyJhY2Nlc3MiOiJ0b2tlbiJ9.YWNjZXNzdG9rZW4";
-const STRANGER: &str = "strangerstrangerstrangerstrangerstrangerstrangerstra";
+const UNKNOWN: &str = "unknownaunknownaunknownaunknownaunknownaunknownaunkn";
 
-/// All that is logged, by everybody.
+/// Collects the log of all crates.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -49,16 +49,16 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// Every text that an error can be made to say.
-fn told(error: &Error) -> String {
+/// All text forms of an error and its causes.
+fn texts_of(error: &Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     causes.fold(format!("{error} {error:?}"), |text, cause| format!("{text} {cause} {cause:?}"))
 }
 
 #[tokio::test]
-async fn no_token_and_no_address_is_ever_written_down() {
+async fn errors_and_logs_contain_no_token_and_no_email() {
     let log = Log::default();
-    // But for the stand-in for Azure, which prints the requests that it gets: Azure's own log is not ours.
+    // Except that of the stand-in server, which logs the requests it receives.
     let filter = Targets::new().with_default(LevelFilter::TRACE).with_target("wiremock", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(log.clone()).with_filter(filter);
     tracing_subscriber::registry().with(lines).init();
@@ -75,24 +75,28 @@ async fn no_token_and_no_address_is_ever_written_down() {
             with_access(app_token),
             Credential::Bearer { token: app_token.into(), azure_access_token: None },
             with_access(&app_token[..app_token.len() - 1]),
-            with_access(STRANGER),
-            Credential::Basic { pat: STRANGER.into() },
+            with_access(UNKNOWN),
+            Credential::Basic { pat: UNKNOWN.into() },
         ]
     };
-    let (well, hanging) = (MockServer::start().await, RawServer::start(Behaviour::Close).await);
-    know(&well, basic_auth("", GOOD), "connectiondata_200_entra_user").await;
-    know(&well, as_bearer(ACCESS), "connectiondata_200_entra_user").await;
-    answer(&well, CONNECTION_DATA, fixture("signin_302_rejected_credential")).await;
-    answer(&well, PROJECTS, fixture("error_403_permission")).await;
-    let senseless = MockServer::start().await;
+    let (healthy, hanging) = (MockServer::start().await, RawServer::start(Behaviour::Close).await);
+    know(&healthy, basic_auth("", GOOD), "connectiondata_200_entra_user").await;
+    know(&healthy, as_bearer(ACCESS), "connectiondata_200_entra_user").await;
+    respond(&healthy, CONNECTION_DATA, fixture("signin_302_rejected_credential")).await;
+    respond(&healthy, PROJECTS, fixture("error_403_permission")).await;
+    let invalid = MockServer::start().await;
     let quotable = ResponseTemplate::new(200).set_body_json(json!({"authenticatedUser": "ana.lima@contoso.example"}));
-    answer(&senseless, CONNECTION_DATA, quotable).await;
-    let ill = MockServer::start().await;
-    answer(&ill, CONNECTION_DATA, fixture("unauthorized_401_pat_expired_json").insert_header("retry-after", "60"))
-        .await;
+    respond(&invalid, CONNECTION_DATA, quotable).await;
+    let throttled = MockServer::start().await;
+    respond(
+        &throttled,
+        CONNECTION_DATA,
+        fixture("unauthorized_401_pat_expired_json").insert_header("retry-after", "60"),
+    )
+    .await;
 
     let mut written = String::new();
-    for uri in [well.uri(), senseless.uri(), ill.uri(), hanging.uri.clone()] {
+    for uri in [healthy.uri(), invalid.uri(), throttled.uri(), hanging.uri.clone()] {
         let mut config = config(&uri);
         config.extension_app_keys = AppKey::parse_list(&format!("{key}:{audience}").into()).unwrap();
         write!(written, "{config:?}").unwrap();
@@ -106,15 +110,18 @@ async fn no_token_and_no_address_is_ever_written_down() {
                 azure.list_verbatim(credential.clone()).await.err(),
                 azure.find(credential, id).await.err(),
             ];
-            written.extend(errors.iter().flatten().map(told));
+            written.extend(errors.iter().flatten().map(texts_of));
         }
     }
 
     written += &String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(written.contains("Azure DevOps answered") && written.contains("95b93aa1-9b16-5b66-b578-f3531f5ef0ef"));
-    assert!(written.contains("TRACE"), "the libraries were heard as well");
+    assert!(
+        written.contains("received response from Azure DevOps")
+            && written.contains("95b93aa1-9b16-5b66-b578-f3531f5ef0ef")
+    );
+    assert!(written.contains("TRACE"), "the log of the libraries is missing");
     let signature = app_token.rsplit('.').next().unwrap();
-    for secret in [GOOD, ACCESS, STRANGER, app_token, signature, key, "YWNjZXNzdG9rZW4", "ana.lima@contoso.example"] {
+    for secret in [GOOD, ACCESS, UNKNOWN, app_token, signature, key, "YWNjZXNzdG9rZW4", "ana.lima@contoso.example"] {
         let encoded = STANDARD.encode(format!(":{secret}"));
         for secret in [secret, encoded.trim_end_matches('=')] {
             let line = written.lines().find(|line| line.contains(secret));

@@ -1,11 +1,11 @@
-//! Credentials, settings and answers that the tests share.
+//! Shared credentials, configuration and responses.
 
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapters_azure::{AzureConfig, AzureDevOps, Breaking, OrgUrl, Retries, Timeouts};
+use adapters_azure::{AzureConfig, AzureDevOps, BreakerConfig, OrgUrl, Retries, Timeouts};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{Clock, Credential, Error, IdentityProvider, Service, Usuario};
@@ -15,14 +15,14 @@ use time::OffsetDateTime;
 use wiremock::matchers::{basic_auth, header, method, path};
 use wiremock::{Match, Mock, MockServer, ResponseTemplate};
 
-/// A token with the shape of a PAT, and one with the shape of an access token.
+/// A token in the format of a PAT, and one in the format of an access token.
 pub const PAT: &str = "a2b3c4d5e6f7qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq";
 pub const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJub3RoaW5nIjoxfQ.c2lnbmF0dXJl";
 
 pub const CONNECTION_DATA: &str = "/contoso-lab/_apis/connectionData";
 pub const PROJECTS: &str = "/contoso-lab/_apis/projects";
 
-/// When the tests happen: while the app tokens of the fixtures are valid.
+/// The time of the test clock, at which the app tokens of the fixtures are valid.
 pub const NOW: i64 = 1_795_501_000;
 
 struct StandingClock;
@@ -33,7 +33,7 @@ impl Clock for StandingClock {
     }
 }
 
-/// Settings for the organisation `contoso-lab` at `base`, with short times.
+/// Configuration for the organisation `contoso-lab` at `base`, with short durations.
 pub fn config(base: &str) -> AzureConfig {
     AzureConfig {
         org_url: Some(OrgUrl::parse(&format!("{base}/contoso-lab/")).unwrap()),
@@ -43,8 +43,8 @@ pub fn config(base: &str) -> AzureConfig {
             identity: Duration::from_secs(4),
             directory: Duration::from_secs(4),
         },
-        retries: Retries { max: 2, first_pause: Duration::from_millis(1) },
-        breaking: Breaking { after: 1_000, ..Breaking::default() },
+        retries: Retries { max: 2, initial_backoff: Duration::from_millis(1) },
+        breaker: BreakerConfig { failure_threshold: 1_000, ..BreakerConfig::default() },
         ..AzureConfig::default()
     }
 }
@@ -53,7 +53,7 @@ pub fn adapter(config: &AzureConfig) -> AzureDevOps {
     AzureDevOps::new(config, Arc::new(StandingClock)).unwrap()
 }
 
-/// A server for Azure, and the adapter in front of it.
+/// A stand-in server for Azure DevOps and an adapter that calls it.
 pub async fn azure() -> (MockServer, AzureDevOps) {
     let server = MockServer::start().await;
     let azure = adapter(&config(&server.uri()));
@@ -77,7 +77,7 @@ pub fn fixture_json(name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))).unwrap()
 }
 
-/// The answer that a fixture holds.
+/// The response of a fixture.
 pub fn fixture(name: &str) -> ResponseTemplate {
     let response = &fixture_json(name)["response"];
     let mut template = ResponseTemplate::new(response["status"].as_u64().unwrap().try_into().unwrap_or(500));
@@ -97,34 +97,39 @@ pub fn fixture(name: &str) -> ResponseTemplate {
     }
 }
 
-/// The identity of the fixtures' user, as `connectionData` shows it, changed by `change`.
+/// The `connectionData` response for the user of the fixtures, modified by `change`.
 pub fn identity_with(change: impl FnOnce(&mut Value)) -> ResponseTemplate {
     let mut body = fixture_json("connectiondata_200_entra_user")["response"]["body"].take();
     change(&mut body);
     ResponseTemplate::new(200).set_body_json(body)
 }
 
-/// Lets `server` answer `answer` to every GET of `at`.
-pub async fn answer(server: &MockServer, at: &str, answer: ResponseTemplate) {
-    Mock::given(method("GET")).and(path(at)).respond_with(answer).mount(server).await;
+/// Makes `server` respond with `response` to every GET of `at`.
+pub async fn respond(server: &MockServer, at: &str, response: ResponseTemplate) {
+    Mock::given(method("GET")).and(path(at)).respond_with(response).mount(server).await;
 }
 
-/// Lets `server` know the PAT and nobody else.
+/// Makes `server` accept the PAT and no other credential.
 pub async fn know_the_pat(server: &MockServer) {
     know(server, basic_auth("", PAT), "connectiondata_200_entra_user").await;
-    answer(server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
+    respond(server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
 }
 
-/// Lets `server` answer a fixture to the one who shows a credential in the right way.
-pub async fn know(server: &MockServer, shown: impl Match + 'static, name: &str) {
-    Mock::given(method("GET")).and(path(CONNECTION_DATA)).and(shown).respond_with(fixture(name)).mount(server).await;
+/// Makes `server` respond with a fixture to requests that match `authorization`.
+pub async fn know(server: &MockServer, authorization: impl Match + 'static, name: &str) {
+    Mock::given(method("GET"))
+        .and(path(CONNECTION_DATA))
+        .and(authorization)
+        .respond_with(fixture(name))
+        .mount(server)
+        .await;
 }
 
 pub fn as_bearer(token: &str) -> impl Match + use<> {
     header("authorization", format!("Bearer {token}").as_str())
 }
 
-/// How often `server` was asked for `at`.
+/// The number of requests for `at`.
 pub async fn calls(server: &MockServer, at: &str) -> usize {
     server.received_requests().await.unwrap().iter().filter(|request| request.url.path() == at).count()
 }
@@ -146,7 +151,7 @@ pub fn signed(key: &str, claims: &Value) -> String {
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(tag))
 }
 
-/// The kind of an error in one word, and what a client is told about a retry.
+/// The kind of an error in one word.
 pub fn kind(error: &Error) -> &'static str {
     match error {
         Error::CredentialMissing => "missing",
@@ -159,7 +164,7 @@ pub fn kind(error: &Error) -> &'static str {
     }
 }
 
-/// When a client is told to come back.
+/// The `Retry-After` of an error.
 pub fn retry_after(error: &Error) -> Option<Duration> {
     match error {
         Error::Unavailable { retry_after, .. } => *retry_after,

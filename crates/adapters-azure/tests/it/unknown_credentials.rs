@@ -1,10 +1,10 @@
-//! What strangers and single users cannot do to the others: fill the way to Azure.
+//! Unknown credentials and single users cannot exhaust the capacity for calls of other users.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use adapters_azure::{AppKey, AzureConfig, AzureDevOps, Breaking};
+use adapters_azure::{AppKey, AzureConfig, AzureDevOps, BreakerConfig};
 use domain::{AzureProjectId, Credential, Error, ProjectDirectory, Usuario};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,17 +14,17 @@ use wiremock::matchers::{any, basic_auth};
 use wiremock::{Mock, MockServer};
 
 use crate::support::{
-    CONNECTION_DATA, JWT, NOW, PAT, adapter, answer, as_bearer, basic, bearer, calls, config, fixture, fixture_json,
-    kind, know, signed, until, usuario,
+    CONNECTION_DATA, JWT, NOW, PAT, adapter, as_bearer, basic, bearer, calls, config, fixture, fixture_json, kind,
+    know, respond, signed, until, usuario,
 };
 
-/// How long Azure takes for every call.
+/// The duration of every call.
 const CALL: Duration = Duration::from_millis(200);
-const STRANGERS: usize = 3_000;
-/// Newcomers on their way and in line: 16 + 16 × 16.
+const CROWD: usize = 3_000;
+/// Unknown credentials in flight and queued: 16 + 16 × 16.
 const NEWCOMERS: usize = 272;
 
-/// An organisation that takes its time, and knows Ana by her PAT and by her access token.
+/// A slow organisation that knows Ana by her PAT and her access token.
 async fn slow_azure(change: impl FnOnce(&mut AzureConfig)) -> (MockServer, AzureDevOps) {
     let server = MockServer::start().await;
     let mut config = config(&server.uri());
@@ -33,11 +33,11 @@ async fn slow_azure(change: impl FnOnce(&mut AzureConfig)) -> (MockServer, Azure
     let ana = fixture("connectiondata_200_entra_user").set_delay(CALL);
     Mock::given(basic_auth("", PAT)).respond_with(ana.clone()).mount(&server).await;
     Mock::given(as_bearer(JWT)).respond_with(ana).mount(&server).await;
-    answer(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty").set_delay(CALL)).await;
+    respond(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty").set_delay(CALL)).await;
     (server, adapter(&config))
 }
 
-/// Many at once, each with a token of its own.
+/// Concurrent requests, each with its own token.
 fn crowd(
     azure: &AzureDevOps,
     token: impl Fn(usize) -> Credential,
@@ -46,44 +46,44 @@ fn crowd(
         let (azure, credential) = (azure.clone(), token(n));
         tokio::spawn(async move { usuario(&azure, credential).await })
     };
-    (0..STRANGERS).map(ask).collect()
+    (0..CROWD).map(ask).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thousands_of_strangers_do_not_delay_a_user_whose_identity_has_expired() {
-    // Without a cache every identity has expired by its next request.
+async fn known_user_is_not_delayed_by_thousands_of_unknown_credentials() {
+    // Without a cache every request looks up its identity.
     let (server, azure) = slow_azure(|config| config.cache_ttl = Duration::ZERO).await;
     usuario(&azure, bearer(PAT)).await.unwrap();
     let before = calls(&server, CONNECTION_DATA).await;
 
-    let strangers = crowd(&azure, |n| bearer(&format!("stranger.{n}.token")));
+    let unknown = crowd(&azure, |n| bearer(&format!("unknown.{n}.token")));
     until(async || before < calls(&server, CONNECTION_DATA).await).await;
     for _ in 0..5 {
         let began = Instant::now();
         usuario(&azure, bearer(PAT)).await.unwrap();
-        // The queue of strangers takes more than three seconds, and took ten before it had an end.
+        // The queue of unknown credentials takes more than three seconds.
         assert!(began.elapsed() < CALL * 5, "it took {:?}", began.elapsed());
     }
 
-    let (mut rejected, mut turned_away) = (0, 0);
-    for stranger in strangers {
-        match kind(&stranger.await.unwrap().unwrap_err()) {
+    let (mut rejected, mut queue_full) = (0, 0);
+    for unknown in unknown {
+        match kind(&unknown.await.unwrap().unwrap_err()) {
             "rejected" => rejected += 1,
-            "unavailable" => turned_away += 1,
+            "unavailable" => queue_full += 1,
             other => panic!("{other}"),
         }
     }
-    assert_eq!(rejected + turned_away, STRANGERS);
-    assert!(0 < rejected && STRANGERS / 2 < turned_away, "{rejected} rejected, {turned_away} turned away");
+    assert_eq!(rejected + queue_full, CROWD);
+    assert!(0 < rejected && CROWD / 2 < queue_full, "{rejected} rejected, {queue_full} without a slot");
     let caused = calls(&server, CONNECTION_DATA).await - before - 5;
-    // While the crowd arrives some are done already, whose places others take: one call for each that was rejected.
-    assert_eq!(caused, rejected, "a token with the shape of a JWT costs one call");
+    // Slots are reused while the crowd arrives: one call per rejected credential.
+    assert_eq!(caused, rejected, "a token in the format of a JWT costs one call");
     assert!(caused <= NEWCOMERS * 2, "{caused} calls");
 }
 
-/// The extension's access tokens change every hour: its user is no stranger with the next one.
+/// The access tokens of the extension change every hour, so a known user often presents a new one.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_app_token_of_a_user_puts_a_new_access_token_ahead_of_strangers_one_at_a_time() {
+async fn app_token_of_known_user_gives_priority_to_one_lookup_at_a_time() {
     let tokens = fixture_json("tokens");
     let (key, claims) = (tokens["secret"].as_str().unwrap(), tokens["app_token_claims"].clone());
     let keys = format!("{key}:{}", claims["aud"].as_str().unwrap());
@@ -97,10 +97,10 @@ async fn an_app_token_of_a_user_puts_a_new_access_token_ahead_of_strangers_one_a
     let next = signed("a key of thirty-two characters .", &json!({"exp": NOW + 600}));
     server.reset().await;
     know(&server, as_bearer(&next), "connectiondata_200_entra_user").await;
-    answer(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty").set_delay(CALL)).await;
+    respond(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty").set_delay(CALL)).await;
 
-    // The crowd has Ana's app token too, and made-up access tokens: it gets no more than one place of the users' lane.
-    let strangers = crowd(&azure, |n| with(&format!("made.up.{n}")));
+    // The crowd sends Ana's app token with forged access tokens. It gets at most one slot of the users' bulkhead.
+    let unknown = crowd(&azure, |n| with(&format!("made.up.{n}")));
     until(async || 16 < calls(&server, CONNECTION_DATA).await).await;
     let most = calls(&server, CONNECTION_DATA).await;
     assert!(most <= 17 * 3, "{most} calls at once");
@@ -108,14 +108,14 @@ async fn an_app_token_of_a_user_puts_a_new_access_token_ahead_of_strangers_one_a
     until(async || signed_in().await.is_ok()).await;
 
     let mut rejected = 0;
-    for stranger in strangers {
-        rejected += usize::from(kind(&stranger.await.unwrap().unwrap_err()) == "rejected");
+    for unknown in unknown {
+        rejected += usize::from(kind(&unknown.await.unwrap().unwrap_err()) == "rejected");
     }
     assert!(rejected <= NEWCOMERS * 2, "{rejected}");
 }
 
-/// A server that answers tokens which begin with `evil` by closing the connection, as proxies do with headers that are
-/// too long, and knows everybody else.
+/// A server that closes the connection on tokens with the prefix `evil`, as proxies do on long headers, and accepts all
+/// other tokens.
 async fn closing_server() -> (String, Arc<AtomicUsize>) {
     let body = fixture_json("connectiondata_200_entra_user")["response"]["body"].to_string();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -139,11 +139,11 @@ async fn closing_server() -> (String, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn tokens_that_break_connections_open_no_breaker_for_users() {
+async fn unknown_tokens_that_break_connections_do_not_open_the_users_breaker() {
     let (uri, closed) = closing_server().await;
     let mut config = config(&uri);
     config.cache_ttl = Duration::ZERO;
-    config.breaking = Breaking { after: 3, pause: Duration::from_mins(1) };
+    config.breaker = BreakerConfig { failure_threshold: 3, open_duration: Duration::from_mins(1) };
     let azure = adapter(&config);
     usuario(&azure, bearer(PAT)).await.unwrap();
 
@@ -152,17 +152,17 @@ async fn tokens_that_break_connections_open_no_breaker_for_users() {
         assert_eq!(kind(&error), "unavailable");
         usuario(&azure, bearer(PAT)).await.unwrap();
     }
-    assert!(closed.load(Ordering::SeqCst) <= 5, "newcomers are held back after three failures");
+    assert!(closed.load(Ordering::SeqCst) <= 5, "the breaker for unknown credentials opens after three failures");
     assert_eq!(kind(&usuario(&azure, basic("newcomer")).await.unwrap_err()), "unavailable");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_user_cannot_fill_the_way_to_the_projects() {
+async fn project_queries_of_one_user_do_not_block_another_user() {
     let (server, azure) = slow_azure(|_| {}).await;
     server.reset().await;
     know(&server, basic_auth("", "rui"), "connectiondata_200_msa_user").await;
-    answer(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user")).await;
-    // Every other path is a project that takes its time and does not exist.
+    respond(&server, CONNECTION_DATA, fixture("connectiondata_200_entra_user")).await;
+    // Every other path is a slow 404 of a project.
     Mock::given(any()).respond_with(fixture("project_404").set_delay(CALL)).with_priority(10).mount(&server).await;
     usuario(&azure, bearer(PAT)).await.unwrap();
     usuario(&azure, basic("rui")).await.unwrap();
@@ -185,10 +185,10 @@ async fn one_user_cannot_fill_the_way_to_the_projects() {
     for question in greedy {
         match question.await.unwrap() {
             Ok(None) => found += 1,
-            // At the end of the queue the time of the call itself may be up.
+            // The deadline may pass at the end of the queue.
             Err(error) => assert!(["unavailable", "timed out"].contains(&kind(&error)), "{error}"),
             Ok(Some(_)) => panic!("there is none"),
         }
     }
-    assert!((4..=150).contains(&found), "{found} of one user's questions were asked");
+    assert!((4..=150).contains(&found), "{found} look-ups of one user were sent");
 }
