@@ -4,39 +4,45 @@
 //! (feature `mocks`, module `testing`).
 
 mod atividade;
-mod batch;
+mod clock;
 mod error;
 mod idempotency;
-mod listagem;
+mod paging;
 mod patch;
-mod ports;
 mod projeto;
-mod texto;
-mod use_cases;
+mod readiness;
+mod text;
 mod usuario;
 mod violation;
 
 #[cfg(any(test, feature = "mocks"))]
 pub mod testing;
 
-pub use atividade::{Atividade, AtividadeId, AtividadePatch, AtividadeRecord, NomeAtividade, NovaAtividade};
-pub use batch::{Batch, BatchBuilder, PAGE_BYTES, TextSize};
+pub use atividade::{
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Atividades, Busca,
+    Campo, Chave, Cursor, Filtro, NomeAtividade, NovaAtividade, Ordem,
+};
+pub use clock::Clock;
 pub use error::{Cause, Conflict, Error, Resource, Service};
 pub use idempotency::{Idempotency, IdempotencyKey};
-pub use listagem::{AtividadeQuery, Busca, Campo, Chave, Cursor, Filtro, Limit, Ordem, Pagina, Skip};
-pub use patch::Patch;
-pub use ports::{AtividadeRepository, Clock, IdentityProvider, ProjectDirectory, ProjetoRepository, Readiness};
-pub use projeto::{
-    AzureProjectId, NomeProjeto, NovoProjeto, Projeto, ProjetoCursor, ProjetoId, ProjetoPatch, ProjetoQuery,
-    ProjetoRecord, ProjetoRef, RemoteProjeto, Sincronizacao, SyncSummary,
+pub use paging::{
+    AtividadeBatches, Batch, BatchBuilder, Batches, Limit, PAGE_BYTES, Pagina, ProjetoBatches, Skip, TextSize,
 };
-pub use texto::{Descricao, folded, without_control};
-pub use use_cases::{AtividadeBatches, Atividades, Batches, ProjetoBatches, Projetos};
-pub use usuario::{Caller, Credential, Usuario};
+pub use patch::Patch;
+pub use projeto::{
+    AzureProjectId, NomeProjeto, NovoProjeto, ProjectDirectory, Projeto, ProjetoCursor, ProjetoId, ProjetoPatch,
+    ProjetoQuery, ProjetoRecord, ProjetoRef, ProjetoRepository, Projetos, RemoteProjeto, Sincronizacao, SyncSummary,
+};
+pub use readiness::Readiness;
+pub use text::{Descricao, folded, without_control};
+pub use usuario::{Caller, Credential, IdentityProvider, Usuario};
 pub use violation::{InvalidField, Violation};
 
 #[cfg(any(test, feature = "mocks"))]
-pub use ports::{
-    MockAtividadeRepository, MockClock, MockIdentityProvider, MockProjectDirectory, MockProjetoRepository,
-    MockReadiness,
+pub use {
+    atividade::MockAtividadeRepository,
+    clock::MockClock,
+    projeto::{MockProjectDirectory, MockProjetoRepository},
+    readiness::MockReadiness,
+    usuario::MockIdentityProvider,
 };

@@ -1,9 +1,20 @@
 //! Activities: what hours are booked on.
 
+mod query;
+mod repository;
+mod use_cases;
+
+pub use query::{AtividadeQuery, Busca, Campo, Chave, Cursor, Filtro, Ordem};
+pub use repository::AtividadeRepository;
+pub use use_cases::Atividades;
+
+#[cfg(any(test, feature = "mocks"))]
+pub use repository::MockAtividadeRepository;
+
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{Descricao, NomeProjeto, Patch, ProjetoId, ProjetoRef, Usuario, Violation, texto};
+use crate::{Descricao, NomeProjeto, Patch, ProjetoId, ProjetoRef, Usuario, Violation, text};
 
 /// The id of an atividade that was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,7 +24,7 @@ impl AtividadeId {
     /// A new id for something created at `now`: UUID version 7 (RFC 9562), so that ids made later sort later.
     #[must_use]
     pub fn new(now: OffsetDateTime) -> Self {
-        Self(crate::ports::new_uuid(now))
+        Self(crate::clock::new_uuid(now))
     }
 }
 
@@ -28,7 +39,7 @@ impl NomeAtividade {
     /// # Errors
     /// Those of [`Self::from_stored`], [`Violation::ControlCharacter`].
     pub fn parse(text: impl Into<String>) -> Result<Self, Violation> {
-        texto::parse_nome(text.into()).map(Self)
+        text::parse_nome(text.into()).map(Self)
     }
 
     /// Returns `text`, which was stored, as a name. It may be older than the rule about control characters.
@@ -36,7 +47,7 @@ impl NomeAtividade {
     /// # Errors
     /// [`Violation::TooShort`] when nothing is left, [`Violation::TooLong`], [`Violation::ContainsNul`].
     pub fn from_stored(text: impl Into<String>) -> Result<Self, Violation> {
-        texto::stored_nome(text.into()).map(Self)
+        text::stored_nome(text.into()).map(Self)
     }
 
     /// The text.

@@ -1,5 +1,12 @@
 //! Who is calling, and what they show for it.
 
+mod identity_provider;
+
+pub use identity_provider::IdentityProvider;
+
+#[cfg(any(test, feature = "mocks"))]
+pub use identity_provider::MockIdentityProvider;
+
 use secrecy::SecretString;
 
 /// A person or service whose identity was established.

@@ -50,12 +50,12 @@ pub struct AtividadeBatches {
 }
 
 impl AtividadeBatches {
-    pub(super) fn new(repository: Arc<dyn AtividadeRepository>, query: AtividadeQuery, is_whole_list: bool) -> Self {
+    pub(crate) fn new(repository: Arc<dyn AtividadeRepository>, query: AtividadeQuery, is_whole_list: bool) -> Self {
         Self { repository, next: Some(query), is_whole_list }
     }
 
     /// The rest of the page of `query`, of which `first` is the last row that was returned and `last` the last one.
-    pub(super) fn rest(
+    pub(crate) fn rest(
         repository: Arc<dyn AtividadeRepository>,
         query: AtividadeQuery,
         first: &Atividade,
@@ -97,7 +97,7 @@ pub struct ProjetoBatches {
 }
 
 impl ProjetoBatches {
-    pub(super) fn new(repository: Arc<dyn ProjetoRepository>) -> Self {
+    pub(crate) fn new(repository: Arc<dyn ProjetoRepository>) -> Self {
         Self { repository, next: Some(ProjetoQuery::default()) }
     }
 }

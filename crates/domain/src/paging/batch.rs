@@ -15,6 +15,17 @@ pub struct Batch<T, C = Cursor> {
     pub last: Option<C>,
 }
 
+/// One page of a listing, or the first rows of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pagina<T> {
+    /// The entries of this page, as many as fit into [`PAGE_BYTES`](crate::PAGE_BYTES).
+    pub items: Vec<T>,
+    /// How many match in all, on every page together.
+    pub total: u64,
+    /// The last entry of the whole page, if `items` has only the first ones of it.
+    pub last: Option<Cursor>,
+}
+
 /// A whole page.
 impl<T, C> From<Vec<T>> for Batch<T, C> {
     fn from(items: Vec<T>) -> Self {

@@ -1,0 +1,83 @@
+//! Bounds of a page.
+
+use crate::Violation;
+
+/// How many matches a listing passes over: 0 or more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Skip(i64);
+
+impl Skip {
+    /// The smallest value.
+    pub const MIN: i64 = 0;
+
+    /// Answers `n` when it is not negative.
+    ///
+    /// # Errors
+    /// [`Violation::LessThan`].
+    pub fn parse(n: i64) -> Result<Self, Violation> {
+        if n < Self::MIN { Err(Violation::LessThan { min: Self::MIN }) } else { Ok(Self(n)) }
+    }
+
+    /// The number, never negative.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+/// How many entries a page has at most: 1..=1000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(i64);
+
+impl Limit {
+    /// The smallest value.
+    pub const MIN: i64 = 1;
+    /// The largest value.
+    pub const MAX: i64 = 1000;
+    /// What holds when nobody asks.
+    pub const DEFAULT: i64 = 100;
+    /// A single entry.
+    pub const ONE: Self = Self(1);
+    /// As many as a page can have.
+    pub const LARGEST: Self = Self(Self::MAX);
+
+    /// Answers `n` when it is within the bounds.
+    ///
+    /// # Errors
+    /// [`Violation::LessThan`], [`Violation::GreaterThan`].
+    pub fn parse(n: i64) -> Result<Self, Violation> {
+        match n {
+            n if n < Self::MIN => Err(Violation::LessThan { min: Self::MIN }),
+            n if Self::MAX < n => Err(Violation::GreaterThan { max: Self::MAX }),
+            n => Ok(Self(n)),
+        }
+    }
+
+    /// The number, 1..=1000.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(Self::DEFAULT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skip_and_limit_keep_their_bounds() {
+        assert_eq!(Skip::parse(-1), Err(Violation::LessThan { min: 0 }));
+        assert_eq!(Skip::parse(i64::MAX).map(Skip::get), Ok(i64::MAX));
+        assert_eq!(Limit::parse(0), Err(Violation::LessThan { min: 1 }));
+        assert_eq!(Limit::parse(1).map(Limit::get), Ok(1));
+        assert_eq!(Limit::parse(1000).map(Limit::get), Ok(1000));
+        assert_eq!(Limit::parse(1001), Err(Violation::GreaterThan { max: 1000 }));
+        assert_eq!(Limit::default().get(), 100);
+    }
+}
