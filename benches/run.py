@@ -61,16 +61,16 @@ def install_wrk():
 def build(aponta):
     """The paths of both binaries."""
     say("building")
-    release = ["--release", "--locked", "--no-default-features", "--package"]
-    subprocess.run(["cargo", "build", *release, "benches", "--bin", "hand-written"], check=True, cwd=ROOT)
+    dist = ["--profile", "dist", "--locked", "--no-default-features", "--package"]
+    subprocess.run(["cargo", "build", *dist, "benches", "--bin", "hand-written"], check=True, cwd=ROOT)
     if not aponta:
         # As for the image (deploy/Dockerfile).
         known = platform.libc_ver() >= ("glibc", "2.36")
         short = ["--", "-C", "link-arg=-Wl,-z,pack-relative-relocs"] if known else []
-        subprocess.run(["cargo", "rustc", *release, "http-actix", "--bin", "aponta", *short], check=True, cwd=ROOT)
+        subprocess.run(["cargo", "rustc", *dist, "http-actix", "--bin", "aponta", *short], check=True, cwd=ROOT)
     metadata = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
     described = subprocess.run(metadata, check=True, cwd=ROOT, stdout=subprocess.PIPE).stdout
-    built = Path(json.loads(described)["target_directory"]) / "release"
+    built = Path(json.loads(described)["target_directory"]) / "dist"
     return (aponta or built / "aponta").resolve(), built / "hand-written"
 
 
