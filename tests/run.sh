@@ -8,7 +8,7 @@
 #   ./tests/run.sh --monitoring   the rules, the dashboard and the metrics that they use
 #   ./tests/run.sh --faults   what happens while things fail, and under loads that nobody should send: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter; needs root
-#   ./tests/run.sh --scripts  every shell script, by ShellCheck, and what deploy.sh checks
+#   ./tests/run.sh --scripts  the pre-commit hooks on every file, what deploy.sh checks, the scripts of .ci
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, PgBouncer,
 # Python, Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
@@ -177,11 +177,18 @@ test_faults() {
     say "the faults passed"
 }
 
-# Beside each script lies what it reads.
+# The hooks are those of .pre-commit-config.yaml: formatting, typos, ShellCheck, the files of GitHub and compose.
 test_scripts() {
-    need_commands shellcheck:shellcheck openssl:openssl
-    shellcheck --external-sources --source-path=SCRIPTDIR deploy/scripts/*.sh deploy/backup/bin/* deploy/nginx/*.sh tests/*.sh tests/stack/*.sh \
-        tests/stack/images/*/*.sh crates/http-api/assets/update.sh .ci/*
+    local hooks=target/test-tools/pre-commit requirements=tests/tools/pre-commit.txt
+    need_commands git:git openssl:openssl
+    if ! cmp -s "$requirements" "$hooks/requirements.txt"; then
+        say "installing pre-commit"
+        rm -rf "$hooks"
+        python3 -m venv "$hooks"
+        "$hooks/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+        cp "$requirements" "$hooks/requirements.txt"
+    fi
+    PRE_COMMIT_HOME=$PWD/$hooks/cache "$hooks/bin/pre-commit" run --all-files --show-diff-on-failure
     python3 tests/scripts/checks.py
     python3 tests/scripts/deny.py
     say "the scripts passed"
