@@ -48,9 +48,9 @@ bench *arguments:
 domain:
     cargo test -p domain
 
-# Everything that CI checks
-check:
-    .ci/run
+# The stages of CI: all of them, `fast`, `rest`, or by name
+check *stages:
+    .ci/run {{stages}}
 
 fmt:
     cargo fmt --all
@@ -58,13 +58,18 @@ fmt:
 clippy:
     cargo clippy --workspace --all-targets -- -D warnings
 
+# The documentation of every crate: target/doc/index.html
 doc:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --open
+    .ci/docs
 
 # Licences, sources, what must not be there and, where their database can be had, advisories
 deny:
     .ci/deny
 
-# Every shell script
+# The pre-commit hooks on every file, and the tests of scripts
 scripts:
     ./tests/run.sh --scripts
+
+# Release commit of a version: `just release 1.1.0`
+release version:
+    .ci/release {{version}}

@@ -191,6 +191,8 @@ test_scripts() {
     PRE_COMMIT_HOME=$PWD/$hooks/cache "$hooks/bin/pre-commit" run --all-files --show-diff-on-failure
     python3 tests/scripts/checks.py
     python3 tests/scripts/deny.py
+    python3 tests/scripts/release.py
+    python3 tests/scripts/versions.py
     say "the scripts passed"
 }
 
