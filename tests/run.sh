@@ -4,11 +4,12 @@
 #   ./tests/run.sh            everything
 #   ./tests/run.sh projetos   the tests whose names contain that word
 #   ./tests/run.sh --stack    the compose stack on a Docker engine of its own, and the files of nginx; needs root
-#   ./tests/run.sh --backup   the backups of deploy/backup: a database is destroyed and put back; needs root
+#   ./tests/run.sh --backup   the backups of deploy/backup: a database is destroyed and restored; needs root
 #   ./tests/run.sh --monitoring   the rules, the dashboard and the metrics that they use
-#   ./tests/run.sh --faults   what happens while things fail, and under loads that nobody should send: about 11 minutes;
-#                             with --short after it as CI runs it, with --only NAME one chapter; needs root
-#   ./tests/run.sh --scripts  the pre-commit hooks on every file, what deploy.sh checks, the scripts of .ci
+#   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
+#                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
+#                             replicas, overload, connections, soak); needs root
+#   ./tests/run.sh --scripts  the pre-commit hooks on every file, the checks of deploy.sh, the harness, the scripts of .ci
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, PgBouncer,
 # Python, Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
@@ -26,7 +27,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,15s/^# \{0,1\}//p' "$0"
+    sed -n '2,16s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -173,7 +174,7 @@ test_monitoring() {
 test_faults() {
     need_commands unshare:util-linux
     cargo build --locked -p http-actix
-    as_root unshare --mount python3 tests/faults/faults.py target/debug/aponta "$@"
+    as_root unshare --mount python3 tests/faults/run.py target/debug/aponta "$@"
     say "the faults passed"
 }
 

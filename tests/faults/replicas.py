@@ -1,74 +1,77 @@
-"""Replicas start on an empty database, migrate, synchronise, are killed and stop, all at once."""
+"""Replicas start on an empty database, migrate, synchronise, are killed and stop at the same time."""
 
 import asyncio
 import json
 import signal
 
-from illness import PROJECTS, Organisation
-from world import Api, Client, Cluster
+from azure_stub import PROJECTS, AzureStub
+from environment import LimitedCluster, Replica, logs
+from harness.wait import within
+from http_client import Client
 
 REPLICAS = 4
 TOKEN = {"Authorization": "Bearer conhecido-1"}
 
 
-async def synchronise(api):
-    async with Client(api.port) as client:
-        answer = await client.ask("POST", "/api/v1/integracao/sincronizar", headers=TOKEN)
-    assert answer.status == 200, (answer.status, answer.body)
-    return json.loads(answer.body)
+async def synchronise(replica):
+    async with Client(replica.port) as client:
+        response = await client.request("POST", "/api/v1/integracao/sincronizar", headers=TOKEN)
+    assert response.status == 200, (response.status, response.body)
+    return json.loads(response.body)
 
 
-async def read(api, path):
-    async with Client(api.port) as client:
-        answer = await client.ask("GET", path, headers=TOKEN)
-    assert answer.status == 200, (answer.status, answer.body)
-    return json.loads(answer.body)
+async def read(replica, path):
+    async with Client(replica.port) as client:
+        response = await client.request("GET", path, headers=TOKEN)
+    assert response.status == 200, (response.status, response.body)
+    return json.loads(response.body)
 
 
-async def one_round(binary, base, cluster, organisation, number):
+async def one_round(binary, base, cluster, azure, number):
     database = f"round_{number}"
     cluster.sql(f"CREATE DATABASE {database}")
-    settings = {"AUTH_ENABLED": "true", "AZURE_DEVOPS_ORG_URL": organisation.url, "LOG": "info", "DATABASE_POOL_SIZE": "5"}
-    apis = [Api(binary, base, cluster.url(database=database), f"{database}-{n}", **settings) for n in range(REPLICAS)]
+    settings = {"AUTH_ENABLED": "true", "AZURE_DEVOPS_ORG_URL": azure.url, "LOG": "info", "DATABASE_POOL_SIZE": "5"}
+    replicas = [Replica(binary, base, cluster.url(database=database), f"{database}-{n}", **settings) for n in range(REPLICAS)]
     try:
-        # Each of them finds an empty database, and one of them migrates it.
-        await asyncio.gather(*(api.ready() for api in apis))
-        took = sum("schema is up to date applied=[]" not in api.log() for api in apis)
-        assert took == 1, f"{took} of {REPLICAS} have migrated"
-        summaries = await asyncio.gather(*(synchronise(api) for api in apis))
+        # All find an empty database, and exactly one migrates it.
+        await asyncio.gather(*(replica.wait_ready() for replica in replicas))
+        migrated = sum("schema is up to date applied=[]" not in replica.log() for replica in replicas)
+        assert migrated == 1, f"{migrated} of {REPLICAS} have migrated"
+        summaries = await asyncio.gather(*(synchronise(replica) for replica in replicas))
         assert sum(summary["projects_created"] for summary in summaries) == PROJECTS, summaries
-        # One dies in the middle of it, two stop, and the last one notices nothing.
-        *leaving, last = apis
-        synchronising = [asyncio.create_task(synchronise(api)) for api in apis]
+        # During a synchronisation one is killed, two stop, and the last one goes on.
+        *leaving, last = replicas
+        synchronisations = [asyncio.create_task(synchronise(replica)) for replica in replicas]
         await asyncio.sleep(0.02)
-        leaving[0].kill()
-        await asyncio.gather(*(asyncio.to_thread(api.kill, signal.SIGTERM) for api in leaving[1:]))
-        ended = await asyncio.gather(*synchronising, return_exceptions=True)
+        leaving[0].stop(signal.SIGKILL)
+        await asyncio.gather(*(asyncio.to_thread(replica.stop) for replica in leaving[1:]))
+        async with within("the synchronisations of replicas that stop", 90, logs(cluster, *replicas)):
+            ended = await asyncio.gather(*synchronisations, return_exceptions=True)
         assert not isinstance(ended[-1], BaseException), ended[-1]
-        # Who was asked to stop has finished what it had begun.
+        # A graceful stop completes the requests in progress.
         assert not any(isinstance(end, BaseException) for end in ended[1:]), ended
         assert len(await read(last, "/api/v1/projetos")) == PROJECTS
-        # They come back all at once, on a schema that is there already.
-        for api in leaving:
-            api.start()
-        await asyncio.gather(*(api.ready() for api in apis))
-        assert {len(projetos) for projetos in await asyncio.gather(*(read(api, "/api/v1/projetos") for api in apis))} == {PROJECTS}
-        await asyncio.gather(*(asyncio.to_thread(api.kill, signal.SIGTERM) for api in apis))
-        assert all(api.process.returncode == 0 for api in apis), [api.process.returncode for api in apis]
+        # They start again at the same time, on a migrated schema.
+        for replica in leaving:
+            replica.start()
+        await asyncio.gather(*(replica.wait_ready() for replica in replicas))
+        assert {len(projetos) for projetos in await asyncio.gather(*(read(replica, "/api/v1/projetos") for replica in replicas))} == {PROJECTS}
+        exit_codes = await asyncio.gather(*(asyncio.to_thread(replica.stop) for replica in replicas))
+        assert set(exit_codes) == {0}, exit_codes
     finally:
-        for api in apis:
-            api.end()
+        for replica in replicas:
+            replica.stop(signal.SIGKILL)
     connections = cluster.sql(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'").strip()
     assert connections == "0", f"{connections} connections are left"
 
 
 async def run(binary, base, *, rounds):
-    cluster, organisation = Cluster(base), Organisation()
-    await organisation.open()
+    cluster, azure = LimitedCluster(base), AzureStub()
+    await azure.open()
     try:
         for number in range(rounds):
-            await one_round(binary, base, cluster, organisation, number)
+            await one_round(binary, base, cluster, azure, number)
         return {"rounds": rounds, "replicas": REPLICAS, "projects synchronised at once": PROJECTS}
     finally:
-        organisation.server.close()
-        cluster.end()
+        azure.close()
+        cluster.close()

@@ -1,22 +1,28 @@
-"""No write that was acknowledged is lost, none is half done, and a refused one is nowhere, whatever fails meanwhile."""
+"""No acknowledged write is lost, none is applied in part, and a refused one is not applied, whatever fails meanwhile."""
 
 import asyncio
 import json
 import random
+import signal
 import time
 
-from breaking import Faults
-from world import Api, Client, Cluster, Line
+from environment import LimitedCluster, Replica, logs
+from fault_injection import FaultInjector
+from harness.wait import Deadline, within
+from http_client import Client
+from tcp_proxy import TcpProxy
 
 LIST = "/api/v1/atividades"
 WRITERS = 24
-BULK = 5
-# What may come of an answer with these: the write was done, or it was not; never a part of it.
-UNKNOWN = (500, 502, 503, 504)
+BULK_SIZE = 5
+# After a response with one of these the write was applied or was not, but never in part.
+UNKNOWN_OUTCOME = (500, 502, 503, 504)
+# How long the service may take to serve writes again after a fault, and a write to succeed while faults follow each other.
+RECOVERY_TIMEOUT, RETRY_TIMEOUT = 90, 180
 
 
 class Ledger:
-    """What every name may be in the end: for each the set of descriptions that are possible, None where there is none."""
+    """The possible final states: for each name the set of descriptions, with None for an absent atividade."""
 
     def __init__(self):
         self.possible, self.refused, self.bulks, self.keyed = {}, set(), [], set()
@@ -24,32 +30,33 @@ class Ledger:
 
 
 class Writer:
-    """Has atividades of its own, so that it knows what each of them should be."""
+    """Writes atividades of its own, so that it knows the state of each."""
 
-    def __init__(self, number, ports, projeto, ledger):
-        self.random, self.number, self.count = random.Random(number), number, 0
-        self.clients = [Client(port) for port in ports]
-        self.projeto, self.ledger, self.mine = projeto, ledger, {}
+    def __init__(self, number, replicas, projeto, ledger):
+        self.random, self.number, self.count, self.log = random.Random(number), number, 0, logs(*replicas)
+        self.clients = [Client(replica.port) for replica in replicas]
+        self.projeto, self.ledger, self.own = projeto, ledger, {}
 
     def new_name(self, kind):
         self.count += 1
         return f"{kind}-{self.number}-{self.count}"
 
     async def send(self, method, path, body=None, headers=None):
-        """The status, or nothing when nobody answered."""
+        """Returns status and body, or None for both where the outcome is unknown."""
         try:
-            answer = await self.random.choice(self.clients).ask(method, path, body and json.dumps(body).encode(), headers, timeout=40)
+            client = self.random.choice(self.clients)
+            response = await client.request(method, path, body and json.dumps(body).encode(), headers, timeout=40)
         except (OSError, EOFError, ValueError, asyncio.TimeoutError):
-            # The replica is gone; others would do the same.
+            # The replica is gone, or the proxy.
             await asyncio.sleep(0.02)
             return None, None
-        if answer.status in UNKNOWN:
-            assert answer.status == 503 and "retry-after" in answer.headers, (answer.status, answer.body)
+        if response.status in UNKNOWN_OUTCOME:
+            assert response.status == 503 and "retry-after" in response.headers, (response.status, response.body)
             await asyncio.sleep(0.05)
             return None, None
-        return answer.status, answer.body and json.loads(answer.body)
+        return response.status, response.body and json.loads(response.body)
 
-    def note(self, status):
+    def count_outcome(self, status):
         if status is None:
             self.ledger.unknown += 1
         else:
@@ -59,138 +66,143 @@ class Writer:
         name = self.new_name("create")
         status, body = await self.send("POST", LIST, {"nome": name, "descricao": "0", "id_projeto": self.projeto})
         assert status in (201, None), (status, body)
-        self.note(status)
+        self.count_outcome(status)
         self.ledger.possible[name] = {"0"} if status else {"0", None}
         if status:
-            self.mine[name] = body["id"]
+            self.own[name] = body["id"]
 
-    async def create_once(self):
+    async def create_idempotent(self):
+        """Retries with the same key until the outcome is known."""
         name = self.new_name("once")
         headers = {"Idempotency-Key": name}
-        status = None
+        status, deadline = None, Deadline(f"the create with the key {name}", RETRY_TIMEOUT, self.log)
         while status is None:
+            deadline.check()
             status, body = await self.send("POST", LIST, {"nome": name, "descricao": "0", "id_projeto": self.projeto}, headers)
             assert status in (201, None), (status, body)
-        self.note(status)
+        self.count_outcome(status)
         self.ledger.possible[name] = {"0"}
         self.ledger.keyed.add(name)
 
-    async def create_many(self):
-        names = [self.new_name("bulk") for _ in range(BULK)]
+    async def create_bulk(self):
+        names = [self.new_name("bulk") for _ in range(BULK_SIZE)]
         items = [{"nome": name, "descricao": "0", "id_projeto": self.projeto} for name in names]
         status, body = await self.send("POST", f"{LIST}/lote", {"items": items})
         assert status in (201, None), (status, body)
-        self.note(status)
+        self.count_outcome(status)
         self.ledger.possible |= dict.fromkeys(names, {"0"} if status else {"0", None})
         self.ledger.bulks.append(names)
 
-    async def refused(self):
-        """Not a name, not a projeto, and in a bulk one that spoils the others."""
+    async def create_invalid(self):
+        """Sends an unknown projeto, a wrong type, and a bulk with one invalid item."""
         name = self.new_name("refused")
-        nobody = "00000000-0000-7000-8000-00000000dead"
+        unknown_projeto = "00000000-0000-7000-8000-00000000dead"
         path, body = self.random.choice([
-            (LIST, {"nome": name, "id_projeto": nobody}),
+            (LIST, {"nome": name, "id_projeto": unknown_projeto}),
             (LIST, {"nome": name, "id_projeto": self.projeto, "ativo": "talvez"}),
             (f"{LIST}/lote", {"items": [{"nome": name, "id_projeto": self.projeto}, {"nome": "", "id_projeto": self.projeto}]}),
-            (f"{LIST}/lote", {"items": [{"nome": name, "id_projeto": self.projeto}, {"nome": "x", "id_projeto": nobody}]}),
+            (f"{LIST}/lote", {"items": [{"nome": name, "id_projeto": self.projeto}, {"nome": "x", "id_projeto": unknown_projeto}]}),
         ])
         status, body = await self.send("POST", path, body)
         assert status in (422, None), (status, body)
         self.ledger.refused.add(name)
 
     async def update(self):
-        if not self.mine:
+        if not self.own:
             return await self.create()
-        name = self.random.choice(list(self.mine))
+        name = self.random.choice(list(self.own))
         descricao = str(self.count)
         self.count += 1
-        status, body = await self.send("PUT", f"{LIST}/{self.mine[name]}", {"descricao": descricao})
+        status, body = await self.send("PUT", f"{LIST}/{self.own[name]}", {"descricao": descricao})
         if status == 404:
-            # A deletion that nobody had confirmed was done.
+            # An earlier deletion with an unknown outcome was applied.
             assert None in self.ledger.possible[name], name
             self.ledger.possible[name] = {None}
-            del self.mine[name]
+            del self.own[name]
             return None
         assert status in (200, None), (status, body)
-        self.note(status)
+        self.count_outcome(status)
         self.ledger.possible[name] = {descricao} if status else self.ledger.possible[name] | {descricao}
 
     async def delete(self):
-        if not self.mine:
+        if not self.own:
             return await self.create()
-        name = self.random.choice(list(self.mine))
-        status, body = await self.send("DELETE", f"{LIST}/{self.mine[name]}")
+        name = self.random.choice(list(self.own))
+        status, body = await self.send("DELETE", f"{LIST}/{self.own[name]}")
         if status is None:
             self.ledger.possible[name] = self.ledger.possible[name] | {None}
-            self.note(status)
+            self.count_outcome(status)
             return None
         assert status == 204 or (status == 404 and None in self.ledger.possible[name]), (status, body, name)
-        self.note(status)
+        self.count_outcome(status)
         self.ledger.possible[name] = {None}
-        del self.mine[name]
+        del self.own[name]
 
     async def work(self, until):
-        kinds = [self.create, self.create_once, self.create_many, self.update, self.update, self.delete, self.refused]
+        kinds = [self.create, self.create_idempotent, self.create_bulk, self.update, self.update, self.delete, self.create_invalid]
         while not until.is_set():
             await self.random.choice(kinds)()
         for client in self.clients:
-            client.forget()
+            client.disconnect()
 
 
-def compare(cluster, ledger):
-    """What is in the database against what may be there."""
-    rows = [line.split("\t") for line in cluster.sql("SELECT nome, descricao FROM atividades").splitlines()]
+def check_ledger(cluster, ledger):
+    """Compares the database with the ledger."""
+    rows = cluster.rows("SELECT nome, descricao FROM atividades")
     found = dict(rows)
     assert len(found) == len(rows), f"{len(rows) - len(found)} exist twice"
     lost = [name for name, possible in ledger.possible.items() if found.get(name) not in possible]
     assert not lost, [(name, found.get(name), ledger.possible[name]) for name in lost[:10]]
-    assert not ledger.refused & found.keys(), "what was refused was done"
-    assert not found.keys() - ledger.possible.keys(), "there is what nobody sent"
-    assert all(len({name in found for name in names}) == 1 for names in ledger.bulks), "a bulk is half done"
-    assert ledger.keyed <= found.keys(), "what was sent with a key does not exist"
+    assert not ledger.refused & found.keys(), "a refused write was applied"
+    assert not found.keys() - ledger.possible.keys(), "there are rows that no client sent"
+    assert all(len({name in found for name in names}) == 1 for names in ledger.bulks), "a bulk was applied in part"
+    assert ledger.keyed <= found.keys(), "an acknowledged write with a key is missing"
+
+
+async def raise_failures(writers):
+    failed = [writer for writer in writers if writer.done()]
+    if failed:
+        await asyncio.gather(*failed)
 
 
 async def run(binary, base, *, faults, writes):
-    cluster = Cluster(base)
-    line = Line(cluster.port)
-    await line.open()
-    apis = [Api(binary, base, cluster.url(line.port), f"writes-{number}") for number in range(2)]
+    cluster = LimitedCluster(base)
+    proxy = TcpProxy(cluster.port)
+    await proxy.open()
+    replicas = [Replica(binary, base, cluster.url(port=proxy.port), f"writes-{number}") for number in range(2)]
     try:
-        for api in apis:
-            await api.ready()
-        async with Client(apis[0].port) as client:
-            answer = await client.ask("POST", "/api/v1/projetos", b'{"nome": "P"}')
-        projeto = json.loads(answer.body)["id"]
-        ledger, until, breaking = Ledger(), asyncio.Event(), Faults(cluster, apis, line)
-        writers = [asyncio.create_task(Writer(n, [api.port for api in apis], projeto, ledger).work(until)) for n in range(WRITERS)]
-        began, injected = time.monotonic(), 0
-        kinds = breaking.all()
+        for replica in replicas:
+            await replica.wait_ready()
+        async with Client(replicas[0].port) as client:
+            response = await client.request("POST", "/api/v1/projetos", b'{"nome": "P"}')
+        projeto = json.loads(response.body)["id"]
+        ledger, until, injector = Ledger(), asyncio.Event(), FaultInjector(cluster, replicas, proxy)
+        writers = [asyncio.create_task(Writer(n, replicas, projeto, ledger).work(until)) for n in range(WRITERS)]
+        started, injected, kinds = time.monotonic(), 0, injector.all()
         while injected < faults or ledger.acknowledged < writes:
-            failed = [writer for writer in writers if writer.done()]
-            if failed:
-                await asyncio.gather(*failed)
+            await raise_failures(writers)
             if injected < faults:
-                await breaking.inject(kinds[injected % len(kinds)])
+                await injector.inject(kinds[injected % len(kinds)])
                 injected += 1
             before = ledger.acknowledged
-            deadline = time.monotonic() + 90
-            # Everything comes right by itself before the next blow.
+            last_fault = kinds[(injected - 1) % len(kinds)].__name__
+            deadline = Deadline(f"100 writes after {last_fault}", RECOVERY_TIMEOUT, logs(cluster, *replicas))
+            # The service recovers without help before the next fault.
             while ledger.acknowledged < before + 100:
-                assert time.monotonic() < deadline, f"no writes after {kinds[(injected - 1) % len(kinds)].__name__}"
+                deadline.check()
                 await asyncio.sleep(0.02)
-                failed = [writer for writer in writers if writer.done()]
-                if failed:
-                    await asyncio.gather(*failed)
+                await raise_failures(writers)
         until.set()
-        await asyncio.gather(*writers)
-        compare(cluster, ledger)
-        unfelt = [kind for kind in breaking.injected if not breaking.bitten[kind]]
-        assert not unfelt, f"nobody felt any of these faults: {unfelt}"
-        return {"faults": injected, "that left a trace": breaking.bitten.total(), "connections taken at once": breaking.held,
+        async with within("the last write of each writer", RETRY_TIMEOUT + 60, logs(cluster, *replicas)):
+            await asyncio.gather(*writers)
+        check_ledger(cluster, ledger)
+        without_effect = [kind for kind in injector.injected if not injector.effective[kind]]
+        assert not without_effect, f"these faults had no effect: {without_effect}"
+        return {"faults": injected, "with an effect": injector.effective.total(), "connections held at once": injector.connections_held,
                 "acknowledged": ledger.acknowledged, "unknown": ledger.unknown, "refused": len(ledger.refused), "lost": 0,
-                "seconds": round(time.monotonic() - began)}
+                "seconds": round(time.monotonic() - started)}
     finally:
-        line.close()
-        for api in apis:
-            api.end()
-        cluster.end()
+        proxy.close()
+        for replica in replicas:
+            replica.stop(signal.SIGKILL)
+        cluster.close()

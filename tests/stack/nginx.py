@@ -1,4 +1,4 @@
-"""nginx with the very files of deploy/nginx, on addresses of its own in a network namespace.
+"""nginx with the files of deploy/nginx, on addresses of its own in a network namespace.
 
 usage: unshare --net --mount nginx.py ROOT
 
@@ -22,37 +22,39 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
-import ambiguous  # noqa: E402
 import http2  # noqa: E402
+from harness import request_smuggling  # noqa: E402
+from harness.process import Process, run  # noqa: E402
+from harness.wait import Deadline, wait_until  # noqa: E402
 
 ROOT = pathlib.Path(sys.argv[1])
 DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
-# One of CloudFlare's addresses and one of nobody's, both on this namespace's loopback; so is the server.
-CLOUDFLARE, STRANGER, SERVER = "173.245.48.7", "203.0.113.9", "198.51.100.1"
-# The names that are served. Requests that are written byte for byte have the short one, and what is hidden in them the last.
-NAME, SHORT, HIDDEN = "api.exemplo", "a", "localhost"
+# An address of CloudFlare, one of another network and that of the server, all on the loopback of this namespace.
+CLOUDFLARE, OTHER_NETWORK, SERVER = "173.245.48.7", "203.0.113.9", "198.51.100.1"
+# The names that are served. Raw requests use the short one, and the requests smuggled in them the last.
+NAME, SHORT, SMUGGLED = "api.exemplo", "a", "localhost"
 UPSTREAM = 9000
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="aponta-nginx-"))
 
 
 def sh(*command, **options):
-    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout
+    return run(*command, **options).stdout
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):
-    """The API, as far as nginx sees it: it tells what it was sent, and is ill where it is asked to be."""
+    """A stand-in for the API. It returns what it received; some paths select a status or a delay."""
 
     protocol_version = "HTTP/1.1"
     connections = set()
     # Path, length and headers of each request.
-    seen = []
+    received = []
 
     def do_GET(self):
         self.connections.add(self.client_address)
         length = int(self.headers.get("Content-Length") or 0)
-        self.seen.append((self.path, length, dict(self.headers)))
+        self.received.append((self.path, length, dict(self.headers)))
         self.rfile.read(length)
         if self.path == "/hangs":
             time.sleep(90)
@@ -82,7 +84,7 @@ class UpstreamServer(http.server.ThreadingHTTPServer):
     request_queue_size = 256
 
 
-class Answer:
+class Response:
     def __init__(self, printed):
         head, _, self.body = printed.rpartition("\r\n\r\n")
         lines = head.split("\r\n\r\n")[-1].split("\r\n")
@@ -98,14 +100,14 @@ class Answer:
 
 
 def curl(path, *options, source=CLOUDFLARE, scheme="https", name=NAME, check=True):
-    """An answer, or the exit code of curl where there is none."""
+    """Returns the response, or the exit code of curl where there is none."""
     command = ["curl", "-sik", "--max-time", "100", "--interface", source, "--resolve", f"*:443:{SERVER}", "--resolve", f"*:80:{SERVER}",
                *options, f"{scheme}://{name}{path}"]
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = run(*command, check=False, text=False, errors=None)
     if done.returncode != 0:
         assert not check, (command, done)
         return done.returncode
-    return Answer(done.stdout.decode())
+    return Response(done.stdout.decode())
 
 
 def certificate(name, *, directory):
@@ -118,7 +120,7 @@ def certificate(name, *, directory):
 
 @contextlib.contextmanager
 def nginx(*, guard="on", origin_pulls="off"):
-    """nginx with the files of deploy/nginx; only where the API is, is told otherwise."""
+    """Runs nginx with the files of deploy/nginx, except for the address of the API."""
     etc, aponta = ROOT / "etc/nginx", ROOT / "etc/aponta"
     for directory in (etc, aponta):
         shutil.rmtree(directory, ignore_errors=True)
@@ -131,19 +133,23 @@ def nginx(*, guard="on", origin_pulls="off"):
     shutil.copytree(DEPLOY / f"nginx/origin-pulls/{origin_pulls}", aponta / "origin-pulls")
     shutil.copytree(WORK / "certs", aponta / "certs")
     (ROOT / "var/cache/nginx").mkdir(parents=True, exist_ok=True)
-    with open(WORK / "access.log", "w", encoding="utf-8") as log, open(WORK / "error.log", "w", encoding="utf-8") as err:
-        start = ["chroot", str(ROOT), "env", f"SERVER_NAME={NAME} {SHORT} {HIDDEN}", "/etc/nginx/start.sh"]
-        subprocess.run([*start, "-t", "-q"], check=True)
-        process = subprocess.Popen([*start, "-g", "daemon off;"], stdout=log, stderr=err)
-        try:
-            for _ in range(100):
-                with contextlib.suppress(OSError), socket.create_connection((SERVER, 443), 1):
-                    break
-                time.sleep(0.05)
-            yield process
-        finally:
-            process.terminate()
-            process.wait()
+    (WORK / "access.log").unlink(missing_ok=True)
+    start = ["chroot", str(ROOT), "env", f"SERVER_NAME={NAME} {SHORT} {SMUGGLED}", "/etc/nginx/start.sh"]
+    run(*start, "-t", "-q", seconds=60)
+    with open(WORK / "error.log", "w", encoding="utf-8") as errors:
+        process = Process("nginx", [*start, "-g", "daemon off;"], WORK / "access.log", stderr=errors)
+    try:
+        wait_until("the start of nginx", lambda: process.check_running() or listens(443), 30, log=(WORK / "error.log").read_text)
+        yield process
+    finally:
+        # SIGTERM ends it without waiting for open connections.
+        process.stop()
+
+
+def listens(port):
+    with contextlib.suppress(OSError), socket.create_connection((SERVER, port), 1):
+        return True
+    return False
 
 
 def log_lines():
@@ -151,11 +157,11 @@ def log_lines():
 
 
 def tls_and_headers():
-    answer = curl("/api/v1?x=1", "--http2")
-    assert answer.version == "HTTP/2", answer.version
-    assert answer.headers["strict-transport-security"].startswith("max-age=31536000")
-    assert answer.headers["x-frame-options"] == "DENY" and answer.headers["server"] == "nginx"
-    assert answer.headers["referrer-policy"] == "no-referrer", answer.headers
+    response = curl("/api/v1?x=1", "--http2")
+    assert response.version == "HTTP/2", response.version
+    assert response.headers["strict-transport-security"].startswith("max-age=31536000")
+    assert response.headers["x-frame-options"] == "DENY" and response.headers["server"] == "nginx"
+    assert response.headers["referrer-policy"] == "no-referrer", response.headers
     assert curl("/", "--http1.1").version == "HTTP/1.1"
     for version, is_spoken in ((ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -172,57 +178,57 @@ def tls_and_headers():
 
 
 def port_80_redirects():
-    answer = curl("/docs?a=1", "-H", "Host: api.exemplo", scheme="http")
-    assert (answer.status, answer.headers["location"]) == (308, "https://api.exemplo/docs?a=1")
-    assert "strict-transport-security" not in answer.headers, "HSTS is for HTTPS"
-    answer = curl("/" + "a" * 9000, scheme="http").is_error(414, "O endereço da requisição é longo demais")
-    assert "strict-transport-security" not in answer.headers, "HSTS is for HTTPS"
+    response = curl("/docs?a=1", "-H", "Host: api.exemplo", scheme="http")
+    assert (response.status, response.headers["location"]) == (308, "https://api.exemplo/docs?a=1")
+    assert "strict-transport-security" not in response.headers, "HSTS is for HTTPS"
+    response = curl("/" + "a" * 9000, scheme="http").is_error(414, "O endereço da requisição é longo demais")
+    assert "strict-transport-security" not in response.headers, "HSTS is for HTTPS"
     curl("/", "-H", "X-Long: " + "a" * 9000, scheme="http").is_error(431, "Os cabeçalhos da requisição são longos demais")
 
 
-def strangers_get_no_answer():
+def other_networks_get_no_response():
     for scheme in ("http", "https"):
         for path in ("/", "/api/v1/atividades", "/nginx-health"):
-            # The server closed the connection without a word (52), or reset it (56), or the same in HTTP/2 (92).
+            # The server closed the connection (52), reset it (56), or did so in HTTP/2 (92).
             spoof = ("-H", f"CF-Connecting-IP: {CLOUDFLARE}", "-H", f"X-Forwarded-For: {CLOUDFLARE}")
-            assert curl(path, *spoof, source=STRANGER, scheme=scheme, check=False) in (52, 56, 92), (scheme, path)
+            assert curl(path, *spoof, source=OTHER_NETWORK, scheme=scheme, check=False) in (52, 56, 92), (scheme, path)
 
 
 def handshake(name, *, source=CLOUDFLARE, port=443):
-    """What openssl says of a handshake with this name; None sends none."""
+    """Returns the output of openssl for a handshake with this name; None sends no name."""
     sni = ["-noservername"] if name is None else ["-servername", name]
     command = ["openssl", "s_client", "-connect", f"{SERVER}:{port}", "-bind", f"{source}:0", *sni]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=10)
+    done = run(*command, check=False, seconds=10, stdin=subprocess.DEVNULL)
     return done.stdout + done.stderr
 
 
 def other_names_are_rejected():
-    for source in (CLOUDFLARE, STRANGER):
+    for source in (CLOUDFLARE, OTHER_NETWORK):
         for name in ("outra.exemplo", "x.api.exemplo", None):
-            said = handshake(name, source=source)
-            assert "unrecognized name" in said and "BEGIN CERTIFICATE" not in said, (source, name, said)
+            output = handshake(name, source=source)
+            assert "unrecognized name" in output and "BEGIN CERTIFICATE" not in output, (source, name, output)
     assert "BEGIN CERTIFICATE" in handshake(NAME) and "BEGIN CERTIFICATE" in handshake(SHORT)
-    # For the exporter between containers, which asks for the certificate and nothing else.
+    # The blackbox exporter connects to this port for the certificate only.
     assert "BEGIN CERTIFICATE" in handshake("nginx", port=8443)
     assert curl("/", "--resolve", f"*:8443:{SERVER}", name=f"{NAME}:8443", check=False) in (52, 56)
     for version in ("--http1.1", "--http2"):
         for host in ("outra.exemplo", "x.api.exemplo", "api.exemplo.outra.exemplo", SERVER):
-            answer = curl("/rejected", version, "-H", f"Host: {host}")
-            answer.is_error(421, "Este servidor não responde por esse nome")
-            assert answer.headers["strict-transport-security"], answer.headers
-            assert curl("/rejected", version, "-H", f"Host: {host}", source=STRANGER, check=False) in (52, 56, 92), host
+            response = curl("/rejected", version, "-H", f"Host: {host}")
+            response.is_error(421, "Este servidor não responde por esse nome")
+            assert response.headers["strict-transport-security"], response.headers
+            assert curl("/rejected", version, "-H", f"Host: {host}", source=OTHER_NETWORK, check=False) in (52, 56, 92), host
     for host in ("Host: outra.exemplo", f"Host: {SERVER}"):
         curl("/rejected", "-H", host, scheme="http").is_error(421, "Este servidor não responde por esse nome")
     curl("/rejected", "--http1.0", "-H", "Host;", check=False, scheme="http").is_error(400, "A requisição não pode ser lida")
-    # Other checks run at the same time, so the path tells the requests of this one apart.
-    assert "/rejected" not in [path for path, *_ in Upstream.seen], "the API saw a request for another name"
+    # Other checks run at the same time, so this one has a path of its own.
+    assert "/rejected" not in [path for path, *_ in Upstream.received], "a request for another name reached the API"
     time.sleep(2)
     for name in (NAME, SHORT, "API.Exemplo", f"{NAME}:443"):
         assert curl("/", name=name).status == 200, name
         assert curl("/", "-H", f"Host: {name}", scheme="http").headers["location"].startswith("https://a"), name
 
 
-def the_client_is_whom_cloudflare_names():
+def client_address_comes_from_cloudflare():
     headers = json.loads(curl("/", "-H", "CF-Connecting-IP: 192.0.2.55", "-H", "X-Forwarded-For: 6.6.6.6").body)["headers"]
     assert headers["X-Forwarded-For"] == headers["X-Real-IP"] == "192.0.2.55", headers
     assert headers["X-Forwarded-Proto"] == "https" and "CF-Connecting-IP" not in headers, headers
@@ -230,16 +236,16 @@ def the_client_is_whom_cloudflare_names():
     assert line["request_id"] == "id-da-api" and line["status"] == "200" and line["tls"].startswith("TLSv1"), line
 
 
-def both_logs_have_the_same_id():
+def request_id_is_the_same_in_both_logs():
     for sent, passed in (("um-id.do_cliente-1", True), ("um id", False), ("a" * 129, False), (None, False)):
         headers = json.loads(curl("/", *(["-H", f"X-Request-ID: {sent}"] if sent else [])).body)["headers"]
         assert (headers["X-Request-ID"] == sent) == passed and headers["X-Request-ID"], (sent, headers)
-    # Where the API gives no answer, nginx tells the client what the API was told.
-    answer = curl("/metrics", "-H", "X-Request-ID: meu-id")
-    assert answer.headers["x-request-id"] == "meu-id", answer.headers
+    # Where nginx responds itself, it returns the id that it generated or received.
+    response = curl("/metrics", "-H", "X-Request-ID: meu-id")
+    assert response.headers["x-request-id"] == "meu-id", response.headers
 
 
-def the_log_is_json_whatever_is_sent():
+def access_log_is_json_for_every_request():
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     for sent in (b'GET /\xff\xfe"\\ HTTP/1.1\r\nHost: a\r\n', b'GET /agente HTTP/1.1\r\nHost: a\r\nUser-Agent: \xff"\\\r\n',
@@ -255,17 +261,17 @@ def the_log_is_json_whatever_is_sent():
     assert all(line["status"].isdigit() and len(line["status"]) == 3 for line in lines)
 
 
-def rare_refusals_have_the_shape_of_the_others():
+def rare_errors_have_the_common_shape():
     curl("/nginx-health", "-H", 'If-Match: "x"').is_error(412, "A condição da requisição não é satisfeita")
     curl("/", "-X", "POST", "-H", "Transfer-Encoding: gzip", "--http1.1").is_error(501, "Forma de transferência não suportada")
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with socket.create_connection((SERVER, 443), 5, source_address=(CLOUDFLARE, 0)) as raw, context.wrap_socket(raw, server_hostname=NAME) as tls:
         tls.sendall(b"GET / HTTP/2.5\r\nHost: a\r\n\r\n")
-        Answer(tls.makefile("rb").read().decode()).is_error(505, "Versão do HTTP não suportada")
+        Response(tls.makefile("rb").read().decode()).is_error(505, "Versão do HTTP não suportada")
 
 
-def the_replicas_can_be_named(nginx_):
+def upstream_can_be_replaced(process):
     """As scripts/nginx.sh does while replicas are replaced."""
     turned = ROOT / "etc/nginx/turned"
     turned.mkdir()
@@ -273,36 +279,36 @@ def the_replicas_can_be_named(nginx_):
     threading.Thread(target=other.serve_forever, daemon=True).start()
     (turned / "upstream.conf").write_text(f"upstream turned {{ server 127.0.0.1:{UPSTREAM + 1}; keepalive 32; }}")
     (turned / "location.conf").write_text("set $replicas turned;")
-    nginx_.send_signal(signal.SIGHUP)
-    deadline = time.monotonic() + 10
+    process.send_signal(signal.SIGHUP)
+    deadline = Deadline("requests to the new upstream", 10, lambda: str(log_lines()[-1]))
     while log_lines()[-1]["upstream"] != f"127.0.0.1:{UPSTREAM + 1}":
-        assert time.monotonic() < deadline, log_lines()[-1]
+        deadline.check()
         assert curl("/api/v1?x=1%20", "-H", "CF-Connecting-IP: 192.0.2.61").status == 200
         time.sleep(0.2)
-    assert Upstream.seen[-1][0] == "/api/v1?x=1%20", "a name in a variable must not change the path"
-    # The way of the scripts' own look at it.
+    assert Upstream.received[-1][0] == "/api/v1?x=1%20", "a name in a variable must not change the path"
+    # As the scripts check it.
     assert json.loads(sh("curl", "-fsS", "http://127.0.0.1:8080/health"))["path"] == "/health"
     other.shutdown()
 
 
-def each_client_has_so_many_connections():
-    """Fifty that wait for the API, and the next is refused; each has passed the rate by then. A /64 counts as one client."""
+def connections_are_limited_per_client():
+    """50 requests wait for the API, the next 10 get a 429. All stay below the rate limit. A /64 counts as one client."""
     clients = [lambda n: "192.0.2.71", lambda n: f"2001:db8:c::{n:x}"]
     with ThreadPoolExecutor(120) as pool:
         waiting = [[], []]
         for group in range(6):
-            for client, answers in zip(clients, waiting, strict=True):
-                answers += [pool.submit(curl, "/pauses", "-H", f"CF-Connecting-IP: {client(10 * group + n)}", check=False) for n in range(10)]
+            for client, responses in zip(clients, waiting, strict=True):
+                responses += [pool.submit(curl, "/pauses", "-H", f"CF-Connecting-IP: {client(10 * group + n)}", check=False) for n in range(10)]
             if group < 5:
                 time.sleep(1.1)
-        for answers in waiting:
-            statuses = [done.result().status for done in answers]
+        for responses in waiting:
+            statuses = [done.result().status for done in responses]
             assert (statuses.count(200), statuses.count(429)) == (50, 10), statuses
 
 
-def the_bounds_are_what_they_were_meant_to_be():
-    """Those that take long to be seen at work: nginx says what it understood of its files."""
-    dump = subprocess.run(["chroot", str(ROOT), "nginx", "-T", "-q"], capture_output=True, text=True, check=True).stdout
+def slow_limits_are_configured():
+    """Checks the limits that take long to observe in the configuration that nginx has parsed."""
+    dump = sh("chroot", str(ROOT), "nginx", "-T", "-q")
     for directive in (
         "worker_shutdown_timeout 60s;", "client_header_timeout 10s;", "client_body_timeout 10s;", "send_timeout 10s;",
         "keepalive_timeout 30s;", "keepalive_min_timeout 5s;", "reset_timedout_connection on;", "proxy_connect_timeout 2s;",
@@ -315,25 +321,25 @@ def the_bounds_are_what_they_were_meant_to_be():
     assert zones == ["$client_network"] * 2, "each limit applies per client network"
 
 
-def another_replica_takes_what_one_did_not(nginx_):
+def failed_upstream_request_goes_to_another_replica(process):
     upstream = ROOT / "etc/nginx/upstream.conf"
     files = upstream.read_text()
-    # The first of them listens nowhere.
+    # Nothing listens on the first one.
     upstream.write_text(files.replace(f"server 127.0.0.1:{UPSTREAM}", f"server 127.0.0.1:1 max_fails=0;\n    server 127.0.0.1:{UPSTREAM}"))
-    nginx_.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGHUP)
     time.sleep(1)
     for n in range(10):
         assert curl("/", "-X", "POST", "-d", "x", "-H", f"CF-Connecting-IP: 192.0.2.8{n}").status == 200
     assert any("," in line["upstream"] for line in log_lines()[-10:]), log_lines()[-10:]
     upstream.write_text(files)
-    nginx_.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGHUP)
     time.sleep(1)
 
 
-def with_the_guard_off_nobody_is_believed():
-    headers = json.loads(curl("/", "-H", "CF-Connecting-IP: 192.0.2.55", source=STRANGER).body)["headers"]
-    assert headers["X-Forwarded-For"] == STRANGER, headers
-    curl("/", "-H", "Host: outra.exemplo", source=STRANGER).is_error(421, "Este servidor não responde por esse nome")
+def without_the_guard_client_address_headers_are_ignored():
+    headers = json.loads(curl("/", "-H", "CF-Connecting-IP: 192.0.2.55", source=OTHER_NETWORK).body)["headers"]
+    assert headers["X-Forwarded-For"] == OTHER_NETWORK, headers
+    curl("/", "-H", "Host: outra.exemplo", source=OTHER_NETWORK).is_error(421, "Este servidor não responde por esse nome")
 
 
 def send_and_read(stream, sent):
@@ -351,120 +357,120 @@ def tls_exchange(sent):
         send_and_read(tls, sent)
 
 
-def is_seen_and_told(path):
-    """Whether the API saw a request, and whether nginx knows of it."""
-    return path in [path for path, *_ in Upstream.seen], path in [line["path"] for line in log_lines()]
+def is_received_and_logged(path):
+    """Returns whether the API received a request, and whether nginx logged it."""
+    return path in [path for path, *_ in Upstream.received], path in [line["path"] for line in log_lines()]
 
 
-def no_request_is_hidden_in_another():
-    """Two readers of one of these could disagree where the first request ends. Whatever the API sees, nginx saw as well."""
-    # nginx takes a line feed alone for the end of a line, and so sees a chunk; what it sends on has none.
-    both = [*ambiguous.PLAIN, (["X: y\nTransfer-Encoding: chunked"], ambiguous.BODIES[1])]
-    tried = [(headers, body) for headers in ambiguous.PAIRS for body in ambiguous.BODIES] + both
+def http1_request_smuggling_is_impossible():
+    """Sends requests with an ambiguous end. nginx has logged every request that reaches the API."""
+    # nginx accepts a bare line feed as the end of a line, and so reads a chunk; it forwards no bare line feed.
+    both = [*request_smuggling.PIPELINED, (["X: y\nTransfer-Encoding: chunked"], request_smuggling.BODIES[1])]
+    tried = [(headers, body) for headers in request_smuggling.HEADERS for body in request_smuggling.BODIES] + both
 
     def send(number, headers, body):
-        # As long as the name it stands for, so that lengths remain true.
-        hidden = body.replace(b"/hidden", b"/hid%03d" % number)
+        # Of the same length as the original, so that the lengths in the headers stay correct.
+        smuggled = body.replace(b"/hidden", b"/hid%03d" % number)
         head = [f"POST /pair/{number} HTTP/1.1", "Host: a", f"CF-Connecting-IP: 192.0.2.{10 + number}", *headers, "", ""]
-        return "\r\n".join(head).encode() + hidden
+        return "\r\n".join(head).encode() + smuggled
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(tls_exchange, (send(number, *pair) for number, pair in enumerate(tried))))
-    # Straight to the API, as if nginx had taken one request for none.
+    # The control: sent to the API directly, so that nginx logs nothing.
     with socket.create_connection(("127.0.0.1", UPSTREAM), 5) as raw:
-        send_and_read(raw, send(999, *ambiguous.PLAIN[0]))
+        send_and_read(raw, send(999, *request_smuggling.PIPELINED[0]))
     time.sleep(0.5)
-    results = [is_seen_and_told(f"/hid{number:03d}") for number in range(len(tried))]
-    assert is_seen_and_told("/hid999") == (True, False), "what is hidden from nginx is not seen"
-    for pair, (seen, told) in zip(tried, results, strict=True):
-        assert seen <= told, f"the API saw a request that nginx did not: {pair}"
-        assert pair in both or not told, f"nginx saw a second request: {pair}"
-        assert pair not in ambiguous.PLAIN or seen, f"a second request is not seen: {pair}"
+    results = [is_received_and_logged(f"/hid{number:03d}") for number in range(len(tried))]
+    assert is_received_and_logged("/hid999") == (True, False), "the control was not received, or was logged"
+    for pair, (is_received, is_logged) in zip(tried, results, strict=True):
+        assert is_received <= is_logged, f"the API received a request that nginx did not log: {pair}"
+        assert pair in both or not is_logged, f"nginx found a second request: {pair}"
+        assert pair not in request_smuggling.PIPELINED or is_received, f"the second request was not received: {pair}"
 
 
-def http2_hides_nothing_either():
-    """Lengths that lie, headers that have no place there and line ends in values; what the API sees is one sane request or none."""
-    hidden = ambiguous.HIDDEN.decode()
+def http2_request_smuggling_is_impossible():
+    """Sends wrong lengths, forbidden headers and line ends in values. The API receives one valid request or none."""
+    smuggled = request_smuggling.SMUGGLED.decode()
 
-    def ask(number, *headers, data=None, **pseudo):
+    def send(number, *headers, data=None, **pseudo):
         pseudo = {"method": "POST", "path": f"/h2/{number}", "scheme": "https", "authority": "a"} | pseudo
         head = [(f":{name}", value) for name, value in pseudo.items()] + [("cf-connecting-ip", f"192.0.2.{60 + number}"), *headers]
         return http2.exchange(SERVER, CLOUDFLARE, NAME, head, data)
 
-    assert ask(0, ("content-length", "5"), data=b"hello") == 200
-    assert [(path, length) for path, length, _ in Upstream.seen if path.startswith("/h2/")] == [("/h2/0", 5)]
+    assert send(0, ("content-length", "5"), data=b"hello") == 200
+    assert [(path, length) for path, length, _ in Upstream.received if path.startswith("/h2/")] == [("/h2/0", 5)]
     for number, (headers, data, pseudo) in enumerate((
-        ([("content-length", "5")], b"hello" + ambiguous.HIDDEN, {}),
-        ([("content-length", "0")], ambiguous.HIDDEN, {}),
+        ([("content-length", "5")], b"hello" + request_smuggling.SMUGGLED, {}),
+        ([("content-length", "0")], request_smuggling.SMUGGLED, {}),
         ([("content-length", "50")], b"hello", {}),
-        ([("content-length", "5"), ("content-length", "38")], b"hello" + ambiguous.HIDDEN, {}),
+        ([("content-length", "5"), ("content-length", "38")], b"hello" + request_smuggling.SMUGGLED, {}),
         ([("content-length", "+5")], b"hello", {}),
         ([("x-a", "b\r\nX-Injected: yes")], b"", {}),
         ([("x-a", "b\nX-Injected: yes")], b"", {}),
-        ([("x-a", f"b\r\n\r\n{hidden}")], b"", {}),
+        ([("x-a", f"b\r\n\r\n{smuggled}")], b"", {}),
         ([("x-a", "b\0c")], b"", {}),
         ([("x-a\r\nx-injected", "yes")], b"", {}),
         ([("x-a: b\r\nx-injected", "yes")], b"", {}),
         ([("X-Upper", "yes")], b"", {}),
-        ([], b"", {"path": f"/h2/x HTTP/1.1\r\nHost: a\r\n\r\n{hidden}"}),
+        ([], b"", {"path": f"/h2/x HTTP/1.1\r\nHost: a\r\n\r\n{smuggled}"}),
         ([], b"", {"path": "/h2/x y"}),
         ([], b"", {"method": "POST /hidden HTTP/1.1\r\nX-Injected:"}),
         ([], b"", {"authority": "a\r\nX-Injected: yes"}),
         ([], b"", {"scheme": "https\r\nX-Injected: yes"}),
         ([(":path", "/hidden")], b"", {}),
     ), 1):
-        status = ask(number, *headers, data=data, **pseudo)
+        status = send(number, *headers, data=data, **pseudo)
         assert status == 400, (status, headers, pseudo)
-    # A body is as long as its frames say, whatever this header does; it goes no further.
+    # The frames determine the length of a body. nginx does not forward this header.
     for number, coding in enumerate(("chunked", "identity", "gzip, chunked"), 30):
-        assert ask(number, ("transfer-encoding", coding), data=ambiguous.BODIES[1]) == 200
+        assert send(number, ("transfer-encoding", coding), data=request_smuggling.BODIES[1]) == 200
     time.sleep(0.5)
-    for path, length, headers in Upstream.seen:
+    for path, length, headers in Upstream.received:
         if path in ("/h2/30", "/h2/31", "/h2/32"):
-            assert length == len(ambiguous.BODIES[1]) and "Transfer-Encoding" not in headers, (path, length, headers)
+            assert length == len(request_smuggling.BODIES[1]) and "Transfer-Encoding" not in headers, (path, length, headers)
         else:
             assert path == "/h2/0" or not path.startswith("/h2/") and path != "/hidden", path
         assert not {"X-Injected", "X-Upper"} & headers.keys(), headers
 
 
-def http2_carries_whatever_http1_does():
+def http2_serves_what_http1_serves():
     body = json.dumps({"nome": "A" * 100_000})
-    answer = curl("/api/v1/atividades", "--http2", "-X", "POST", "-H", "Content-Type: application/json", "-d", body)
-    assert (answer.version, answer.status, json.loads(answer.body)["length"]) == ("HTTP/2", 200, len(body))
+    response = curl("/api/v1/atividades", "--http2", "-X", "POST", "-H", "Content-Type: application/json", "-d", body)
+    assert (response.version, response.status, json.loads(response.body)["length"]) == ("HTTP/2", 200, len(body))
     assert curl("/large", "--http2", "--compressed").status == 200
     assert curl("/status/503", "--http2").status == 503
     # Headers that have no place in HTTP/2 do not reach the API.
-    answer = curl("/", "--http2", "-H", "Connection: upgrade", "-H", "Upgrade: h2c", "-H", "Transfer-Encoding: chunked", check=False)
-    assert isinstance(answer, int) or answer.status in (200, 400), answer
+    response = curl("/", "--http2", "-H", "Connection: upgrade", "-H", "Upgrade: h2c", "-H", "Transfer-Encoding: chunked", check=False)
+    assert isinstance(response, int) or response.status in (200, 400), response
 
 
-def each_client_has_a_rate():
+def rate_is_limited_per_client():
     def burst(client):
         with ThreadPoolExecutor(30) as pool:
             return list(pool.map(lambda _: curl("/", "-H", f"CF-Connecting-IP: {client}"), range(150)))
 
-    began = time.monotonic()
-    answers = burst("192.0.2.1")
-    took = time.monotonic() - began
-    passed = sum(answer.status == 200 for answer in answers)
-    # One, a burst of 20, and ten for each second that all those handshakes took.
+    started = time.monotonic()
+    responses = burst("192.0.2.1")
+    took = time.monotonic() - started
+    passed = sum(response.status == 200 for response in responses)
+    # One, a burst of 20, and ten for each second that the handshakes took.
     assert 21 <= passed <= 22 + 10 * took, (passed, took)
-    refused = next(answer for answer in answers if answer.status == 429)
+    refused = next(response for response in responses if response.status == 429)
     refused.is_error(429, "Requisições demais; tente novamente em instantes")
     assert refused.headers["retry-after"] == "1", refused.headers
     assert curl("/", "-H", "CF-Connecting-IP: 192.0.2.2").status == 200, "another client has a rate of its own"
 
 
-def an_ipv6_64_has_one_rate():
-    """300 requests, each from another address of one /64: they share a limit; other networks have limits of their own."""
+def rate_is_limited_per_ipv6_64():
+    """300 addresses of one /64 share a limit. Other networks have limits of their own."""
     def burst(addresses):
         with ThreadPoolExecutor(30) as pool:
-            return [answer.status for answer in pool.map(lambda address: curl("/", "-H", f"CF-Connecting-IP: {address}"), addresses)]
+            return [response.status for response in pool.map(lambda address: curl("/", "-H", f"CF-Connecting-IP: {address}"), addresses)]
 
-    began = time.monotonic()
+    started = time.monotonic()
     # The prefix has a byte that is a line feed, and the rest of the address ends with one or is all zeros.
     statuses = burst([f"2001:db8:a:10::{n:x}:{0xa if n % 2 else 0:x}" for n in range(300)])
-    took = time.monotonic() - began
+    took = time.monotonic() - started
     assert set(statuses) == {200, 429} and 21 <= statuses.count(200) <= 22 + 10 * took, (statuses.count(200), took)
     # The neighbouring /64, networks that differ in one byte of the prefix, and as many IPv4 addresses of one /24.
     for others in ([f"2001:db8:a:{n:x}::1" for n in range(0x11, 0x2f)], [f"2001:db8:{n:x}:10::a" for n in range(0xb, 0x29)],
@@ -472,29 +478,29 @@ def an_ipv6_64_has_one_rate():
         assert burst(others) == [200] * len(others), others
 
 
-def bodies_have_a_limit():
+def body_size_is_limited():
     for bytes_, status in ((1024 * 1024, 200), (1024 * 1024 + 1, 413)):
         (WORK / "body").write_bytes(b"a" * bytes_)
         for how in (["-H", "Expect:"], ["-H", "Transfer-Encoding: chunked", "--http1.1"]):
-            answer = curl("/", "--data-binary", f"@{WORK / 'body'}", *how, "-H", "CF-Connecting-IP: 192.0.2.3")
-            assert answer.status == status, (bytes_, answer.status)
+            response = curl("/", "--data-binary", f"@{WORK / 'body'}", *how, "-H", "CF-Connecting-IP: 192.0.2.3")
+            assert response.status == status, (bytes_, response.status)
             if status == 413:
-                answer.is_error(413, "O corpo da requisição ultrapassa 1 MiB")
+                response.is_error(413, "O corpo da requisição ultrapassa 1 MiB")
 
 
-def requests_that_are_too_long_are_told():
+def long_addresses_and_headers_are_refused():
     curl("/" + "a" * 9000, "--http1.1").is_error(414, "O endereço da requisição é longo demais")
     curl("/", "-H", "X-Long: " + "a" * 9000, "--http1.1").is_error(431, "Os cabeçalhos da requisição são longos demais")
 
 
-def large_answers_are_compressed():
+def large_responses_are_compressed():
     assert curl("/large", "-H", "Accept-Encoding: gzip", "-o", "/dev/null", "-D", "-").headers["content-encoding"] == "gzip"
-    assert curl("/large").headers["vary"] == "Accept-Encoding", "caches must know that there are two of it"
+    assert curl("/large").headers["vary"] == "Accept-Encoding", "caches must store both variants"
     assert "content-encoding" not in curl("/large").headers
     assert "content-encoding" not in curl("/", "-H", "Accept-Encoding: gzip").headers
 
 
-def connections_to_the_api_are_kept():
+def connections_to_the_api_are_reused():
     before = len(Upstream.connections)
     for n in range(40):
         curl("/", "-H", f"CF-Connecting-IP: 192.0.2.{100 + n}")
@@ -502,49 +508,50 @@ def connections_to_the_api_are_kept():
     assert len(Upstream.connections) - before <= 2 * os.cpu_count(), len(Upstream.connections) - before
 
 
-def errors_of_the_api_pass_as_they_are():
+def errors_of_the_api_are_forwarded():
     for status in (404, 422, 500, 503):
-        answer = curl(f"/status/{status}")
-        assert (answer.status, answer.body) == (status, '{"detail":"da API","message":"da API"}')
-        assert answer.headers["x-request-id"] == "id-da-api"
+        response = curl(f"/status/{status}")
+        assert (response.status, response.body) == (status, '{"detail":"da API","message":"da API"}')
+        assert response.headers["x-request-id"] == "id-da-api"
 
 
-def nothing_internal_is_shown():
+def internal_paths_are_not_served():
     for path in ("/metrics", "/metrics/x", "/internal/a", "/errors/500"):
         curl(path).is_error(404, "Recurso não encontrado")
     assert curl("/nginx-health").body == "healthy\n"
-    # Inside, for the container's own check.
+    # Inside the container, for its health check.
     assert sh("curl", "-fsS", "http://127.0.0.1:8080/nginx-health") == "healthy\n"
-    # Between containers, for the exporter; to clients it is nothing but a path.
+    # Between containers, for the exporter; for clients it is a path of the API.
     assert sh("curl", "-fsS", "http://127.0.0.1:8081/stub_status").startswith("Active connections: ")
     assert "Active connections" not in curl("/stub_status", check=False).body
 
 
-def dawdlers_are_cut_off():
+def slow_head_is_cut_off():
     started = time.monotonic()
     raw = socket.create_connection((SERVER, 80), 5, source_address=(CLOUDFLARE, 0))
     raw.settimeout(30)
     raw.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n")
-    # It says nothing more, and is not waited for longer than ten seconds.
+    # The rest of the head never comes; nginx closes the connection after 10 s.
+    # A timeout of 30 s is an error of this test.
     with contextlib.suppress(ConnectionResetError):
         while raw.recv(1000):
             pass
     assert time.monotonic() - started < 25
 
 
-def an_api_that_hangs_is_a_504():
-    answer = curl("/hangs", "-H", "CF-Connecting-IP: 192.0.2.9")
-    answer.is_error(504, "O serviço não respondeu a tempo")
-    assert answer.headers["retry-after"] == "5"
+def hanging_api_is_a_504():
+    response = curl("/hangs", "-H", "CF-Connecting-IP: 192.0.2.9")
+    response.is_error(504, "O serviço não respondeu a tempo")
+    assert response.headers["retry-after"] == "5"
 
 
-def an_api_that_is_gone_is_a_502():
-    answer = curl("/")
-    answer.is_error(502, "Serviço indisponível no momento; tente novamente em instantes")
-    assert answer.headers["retry-after"] == "5" and answer.headers["strict-transport-security"]
+def missing_api_is_a_502():
+    response = curl("/")
+    response.is_error(502, "Serviço indisponível no momento; tente novamente em instantes")
+    assert response.headers["retry-after"] == "5" and response.headers["strict-transport-security"]
 
 
-def authority_of_the_runbook():
+def create_runbook_authority():
     """The authority and the client certificate of the zone, by the commands of deploy/README.md."""
     chapter = (DEPLOY / "README.md").read_text().split("## Authenticated origin pulls")[1].split("\n## ")[0]
     directory = WORK / "pulls"
@@ -554,7 +561,7 @@ def authority_of_the_runbook():
     return directory / "client.pem", directory / "client.key"
 
 
-def only_the_zones_certificate_is_taken(client):
+def other_client_certificates_are_refused(client):
     pem, key = client
     curl("/").is_error(400, "A requisição não pode ser lida")
     assert curl("/", "--cert", str(pem), "--key", str(key)).status == 200
@@ -562,7 +569,7 @@ def only_the_zones_certificate_is_taken(client):
     curl("/", "--cert", str(other), "--key", str(other_key)).is_error(400, "A requisição não pode ser lida")
 
 
-def cloudflares_lists_are_renewed():
+def cloudflare_lists_are_renewed():
     copy = WORK / "deploy"
     shutil.copytree(DEPLOY, copy)
     script = str(copy / "scripts/renew-cloudflare-ips.sh")
@@ -571,7 +578,7 @@ def cloudflares_lists_are_renewed():
         (WORK / "v4").write_text(v4)
         (WORK / "v6").write_text(v6)
         command = [script, *options, str(WORK / "v4"), str(WORK / "v6")]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return run(*command, check=False)
 
     file = copy / "nginx/cloudflare.conf"
     kept = re.findall(r"^ +(\S+) 1;$", file.read_text(), re.M)
@@ -579,15 +586,15 @@ def cloudflares_lists_are_renewed():
     v4, v6 = ([n for n in kept if (":" in n) == is_v6] for is_v6 in (False, True))
     assert "nothing changed" in renew("\n".join(v4), "\n".join(v6)).stdout
     before = file.read_text()
-    # Not one kind without the other, nor as many of one network.
+    # Empty, no list at all, too wide, private, too short, duplicates.
     for bad in ("", "<html>sorry</html>", "0.0.0.0/0\n" * 20, "10.0.0.0/8\n" * 20, "\n".join(v4[:9]), f"{v4[0]}\n" * 20):
         done = renew(bad, "\n".join(v6))
         assert done.returncode == 1 and "not written" in done.stderr, (bad, done)
         assert file.read_text() == before
     done = renew("\n".join(v4), "\n".join(v6[:3]))
     assert done.returncode == 1 and "only 3 networks of IPv6" in done.stderr, done
-    nowhere = subprocess.run([script, "http://127.0.0.1:1/v4", "http://127.0.0.1:1/v6"], capture_output=True, text=True, check=False)
-    assert nowhere.returncode == 1 and "cannot be had" in nowhere.stderr and file.read_text() == before, nowhere
+    unreachable = run(script, "http://127.0.0.1:1/v4", "http://127.0.0.1:1/v6", check=False)
+    assert unreachable.returncode == 1 and "cannot be had" in unreachable.stderr and file.read_text() == before, unreachable
     assert "would write" in renew("\n".join(v4[:-1]), "\n".join(v6), "--dry-run").stdout and file.read_text() == before
     assert renew("\n".join(v4[:-1]), "\n".join(v6)).returncode == 0
     assert file.read_text() == before.replace(f"    {v4[-1]} 1;\n", "").replace(f"set_real_ip_from {v4[-1]};\n", "")
@@ -600,10 +607,10 @@ def cloudflares_lists_are_renewed():
     assert [path.name for path in (copy / "nginx").glob("*.new")] == []
 
 
-def workers_are_waited_for():
-    """scripts/nginx.sh with an engine that says what it is told to: who cannot be asked has not finished."""
+def drain_waits_for_old_workers():
+    """Runs scripts/nginx.sh with a stub of docker. An engine that does not respond counts as not drained."""
     scripts = DEPLOY / "scripts"
-    for says, before, is_drained in (
+    for stub, before, is_drained in (
         ("printf '%s\\n' 'PID COMMAND' '7 nginx: master process' '9 nginx: worker process'", "8", True),
         ("printf '%s\\n' '8 nginx: worker process is shutting down' '9 nginx: worker process'", "8", False),
         ("printf '%s\\n' '8 nginx: worker process'", "8", False),
@@ -611,14 +618,14 @@ def workers_are_waited_for():
         ("return 1", "8", False),
     ):
         program = (f'set -euo pipefail; source {scripts}/lib.sh; source {scripts}/nginx.sh; nginx_container() {{ echo one; }}; '
-                   f'sleep() {{ :; }}; docker() {{ [[ "$*" == "top one -eo pid,args" ]] && {says}; }}; before=({before}); drained')
-        done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False)
-        assert (done.returncode == 0) == is_drained, (says, done)
+                   f'sleep() {{ :; }}; docker() {{ [[ "$*" == "top one -eo pid,args" ]] && {stub}; }}; before=({before}); drained')
+        done = run("bash", "-c", program, check=False)
+        assert (done.returncode == 0) == is_drained, (stub, done)
 
 
 def main():
     sh("ip", "link", "set", "lo", "up")
-    for address in (CLOUDFLARE, STRANGER, SERVER, *(f"192.0.2.{n}" for n in range(1, 3))):
+    for address in (CLOUDFLARE, OTHER_NETWORK, SERVER, *(f"192.0.2.{n}" for n in range(1, 3))):
         sh("ip", "address", "add", f"{address}/32", "dev", "lo")
     # nginx opens these inside of ROOT.
     for device in ("null", "urandom", "stdout", "stderr"):
@@ -627,37 +634,37 @@ def main():
     sh("mount", "--bind", "/dev", str(ROOT / "dev"))
     sh("mount", "-t", "proc", "proc", str(ROOT / "proc"))
     certificate("origin", directory=WORK / "certs")
-    client = authority_of_the_runbook()
+    client = create_runbook_authority()
 
-    workers_are_waited_for()
-    cloudflares_lists_are_renewed()
+    drain_waits_for_old_workers()
+    cloudflare_lists_are_renewed()
     with nginx():
-        an_api_that_is_gone_is_a_502()
+        missing_api_is_a_502()
     upstream = UpstreamServer(("127.0.0.1", UPSTREAM), Upstream)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     with nginx() as process, ThreadPoolExecutor(3) as pool:
-        slow = [pool.submit(check) for check in (an_api_that_hangs_is_a_504, dawdlers_are_cut_off, each_client_has_so_many_connections)]
+        slow = [pool.submit(check) for check in (hanging_api_is_a_504, slow_head_is_cut_off, connections_are_limited_per_client)]
         for check in (
             tls_and_headers,
             port_80_redirects,
-            strangers_get_no_answer,
+            other_networks_get_no_response,
             other_names_are_rejected,
-            the_client_is_whom_cloudflare_names,
-            bodies_have_a_limit,
-            requests_that_are_too_long_are_told,
-            large_answers_are_compressed,
-            connections_to_the_api_are_kept,
-            errors_of_the_api_pass_as_they_are,
-            nothing_internal_is_shown,
-            no_request_is_hidden_in_another,
-            http2_hides_nothing_either,
-            http2_carries_whatever_http1_does,
-            each_client_has_a_rate,
-            an_ipv6_64_has_one_rate,
-            both_logs_have_the_same_id,
-            the_log_is_json_whatever_is_sent,
-            rare_refusals_have_the_shape_of_the_others,
-            the_bounds_are_what_they_were_meant_to_be,
+            client_address_comes_from_cloudflare,
+            body_size_is_limited,
+            long_addresses_and_headers_are_refused,
+            large_responses_are_compressed,
+            connections_to_the_api_are_reused,
+            errors_of_the_api_are_forwarded,
+            internal_paths_are_not_served,
+            http1_request_smuggling_is_impossible,
+            http2_request_smuggling_is_impossible,
+            http2_serves_what_http1_serves,
+            rate_is_limited_per_client,
+            rate_is_limited_per_ipv6_64,
+            request_id_is_the_same_in_both_logs,
+            access_log_is_json_for_every_request,
+            rare_errors_have_the_common_shape,
+            slow_limits_are_configured,
         ):
             # Each has a rate limit of its own to use up.
             time.sleep(1)
@@ -666,13 +673,13 @@ def main():
         for check in slow:
             check.result()
             print("ok", flush=True)
-        for check in (another_replica_takes_what_one_did_not, the_replicas_can_be_named):
+        for check in (failed_upstream_request_goes_to_another_replica, upstream_can_be_replaced):
             check(process)
             print(f"ok {check.__name__}", flush=True)
     with nginx(guard="off"):
-        with_the_guard_off_nobody_is_believed()
+        without_the_guard_client_address_headers_are_ignored()
     with nginx(origin_pulls="on"):
-        only_the_zones_certificate_is_taken(client)
+        other_client_certificates_are_refused(client)
     print("nginx: all checks passed")
 
 
