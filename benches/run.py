@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Measures the service against a hand-written server, on a private PostgreSQL, and prints tables. Nothing here fails
-because something is slow.
+"""Measures the service against a hand-written server, on a private PostgreSQL, and prints tables. A slow result is no
+failure.
 
 Needs a Rust toolchain, and PostgreSQL 15 or later as ./tests/run.sh installs it; installs wrk on Debian and Ubuntu.
 """
@@ -16,14 +16,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import figures, report
-from harness.azure import Organisation
-from harness.cases import LIST, cases, check_same_answers, check_same_creation, paths_by_id
-from harness.cluster import Cluster
-from harness.data import fill
-from harness.server import Fleet
-
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "tests"))
+
+from comparison import figures, report  # noqa: E402
+from comparison.azure import AzureStub  # noqa: E402
+from comparison.cases import LIST, cases, check_same_creation, check_same_responses, paths_by_id  # noqa: E402
+from comparison.cluster import create_database, running_cluster  # noqa: E402
+from comparison.data import fill  # noqa: E402
+from comparison.server import Fleet  # noqa: E402
+
+BUILD_TIMEOUT = 3600
 
 
 def say(text):
@@ -59,15 +62,15 @@ def install_wrk():
 
 
 def build(aponta):
-    """The paths of both binaries."""
+    """Returns the paths of both binaries."""
     say("building")
     dist = ["--profile", "dist", "--locked", "--no-default-features", "--package"]
-    subprocess.run(["cargo", "build", *dist, "benches", "--bin", "hand-written"], check=True, cwd=ROOT)
+    subprocess.run(["cargo", "build", *dist, "benches", "--bin", "hand-written"], check=True, cwd=ROOT, timeout=BUILD_TIMEOUT)
     if not aponta:
         # As for the image (deploy/Dockerfile).
-        known = platform.libc_ver() >= ("glibc", "2.36")
-        short = ["--", "-C", "link-arg=-Wl,-z,pack-relative-relocs"] if known else []
-        subprocess.run(["cargo", "rustc", *dist, "http-actix", "--bin", "aponta", *short], check=True, cwd=ROOT)
+        has_relative_relocations = platform.libc_ver() >= ("glibc", "2.36")
+        linker = ["--", "-C", "link-arg=-Wl,-z,pack-relative-relocs"] if has_relative_relocations else []
+        subprocess.run(["cargo", "rustc", *dist, "http-actix", "--bin", "aponta", *linker], check=True, cwd=ROOT, timeout=BUILD_TIMEOUT)
     metadata = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
     described = subprocess.run(metadata, check=True, cwd=ROOT, stdout=subprocess.PIPE).stdout
     built = Path(json.loads(described)["target_directory"]) / "dist"
@@ -79,41 +82,41 @@ def prepare(cluster, aponta):
     fill(cluster, aponta, "rows_1k", 1000)
     fill(cluster, aponta, "rows_10k", 10_000)
     for copy in ("create_ours", "create_theirs", "counted"):
-        cluster.create(copy, template="rows_1k")
-    # Or it is written out while the first cases run.
-    cluster.sql("postgres", "CHECKPOINT")
+        create_database(cluster, copy, template="rows_1k")
+    # Without it the data would be written while the first cases run.
+    cluster.sql("CHECKPOINT")
 
 
-def serve(fleet, organisation):
+def serve(fleet, azure):
     say("starting the servers")
     servers = {
         "ours": fleet.ours("rows_1k", "ours"),
         "many": fleet.ours("rows_10k", "many"),
         "create": fleet.ours("create_ours", "create"),
-        "auth": fleet.ours("rows_1k", "auth", azure=organisation.url),
-        "production": fleet.ours("rows_1k", "production", azure=organisation.url, environment="production"),
+        "auth": fleet.ours("rows_1k", "auth", azure=azure.url),
+        "production": fleet.ours("rows_1k", "production", azure=azure.url, environment="production"),
         "theirs": fleet.theirs("rows_1k", "theirs"),
         "theirs_pooled": fleet.theirs("rows_1k", "theirs_pooled", pipelining="off"),
         "theirs_many": fleet.theirs("rows_10k", "theirs_many"),
         "theirs_create": fleet.theirs("create_theirs", "theirs_create"),
     }
-    # What a start takes has been given back, or it never is.
+    # By then the allocator has returned the memory of the start.
     time.sleep(1)
     return servers
 
 
 def check(servers, by_id):
-    say("comparing answers")
+    say("comparing responses")
     pages = [f"{LIST}?{query}" for query in ("limit=50", "limit=1000", "skip=990&limit=50", "skip=2000", "")]
-    check_same_answers(servers["ours"], servers["theirs"], [*by_id[:20], *pages])
-    check_same_answers(servers["many"], servers["theirs_many"], [pages[0], f"{LIST}?skip=9940&limit=50"])
+    check_same_responses(servers["ours"], servers["theirs"], [*by_id[:20], *pages])
+    check_same_responses(servers["many"], servers["theirs_many"], [pages[0], f"{LIST}?skip=9940&limit=50"])
     check_same_creation(servers["create"], servers["theirs_create"])
 
 
-def measure(fleet, organisation, options):
-    servers = serve(fleet, organisation)
+def measure(fleet, azure, options):
+    servers = serve(fleet, azure)
     ours = servers["ours"].process
-    at_rest = ours.memory("VmRSS")
+    at_rest = ours.memory_mb("VmRSS")
     by_id = paths_by_id(fleet.cluster, "rows_1k")
     check(servers, by_id)
     results = []
@@ -124,11 +127,11 @@ def measure(fleet, organisation, options):
     if options.only is not None:
         return results, []
     say("memory, start, statements")
-    values = figures.spread(results)
+    values = figures.tail_latency(results)
     values.append(figures.figure("memory at rest", at_rest, "MB", 16))
-    values.append(figures.figure("memory under load, at most", ours.memory("VmHWM"), "MB", 40))
-    values.append(figures.start(fleet, max(options.rounds, 3)))
-    values += figures.speaking(fleet, organisation, options.rounds + 1)
+    values.append(figures.figure("memory under load, at most", ours.memory_mb("VmHWM"), "MB", 40))
+    values.append(figures.start_time(fleet, max(options.rounds, 3)))
+    values += figures.database_traffic(fleet, azure, options.rounds + 1)
     return results, values
 
 
@@ -138,11 +141,11 @@ def main():
     if report.is_grouped():
         say("sched_autogroup is on: expect single requests of a tenth of a second and more, see docs/performance.md")
     aponta, hand_written = build(options.aponta)
-    with Cluster() as cluster, Organisation() as organisation, tempfile.TemporaryDirectory() as directory:
+    with running_cluster() as cluster, AzureStub() as azure, tempfile.TemporaryDirectory() as directory:
         machine = report.machine(cluster)
         prepare(cluster, aponta)
         with Fleet(cluster, Path(directory), aponta, hand_written) as fleet:
-            results, values = measure(fleet, organisation, options)
+            results, values = measure(fleet, azure, options)
     print(report.markdown(machine, options, results, values))
     if options.json:
         report.write_json(options.json, machine, results, values)

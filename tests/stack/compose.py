@@ -1,6 +1,6 @@
-"""The whole stack, as an operator has it: deployed by deploy/scripts, unchanged, on the engine of DOCKER_HOST.
+"""The whole stack as an operator runs it: deployed by deploy/scripts, unchanged, on the engine of DOCKER_HOST.
 
-An overlay of its own puts a stand-in of Azure DevOps into the network of the containers, which the API reaches over TLS.
+An overlay adds a stand-in for Azure DevOps to the network of the containers. The API reaches it over TLS.
 
 usage: compose.py
 """
@@ -18,12 +18,16 @@ import shutil
 import signal
 import socket
 import ssl
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 import uuid
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+
+from harness import process  # noqa: E402
+from harness.wait import Deadline, StepTimeout, wait_until  # noqa: E402
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="aponta-stack-"))
@@ -37,15 +41,14 @@ KEY, AUDIENCE = "uma-chave-de-extensao-que-e-longa-o-bastante", "7b3c2a1d-0000-4
 # The overlay, as seen from compose.yml.
 OVERLAY = "../../azure.yml"
 IDENTITY = json.loads((REPOSITORY / "crates/adapters-azure/tests/fixtures/connectiondata_200_entra_user.json").read_text())["response"]["body"]
+# A deploy builds the image, which compiles every crate.
+SCRIPT_TIMEOUT = 1800
 TLS = ssl.create_default_context()
 TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 
 
-def run(*command, check=True, **options):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    if check and done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done
+def run(*command, **options):
+    return process.run(*command, **{"seconds": SCRIPT_TIMEOUT, **options})
 
 
 def script(name, *arguments, check=True, **environment):
@@ -61,7 +64,7 @@ def containers(service):
 
 
 def sql(text):
-    """As the superuser, over the socket in the database's container."""
+    """Runs a statement as the superuser, over the socket in the container of the database."""
     return compose("exec", "-T", "postgres", "psql", "-U", "aponta", "-d", "aponta", "-XAtqc", text).strip()
 
 
@@ -70,10 +73,8 @@ def inspect(container, template):
 
 
 def wait_healthy(service):
-    deadline = time.monotonic() + 120
-    while not all(inspect(c, "{{.State.Health.Status}}") == "healthy" for c in containers(service)):
-        assert time.monotonic() < deadline, f"{service} does not become healthy"
-        time.sleep(0.5)
+    wait_until(f"a healthy {service}", lambda: all(inspect(c, "{{.State.Health.Status}}") == "healthy" for c in containers(service)), 120,
+               log=lambda: compose("logs", "--tail", "20", service), interval=0.5)
 
 
 def encoded(data):
@@ -86,7 +87,7 @@ def jwt(algorithm, key, **claims):
 
 
 def app_token(user):
-    """A valid token of the extension, which names a user."""
+    """Returns a valid token of the extension for a user."""
     return jwt("HS256", KEY, nameid=user, iss="app.vstoken.visualstudio.com", aud=AUDIENCE)
 
 
@@ -96,12 +97,12 @@ APP_TOKEN = app_token(IDENTITY["authenticatedUser"]["id"])
 
 
 class Client:
-    """A client as CloudFlare sends it: over TLS, on a connection that is kept, each request of another person."""
+    """A client behind CloudFlare: over TLS, on a persistent connection, with another client address in each request."""
 
     def __init__(self):
         self.connection = None
 
-    def ask(self, method, path, body=None, *, token=ACCESS_TOKEN, access_token=None):
+    def request(self, method, path, body=None, *, token=ACCESS_TOKEN, access_token=None):
         if self.connection is None:
             self.connection = http.client.HTTPSConnection(NAME, HTTPS, timeout=60, context=TLS)
             self.connection._create_connection = lambda _, *rest: socket.create_connection(("127.0.0.1", HTTPS), *rest)
@@ -114,31 +115,31 @@ class Client:
             body, headers["Content-Type"] = json.dumps(body), "application/json"
         try:
             self.connection.request(method, path, body, headers)
-            answer = self.connection.getresponse()
-            text = answer.read().decode()
+            response = self.connection.getresponse()
+            text = response.read().decode()
         except BaseException:
             self.connection.close()
             self.connection = None
             raise
-        if answer.getheader("Connection") == "close":
+        if response.getheader("Connection") == "close":
             self.connection.close()
             self.connection = None
-        return answer.status, json.loads(text) if text else None
+        return response.status, json.loads(text) if text else None
 
-    def ask_again(self, method, path, body=None):
-        """The answer, once there is one that is no refusal for the moment."""
-        deadline = time.monotonic() + 60
+    def request_until_served(self, method, path, body=None):
+        """Repeats the request until the status is below 500. Returns status and body."""
+        deadline = Deadline(f"{method} {path}", 60, lambda: compose("logs", "--tail", "20", "nginx", "api"))
         while True:
             with contextlib.suppress(OSError, http.client.HTTPException):
-                status, answer = self.ask(method, path, body)
+                status, response = self.request(method, path, body)
                 if status < 500:
-                    return status, answer
-            assert time.monotonic() < deadline, f"{method} {path} is not answered"
+                    return status, response
+            deadline.check()
             time.sleep(0.3)
 
 
 class Load:
-    """People who read and write all the time; what they were told is remembered."""
+    """Clients that create and read atividades without a pause, and record each failure."""
 
     def __init__(self, projeto):
         self.projeto, self.created, self.failures, self.requests = projeto, [], [], 0
@@ -149,13 +150,13 @@ class Load:
         while not self.stop.is_set():
             nome = str(uuid.uuid4())
             try:
-                status, answer = client.ask("POST", "/api/v1/atividades", {"nome": nome, "id_projeto": self.projeto})
+                status, response = client.request("POST", "/api/v1/atividades", {"nome": nome, "id_projeto": self.projeto})
                 ok = status == 201
                 if ok:
-                    self.created.append(answer["id"])
-                    status, answer = client.ask("GET", f"/api/v1/atividades/{answer['id']}")
-                    ok = status == 200 and answer["nome"] == nome
-                problem = None if ok else (status, answer)
+                    self.created.append(response["id"])
+                    status, response = client.request("GET", f"/api/v1/atividades/{response['id']}")
+                    ok = status == 200 and response["nome"] == nome
+                problem = None if ok else (status, response)
             except (OSError, http.client.HTTPException) as error:
                 problem = repr(error)
             with self.lock:
@@ -173,7 +174,10 @@ class Load:
     def __exit__(self, *_):
         self.stop.set()
         for thread in self.threads:
-            thread.join()
+            # Two requests of 60 s at most.
+            thread.join(timeout=150)
+            if thread.is_alive():
+                raise StepTimeout("a client of the load", 150)
 
 
 AZURE = """
@@ -202,7 +206,7 @@ services:
     networks: [aponta-network]
     volumes: ["%(folder)s:/azure:ro"]
   api:
-    # The network of this machine's containers leads nowhere, and the build asks for crates.
+    # The network of the containers has no route to the internet, and the build downloads crates.
     build: {network: host}
     environment: {SSL_CERT_FILE: /run/azure-ca.pem}
     volumes: ["%(folder)s/ca.pem:/run/azure-ca.pem:ro"]
@@ -210,7 +214,7 @@ services:
 
 
 def prepare_azure():
-    """A stand-in of Azure DevOps that knows one user, with a certificate of an authority that the API alone trusts."""
+    """A stand-in for Azure DevOps with one user. Only the API trusts the authority of its certificate."""
     folder = WORK / "azure"
     folder.mkdir()
     (WORK / "azure.yml").write_text(AZURE_OVERLAY % {"folder": folder})
@@ -222,7 +226,7 @@ def prepare_azure():
     run("openssl", "req", *key, "server.key", "-out", "server.csr", "-subj", "/CN=azure", cwd=folder)
     run("openssl", "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
         "-extfile", "extensions", "-out", "server.pem", cwd=folder)
-    # The directory above is this user's alone.
+    # The directory above has mode 700, so the files may be readable.
     for file in folder.iterdir():
         file.chmod(0o644)
 
@@ -232,7 +236,7 @@ def certificate_of(*names):
 
 
 def prepare():
-    """A copy of the work tree, with what an operator adds to it."""
+    """Copies the work tree and adds the settings, secrets and certificates of an operator."""
     files = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=REPOSITORY).stdout.split("\n")
     for file in filter(None, files):
         if (REPOSITORY / file).is_file():
@@ -243,11 +247,11 @@ def prepare():
         (DEPLOY / directory).mkdir(exist_ok=True)
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
         str(DEPLOY / "certs/origin.key"), "-out", str(DEPLOY / "certs/origin.pem"), *certificate_of(NAME, OTHER))
-    # Line feeds at the end are no part of a secret, however many.
+    # Line feeds at the end are no part of a secret.
     (DEPLOY / "secrets/database_password").write_text(f"{PASSWORD}\n\n")
     (DEPLOY / "secrets/extension_app_keys").write_text(f"{KEY}:{AUDIENCE}\n")
     example = (DEPLOY / ".env.example").read_text()
-    # As compose reads it: with quotes and comments.
+    # With quotes and comments, which compose accepts.
     for before, after in (("API_REPLICAS=2", 'API_REPLICAS="2" # how many'), ("SERVER_NAME=\n", f"SERVER_NAME={NAME} {OTHER}\n"),
                           ("AZURE_DEVOPS_ORG_URL=\n", "AZURE_DEVOPS_ORG_URL=https://azure/exemplo\n")):
         assert before in example, before
@@ -265,7 +269,7 @@ def git(*arguments):
 
 
 def replace(path, before, after):
-    """As git does it: the file is another one afterwards."""
+    """Replaces the file, as git does, so that it has another inode."""
     text = path.read_text()
     assert before in text, (path, before)
     path.with_name("written").write_text(text.replace(before, after, 1))
@@ -273,7 +277,7 @@ def replace(path, before, after):
     path.with_name("written").rename(path)
 
 
-def refuses_what_is_not_right():
+def deploy_refuses_invalid_settings():
     (DEPLOY / ".env").chmod(0o644)
     (DEPLOY / "secrets/database_password").rename(DEPLOY / "secrets/away")
     done = script("deploy.sh", "v1", check=False)
@@ -294,11 +298,11 @@ def refuses_what_is_not_right():
                            ("APP_TOKEN_ALONE", "true")):
         done = script("deploy.sh", "v1", check=False, MIN_FREE_MB="100", **{setting: value})
         assert done.returncode == 1 and f"{setting} is " in done.stderr and "nothing was changed" in done.stderr, done
-    # A personal access token in .env would do nothing, and app tokens do not sign in alone without one in its file.
-    for setting, value, told in (("AZURE_DEVOPS_PAT", PAT, "AZURE_DEVOPS_PAT in .env is not read"),
+    # A personal access token in .env has no effect, and APP_TOKEN_ALONE requires one in its file.
+    for setting, value, message in (("AZURE_DEVOPS_PAT", PAT, "AZURE_DEVOPS_PAT in .env is not read"),
                                  ("APP_TOKEN_ALONE", "members", "azure_devops_pat, which is missing or empty")):
         done = script("deploy.sh", "v1", check=False, MIN_FREE_MB="100", **{setting: value})
-        assert done.returncode == 1 and told in done.stderr and PAT not in done.stdout + done.stderr, done
+        assert done.returncode == 1 and message in done.stderr and PAT not in done.stdout + done.stderr, done
     done = script("deploy.sh", "--dry-run", MIN_FREE_MB="100")
     assert "would run: " in done.stdout and "compose build api" in done.stdout, done.stdout
     assert f"building aponta-api:{git('rev-parse', '--short=12', 'HEAD')}\n" in done.stdout, done.stdout
@@ -314,7 +318,7 @@ def refuses_what_is_not_right():
     assert containers("api") == [] and not (DEPLOY / "state").exists() and not (DEPLOY / "secrets/azure_devops_pat").exists()
 
 
-def deploys_from_nothing():
+def deploy_creates_the_stack():
     script("deploy.sh", "v1", MIN_FREE_MB="100")
     assert (DEPLOY / "state/current").read_text() == "v1\n"
     assert [len(containers(s)) for s in ("nginx", "api", "postgres")] == [1, 2, 1]
@@ -324,45 +328,42 @@ def deploys_from_nothing():
     assert "AZURE_DEVOPS_PAT=  # default\n" in compose("exec", "-T", "api", "aponta", "config"), "an empty secret is unset"
 
 
-def code():
-    """What curl on this host is answered; 000 is no answer at all."""
+def status_from_this_host():
+    """Returns the status that curl on this host gets; 000 without a response."""
     command = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", *SERVED]
     return run(*command, check=False).stdout
 
 
-def let_this_host_in():
-    """Makes this host one of CloudFlare's."""
+def allow_this_host():
+    """Adds this host to the networks of CloudFlare."""
     gateway = inspect(containers("nginx")[0], "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}")
     replace(DEPLOY / "nginx/cloudflare.conf", "default 0;\n", f"default 0;\n    {gateway}/32 1;\n")
     replace(DEPLOY / "nginx/cloudflare.conf", "}\n", f"}}\nset_real_ip_from {gateway}/32;\n")
     compose("exec", "-T", "nginx", "nginx", "-s", "reload")
-    deadline = time.monotonic() + 10
-    while code() != "200":
-        assert time.monotonic() < deadline, code()
-        time.sleep(0.2)
+    wait_until("a response to this host", lambda: status_from_this_host() == "200", 10, log=lambda: compose("logs", "--tail", "20", "nginx"))
 
 
-def signs_in_users_of_the_organisation(client):
-    # Without the authority of the stand-in no token is sent to it.
-    said = compose("run", "--rm", "--no-deps", "-T", "--env", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt", "api", "doctor", check=False)
-    assert "https://azure/exemplo: no connection" in said, said
+def users_of_the_organisation_are_authenticated(client):
+    # Without the authority of the stand-in the API sends it no token.
+    output = compose("run", "--rm", "--no-deps", "-T", "--env", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt", "api", "doctor", check=False)
+    assert "https://azure/exemplo: no connection" in output, output
     path = "/api/v1/atividades?limit=1"
-    assert client.ask_again("GET", path)[0] == 200
+    assert client.request_until_served("GET", path)[0] == 200
     stranger, unknown = app_token(str(uuid.uuid4())), jwt("RS256", "x")
     for token, access_token, expected in (
         (None, None, 401), (unknown, None, 401), (PAT, None, 200), (APP_TOKEN, None, 401), (APP_TOKEN, unknown, 401),
         (stranger, ACCESS_TOKEN, 401), (APP_TOKEN, ACCESS_TOKEN, 200), (ACCESS_TOKEN, None, 200),
     ):
-        status, answer = client.ask("GET", path, token=token, access_token=access_token)
-        assert status == expected, (token, access_token, status, answer)
+        status, response = client.request("GET", path, token=token, access_token=access_token)
+        assert status == expected, (token, access_token, status, response)
 
 
-def lets_nobody_in_but_cloudflare():
-    assert code() == "000", "this host is not CloudFlare"
-    let_this_host_in()
+def other_networks_get_no_response():
+    assert status_from_this_host() == "000", "this host is not in a network of CloudFlare"
+    allow_this_host()
 
 
-def shuts_everything_in():
+def containers_are_confined():
     published = run("docker", "ps", "--format", "{{.Names}} {{.Ports}}").stdout
     open_ports = [line for line in published.splitlines() if "->" in line]
     assert len(open_ports) == 1 and "nginx" in open_ports[0], published
@@ -373,20 +374,20 @@ def shuts_everything_in():
         ("postgres", "", False, ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"], 1024, 2, 10),
     ):
         for container in containers(service):
-            told = json.loads(run("docker", "inspect", container).stdout)[0]
-            config, host = told["Config"], told["HostConfig"]
+            inspected = json.loads(run("docker", "inspect", container).stdout)[0]
+            config, host = inspected["Config"], inspected["HostConfig"]
             found = (config["User"], host["ReadonlyRootfs"], host["CapDrop"], host["SecurityOpt"], host["RestartPolicy"]["Name"],
                      host["Memory"], host["NanoCpus"], host["LogConfig"], config["Healthcheck"]["Interval"],
-                     config["Healthcheck"]["StartInterval"], list(told["NetworkSettings"]["Networks"]))
+                     config["Healthcheck"]["StartInterval"], list(inspected["NetworkSettings"]["Networks"]))
             assert found == (user, read_only, ["ALL"], ["no-new-privileges:true"], "unless-stopped", memory * mib, cpus * second,
                              {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}, interval * second, second,
                              ["aponta-network"]), (service, found)
             assert sorted(c.removeprefix("CAP_") for c in host["CapAdd"] or []) == (capabilities or []), host["CapAdd"]
             assert host["Privileged"] is False and not host["PidMode"] and host["NetworkMode"] != "host"
-    told = json.loads(run("docker", "inspect", *containers("nginx")).stdout)[0]["HostConfig"]
-    assert {port["HostIp"] for ports in told["PortBindings"].values() for port in ports} == {"0.0.0.0"}
-    sizes = [int(options.split("size=")[1].split("m")[0]) for options in told["Tmpfs"].values()]
-    assert len(sizes) == 2 and 2 * sum(sizes) <= told["Memory"] // mib, "what waits on the tmpfs is the container's memory"
+    host = json.loads(run("docker", "inspect", *containers("nginx")).stdout)[0]["HostConfig"]
+    assert {port["HostIp"] for ports in host["PortBindings"].values() for port in ports} == {"0.0.0.0"}
+    sizes = [int(options.split("size=")[1].split("m")[0]) for options in host["Tmpfs"].values()]
+    assert len(sizes) == 2 and 2 * sum(sizes) <= host["Memory"] // mib, "the tmpfs counts as memory of the container"
     for container in containers("api"):
         labels = json.loads(inspect(container, "{{json .Config.Labels}}"))
         for name, expected in (("version", "v1"), ("revision", git("rev-parse", "HEAD")), ("licenses", "MIT"),
@@ -401,7 +402,7 @@ def shuts_everything_in():
 
 
 def over_the_network(role, password, text):
-    """What psql says to a role that comes over the network of the containers."""
+    """Runs psql as a role over the network of the containers."""
     return run("docker", "run", "--rm", "--network", "aponta-network", "-e", f"PGPASSWORD={password}", "postgres:15-alpine",
                "psql", "-h", "postgres", "-U", role, "-d", "aponta", "-XAtqc", text, check=False)
 
@@ -415,7 +416,7 @@ def roles_are_separate():
                  "SELECT relname FROM pg_class WHERE relnamespace = 'api_aponta'::regnamespace AND relowner <> 'aponta_api'::regrole "
                  "UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'api_aponta'::regnamespace "
                  "AND proowner <> 'aponta_api'::regrole")
-    assert others == "", f"not the service's own: {others}"
+    assert others == "", f"not owned by the service: {others}"
     secrets = {name: (DEPLOY / "secrets" / name).read_text().strip() for name in ("postgres_password", "database_password")}
     assert len(set(secrets.values())) == 2 and (DEPLOY / "secrets/postgres_password").stat().st_mode & 0o77 == 0
     for password in secrets.values():
@@ -424,8 +425,8 @@ def roles_are_separate():
     assert over_the_network("aponta_api", PASSWORD, "SELECT 1").stdout == "1\n"
 
 
-def reads_no_files_through_sql(role, password):
-    """The keys of the backups among them, which the server itself has to read to archive."""
+def role_cannot_read_files(role, password):
+    """Not even the keys of the backups, which the server process reads for archiving."""
     for text in ("SELECT pg_read_file('/etc/pgbackrest/conf.d/backup.conf')", "COPY (SELECT 1) TO PROGRAM 'cat /run/secrets/backup'",
                  "CREATE TEMP TABLE t (t text); COPY t FROM '/etc/pgbackrest/conf.d/backup.conf'", "SELECT lo_import('/etc/passwd')",
                  "SELECT rolpassword FROM pg_authid", "ALTER ROLE aponta PASSWORD 'x'", "CREATE ROLE x", "ALTER SYSTEM SET work_mem = '1MB'",
@@ -435,20 +436,20 @@ def reads_no_files_through_sql(role, password):
         assert "permission denied" in refused.stderr or "must be" in refused.stderr, (role, text, refused.stderr)
 
 
-def forget_the_roles():
-    """The database as it was when the service was the superuser. What connects as its role does so no more."""
+def remove_the_roles():
+    """Restores the state of a database whose service is the superuser."""
     for text in (f"ALTER ROLE aponta PASSWORD '{PASSWORD}'", "REASSIGN OWNED BY aponta_api TO aponta", "DROP OWNED BY aponta_api",
                  "DROP ROLE aponta_api"):
         sql(text)
 
 
-def hands_an_existing_stack_over(projeto):
-    """Replicas that are the superuser serve until the new ones do, which have a role of their own."""
+def deploy_adopts_a_superuser_stack(projeto):
+    """Replicas that connect as the superuser serve until the new ones do, which have a role of their own."""
     (WORK / "superuser.yml").write_text("services: {api: {environment: {DATABASE_USER: aponta}}}\n")
     sql(f"ALTER ROLE aponta PASSWORD '{PASSWORD}'")
     compose("-f", "compose.yml", "-f", OVERLAY, "-f", str(WORK / "superuser.yml"), "up", "--detach", "--no-deps", "api")
     wait_healthy("api")
-    forget_the_roles()
+    remove_the_roles()
     with Load(projeto) as load:
         script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
     assert not load.failures and load.requests > 100, (load.requests, load.failures[:3])
@@ -456,46 +457,46 @@ def hands_an_existing_stack_over(projeto):
     return load.created
 
 
-def shows_postgresql_on_loopback_with_the_override_alone():
+def postgresql_is_published_by_the_override_only():
     files = ("-f", "compose.yml", "-f", "compose.postgres-loopback.yml")
     config = json.loads(compose(*files, "config", "--format", "json"))
     assert [port["host_ip"] for port in config["services"]["postgres"]["ports"]] == ["127.0.0.1"]
 
 
-def survives_restarts(client, path):
-    expected = client.ask("GET", path)[1]
+def stack_survives_restarts(client, path):
+    expected = client.request("GET", path)[1]
     for service in ("nginx", "api", "postgres"):
         compose("restart", service)
         wait_healthy(service)
-        assert client.ask_again("GET", path) == (200, expected), service
+        assert client.request_until_served("GET", path) == (200, expected), service
     for service in ("api", "postgres"):
-        # As the kernel would: docker kill counts as a wish of the operator, after which nothing is started again.
+        # Not docker kill: after that the restart policy does not apply.
         container = containers(service)[0]
         os.kill(int(inspect(container, "{{.State.Pid}}")), signal.SIGKILL)
-        assert client.ask_again("GET", path) == (200, expected), service
+        assert client.request_until_served("GET", path) == (200, expected), service
         wait_healthy(service)
     assert all(len(containers(service)) == n for service, n in (("nginx", 1), ("api", 2), ("postgres", 1)))
 
 
-def answers_503_while_the_database_is_away(client, path):
+def api_returns_503_while_the_database_is_stopped(client, path):
     compose("stop", "postgres")
-    status, answer = client.ask("GET", path)
-    assert status == 503 and answer["detail"].startswith("Banco de dados indisponível"), (status, answer)
-    assert client.ask("GET", "/healthz")[0] == 200
+    status, response = client.request("GET", path)
+    assert status == 503 and response["detail"].startswith("Banco de dados indisponível"), (status, response)
+    assert client.request("GET", "/healthz")[0] == 200
     compose("start", "postgres")
-    assert client.ask_again("GET", path)[0] == 200
+    assert client.request_until_served("GET", path)[0] == 200
     wait_healthy("postgres")
 
 
-def finds_replicas_by_itself(client, load):
-    # By hand, as the runbook says it.
+def nginx_finds_new_replicas(client, load):
+    # By hand, as in the runbook.
     compose("up", "--detach", "--no-deps", "--no-recreate", "--scale", "api=3", "api")
     wait_healthy("api")
     served = set()
-    deadline = time.monotonic() + 30
+    deadline = Deadline("requests to three replicas", 30, lambda: str(served))
     while len(served) < 3:
-        assert time.monotonic() < deadline, served
-        client.ask("GET", "/healthz")
+        deadline.check()
+        client.request("GET", "/healthz")
         log = run("docker", "logs", "--since", "5s", containers("nginx")[0]).stdout
         served = {json.loads(line)["upstream"].split(",")[-1].strip() for line in log.splitlines() if '"upstream":"1' in line}
     compose("up", "--detach", "--no-deps", "--no-recreate", "--scale", "api=2", "api")
@@ -503,13 +504,13 @@ def finds_replicas_by_itself(client, load):
     assert load.requests > 0
 
 
-def versions_that_run():
-    """By the image and not by its name, which can be given to another one."""
+def running_versions():
+    """Returns the tag of each replica by its image, because a tag can move to another image."""
     tags = [json.loads(run("docker", "image", "inspect", inspect(c, "{{.Image}}")).stdout)[0]["RepoTags"] for c in containers("api")]
     return [next((tag for tag in sorted(names) if not tag.endswith(":latest")), None) for names in tags]
 
 
-def upgrades_and_goes_back_without_a_failed_request(projeto):
+def upgrade_and_rollback_fail_no_request(projeto):
     created = []
     for name, arguments, expected in (
         ("deploy.sh", ("v2",), "v2"),
@@ -519,21 +520,21 @@ def upgrades_and_goes_back_without_a_failed_request(projeto):
     ):
         with Load(projeto) as load:
             script(name, *arguments, MIN_FREE_MB="100")
-        assert versions_that_run() == [f"aponta-api:{expected}"] * 2, versions_that_run()
+        assert running_versions() == [f"aponta-api:{expected}"] * 2, running_versions()
         assert not load.failures, (name, len(load.failures), load.requests, load.failures[:3])
         assert load.requests > 100, load.requests
-        print(f"ok {name} {' '.join(arguments)}: {load.requests} requests, none failed", flush=True)
+        print(f"ok {name} {' '.join(arguments)}: {load.requests} requests, 0 failed", flush=True)
         created += load.created
     return created
 
 
-def goes_back_by_itself_when_a_version_is_bad(projeto):
-    # Healthy in its own eyes, and reachable for nobody else.
+def deploy_rolls_back_a_bad_version(projeto):
+    # Passes its own health check, but is unreachable from outside its container.
     run("docker", "build", "--quiet", "--tag", "aponta-api:v3", "-", input="FROM aponta-api:v1\nENV API_HOST=127.0.0.1\n")
     with Load(projeto) as load:
         done = script("deploy.sh", "v3", check=False, SKIP_BUILD="1", MIN_FREE_MB="100")
     assert done.returncode == 1 and "v2 serves as before" in done.stdout, done
-    assert versions_that_run() == ["aponta-api:v2"] * 2 and not load.failures, load.failures[:3]
+    assert running_versions() == ["aponta-api:v2"] * 2 and not load.failures, load.failures[:3]
     assert (DEPLOY / "state/current").read_text() == "v2\n"
     done = script("deploy.sh", "v4", check=False, SKIP_BUILD="1", MIN_FREE_MB="100")
     assert done.returncode == 1 and "there is no image aponta-api:v4" in done.stderr, done
@@ -560,44 +561,40 @@ CMD ["serve"]
 """
 
 
-def takes_the_migration_back_when_its_version_is_bad(projeto):
+def deploy_undoes_the_migration_of_a_bad_version(projeto):
     run("docker", "build", "--quiet", "--tag", "aponta-api:v5", "-", input=NEWER)
     before = sorted(containers("api"))
     with Load(projeto) as load:
         done = script("deploy.sh", "v5", check=False, SKIP_BUILD="1", MIN_FREE_MB="100")
     assert done.returncode == 1 and "migrating: 1 step(s)" in done.stdout and "undoing 1 migration(s)" in done.stdout, done
     assert "v2 serves as before" in done.stdout and not load.failures, (done, load.failures[:3])
-    assert sorted(containers("api")) == before, "replicas that were well were replaced"
+    assert sorted(containers("api")) == before, "healthy replicas were replaced"
     assert "do_futuro" not in compose("exec", "-T", "postgres", "psql", "-U", "aponta", "-c", "TABLE api_aponta.seaql_migrations")
     compose("restart", "api")
     wait_healthy("api")
     return load.created
 
 
-def puts_things_back_when_it_is_stopped(projeto):
+def interrupted_deploy_rolls_back(projeto):
     slow = 'FROM postgres:15-alpine\nCOPY --from=aponta-api:v1 /usr/local/bin/aponta /usr/local/bin/aponta\nUSER 10001:10001\n' \
         'ENTRYPOINT ["bash", "-c", "[[ $0 == migrate ]] || sleep 60; exec aponta \\"$0\\" \\"$@\\""]\nCMD ["serve"]\n'
     run("docker", "build", "--quiet", "--tag", "aponta-api:v6", "-", input=slow)
     before = sorted(containers("api"))
     with Load(projeto) as load:
         environment = {**os.environ, "SKIP_BUILD": "1", "MIN_FREE_MB": "100"}
-        deploy = subprocess.Popen([str(DEPLOY / "scripts/deploy.sh"), "v6"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True)
-        deadline = time.monotonic() + 60
-        while len(containers("api")) != 4:
-            assert time.monotonic() < deadline and deploy.poll() is None, deploy.communicate()
-            time.sleep(0.5)
+        deploy = process.Process("deploy.sh", [str(DEPLOY / "scripts/deploy.sh"), "v6"], WORK / "deploy.log", env=environment)
+        wait_until("the new replicas", lambda: deploy.check_running() or len(containers("api")) == 4, 60, log=deploy.log, interval=0.5)
         again = script("rollback.sh", check=False)
         assert again.returncode == 1 and "another script is at work" in again.stderr, again
-        deploy.send_signal(signal.SIGTERM)
-        said = deploy.communicate(timeout=60)[0]
-    assert deploy.returncode == 143 and "v2 serves as before" in said, (deploy.returncode, said)
+        deploy.stop()
+    assert deploy.returncode == 143 and "v2 serves as before" in deploy.log(), (deploy.returncode, deploy.log())
     assert sorted(compose("ps", "--all", "--quiet", "api").split()) == before and not load.failures, load.failures[:3]
     assert not list((DEPLOY / "nginx").glob("turned/*.conf")) and (DEPLOY / "state/current").read_text() == "v2\n"
     return load.created
 
 
-def keeps_the_image_whose_name_is_used_again():
-    """And does not count replicas that were stopped."""
+def replaced_image_is_kept_under_another_tag():
+    """Stopped replicas do not count as running."""
     before = inspect("aponta-api:v2", "{{.Id}}")
     run("docker", "stop", containers("api")[0])
     with open(DEPLOY / "Dockerfile", "a", encoding="utf-8") as file:
@@ -606,20 +603,20 @@ def keeps_the_image_whose_name_is_used_again():
     kept = (DEPLOY / "state/previous").read_text().strip()
     assert kept.startswith("v2-") and inspect(f"aponta-api:{kept}", "{{.Id}}") == before, kept
     assert inspect("aponta-api:v2", "{{.Id}}") == inspect("aponta-api:latest", "{{.Id}}") != before
-    assert versions_that_run() == ["aponta-api:v2"] * 2 and len(compose("ps", "--all", "--quiet", "api").split()) == 2
+    assert running_versions() == ["aponta-api:v2"] * 2 and len(compose("ps", "--all", "--quiet", "api").split()) == 2
     script("rollback.sh")
-    assert versions_that_run() == [f"aponta-api:{kept}"] * 2
+    assert running_versions() == [f"aponta-api:{kept}"] * 2
     script("rollback.sh", "v2")
-    assert versions_that_run() == ["aponta-api:v2"] * 2
+    assert running_versions() == ["aponta-api:v2"] * 2
 
 
-def reads_the_files_of_nginx_again():
-    """Those that git put in the place of others; but not before they are known to be right."""
+def deploy_reloads_the_files_of_nginx():
+    """Also files with another inode, after nginx has validated them."""
     headers = DEPLOY / "nginx/snippets/headers.conf"
     replace(headers, "add_header Referrer-Policy", "add_headers Referrer-Policy")
     done = script("deploy.sh", "v2", check=False, SKIP_BUILD="1", MIN_FREE_MB="100")
     assert done.returncode == 1 and "unknown directive" in done.stdout + done.stderr and "nothing was changed" in done.stderr, done
-    # Nor does a list of addresses stay that nginx does not take, whosever fault that is.
+    # A list of addresses that nginx refuses is replaced by the former one.
     lists = DEPLOY / "nginx/cloudflare.conf"
     before = lists.read_text()
     networks = [line.split()[1].rstrip(";") for line in before.splitlines() if line.startswith("set_real_ip_from")]
@@ -640,13 +637,13 @@ def reads_the_files_of_nginx_again():
     nginx = containers("nginx")
     script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
     assert containers("nginx") == nginx, "a reload is enough"
-    shown = run("curl", "-ski", *SERVED).stdout
-    assert "x-novo: sim" in shown.lower(), shown
+    response = run("curl", "-ski", *SERVED).stdout
+    assert "x-novo: sim" in response.lower(), response
     assert "worker_connections 2048" in compose("exec", "-T", "nginx", "nginx", "-T")
     assert script("status.sh").returncode == 0
 
 
-def refuses_to_go_back_over_a_migration_by_accident():
+def rollback_over_a_migration_requires_a_flag():
     sql = "INSERT INTO api_aponta.seaql_migrations VALUES ('m99991231_000001_do_futuro', 1)"
     psql = ("exec", "-T", "postgres", "psql", "-q", "-U", "aponta", "-c")
     compose(*psql, sql)
@@ -655,7 +652,7 @@ def refuses_to_go_back_over_a_migration_by_accident():
     compose(*psql, sql.replace("INSERT INTO", "DELETE FROM").split(" VALUES")[0] + " WHERE version LIKE 'm9999%'")
 
 
-# A version that does not know the newest two migrations.
+# A version without the newest two migrations.
 OLDER = r"""
 FROM aponta-api:v1
 USER 0
@@ -668,44 +665,44 @@ CMD ["serve"]
 """
 
 
-def goes_back_over_a_migration_when_told(client, projeto):
+def rollback_undoes_migrations(client, projeto):
     psql = ("exec", "-T", "postgres", "psql", "-U", "aponta", "-At", "-c")
     compose(*psql, "UPDATE api_aponta.seaql_migrations SET applied_at = 0")
     run("docker", "build", "--quiet", "--tag", "aponta-api:v0", "-", input=OLDER)
     done = script("rollback.sh", "v0", check=False)
     assert done.returncode == 1 and "the newest 2 migration(s)" in done.stderr, done
     assert "undoing 2 migration(s)" in script("rollback.sh", "--undo-migrations", "--dry-run", "v0").stdout
-    # A name that the older one needs stops both from being undone; then the service comes back.
+    # A view with a name that the undo needs: no migration is undone, and the service keeps running.
     compose(*psql, "CREATE VIEW api_aponta.atividades_contagem AS SELECT 1 AS um")
     failed = script("rollback.sh", "--undo-migrations", "v0", check=False)
     assert failed.returncode == 1 and "nothing was changed" in failed.stderr, failed
-    assert versions_that_run() == ["aponta-api:v2"] * 2 and client.ask_again("GET", "/api/v1/atividades?limit=1")[0] == 200
+    assert running_versions() == ["aponta-api:v2"] * 2 and client.request_until_served("GET", "/api/v1/atividades?limit=1")[0] == 200
     compose(*psql, "DROP VIEW api_aponta.atividades_contagem")
     script("rollback.sh", "--undo-migrations", "v0")
-    assert versions_that_run() == ["aponta-api:v0"] * 2
+    assert running_versions() == ["aponta-api:v0"] * 2
     # The older version is the same program, which applies both again.
     applied = "SELECT count(*) FROM api_aponta.seaql_migrations WHERE 0 < applied_at"
     assert compose(*psql, applied).strip() == "2", "the migrations were not undone"
-    status, _ = client.ask_again("POST", "/api/v1/atividades", {"nome": "Depois", "id_projeto": projeto})
+    status, _ = client.request_until_served("POST", "/api/v1/atividades", {"nome": "Depois", "id_projeto": projeto})
     assert status == 201, status
     script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
 
 
-def restores_as_the_runbook_says(projeto):
-    """The commands of the runbook's chapter, as they stand there."""
+def runbook_restores_a_dump(projeto):
+    """Runs the commands of the chapter in the runbook."""
     chapter = (DEPLOY / "README.md").read_text().split("## Dump by hand")[1].split("\n## ")[0]
     dump, restore = (block.split("```")[0] for block in chapter.split("```sh\n")[1:])
     run("bash", "-euc", dump, cwd=DEPLOY)
     client = Client()
-    before = client.ask("GET", "/api/v1/atividades?limit=1")[1]
-    status, _ = client.ask("POST", "/api/v1/atividades", {"nome": "Depois da cópia", "id_projeto": projeto})
+    before = client.request("GET", "/api/v1/atividades?limit=1")[1]
+    status, _ = client.request("POST", "/api/v1/atividades", {"nome": "Depois da cópia", "id_projeto": projeto})
     assert status == 201, status
     run("bash", "-euc", restore, cwd=DEPLOY)
     wait_healthy("api")
-    assert client.ask_again("GET", "/api/v1/atividades?limit=1") == (200, before)
+    assert client.request_until_served("GET", "/api/v1/atividades?limit=1") == (200, before)
 
 
-def goes_back_to_a_moment_with_the_backup_overlay(projeto):
+def backup_overlay_restores_to_a_moment(projeto):
     secret = DEPLOY / "secrets/backup.conf"
     secret.write_text((DEPLOY / "backup/backup.conf.example").read_text())
     with open(DEPLOY / ".env", "a", encoding="utf-8") as settings:
@@ -718,32 +715,30 @@ def goes_back_to_a_moment_with_the_backup_overlay(projeto):
     assert refused.returncode == 1 and "repo1-cipher-pass has fewer than 32 characters" in refused.stderr, refused
     replace(secret, "repo1-cipher-pass=", "repo1-cipher-pass=uma-frase-que-tem-ao-menos-32-letras")
     script("deploy.sh", "v2", SKIP_BUILD="", MIN_FREE_MB="100")
-    deadline = time.monotonic() + 120
-    while "the last good one ended 0 h ago" not in script("status.sh", check=False).stdout:
-        assert time.monotonic() < deadline, compose("logs", "backup")
-        time.sleep(1)
+    wait_until("the first backup", lambda: "the last good one ended 0 h ago" in script("status.sh", check=False).stdout, 120,
+               log=lambda: compose("logs", "backup"), interval=1)
     script("backup.sh", "incr")
-    said = script("doctor.sh", check=False).stdout
+    output = script("doctor.sh", check=False).stdout
     for line in ("ok     database ", "ok     schema ", "ok     certificate ", "ok     backups       the last good one ended 0 h ago",
                  "ok     archive ", "ok     Azure DevOps  https://azure/exemplo answers ",
                  f"ok     token         AZURE_DEVOPS_PAT is that of {IDENTITY['authenticatedUser']['providerDisplayName']}",
                  "ok     app tokens    accepted with an access token of their user"):
-        assert line in said, said
+        assert line in output, output
     client = Client()
     path = "/api/v1/atividades?limit=1"
-    before = client.ask_again("GET", path)
+    before = client.request_until_served("GET", path)
     moment = sql("SELECT clock_timestamp()")
     time.sleep(1)
-    status, _ = client.ask("POST", "/api/v1/atividades", {"nome": "Depois do momento", "id_projeto": projeto})
-    assert status == 201 and client.ask("GET", path) != before, status
+    status, _ = client.request("POST", "/api/v1/atividades", {"nome": "Depois do momento", "id_projeto": projeto})
+    assert status == 201 and client.request("GET", path) != before, status
     running = containers("api") + containers("postgres")
-    for wrong, told in (("ontem", "is a moment as"), ("2026-11-23 14:02:30", "is a moment as"), ("2026-13-23 14:02:30+00", "is a moment as"),
+    for wrong, message in (("ontem", "is a moment as"), ("2026-11-23 14:02:30", "is a moment as"), ("2026-13-23 14:02:30+00", "is a moment as"),
                         ("2999-01-01 00:00:00+00", "has not come yet"), ("2020-01-01 00:00:00+00", "the oldest backup is of")):
         refused = script("restore.sh", "--yes", "--to", wrong, check=False)
-        assert refused.returncode == 1 and told in refused.stderr, (wrong, refused)
+        assert refused.returncode == 1 and message in refused.stderr, (wrong, refused)
     assert "is a number" in script("restore.sh", "--yes", "--timeline", "um", check=False).stderr
     assert script("restore.sh", "--yes", "--repository", "2", check=False).returncode == 1
-    assert containers("api") + containers("postgres") == running, "something was stopped for nothing"
+    assert containers("api") + containers("postgres") == running, "a refused restore stopped a container"
     assert "say --yes" in script("restore.sh", "--to", moment, check=False).stderr
     assert "would run: compose run" in script("restore.sh", "--dry-run", "--to", moment).stdout
     failed = script("restore.sh", "--yes", "--to", moment, "--timeline", "99", check=False, RECOVERY_TIMEOUT="15")
@@ -752,8 +747,8 @@ def goes_back_to_a_moment_with_the_backup_overlay(projeto):
     assert [len(containers(name)) for name in ("api", "backup")] == [2, 1] and not stopped, (stopped, failed)
     script("restore.sh", "--yes", "--to", moment)
     wait_healthy("api")
-    assert client.ask_again("GET", path) == before, "something else than what was there at that moment"
-    # Another passphrase for a place that is yet to come: the files are others, and so the containers see them.
+    assert client.request_until_served("GET", path) == before, "not the state of that moment"
+    # A change of the secret recreates the containers that read it.
     with open(secret, "a", encoding="utf-8") as file:
         file.write("# repo2 follows\n")
     postgres = containers("postgres")
@@ -762,25 +757,25 @@ def goes_back_to_a_moment_with_the_backup_overlay(projeto):
     assert "repo2 follows" in compose("exec", "-T", "postgres", "cat", "/etc/pgbackrest/conf.d/backup.conf")
     postgres = containers("postgres")
     script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
-    assert containers("postgres") == postgres, "there was nothing to be read again"
-    # A backup from before there were roles: they are made again.
-    reads_no_files_through_sql("aponta_api", PASSWORD)
-    forget_the_roles()
+    assert containers("postgres") == postgres, "the container was recreated without a change"
+    # A backup without the roles: restore.sh creates them.
+    role_cannot_read_files("aponta_api", PASSWORD)
+    remove_the_roles()
     sql("SELECT pg_switch_wal()")
     script("restore.sh", "--yes")
     wait_healthy("api")
     roles_are_separate()
-    assert client.ask_again("GET", path) == before, "the latest state is another one"
+    assert client.request_until_served("GET", path) == before, "not the latest state"
 
 
-# Prometheus' and Grafana's images are to be had nowhere here: in their place is what says that it was told to look again.
-MONITOR = "FROM debian:bookworm-slim\nENTRYPOINT [\"bash\", \"-c\", \"trap 'echo looked again' HUP; while :; do sleep 0.2; done\"]\n"
+# A stand-in for the images of the monitoring, which logs each SIGHUP.
+MONITOR = "FROM debian:bookworm-slim\nENTRYPOINT [\"bash\", \"-c\", \"trap 'echo reloaded' HUP; while :; do sleep 0.2; done\"]\n"
 
 
-def tells_the_monitoring_that_its_files_changed():
+def deploy_reloads_the_monitoring():
     files = f"compose.yml:backup/compose.yml:monitoring/compose.yml:{OVERLAY}"
     override = WORK / "monitoring.yml"
-    # Mounts of what this machine may not have, and of its whole file system.
+    # Without the mounts of the host, which it may not have.
     override.write_text("services:\n  alloy: {volumes: !override []}\n  node-exporter: {volumes: !override [], pid: !reset null}\n")
     for name in ("grafana_password", "smtp_password", "slack_webhook"):
         (DEPLOY / "secrets" / name).write_text("segredo\n")
@@ -791,18 +786,18 @@ def tells_the_monitoring_that_its_files_changed():
     for name in names:
         run("docker", "build", "--quiet", "--tag", config["services"][name]["image"], "-", input=MONITOR)
         files_mounted = [volume["source"] for volume in config["services"][name].get("volumes", []) if pathlib.Path(volume["source"]).is_file()]
-        assert not files_mounted, f"{files_mounted} would go on being what they were when {name} started"
+        assert not files_mounted, f"{files_mounted} would keep the content from the start of {name}"
     script("deploy.sh", "v2", **environment)
     assert sql("SELECT rolsuper, pg_has_role('aponta_exporter', 'pg_monitor', 'MEMBER') FROM pg_roles WHERE rolname = 'aponta_exporter'") == "f|t"
     exporter = (DEPLOY / "secrets/exporter_password").read_text().strip()
     assert int(over_the_network("aponta_exporter", exporter, "SELECT count(*) FROM pg_ls_waldir()").stdout) > 0
     assert "permission denied" in over_the_network("aponta_exporter", exporter, "SELECT FROM api_aponta.atividades").stderr
-    reads_no_files_through_sql("aponta_exporter", exporter)
+    role_cannot_read_files("aponta_exporter", exporter)
     project = "label=com.docker.compose.project=aponta"
 
     def state(name):
         container = run("docker", "ps", "--quiet", "--filter", project, "--filter", f"label=com.docker.compose.service={name}").stdout.strip()
-        return container, inspect(container, "{{.State.StartedAt}}"), run("docker", "logs", container).stdout.count("looked again")
+        return container, inspect(container, "{{.State.StartedAt}}"), run("docker", "logs", container).stdout.count("reloaded")
 
     before = {name: state(name) for name in names}
     replace(DEPLOY / "monitoring/prometheus/rules/alerts.yml", "> 0.8", "> 0.85")
@@ -812,70 +807,70 @@ def tells_the_monitoring_that_its_files_changed():
     assert over_the_network("aponta_exporter", "outra senha", "SELECT 1").stdout == "1\n"
     time.sleep(1)
     after = {name: state(name) for name in names}
-    container, since, looks = before["prometheus"]
-    assert after["prometheus"] == (container, since, looks + 1), (before["prometheus"], after["prometheus"])
+    container, since, reloads = before["prometheus"]
+    assert after["prometheus"] == (container, since, reloads + 1), (before["prometheus"], after["prometheus"])
     restarted = ("loki", "postgres-exporter")
     for name in restarted:
-        assert after[name][0] == before[name][0] and after[name][1] != before[name][1], f"{name} looks only when it starts"
+        assert after[name][0] == before[name][0] and after[name][1] != before[name][1], f"{name} reads its files only when it starts"
     others = [name for name in names if name not in ("prometheus", *restarted)]
-    assert [after[name] for name in others] == [before[name] for name in others], "there was nothing for them"
+    assert [after[name] for name in others] == [before[name] for name in others], "a container without a change was reloaded or restarted"
     run("docker", "rm", "--force", *(after[name][0] for name in names))
 
 
 def main():
     prepare()
-    refuses_what_is_not_right()
+    deploy_refuses_invalid_settings()
     started = time.monotonic()
-    deploys_from_nothing()
-    print(f"ok deployed from nothing in {time.monotonic() - started:.0f} s", flush=True)
-    lets_nobody_in_but_cloudflare()
-    shuts_everything_in()
+    deploy_creates_the_stack()
+    print(f"ok deployed an empty host in {time.monotonic() - started:.0f} s", flush=True)
+    other_networks_get_no_response()
+    containers_are_confined()
     roles_are_separate()
-    shows_postgresql_on_loopback_with_the_override_alone()
+    postgresql_is_published_by_the_override_only()
 
     client = Client()
-    signs_in_users_of_the_organisation(client)
-    print("ok users of the organisation sign in", flush=True)
-    status, projeto = client.ask("POST", "/api/v1/projetos", {"nome": "Portal"})
+    users_of_the_organisation_are_authenticated(client)
+    print("ok users of the organisation are authenticated", flush=True)
+    status, projeto = client.request("POST", "/api/v1/projetos", {"nome": "Portal"})
     assert status == 201, (status, projeto)
-    status, atividade = client.ask("POST", "/api/v1/atividades", {"nome": "A primeira", "id_projeto": projeto["id"]})
+    status, atividade = client.request("POST", "/api/v1/atividades", {"nome": "A primeira", "id_projeto": projeto["id"]})
     assert status == 201, (status, atividade)
     path = f"/api/v1/atividades/{atividade['id']}"
-    survives_restarts(client, path)
+    stack_survives_restarts(client, path)
     print("ok restarts and kills", flush=True)
-    answers_503_while_the_database_is_away(client, path)
+    api_returns_503_while_the_database_is_stopped(client, path)
     with Load(projeto["id"]) as load:
-        finds_replicas_by_itself(client, load)
+        nginx_finds_new_replicas(client, load)
     print(f"ok scaled to three and back: {load.requests} requests, {len(load.failures)} failed", flush=True)
     created = [atividade["id"], *load.created]
-    created += upgrades_and_goes_back_without_a_failed_request(projeto["id"])
-    created += hands_an_existing_stack_over(projeto["id"])
-    print("ok a stack whose service was the superuser is handed over", flush=True)
-    created += goes_back_by_itself_when_a_version_is_bad(projeto["id"])
-    created += takes_the_migration_back_when_its_version_is_bad(projeto["id"])
-    created += puts_things_back_when_it_is_stopped(projeto["id"])
-    print("ok what does not become healthy leaves no trace", flush=True)
-    keeps_the_image_whose_name_is_used_again()
-    reads_the_files_of_nginx_again()
-    print("ok images are kept, nginx reads its files again", flush=True)
-    refuses_to_go_back_over_a_migration_by_accident()
-    goes_back_over_a_migration_when_told(client, projeto["id"])
+    created += upgrade_and_rollback_fail_no_request(projeto["id"])
+    created += deploy_adopts_a_superuser_stack(projeto["id"])
+    print("ok a stack whose service was the superuser is adopted", flush=True)
+    created += deploy_rolls_back_a_bad_version(projeto["id"])
+    created += deploy_undoes_the_migration_of_a_bad_version(projeto["id"])
+    created += interrupted_deploy_rolls_back(projeto["id"])
+    print("ok a bad version leaves no trace", flush=True)
+    replaced_image_is_kept_under_another_tag()
+    deploy_reloads_the_files_of_nginx()
+    print("ok images are kept, nginx reloads its files", flush=True)
+    rollback_over_a_migration_requires_a_flag()
+    rollback_undoes_migrations(client, projeto["id"])
     print("ok rolled back over a migration", flush=True)
-    restores_as_the_runbook_says(projeto["id"])
+    runbook_restores_a_dump(projeto["id"])
     print("ok restored from a dump", flush=True)
-    goes_back_to_a_moment_with_the_backup_overlay(projeto["id"])
+    backup_overlay_restores_to_a_moment(projeto["id"])
     print("ok restored to a moment", flush=True)
-    tells_the_monitoring_that_its_files_changed()
-    print("ok the monitoring sees its files", flush=True)
+    deploy_reloads_the_monitoring()
+    print("ok the monitoring reloads its files", flush=True)
 
     assert script("status.sh").returncode == 0
     compose("down")
     script("deploy.sh", "v2", MIN_FREE_MB="100")
-    let_this_host_in()
+    allow_this_host()
     found = compose("exec", "-T", "postgres", "psql", "-U", "aponta", "-At", "-c", "SELECT id FROM api_aponta.atividades").split()
     assert set(created) <= set(found), f"{len(set(created) - set(found))} of {len(created)} are lost"
-    assert client.ask_again("GET", path)[0] == 200
-    print(f"stack: all checks passed, {len(created)} activities found again")
+    assert client.request_until_served("GET", path)[0] == 200
+    print(f"stack: all checks passed, {len(created)} atividades found")
 
 
 try:

@@ -1,4 +1,4 @@
-"""The servers that are measured: `aponta serve` as production runs it, and the hand-written one."""
+"""The servers under test: `aponta serve` as in production, and the hand-written one."""
 
 import http.client
 import json
@@ -6,64 +6,64 @@ import os
 import time
 from contextlib import contextmanager
 
-from harness.cluster import SCHEMA
+from harness.postgres import SCHEMA
 from harness.process import Process, free_port
+from harness.wait import wait_until
 
-# What both have, of the defaults of the service.
-POOL = "10"
-# Of the image (deploy/Dockerfile).
-IMAGE = {"MALLOC_TOP_PAD_": "4194304"}
+# For both servers: a default of the service.
+POOL_SIZE = "10"
+# From the image (deploy/Dockerfile).
+IMAGE_ENVIRONMENT = {"MALLOC_TOP_PAD_": "4194304"}
 TOKEN = "um-token-de-teste"
 
 
 class Server:
-    """Runs until `stop`; `started_ms` is how long it took to its first answer."""
+    """Runs until `stop`. `started_ms` is the time from the start to the first response."""
 
     def __init__(self, command, directory, label, settings):
         self.port = free_port()
         environment = {"PATH": os.environ["PATH"], "API_HOST": "127.0.0.1", "API_PORT": str(self.port)}
-        environment |= IMAGE | {"DATABASE_POOL_SIZE": POOL} | settings
-        began = time.perf_counter()
+        environment |= IMAGE_ENVIRONMENT | {"DATABASE_POOL_SIZE": POOL_SIZE} | settings
+        started = time.perf_counter()
         # In a directory without `.env` and `aponta.toml`.
-        self.process = Process(command, directory / f"{label}.log", env=environment, cwd=directory)
-        while not self._answers():
-            self.process.check()
-            time.sleep(0.001)
-        self.started_ms = (time.perf_counter() - began) * 1000
+        self.process = Process(label, command, directory / f"{label}.log", env=environment, cwd=directory)
+        wait_until(f"the start of {label}", self._is_ready, 60, log=self.process.log, interval=0.001)
+        self.started_ms = (time.perf_counter() - started) * 1000
 
-    def _answers(self):
+    def _is_ready(self):
+        self.process.check_running()
         try:
-            return self.ask("GET", "/healthz")[0] == 200
+            return self.request("GET", "/healthz")[0] == 200
         except OSError:
             return False
 
-    def ask(self, method, path, body=None, token=None):
-        """Status, content type and body of an answer."""
+    def request(self, method, path, body=None, token=None):
+        """Returns status, content type and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         headers = {"Content-Type": "application/json"} if body else {}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         try:
             connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.headers["content-type"], answer.read()
+            response = connection.getresponse()
+            return response.status, response.headers["content-type"], response.read()
         finally:
             connection.close()
 
     def json(self, method, path, body=None, token=None):
-        status, _, answer = self.ask(method, path, body, token)
+        status, _, response = self.request(method, path, body, token)
         if status >= 300:
-            raise RuntimeError(f"{method} {path}: {status} {answer[:500]}")
-        return json.loads(answer)
+            raise RuntimeError(f"{method} {path}: {status} {response[:500]}")
+        return json.loads(response)
 
     def stop(self):
         self.process.stop()
 
-    def forget_log(self):
-        os.truncate(self.process.log, 0)
+    def truncate_log(self):
+        os.truncate(self.process.log_file, 0)
 
 
 class Fleet:
-    """Starts servers on databases of one cluster, and stops them all at the end."""
+    """The servers on the databases of one cluster. Stops all of them at the end."""
 
     def __init__(self, cluster, directory, aponta, hand_written):
         self.cluster, self.directory = cluster, directory
@@ -78,7 +78,7 @@ class Fleet:
             server.stop()
 
     def ours(self, database, label, port=None, azure=None, environment="development"):
-        """Without an organisation authentication is off, which only `development` allows."""
+        """Without the URL of an organisation authentication is off, which only `development` allows."""
         settings = {"DATABASE_URL": self.cluster.url(database, port), "ENVIRONMENT": environment, "LOG": "info"}
         settings |= {"AZURE_DEVOPS_ORG_URL": azure} if azure else {"AUTH_ENABLED": "false"}
         return self._start([self.aponta, "serve"], label, settings)
@@ -93,7 +93,7 @@ class Fleet:
         return server
 
     @contextmanager
-    def briefly(self, *arguments, **options):
+    def temporary(self, *arguments, **options):
         server = self.ours(*arguments, **options)
         try:
             yield server

@@ -1,18 +1,19 @@
-"""Load by wrk: two threads, 32 connections, as the goals name it, or one client alone."""
+"""Load by wrk: two threads and 32 connections, as in the goals, or a single client."""
 
 import json
 import statistics
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.process import run
 
 SCRIPT = Path(__file__).resolve().parent.parent / "load.lua"
 
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked of one server again and again."""
+    """The requests that one server gets in a loop."""
 
     server: object
     paths: tuple
@@ -35,15 +36,16 @@ class Load:
             if self.body:
                 body.write_text(self.body)
                 command.append(body)
-            ran = subprocess.run(command, check=True, text=True, capture_output=True)
-        # A busy minute leaves gigabytes.
-        self.server.forget_log()
-        return Run(**json.loads(ran.stdout.split("RESULT ")[-1]))
+            # Each connection may wait 30 s for its last response.
+            output = run(*command, seconds=seconds + 90).stdout
+        # A minute of load writes gigabytes.
+        self.server.truncate_log()
+        return Run(**json.loads(output.split("RESULT ")[-1]))
 
 
 @dataclass(frozen=True)
 class Run:
-    """What came of it."""
+    """The result of wrk."""
 
     requests: int
     duration_us: int
@@ -54,13 +56,13 @@ class Run:
 
     @property
     def rate(self):
-        """Good answers a second."""
+        """Successful responses per second."""
         return (self.requests - self.refused) * 1e6 / self.duration_us
 
 
 @dataclass(frozen=True)
 class Case:
-    """A load and the one that it is compared with; `goal` is the least ratio that is good enough, if there is one."""
+    """A load and its baseline. `goal` is the minimum ratio, if there is one."""
 
     name: str
     load: Load
@@ -69,7 +71,7 @@ class Case:
     goal: float | None
 
     def measure(self, seconds, rounds, warm_up):
-        """Both take turns, so that what else the machine does meets both."""
+        """Alternates between both, so that other work of the machine affects both."""
         pair = (self.load, self.baseline)
         for load in pair if warm_up else ():
             load.run(1)

@@ -1,15 +1,15 @@
-"""What is no rate: memory, time to start, statements and round trips."""
+"""The figures that are no throughput: memory, start time, statements and round trips."""
 
 import json
 import os
 import statistics
 import time
 
-from harness.azure import PAGE, PROJECTS
-from harness.cases import LIST
-from harness.counting import count_statements, counted, wire_to
-from harness.data import PROJETO
-from harness.server import TOKEN
+from comparison.azure import PAGE, PROJECTS
+from comparison.cases import LIST
+from comparison.counting import count_statements, count_traffic, round_trip_counter
+from comparison.data import PROJETO
+from comparison.server import TOKEN
 
 BULK = json.dumps({"items": [{"nome": f"Atividade {n}", "id_projeto": PROJETO} for n in range(1000)]})
 
@@ -19,8 +19,8 @@ def figure(name, value, unit, goal=None, note=""):
     return {"figure": name, "value": value, "unit": unit, "goal": goal, "met": met, "note": note}
 
 
-def spread(results, unit="times p50"):
-    """p99 of the cases that are compared with the hand-written server."""
+def tail_latency(results, unit="times p50"):
+    """Returns p99 of the cases that are compared with the hand-written server."""
     return [
         figure(f"p99 of «{row['case']}»", row["p99_ms"] / row["p50_ms"], unit, 5)
         for row in results
@@ -28,20 +28,20 @@ def spread(results, unit="times p50"):
     ]
 
 
-def start(fleet, times):
-    """From the start of the process on a migrated database to the first answer."""
+def start_time(fleet, times):
+    """Measures from the start of the process, on a migrated database, to the first response."""
     took = []
     for _ in range(times):
-        with fleet.briefly("rows_1k", "start") as server:
+        with fleet.temporary("rows_1k", "start") as server:
             took.append(server.started_ms)
     return figure("start", statistics.median(took), "ms", 100)
 
 
-def speaking(fleet, organisation, times):
-    """A synchronisation and a bulk creation, in steady state: connections are open, statements prepared."""
+def database_traffic(fleet, azure, times):
+    """Measures a synchronisation and a bulk creation with open connections and prepared statements."""
     cluster, database = fleet.cluster, "counted"
     count_statements(cluster, database)
-    with wire_to(cluster) as wire, fleet.briefly(database, "counted", port=wire.port, azure=organisation.url) as server:
+    with round_trip_counter(cluster) as proxy, fleet.temporary(database, "counted", port=proxy.port, azure=azure.url) as server:
         rows = []
         for name, path, body, clean, goals in (
             (
@@ -56,14 +56,14 @@ def speaking(fleet, organisation, times):
             took = []
 
             def work():
-                began = time.perf_counter()
+                started = time.perf_counter()
                 server.json("POST", path, body, token=TOKEN)
-                took.append((time.perf_counter() - began) * 1000)
+                took.append((time.perf_counter() - started) * 1000)
 
-            # Each worker has connections and prepared statements of its own, and takes its turn.
+            # Each worker has connections and prepared statements of its own.
             for _ in range(max(times, 2) * os.cpu_count()):
-                cluster.sql(database, clean)
-                calls, trips, texts = counted(cluster, wire, database, work)
+                cluster.sql(clean, database)
+                calls, trips, texts = count_traffic(cluster, proxy, database, work)
             values = {"ms": statistics.median(took[1:]), "statements": calls, "round trips": trips}
             notes = {"statements": "; ".join(" ".join(text.split()[:5]) + " …" for text in texts)}
             rows += [

@@ -1,4 +1,4 @@
-"""A stand-in for an organisation of Azure DevOps that knows everybody and has a thousand projects."""
+"""A stand-in for an organisation of Azure DevOps that accepts every token and has 1,000 projects."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 PROJECTS = 1000
-# As many as Azure gives at most, however many are asked for.
+# The largest page of Azure DevOps, also where `$top` is larger.
 PAGE = 100
 USER = {
     "id": "cdbc0002-5e61-5e97-84f7-32df35fb8951",
@@ -19,11 +19,11 @@ USER = {
 }
 
 
-class Organisation:
-    """Answers until the `with` block ends."""
+class AzureStub:
+    """Serves until the `with` block ends."""
 
     def __enter__(self):
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/exemplo"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
@@ -33,24 +33,24 @@ class Organisation:
         self.server.server_close()
 
 
-class Answers(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
         address = urlsplit(self.path)
         if address.path == "/exemplo/_apis/connectionData":
-            self.answer({"authenticatedUser": USER, "authorizedUser": USER})
+            self.respond({"authenticatedUser": USER, "authorizedUser": USER})
         elif address.path == "/exemplo/_apis/projects":
             query = parse_qs(address.query)
             start = int(query.get("continuationToken", ["0"])[0])
             end = min(start + min(int(query["$top"][0]), PAGE), PROJECTS)
             projects = [project(n) for n in range(start, end)]
             more = {"x-ms-continuationtoken": str(end)} if end < PROJECTS else {}
-            self.answer({"count": len(projects), "value": projects}, more)
+            self.respond({"count": len(projects), "value": projects}, more)
         else:
             self.send_error(404)
 
-    def answer(self, value, headers=()):
+    def respond(self, value, headers=()):
         body = json.dumps(value).encode()
         self.send_response(200)
         for name, text in {"Content-Type": "application/json", "Content-Length": str(len(body)), **dict(headers)}.items():

@@ -1,12 +1,14 @@
-"""The rows that are measured on: as they come in over months, of twenty projetos."""
+"""The rows of the databases: created over months, of 20 projetos."""
 
 import os
-import subprocess
+
+from comparison.cluster import create_database
+from harness.process import run
 
 PROJETOS = 20
 PROJETO = "00000000-0000-7000-8000-000000000007"
 
-# Ids are UUIDs of version 7 made from `criado_em`, as the service makes them, and not random ones.
+# Ids are UUIDs of version 7 made from `criado_em`, as those of the service.
 FILL = """
 INSERT INTO projetos (id, nome, criado_em, atualizado_em)
 SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'Projeto ' || n, em, em
@@ -25,16 +27,15 @@ FROM generate_series(1, {rows}) n,
 
 
 def fill(cluster, aponta, database, rows):
-    """Makes a database with the schema that `aponta migrate up` makes, and so many atividades."""
-    cluster.create(database)
+    """Creates a database with the schema of `aponta migrate up` and this number of atividades."""
+    create_database(cluster, database)
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": cluster.url(database), "LOG": "warn"}
-    migrate = [aponta, "migrate", "up"]
-    subprocess.run(migrate, check=True, env=environment, cwd=cluster.directory, stdout=subprocess.DEVNULL)
-    cluster.sql(database, FILL.format(projetos=PROJETOS, rows=rows))
-    cluster.sql(database, "VACUUM (ANALYZE)")
+    run(aponta, "migrate", "up", env=environment, cwd=cluster.directory)
+    cluster.sql(FILL.format(projetos=PROJETOS, rows=rows), database)
+    cluster.sql("VACUUM (ANALYZE)", database)
 
 
 def empty(cluster, database):
-    """Before each round of creates, so that every round finds the same."""
-    cluster.sql(database, "TRUNCATE atividades")
-    cluster.sql("postgres", "CHECKPOINT")
+    """Gives each round of creates the same state."""
+    cluster.sql("TRUNCATE atividades", database)
+    cluster.sql("CHECKPOINT")

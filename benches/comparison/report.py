@@ -1,4 +1,4 @@
-"""The tables, for people and for machines."""
+"""The tables, as Markdown and as JSON."""
 
 import json
 import os
@@ -10,12 +10,12 @@ AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 
 
 def is_grouped():
-    """Whether the kernel shares time out among sessions before processes. Each process of PostgreSQL is a session."""
+    """Returns whether the kernel divides time among sessions first. Each process of PostgreSQL is a session."""
     return AUTOGROUP.exists() and AUTOGROUP.read_text(encoding="ascii").strip() != "0"
 
 
 def machine(cluster):
-    """What the figures hold for."""
+    """Describes the machine and versions of the figures."""
     with open("/proc/cpuinfo", encoding="utf-8") as cpus:
         models = [line.split(":", 1)[1].strip() for line in cpus if line.startswith("model name")]
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], text=True, capture_output=True).stdout.strip()
@@ -23,7 +23,7 @@ def machine(cluster):
         "processor": models[0] if models else platform.machine(),
         "cores": os.cpu_count(),
         "kernel": platform.release(),
-        "postgresql": cluster.sql("postgres", "SHOW server_version")[0][0],
+        "postgresql": cluster.sql("SHOW server_version").strip(),
         "commit": commit,
         "load_average_before": os.getloadavg()[0],
         "sched_autogroup": is_grouped(),
