@@ -16,6 +16,8 @@
 # terminal. Tools from PyPI and npm go into the work tree.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# Without the pinned release, and without a network to fetch it, the installed toolchain builds.
+cargo --version >/dev/null 2>&1 || export RUSTUP_TOOLCHAIN=stable
 
 say() {
     printf '==> %s\n' "$*"
