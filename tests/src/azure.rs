@@ -1,5 +1,4 @@
-//! A stand-in for an organisation of Azure DevOps, as far as the service speaks to one: who is calling, and which
-//! projects there are. Its answers have the shapes of the real ones.
+//! A stand-in for an organisation of Azure DevOps: identities, members and projects, in the format of the real API.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,20 +11,20 @@ use uuid::Uuid;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// An extension's key and audience, for the setting `EXTENSION_APP_KEYS`.
+/// The key of an extension, for the setting `EXTENSION_APP_KEYS`.
 pub const APP_KEY: &str = "uma-chave-de-extensao-que-e-longa-o-bastante";
-/// See [`APP_KEY`].
+/// The audience of the same extension.
 pub const AUDIENCE: &str = "7b3c2a1d-0000-4000-8000-000000000001";
 
-/// How many projects a page has at most, however many are asked for.
-const PAGE: usize = 100;
+/// Maximum number of projects per page, whatever `$top` requests.
+const MAX_PAGE_SIZE: usize = 100;
 
 const NAME: &str = "/exemplo";
 const IDENTITY: &str = "/exemplo/_apis/connectionData";
 const PROJECTS: &str = "/exemplo/_apis/projects";
 const MEMBERS: &str = "/exemplo/_apis/userentitlements/";
 
-/// The organisation. It ends when it is dropped.
+/// The stand-in server. It stops on drop.
 pub struct Organisation {
     server: MockServer,
     state: Arc<Mutex<State>>,
@@ -33,31 +32,31 @@ pub struct Organisation {
 
 #[derive(Default)]
 struct State {
-    /// Token, id and address of each user.
+    /// Token, id and e-mail address of each user.
     users: Vec<(String, Uuid, Option<String>)>,
     projects: Vec<Value>,
-    /// Token of a user and id of a project that is hidden from them.
+    /// Pairs of the token of a user and the id of a project hidden from that user.
     hidden: Vec<(String, String)>,
-    /// What is answered instead, to whom asks for that path.
-    instead: Vec<(&'static str, ResponseTemplate)>,
-    /// Ids of users who are no members any more.
+    /// Responses that replace the regular ones of an endpoint.
+    overrides: Vec<(&'static str, ResponseTemplate)>,
+    /// Ids of users whose membership has ended.
     removed: Vec<Uuid>,
-    /// How long each response takes.
+    /// Delay of each response.
     delay: Duration,
 }
 
-/// The two questions that the organisation answers.
+/// An endpoint whose responses a test can replace.
 #[derive(Clone, Copy)]
-pub enum Question {
-    /// Who is calling.
+pub enum Endpoint {
+    /// `connectionData`.
     Identity,
-    /// Which projects there are.
+    /// The first page of the projects, and single projects.
     Projects,
     /// The second page of the projects.
     SecondPage,
 }
 
-impl Question {
+impl Endpoint {
     const fn key(self) -> &'static str {
         match self {
             Self::Identity => "identity",
@@ -68,49 +67,49 @@ impl Question {
 }
 
 impl Organisation {
-    /// An organisation that knows nobody and has no projects.
+    /// Starts an organisation without users and projects.
     pub async fn start() -> Self {
         let (server, state) = (MockServer::start().await, Arc::new(Mutex::new(State::default())));
-        let answering = Arc::clone(&state);
-        let answer = move |request: &Request| {
-            let state = lock(&answering);
-            let answer = state.answer(request);
-            // What is answered instead may have a delay of its own.
-            if state.delay.is_zero() { answer } else { answer.set_delay(state.delay) }
+        let shared = Arc::clone(&state);
+        let respond = move |request: &Request| {
+            let state = lock(&shared);
+            let response = state.respond(request);
+            // `set_delay` would replace the delay of an override.
+            if state.delay.is_zero() { response } else { response.set_delay(state.delay) }
         };
-        Mock::given(any()).respond_with(answer).mount(&server).await;
+        Mock::given(any()).respond_with(respond).mount(&server).await;
         Self { server, state }
     }
 
-    /// Its address, for the setting `AZURE_DEVOPS_ORG_URL`.
+    /// The address for the setting `AZURE_DEVOPS_ORG_URL`.
     #[must_use]
     pub fn url(&self) -> String {
         self.server.uri() + NAME
     }
 
-    /// Lets it know a user; their id.
+    /// Adds a user and returns the id.
     pub fn add_user(&self, token: &str, email: Option<&str>) -> Uuid {
         let id = Uuid::now_v7();
         lock(&self.state).users.push((token.to_owned(), id, email.map(str::to_owned)));
         id
     }
 
-    /// Forgets a token, as Azure does when it is revoked.
+    /// Revokes a token.
     pub fn revoke(&self, token: &str) {
         lock(&self.state).users.retain(|(known, ..)| known != token);
     }
 
-    /// Ends the membership of a user, whose entitlement stays listed as deleted.
+    /// Ends the membership of a user. The entitlement remains listed as deleted.
     pub fn remove_member(&self, id: Uuid) {
         lock(&self.state).removed.push(id);
     }
 
-    /// Takes so long for each response from now on.
+    /// Delays each later response.
     pub fn slow_down(&self, delay: Duration) {
         lock(&self.state).delay = delay;
     }
 
-    /// Adds a project; its id.
+    /// Adds a project and returns its id.
     #[must_use]
     pub fn add_project(&self, nome: &str) -> String {
         let id = Uuid::now_v7().to_string();
@@ -126,22 +125,22 @@ impl Organisation {
         lock(&self.state).hidden.push((token.to_owned(), project.to_owned()));
     }
 
-    /// Changes its list of projects.
+    /// Modifies the list of projects.
     pub fn change_projects(&self, change: impl FnOnce(&mut Vec<Value>)) {
         change(&mut lock(&self.state).projects);
     }
 
-    /// What is answered to a question from now on, whoever asks.
-    pub fn answer_instead(&self, question: Question, answer: ResponseTemplate) {
-        lock(&self.state).instead.insert(0, (question.key(), answer));
+    /// Responds to every later request for `endpoint` with `response`.
+    pub fn respond_with(&self, endpoint: Endpoint, response: ResponseTemplate) {
+        lock(&self.state).overrides.insert(0, (endpoint.key(), response));
     }
 
-    /// Answers all questions as it should.
+    /// Removes the responses of [`Self::respond_with`].
     pub fn recover(&self) {
-        lock(&self.state).instead.clear();
+        lock(&self.state).overrides.clear();
     }
 
-    /// The header `name` of every request for a path that contains `part`; empty where there was none.
+    /// Returns the header `name` of every request whose URL contains `part`; empty if absent.
     pub async fn headers(&self, part: &str, name: &str) -> Vec<String> {
         let requests = self.server.received_requests().await.unwrap();
         let requests = requests.iter().filter(|request| request.url.as_str().contains(part));
@@ -150,7 +149,7 @@ impl Organisation {
             .collect()
     }
 
-    /// How often a path that contains `part` was asked for.
+    /// Returns the number of requests whose URL contains `part`.
     pub async fn calls(&self, part: &str) -> usize {
         let requests = self.server.received_requests().await.unwrap();
         requests.iter().filter(|request| request.url.as_str().contains(part)).count()
@@ -162,38 +161,38 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    fn answer(&self, request: &Request) -> ResponseTemplate {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
         let path = request.url.path();
         let page = query(request, "continuationToken");
-        let question = if path == IDENTITY {
-            Question::Identity
+        let endpoint = if path == IDENTITY {
+            Endpoint::Identity
         } else if page.is_some() {
-            Question::SecondPage
+            Endpoint::SecondPage
         } else {
-            Question::Projects
+            Endpoint::Projects
         };
-        if let Some((_, answer)) = self.instead.iter().find(|(key, _)| *key == question.key()) {
-            return answer.clone();
+        if let Some((_, response)) = self.overrides.iter().find(|(key, _)| *key == endpoint.key()) {
+            return response.clone();
         }
-        let Some((token, id, email)) = self.users.iter().find(|(token, ..)| is_shown(request, token)) else {
+        let Some((token, id, email)) = self.users.iter().find(|(token, ..)| has_token(request, token)) else {
             return ResponseTemplate::new(401);
         };
         if let Some(member) = path.strip_prefix(MEMBERS) {
             return self.member(member);
         }
         let is_hidden = |project: &str| self.hidden.iter().any(|(from, hidden)| from == token && hidden == project);
-        let seen: Vec<_> = self.projects.iter().filter(|p| !p["id"].as_str().is_some_and(is_hidden)).collect();
+        let visible: Vec<_> = self.projects.iter().filter(|p| !p["id"].as_str().is_some_and(is_hidden)).collect();
         match path.strip_prefix(PROJECTS) {
             None if path == IDENTITY => ResponseTemplate::new(200).set_body_json(identity(*id, email.as_deref())),
-            Some("") => page_of(&seen, page.map_or(0, |start| start.parse().unwrap()), request),
-            Some(rest) => project(&seen, rest.trim_start_matches('/'), is_hidden(rest.trim_start_matches('/'))),
+            Some("") => page_of(&visible, page.map_or(0, |start| start.parse().unwrap()), request),
+            Some(rest) => project(&visible, rest.trim_start_matches('/'), is_hidden(rest.trim_start_matches('/'))),
             None => ResponseTemplate::new(404),
         }
     }
 }
 
 impl State {
-    /// An entitlement, or what is said of an id that has none.
+    /// The entitlement of a member, or 404.
     fn member(&self, id: &str) -> ResponseTemplate {
         let Some((_, id, email)) = self.users.iter().find(|(_, user, _)| user.to_string() == id) else {
             return ResponseTemplate::new(404).set_body_json(json!({
@@ -209,20 +208,20 @@ impl State {
     }
 }
 
-/// Pages that overlap by one, as Azure's do when a project is created in between.
+/// One page. Pages overlap by one project, as they do after a project is created in between.
 fn page_of(projects: &[&Value], start: usize, request: &Request) -> ResponseTemplate {
-    let asked: usize = query(request, "$top").unwrap().parse().unwrap();
-    let size = asked.min(PAGE);
+    let requested: usize = query(request, "$top").unwrap().parse().unwrap();
+    let size = requested.min(MAX_PAGE_SIZE);
     let page: Vec<_> = projects.iter().skip(start).take(size).collect();
-    let answer = ResponseTemplate::new(200).set_body_json(json!({"count": page.len(), "value": page}));
+    let response = ResponseTemplate::new(200).set_body_json(json!({"count": page.len(), "value": page}));
     if start + size < projects.len() {
-        answer.insert_header("x-ms-continuationtoken", (start + size - 1).to_string())
+        response.insert_header("x-ms-continuationtoken", (start + size - 1).to_string())
     } else {
-        answer
+        response
     }
 }
 
-/// One project. What is hidden is answered as Azure does it to whoever has no access: with a 400.
+/// One project. For a hidden project Azure DevOps responds 400.
 fn project(projects: &[&Value], id: &str, is_hidden: bool) -> ResponseTemplate {
     match projects.iter().find(|project| project["id"] == id) {
         Some(project) => ResponseTemplate::new(200).set_body_json(project),
@@ -236,14 +235,14 @@ fn query(request: &Request, name: &str) -> Option<String> {
     request.url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
-/// A token with two dots is an access token, shown as Bearer; another is a PAT, the password of Basic.
-fn is_shown(request: &Request, token: &str) -> bool {
+/// Whether `request` sends `token`: as Bearer if it has the three parts of an access token, otherwise as Basic.
+fn has_token(request: &Request, token: &str) -> bool {
     let expected = if token.matches('.').count() == 2 {
         format!("Bearer {token}")
     } else {
         format!("Basic {}", BASE64_STANDARD.encode(format!(":{token}")))
     };
-    request.headers.get("authorization").is_some_and(|shown| shown.as_bytes() == expected.as_bytes())
+    request.headers.get("authorization").is_some_and(|header| header.as_bytes() == expected.as_bytes())
 }
 
 fn identity(id: Uuid, email: Option<&str>) -> Value {
@@ -259,7 +258,7 @@ fn identity(id: Uuid, email: Option<&str>) -> Value {
     json!({"authenticatedUser": user, "authorizedUser": user, "deploymentType": "hosted"})
 }
 
-/// What `connectionData` answers to whoever shows nothing good, in an organisation with a public project.
+/// The `connectionData` response to an invalid credential in an organisation with a public project.
 #[must_use]
 pub fn anonymous() -> ResponseTemplate {
     let user = json!({
@@ -272,7 +271,7 @@ pub fn anonymous() -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({"authenticatedUser": user, "authorizedUser": user}))
 }
 
-/// An app token of the extension for the user `nameid`, good until `exp` (seconds since 1970).
+/// An app token of the extension for the user `nameid`, valid until `exp` (Unix seconds).
 #[must_use]
 pub fn app_token(nameid: Uuid, exp: u64) -> String {
     let claims = json!({"nameid": nameid, "iss": "app.vstoken.visualstudio.com", "aud": AUDIENCE, "exp": exp});

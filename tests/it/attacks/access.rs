@@ -3,7 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use e2e::azure::{Question, anonymous, app_token};
+use e2e::azure::{Endpoint, anonymous, app_token};
 use e2e::client::send;
 use e2e::server::Aponta;
 use reqwest::Method;
@@ -45,7 +45,7 @@ async fn api2_the_memory_of_tokens_cannot_be_poisoned() {
     let bearer = |token: &str| send(aponta.api.request(Method::GET, PATH).bearer_auth(token));
 
     // Azure answers the anonymous identity to everybody for a while, and is well again.
-    organisation.answer_instead(Question::Identity, anonymous());
+    organisation.respond_with(Endpoint::Identity, anonymous());
     for token in [TOKEN, "lixo"] {
         let _ = bearer(token).await.error(401);
     }

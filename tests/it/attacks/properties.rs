@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use e2e::azure::Question;
+use e2e::azure::Endpoint;
 use e2e::client::send;
 use e2e::server::Aponta;
 use reqwest::Method;
@@ -180,8 +180,8 @@ async fn api7_no_address_that_is_sent_is_called() {
     let whole = format!("GET {url} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     assert!(aponta.api.raw(&whole).starts_with("HTTP/1.1 404 "));
     let elsewhere = ResponseTemplate::new(302).insert_header("location", url.as_str());
-    organisation.answer_instead(Question::Identity, elsewhere.clone());
-    organisation.answer_instead(Question::Projects, elsewhere);
+    organisation.respond_with(Endpoint::Identity, elsewhere.clone());
+    organisation.respond_with(Endpoint::Projects, elsewhere);
     let _ = send(aponta.api.request(Method::GET, "/api/v1/projetos").bearer_auth("outro")).await.error(502);
     let _ = send(ask(Method::GET, "/api/v1/integracao/projetos")).await;
 
@@ -212,14 +212,14 @@ async fn api10_what_azure_says_is_not_believed_blindly() {
         "\u{feff}<html>".to_owned(),
     ] {
         let answer = ResponseTemplate::new(200).set_body_raw(body, "application/json");
-        organisation.answer_instead(Question::Projects, answer);
+        organisation.respond_with(Endpoint::Projects, answer);
         assert_eq!(sync().await.status, 502);
     }
     let markup = project(
         json!("22222222-2222-4222-8222-222222222222"),
         json!("<script>alert(1)</script>\u{202e}'; DROP TABLE projetos;--"),
     );
-    organisation.answer_instead(Question::Projects, ResponseTemplate::new(200).set_body_json(markup));
+    organisation.respond_with(Endpoint::Projects, ResponseTemplate::new(200).set_body_json(markup));
     let _ = sync().await.expect(200);
     organisation.recover();
     let list = send(aponta.api.request(Method::GET, "/api/v1/projetos").bearer_auth(TOKEN)).await.expect(200);

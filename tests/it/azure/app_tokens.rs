@@ -1,8 +1,8 @@
-//! The browser extension: access tokens, and app tokens with an access token beside them.
+//! The browser extension: access tokens, and app tokens together with an access token.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use e2e::azure::{APP_KEY, AUDIENCE, Organisation, Question, app_token};
+use e2e::azure::{APP_KEY, AUDIENCE, Endpoint, Organisation, app_token};
 use e2e::client::{Answer, Api, send};
 use e2e::server::Aponta;
 use reqwest::Method;
@@ -12,7 +12,7 @@ use wiremock::ResponseTemplate;
 
 use super::{get, given_ana};
 
-/// An access token as the extension has it.
+/// An access token of the extension.
 const ACCESS: &str = "eyJhbGciOiJSUzI1NiJ9.eyJub3RoaW5nIjoxfQ.c2lnbmF0dXJl";
 
 fn in_an_hour() -> u64 {
@@ -49,7 +49,7 @@ async fn app_token_with_access_token_of_its_user_is_accepted() {
     assert_eq!(send(request).await.expect(201)["criado_por"], "ana@exemplo.br");
 }
 
-/// Anybody gets a valid app token who installs the extension in an organisation of their own.
+/// Any user can get a valid app token by installing the extension in another organisation.
 #[tokio::test]
 async fn app_token_without_accepted_access_token_of_its_user_is_401() {
     let (organisation, aponta) = given_ana().await;
@@ -62,7 +62,7 @@ async fn app_token_without_accepted_access_token_of_its_user_is_401() {
     assert_eq!(organisation.calls("_apis/projects").await, 0);
 }
 
-/// Who was removed from the organisation keeps a valid app token for more than an hour.
+/// The app token of a removed user remains valid for more than an hour.
 #[tokio::test]
 async fn removed_user_is_401_after_the_identity_expires() {
     let organisation = Organisation::start().await;
@@ -80,8 +80,8 @@ async fn removed_user_is_401_after_the_identity_expires() {
     organisation.revoke(ACCESS);
     assert_eq!(live(&aponta.api, &token, Some(ACCESS)).await.status, 401);
 
-    // Nobody can tell: neither a pass nor a 401.
-    organisation.answer_instead(Question::Identity, ResponseTemplate::new(500));
+    // The identity cannot be verified: neither accepted nor 401.
+    organisation.respond_with(Endpoint::Identity, ResponseTemplate::new(500));
     assert_eq!(live(&aponta.api, &token, Some("outro.token.novo")).await.status, 502);
 }
 
@@ -99,7 +99,7 @@ async fn invalid_app_token_is_401() {
         app_token(Uuid::from_bytes([0xaa; 16]), in_an_hour()),
         format!("{text}.{}", signature.chars().rev().collect::<String>()),
         format!("{text}."),
-        // {"alg":"none"}, which Azure is asked about and does not know.
+        // {"alg":"none"}, which Azure DevOps rejects.
         format!("eyJhbGciOiJub25lIn0.{claims}."),
     ] {
         for access in [None, Some(ACCESS)] {
@@ -108,7 +108,7 @@ async fn invalid_app_token_is_401() {
     }
 }
 
-/// `APP_TOKEN_ALONE=members`: the organisation says who is a member.
+/// `APP_TOKEN_ALONE=members`.
 #[tokio::test]
 async fn app_token_alone_with_members_setting_is_accepted_for_members() {
     let organisation = Organisation::start().await;
@@ -132,7 +132,7 @@ async fn app_token_alone_with_members_setting_is_accepted_for_members() {
 
     let token = app_token(user, in_an_hour());
     assert_eq!(create(&token).await.expect(201)["criado_por"], "ana@exemplo.br");
-    // Calls to Azure DevOps still take the user's own access token.
+    // Calls to Azure DevOps still need an access token of the user.
     assert_eq!(live(&aponta.api, &token, None).await.status, 403);
     assert_eq!(live(&aponta.api, &token, Some(ACCESS)).await.status, 200);
     assert_eq!(live(&aponta.api, &token, Some("lixo")).await.status, 401);
@@ -141,7 +141,7 @@ async fn app_token_alone_with_members_setting_is_accepted_for_members() {
 
     organisation.remove_member(user);
     assert_eq!(create(&token).await.status, 401);
-    // The service's own token has ended: nobody can tell.
+    // The PAT of the service is revoked, so membership cannot be verified.
     organisation.revoke(service);
     let another = organisation.add_user("outro.token.novo", None);
     assert_eq!(create(&app_token(another, in_an_hour())).await.status, 502);

@@ -1,4 +1,4 @@
-//! With authentication on: people sign in with tokens that an organisation of Azure DevOps knows.
+//! Authentication with tokens of an organisation of Azure DevOps.
 
 mod app_tokens;
 mod outages;
@@ -13,11 +13,11 @@ use reqwest::Method;
 use reqwest::header::AUTHORIZATION;
 use serde_json::Value;
 
-/// The token of Ana, whom the organisation knows.
+/// The PAT of Ana, a user of the organisation.
 const ANA: &str = "a2b3c4d5e6f7qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq";
 const ANAS_EMAIL: &str = "ana.lima@exemplo.br";
 
-/// A server of an organisation that knows Ana.
+/// Starts an organisation with the user Ana, and the service for it.
 async fn given_ana() -> (Organisation, Aponta) {
     let organisation = Organisation::start().await;
     organisation.add_user(ANA, Some(ANAS_EMAIL));
@@ -25,12 +25,12 @@ async fn given_ana() -> (Organisation, Aponta) {
     (organisation, aponta)
 }
 
-/// A server of the organisation at `url`.
+/// Starts the service for the organisation at `url`.
 fn server_of(url: &str) -> Aponta {
     server_with(url, None)
 }
 
-/// The same, perhaps with a token of its own.
+/// Starts the service for the organisation at `url`, with `pat` as `AZURE_DEVOPS_PAT`.
 fn server_with(url: &str, pat: Option<&str>) -> Aponta {
     Aponta::start_with(|program| {
         let program = pat.into_iter().fold(program, |program, pat| program.env("AZURE_DEVOPS_PAT", pat));
@@ -38,15 +38,15 @@ fn server_with(url: &str, pat: Option<&str>) -> Aponta {
             .env("AUTH_ENABLED", "true")
             .env("AZURE_DEVOPS_ORG_URL", url)
             .env("EXTENSION_APP_KEYS", format!("{APP_KEY}:{AUDIENCE}"))
-            // A test speaks for many addresses.
+            // Tests set client addresses in `X-Forwarded-For`.
             .env("TRUSTED_PROXIES", "127.0.0.1")
             .env("LOG", "trace")
             .env("METRICS_PORT", "0")
     })
 }
 
-/// A request of whoever shows `token`.
-async fn ask(api: &Api, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+/// Sends a request with `token`.
+async fn send_as(api: &Api, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
     let request = api.request(method, path).header(AUTHORIZATION, format!("Bearer {token}"));
     send(match body {
         Some(body) => request.json(&body),
@@ -56,13 +56,13 @@ async fn ask(api: &Api, token: &str, method: Method, path: &str, body: Option<Va
 }
 
 async fn get(api: &Api, token: &str, path: &str) -> Answer {
-    ask(api, token, Method::GET, path, None).await
+    send_as(api, token, Method::GET, path, None).await
 }
 
 async fn post(api: &Api, token: &str, path: &str, body: Value) -> Answer {
-    ask(api, token, Method::POST, path, Some(body)).await
+    send_as(api, token, Method::POST, path, Some(body)).await
 }
 
 async fn synchronise(api: &Api, token: &str) -> Answer {
-    ask(api, token, Method::POST, "/api/v1/integracao/sincronizar", None).await
+    send_as(api, token, Method::POST, "/api/v1/integracao/sincronizar", None).await
 }

@@ -1,31 +1,31 @@
-//! Azure DevOps is ill: a good token is good all the same, and everybody is told what to do.
+//! Outages of Azure DevOps: a valid token is never reported as invalid.
 
 use std::time::Duration;
 
-use e2e::azure::Question;
+use e2e::azure::Endpoint;
 use reqwest::Method;
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
-use super::{ANA, ask, get, given_ana, server_of, synchronise};
+use super::{ANA, get, given_ana, send_as, server_of, synchronise};
 
 #[tokio::test]
 async fn azure_error_maps_to_its_status_and_never_401() {
     let (organisation, aponta) = given_ana().await;
-    let nonsense = ResponseTemplate::new(200).set_body_raw("{\"value\": 1", "application/json");
+    let invalid = ResponseTemplate::new(200).set_body_raw("{\"value\": 1", "application/json");
     let throttled = ResponseTemplate::new(429).insert_header("retry-after", "37");
     let (bad, gone) =
         ("O Azure DevOps respondeu com um erro", "Azure DevOps indisponível no momento; tente novamente em instantes");
 
     for (answer, status, detail) in
-        [(nonsense, 502, bad), (ResponseTemplate::new(500), 502, bad), (throttled, 503, gone)]
+        [(invalid, 502, bad), (ResponseTemplate::new(500), 502, bad), (throttled, 503, gone)]
     {
         organisation.recover();
-        organisation.answer_instead(Question::Projects, answer);
+        organisation.respond_with(Endpoint::Projects, answer);
         assert_eq!(synchronise(&aponta.api, ANA).await.error(status), detail);
     }
 
-    // Throttled, Azure is left in peace as long as it said, also by those who ask for something else.
+    // The delay of the 429 applies to every call with this credential.
     organisation.recover();
     let answer = get(&aponta.api, ANA, "/api/v1/integracao/projetos").await;
     assert_eq!(answer.error(503), gone);
@@ -37,10 +37,10 @@ async fn azure_error_maps_to_its_status_and_never_401() {
 #[tokio::test]
 async fn unknown_projeto_while_azure_fails_is_502() {
     let (organisation, aponta) = given_ana().await;
-    organisation.answer_instead(Question::Projects, ResponseTemplate::new(500));
+    organisation.respond_with(Endpoint::Projects, ResponseTemplate::new(500));
 
     let body = json!({"nome": "A", "id_projeto": uuid::Uuid::now_v7()});
-    let answer = ask(&aponta.api, ANA, Method::POST, "/api/v1/atividades", Some(body)).await;
+    let answer = send_as(&aponta.api, ANA, Method::POST, "/api/v1/atividades", Some(body)).await;
 
     assert_eq!(answer.error(502), "O Azure DevOps respondeu com um erro");
 }
@@ -49,7 +49,7 @@ async fn unknown_projeto_while_azure_fails_is_502() {
 async fn slow_azure_is_504() {
     let (organisation, aponta) = given_ana().await;
     let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(40));
-    organisation.answer_instead(Question::Identity, slow);
+    organisation.respond_with(Endpoint::Identity, slow);
 
     let answer = get(&aponta.api, "quem-sabe", "/api/v1/projetos").await;
 
@@ -60,7 +60,7 @@ async fn slow_azure_is_504() {
 async fn cached_user_continues_while_azure_is_unavailable() {
     let (organisation, aponta) = given_ana().await;
     let _ = get(&aponta.api, ANA, "/api/v1/projetos").await.expect(200);
-    organisation.answer_instead(Question::Identity, ResponseTemplate::new(503));
+    organisation.respond_with(Endpoint::Identity, ResponseTemplate::new(503));
 
     for n in 0..10 {
         let answer = get(&aponta.api, &format!("outro-{n}"), "/api/v1/projetos").await;
@@ -69,13 +69,13 @@ async fn cached_user_continues_while_azure_is_unavailable() {
         assert_eq!(get(&aponta.api, ANA, "/api/v1/projetos").await.status, 200);
     }
 
-    // Protected, it is not asked any more: ten strangers with up to three attempts each would have been thirty.
+    // The circuit breaker opens. Without it, ten credentials with up to three attempts each would make 30 calls.
     assert!(organisation.calls("connectionData").await < 15);
 }
 
 #[tokio::test]
 async fn refused_connection_to_azure_is_503() {
-    // A port that was free a moment ago, and whose listener is gone.
+    // A port whose listener is closed.
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let aponta = server_of(&format!("http://{address}/exemplo"));
 

@@ -1,18 +1,18 @@
-//! The organisation's projects, and the atividades that are booked on them.
+//! Synchronised projects and their atividades.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use e2e::azure::{Organisation, Question};
+use e2e::azure::{Endpoint, Organisation};
 use e2e::client::{Api, send};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use wiremock::ResponseTemplate;
 
-use super::{ANA, ANAS_EMAIL, ask, get, given_ana, post, server_with, synchronise};
+use super::{ANA, ANAS_EMAIL, get, given_ana, post, send_as, server_with, synchronise};
 
-/// What a synchronisation counted: synced, created, updated, removed.
+/// The counts of a synchronisation: synced, created, updated, removed.
 async fn counted(api: &Api) -> [u64; 4] {
     counted_by(api, ANA).await
 }
@@ -121,12 +121,12 @@ async fn concurrent_synchronisations_create_once_and_failed_one_changes_nothing(
 
     let before = aponta.database.query("SELECT * FROM api_aponta.projetos ORDER BY id");
     organisation.change_projects(|projects| drop(projects.remove(0)));
-    organisation.answer_instead(Question::SecondPage, ResponseTemplate::new(500));
+    organisation.respond_with(Endpoint::SecondPage, ResponseTemplate::new(500));
     let _ = synchronise(&aponta.api, ANA).await.error(502);
     assert_eq!(aponta.database.query("SELECT * FROM api_aponta.projetos ORDER BY id"), before);
 }
 
-/// A list with these entries, as Azure answers it when it takes its time.
+/// A list with these entries, delayed by 2 s.
 fn slow_list(projects: &[(&String, &str)]) -> ResponseTemplate {
     let entry = |(id, nome): &(&String, &str)| json!({"id": id, "name": nome, "state": "wellFormed"});
     let value: Vec<_> = projects.iter().map(entry).collect();
@@ -135,10 +135,10 @@ fn slow_list(projects: &[(&String, &str)]) -> ResponseTemplate {
         .set_delay(Duration::from_secs(2))
 }
 
-/// Starts a synchronisation whose list is on its way when this answers.
+/// Starts a synchronisation and returns while its list is in flight.
 async fn slow_sync(organisation: &Organisation, api: &Api, list: ResponseTemplate) -> JoinHandle<[u64; 4]> {
     let before = organisation.calls("/_apis/projects?").await;
-    organisation.answer_instead(Question::Projects, list);
+    organisation.respond_with(Endpoint::Projects, list);
     let api = api.clone();
     let sync = tokio::spawn(async move { counted(&api).await });
     while organisation.calls("/_apis/projects?").await == before {
@@ -153,7 +153,7 @@ async fn slow_list_does_not_overwrite_newer_rows() {
     let (organisation, aponta) = given_ana().await;
     let api = &aponta.api;
     let portal = organisation.add_project("Portal");
-    // One user synchronises once at a time.
+    // A second user, because synchronisations of one user run one at a time.
     let bia = "token-da-bia";
     organisation.add_user(bia, None);
 
@@ -162,7 +162,7 @@ async fn slow_list_does_not_overwrite_newer_rows() {
     let _ = post(api, ANA, "/api/v1/atividades", json!({"nome": "A", "id_projeto": adopted})).await.expect(201);
     assert_eq!(sync.await.unwrap(), [1, 1, 0, 0]);
     assert_eq!(projeto(api, &adopted).await["estado"], "wellFormed");
-    assert_eq!(organisation.calls(&format!("/_apis/projects/{adopted}")).await, 1, "it is not even in doubt");
+    assert_eq!(organisation.calls(&format!("/_apis/projects/{adopted}")).await, 1, "a newer row is not looked up");
 
     let sync = slow_sync(&organisation, api, slow_list(&[(&portal, "Portal antigo")])).await;
     organisation.change_projects(|projects| projects[0]["name"] = json!("Portal novo"));
@@ -178,12 +178,12 @@ async fn project_lost_between_two_pages_is_kept() {
     let ids: Vec<_> = (0..150).map(|n| organisation.add_project(&format!("Projeto {n:03}"))).collect();
     assert_eq!(counted(api).await, [150, 150, 0, 0]);
 
-    // The offset of the second page was made when the first project was still there.
+    // The offset of the second page still counts the first project, which is deleted in between.
     organisation.change_projects(|projects| drop(projects.remove(0)));
     let rest: Vec<_> =
         ids[101..].iter().map(|id| json!({"id": id, "name": "Projeto", "state": "wellFormed"})).collect();
     let page = ResponseTemplate::new(200).set_body_json(json!({"count": rest.len(), "value": rest}));
-    organisation.answer_instead(Question::SecondPage, page);
+    organisation.respond_with(Endpoint::SecondPage, page);
     let [synced, created, _, removed] = counted(api).await;
 
     assert_eq!([synced, created, removed], [149, 0, 1]);
@@ -191,7 +191,7 @@ async fn project_lost_between_two_pages_is_kept() {
     assert_eq!(aponta.database.query(deleted), ids[0]);
 }
 
-/// Somebody who sees little takes nothing away from the others, and still removes what is gone.
+/// A user with few rights marks no hidden project as deleted.
 #[tokio::test]
 async fn project_hidden_from_the_caller_is_kept() {
     let service = "token-do-servico-que-ve-todos-os-projetos";
@@ -212,7 +212,7 @@ async fn project_hidden_from_the_caller_is_kept() {
         let of_bia = synchronise(api, "token-da-bia").await.expect(200);
 
         let seen = if pat.is_some() { 29 } else { 0 };
-        assert_eq!(of_bia["projects_removed"], json!(seen), "the service's own token sees what is gone");
+        assert_eq!(of_bia["projects_removed"], json!(seen), "the PAT of the service confirms deletions");
         assert_eq!(counted(api).await, [1, 0, 0, 29 - seen]);
     }
 }
@@ -253,10 +253,10 @@ async fn unknown_projeto_in_concurrent_requests_is_looked_up_once() {
         post(&aponta.api, ANA, "/api/v1/atividades", json!({"nome": "A", "id_projeto": id})).await.expect(201);
     let path = format!("/api/v1/atividades/{}", created["id"].as_str().unwrap());
     assert_eq!(
-        ask(&aponta.api, ANA, Method::PUT, &path, Some(unknown)).await.faults(),
+        send_as(&aponta.api, ANA, Method::PUT, &path, Some(unknown)).await.faults(),
         ["value_error body.id_projeto"]
     );
     let outro = organisation.add_project("Outro");
-    let moved = ask(&aponta.api, ANA, Method::PUT, &path, Some(json!({"id_projeto": outro}))).await.expect(200);
+    let moved = send_as(&aponta.api, ANA, Method::PUT, &path, Some(json!({"id_projeto": outro}))).await.expect(200);
     assert_eq!(moved["nome_projeto"], "Outro");
 }

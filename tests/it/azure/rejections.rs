@@ -1,12 +1,12 @@
-//! Who does not pass.
+//! Requests that authentication rejects.
 
-use e2e::azure::{Organisation, Question, anonymous, app_token};
+use e2e::azure::{Endpoint, Organisation, anonymous, app_token};
 use e2e::client::{Answer, send};
 use reqwest::Method;
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
-use super::{ANA, ask, get, given_ana, server_of, synchronise};
+use super::{ANA, get, given_ana, send_as, server_of, synchronise};
 
 #[track_caller]
 fn assert_unauthorized(answer: &Answer, detail: &str) {
@@ -14,13 +14,13 @@ fn assert_unauthorized(answer: &Answer, detail: &str) {
     assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
 }
 
-/// The operations of the API that ask who is calling and those that do not, from its own description.
+/// The operations that require authentication and those that do not, by the OpenAPI document.
 async fn operations(api: &e2e::client::Api) -> (Vec<(Method, String)>, Vec<String>) {
     let document = api.get("/openapi.json").await.expect(200);
     let (mut guarded, mut open) = (Vec::new(), Vec::new());
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
-            // An operation that says nothing of it has what the document says; with an empty list it is open.
+            // An operation without `security` inherits that of the document. An empty list means public.
             let ways = operation.get("security").unwrap_or(&document["security"]).as_array().unwrap();
             if ways.is_empty() || ways.contains(&json!({})) {
                 open.push(format!("{method} {path}"));
@@ -39,8 +39,8 @@ async fn request_without_valid_token_is_401_before_any_other_error() {
     let (organisation, aponta) = given_ana().await;
     let (guarded, open) = operations(&aponta.api).await;
     assert_eq!(open, ["get /", "get /api/v1", "get /health", "get /healthz"]);
-    let shown = async |method: &Method, path: &str, header: Option<&str>| {
-        // Each operation is asked for from an address of its own: failures of one address are limited.
+    let send_with = async |method: &Method, path: &str, header: Option<&str>| {
+        // One client address per operation, because failures per address are rate-limited.
         let client = format!("192.0.2.{}", path.len() + method.as_str().len() * 16);
         let mut request = aponta.api.request(method.clone(), path).header("X-Forwarded-For", client).body("{nonsense");
         if let Some(header) = header {
@@ -53,24 +53,24 @@ async fn request_without_valid_token_is_401_before_any_other_error() {
     let alone = format!("Bearer {}", app_token(uuid::Uuid::now_v7(), 4_000_000_000));
     for (method, path) in &guarded {
         for header in [None, Some("Bearer"), Some("Digest abc"), Some("Basic !!!")] {
-            assert_unauthorized(&shown(method, path, header).await, "Token de autenticação não fornecido");
+            assert_unauthorized(&send_with(method, path, header).await, "Token de autenticação não fornecido");
         }
         for header in ["Bearer lixo", "Basic OmxpeG8=", "Bearer a.b.c", &expired, &alone] {
-            assert_unauthorized(&shown(method, path, Some(header)).await, "Token inválido ou expirado");
+            assert_unauthorized(&send_with(method, path, Some(header)).await, "Token inválido ou expirado");
         }
     }
 
-    // Who is told to be nobody in particular is nobody.
-    organisation.answer_instead(Question::Identity, anonymous());
+    // The anonymous identity.
+    organisation.respond_with(Endpoint::Identity, anonymous());
     for (n, (method, path)) in guarded.iter().enumerate() {
         for header in [format!("Bearer anonimo-{n}"), format!("Bearer a.b.{n}"), "Basic OmFub25pbW8=".to_owned()] {
-            assert_unauthorized(&shown(method, path, Some(&header)).await, "Token inválido ou expirado");
+            assert_unauthorized(&send_with(method, path, Some(&header)).await, "Token inválido ou expirado");
         }
     }
 }
 
 #[tokio::test]
-async fn what_is_open_asks_nobody() {
+async fn public_endpoints_need_no_token() {
     let (_organisation, aponta) = given_ana().await;
 
     for path in ["/", "/health", "/healthz", "/api/v1", "/docs", "/redoc", "/openapi.json"] {
@@ -79,7 +79,7 @@ async fn what_is_open_asks_nobody() {
 }
 
 #[tokio::test]
-async fn what_is_no_real_identity_does_not_pass() {
+async fn identity_response_without_real_identity_is_401_or_502() {
     let html = |status| ResponseTemplate::new(status).set_body_raw("<html>Sign In</html>", "text/html; charset=utf-8");
     let organisation = Organisation::start().await;
     let aponta = server_of(&organisation.url());
@@ -95,7 +95,7 @@ async fn what_is_no_real_identity_does_not_pass() {
     .into_iter()
     .enumerate()
     {
-        organisation.answer_instead(Question::Identity, answer);
+        organisation.respond_with(Endpoint::Identity, answer);
         for token in [format!("pat-{n}"), format!("a.b.{n}")] {
             assert_unauthorized(&get(&aponta.api, &token, "/api/v1/projetos").await, "Token inválido ou expirado");
         }
@@ -111,34 +111,34 @@ async fn what_is_no_real_identity_does_not_pass() {
     .into_iter()
     .enumerate()
     {
-        organisation.answer_instead(Question::Identity, answer);
+        organisation.respond_with(Endpoint::Identity, answer);
         let detail = get(&aponta.api, &format!("outro-{n}"), "/api/v1/projetos").await.error(502);
         assert_eq!(detail, "O Azure DevOps respondeu com um erro");
     }
 }
 
 #[tokio::test]
-async fn a_rejected_token_stays_rejected_for_a_moment_and_costs_azure_nothing() {
+async fn rejected_token_is_cached_and_causes_no_further_calls() {
     let (organisation, aponta) = given_ana().await;
 
     for _ in 0..20 {
         let _ = get(&aponta.api, "lixo", "/api/v1/projetos").await.error(401);
     }
 
-    // A PAT is tried as Basic, and then as Bearer.
+    // One call as Basic, one as Bearer.
     assert_eq!(organisation.calls("connectionData").await, 2);
 }
 
 #[tokio::test]
-async fn a_known_user_whom_azure_refuses_is_forbidden() {
+async fn known_user_refused_by_azure_is_403() {
     let (organisation, aponta) = given_ana().await;
     let forbidden = "Token não possui permissões necessárias";
     for status in [403, 401] {
-        organisation.answer_instead(Question::Projects, ResponseTemplate::new(status));
+        organisation.respond_with(Endpoint::Projects, ResponseTemplate::new(status));
         assert_eq!(synchronise(&aponta.api, ANA).await.error(403), forbidden);
         assert_eq!(get(&aponta.api, ANA, "/api/v1/integracao/projetos").await.error(403), forbidden);
         let body: Value = json!({"nome": "A", "id_projeto": uuid::Uuid::now_v7()});
-        let created = ask(&aponta.api, ANA, Method::POST, "/api/v1/atividades", Some(body)).await;
+        let created = send_as(&aponta.api, ANA, Method::POST, "/api/v1/atividades", Some(body)).await;
         assert_eq!(created.faults(), ["value_error body.id_projeto"]);
     }
 }

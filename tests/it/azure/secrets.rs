@@ -1,21 +1,21 @@
-//! Tokens and addresses appear nowhere: not in answers, not in metrics, not in the log at whatever level.
+//! Tokens and e-mail addresses appear in no response, no metric and no log line.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use e2e::azure::{APP_KEY, Question, app_token};
+use e2e::azure::{APP_KEY, Endpoint, app_token};
 use e2e::client::{Answer, send};
 use reqwest::Method;
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
-use super::{ANA, ANAS_EMAIL, ask, get, given_ana, post, synchronise};
+use super::{ANA, ANAS_EMAIL, get, given_ana, post, send_as, synchronise};
 
 const REVOKED: &str = "revogado-7f3a9c2e51d84b60";
 const ACCESS: &str = "eyJhbGciOiJSUzI1NiJ9.eyJvdXRybyI6MX0.YXNzaW5hdHVyYQ";
 
-/// What would give `token` away: itself, and what Basic makes of it.
+/// Texts that reveal `token`: the token and its encodings.
 fn traces(token: &str) -> Vec<String> {
     let basic = format!(":{token}");
     let encoded = |text: &str| [BASE64_STANDARD.encode(text), BASE64_URL_SAFE_NO_PAD.encode(text)];
@@ -40,7 +40,7 @@ async fn tokens_and_emails_appear_in_no_log_response_or_metric() {
         answers.push(synchronise(api, token).await);
         answers.push(post(api, token, "/api/v1/atividades", json!({"nome": "A", "id_projeto": projeto})).await);
         answers.push(post(api, token, "/api/v1/atividades", json!({"nome": token, "id_projeto": 1})).await);
-        answers.push(ask(api, token, Method::PATCH, "/api/v1/projetos", None).await);
+        answers.push(send_as(api, token, Method::PATCH, "/api/v1/projetos", None).await);
         answers.push(send(api.request(Method::GET, "/api/v1/projetos").basic_auth("", Some(token))).await);
         let with_access = api.request(Method::GET, "/api/v1/integracao/projetos").bearer_auth(token);
         answers.push(send(with_access.header("X-Azure-Access-Token", ACCESS)).await);
@@ -48,9 +48,9 @@ async fn tokens_and_emails_appear_in_no_log_response_or_metric() {
     organisation.revoke(REVOKED);
     answers.push(synchronise(api, REVOKED).await);
     for status in [500, 429, 403, 302] {
-        let illness = ResponseTemplate::new(status).set_body_string(format!("{ANA} {ANAS_EMAIL}"));
-        organisation.answer_instead(Question::Identity, illness.clone());
-        organisation.answer_instead(Question::Projects, illness.insert_header("X-VSS-UserData", ANAS_EMAIL));
+        let response = ResponseTemplate::new(status).set_body_string(format!("{ANA} {ANAS_EMAIL}"));
+        organisation.respond_with(Endpoint::Identity, response.clone());
+        organisation.respond_with(Endpoint::Projects, response.insert_header("X-VSS-UserData", ANAS_EMAIL));
         answers.push(synchronise(api, ANA).await);
         answers.push(get(api, "outro-token-19ab", "/api/v1/projetos").await);
     }
@@ -68,8 +68,8 @@ async fn tokens_and_emails_appear_in_no_log_response_or_metric() {
     for trace in tokens.into_iter().flat_map(traces).chain([ANAS_EMAIL.to_owned()]) {
         assert!(!log.contains(&trace), "the log has {trace}");
         for answer in &answers {
-            let shown = format!("{:?} {}", answer.headers, answer.text);
-            assert!(!shown.contains(&trace) || (answer.status == 201 && trace == ANAS_EMAIL), "{trace}: {shown}");
+            let text = format!("{:?} {}", answer.headers, answer.text);
+            assert!(!text.contains(&trace) || (answer.status == 201 && trace == ANAS_EMAIL), "{trace}: {text}");
         }
     }
 }

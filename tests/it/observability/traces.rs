@@ -111,7 +111,7 @@ async fn a_failure_shows_as_one() {
     let receiver = receiver().await;
     let (organisation, _, mut aponta) =
         production(|program| program.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.uri())).await;
-    organisation.answer_instead(e2e::azure::Question::Identity, ResponseTemplate::new(500));
+    organisation.respond_with(e2e::azure::Endpoint::Identity, ResponseTemplate::new(500));
     send(aponta.api.request(Method::GET, "/api/v1/projetos").bearer_auth(TOKEN)).await;
     aponta.server.terminate();
     assert!(aponta.server.wait().success());
