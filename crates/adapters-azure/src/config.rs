@@ -38,7 +38,7 @@ pub struct AzureConfig {
     /// Limits of concurrent calls.
     pub in_flight: InFlight,
     /// Projects per page. Default: 200.
-    pub page_size: u32,
+    pub page_size: usize,
     /// Time limits.
     pub timeouts: Timeouts,
     /// Retries of failed calls.

@@ -3,6 +3,7 @@
 use reqwest::Url;
 use tokio::time::Instant;
 
+use super::api_version::{ApiVersion, VersionRejection};
 use crate::credential::{PresentedCredential, Scheme};
 
 /// The cause of a call. Each has its own bulkhead; calls for unknown credentials also have their own circuit breaker.
@@ -16,14 +17,51 @@ pub(crate) enum Traffic {
     Projects,
 }
 
+/// The `api-version` of a call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Version {
+    /// The negotiated version of a released resource.
+    Released,
+    /// The first preview of the negotiated version.
+    Preview,
+    /// A version of an API that only Azure DevOps Services has.
+    Fixed(&'static str),
+}
+
 /// A GET request that expects a JSON response.
 pub(crate) struct Call<'a> {
     /// The name in logs, traces and metrics.
     pub(crate) name: &'static str,
+    /// The address without the `api-version`.
     pub(crate) url: Url,
+    pub(crate) version: Version,
     pub(crate) credential: &'a PresentedCredential,
     pub(crate) scheme: Scheme,
     pub(crate) traffic: Traffic,
     pub(crate) max_bytes: usize,
     pub(crate) deadline: Instant,
+}
+
+impl Version {
+    /// Returns the value of `api-version` if `negotiated` is the version of the server.
+    pub(crate) fn parameter(self, negotiated: ApiVersion) -> String {
+        match self {
+            Self::Released => negotiated.to_string(),
+            Self::Preview => format!("{negotiated}-preview.1"),
+            Self::Fixed(version) => version.to_owned(),
+        }
+    }
+
+    /// Whether `rejection` of this version means that an older one may be accepted.
+    pub(crate) const fn is_negotiable(self, rejection: VersionRejection) -> bool {
+        match (self, rejection) {
+            (Self::Released | Self::Preview, VersionRejection::OutOfRange { .. })
+            | (Self::Released, VersionRejection::PreviewOnly)
+            // The previews that this adapter requests exist on every server. A missing released resource may be real.
+            | (Self::Preview, VersionRejection::Unrouted) => true,
+            (Self::Fixed(_), _)
+            | (Self::Released, VersionRejection::Unrouted)
+            | (Self::Preview, VersionRejection::PreviewOnly) => false,
+        }
+    }
 }

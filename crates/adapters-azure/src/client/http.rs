@@ -5,6 +5,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
 use tokio::time::Instant;
 
+use super::api_version::ApiVersion;
 use super::call::Call;
 use super::call_error::CallError;
 use super::io_runtime::IoRuntime;
@@ -35,16 +36,19 @@ pub(crate) fn build_client(config: &AzureConfig, is_loopback: bool) -> Result<Cl
     builder.build().map_err(transport_error::from_build)
 }
 
-/// Sends `call` once on `runtime`, with the header that `traceparent` returns, and reads the whole response.
+/// Sends `call` once on `runtime`, in the negotiated `version`, with the header that `traceparent` returns, and reads the whole response.
 pub(crate) async fn send(
     client: &Client,
     runtime: &IoRuntime,
     call: &Call<'_>,
+    version: ApiVersion,
     traceparent: Option<fn() -> Option<String>>,
 ) -> Result<Response, CallError> {
     let authorization = call.credential.authorization(call.scheme).ok_or(AzureError::Rejected)?;
     let started = Instant::now();
-    let request = client.get(call.url.clone()).header(AUTHORIZATION, authorization);
+    let mut url = call.url.clone();
+    url.query_pairs_mut().append_pair("api-version", &call.version.parameter(version));
+    let request = client.get(url).header(AUTHORIZATION, authorization);
     let request = match traceparent.and_then(|current| current()) {
         Some(current) => request.header(TRACEPARENT, current),
         None => request,

@@ -11,6 +11,8 @@ struct ErrorBody {
     #[serde(alias = "TypeKey")]
     #[serde(rename = "typeKey")]
     type_key: String,
+    #[serde(default, alias = "Message")]
+    message: Option<String>,
 }
 
 /// Parses a response body.
@@ -23,7 +25,13 @@ pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, AzureError> {
 /// Returns the `typeKey` of an error body. Values that are not plain ASCII names are ignored, since they may hold
 /// personal data.
 pub(crate) fn type_key(json: &[u8]) -> Option<String> {
-    let ErrorBody { type_key } = serde_json::from_slice(json).ok()?;
+    let ErrorBody { type_key, .. } = serde_json::from_slice(json).ok()?;
     let is_name = type_key.len() <= 100 && type_key.bytes().all(|b| b.is_ascii_alphanumeric());
     is_name.then_some(type_key)
+}
+
+/// Returns the message of an error body. It is localised and may hold personal data, so it must not be logged.
+pub(crate) fn error_message(json: &[u8]) -> Option<String> {
+    let ErrorBody { message, .. } = serde_json::from_slice(json).ok()?;
+    message
 }

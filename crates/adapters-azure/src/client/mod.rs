@@ -1,5 +1,6 @@
 //! The HTTP client for Azure DevOps, with the limits that protect Azure, this service and its callers from each other.
 
+mod api_version;
 mod breaker;
 mod breaker_metrics;
 mod bulkhead;
@@ -16,6 +17,6 @@ mod upstream;
 
 pub(crate) use breaker_metrics::register;
 pub(crate) use bulkhead::Bulkhead;
-pub(crate) use call::{Call, Traffic};
+pub(crate) use call::{Call, Traffic, Version};
 pub(crate) use metrics::CacheResult;
 pub(crate) use upstream::Upstream;

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use uuid::Uuid;
 
+use super::api_version::{ApiVersion, VersionRejection};
 use super::call_error::CallError;
 use super::json;
 use super::throttle::MAX_THROTTLE_DELAY;
@@ -118,8 +119,23 @@ impl Response {
         };
         // A 500 does not count: Azure DevOps sends it for many faults of a single request.
         let trips_breaker = matches!(self.status.as_u16(), 502..=504);
+        let version_rejection = self.version_rejection();
         let is_retryable = trips_breaker && self.retry_after.is_none() && !self.is_host_offline;
-        Err(CallError { error, trips_breaker, is_retryable })
+        Err(CallError { error, trips_breaker, is_retryable, version_rejection })
+    }
+
+    /// Returns the rejection of the API version that the response may stand for.
+    fn version_rejection(&self) -> Option<VersionRejection> {
+        let type_key = json::type_key(&self.body);
+        match (self.status, type_key.as_deref()) {
+            (StatusCode::BAD_REQUEST, Some("VssVersionOutOfRangeException")) => {
+                let message = json::error_message(&self.body).unwrap_or_default();
+                Some(VersionRejection::OutOfRange { maximum: ApiVersion::lowest_in(&message) })
+            }
+            (StatusCode::BAD_REQUEST, Some("VssInvalidPreviewVersionException")) => Some(VersionRejection::PreviewOnly),
+            (StatusCode::NOT_FOUND, None) if self.content != Content::Html => Some(VersionRejection::Unrouted),
+            _ => None,
+        }
     }
 
     /// Whether the response is about a project. An unknown organisation gets an HTML page instead of JSON.

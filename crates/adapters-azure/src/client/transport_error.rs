@@ -22,12 +22,17 @@ pub(crate) fn from_send(error: reqwest::Error) -> CallError {
         () if is_timeout && !is_connect => AzureError::TimedOut(ErrorDetail::new(text)),
         () => AzureError::unavailable(None, text),
     };
-    CallError { error, trips_breaker: true, is_retryable: !is_timeout && !is_malformed }
+    CallError { error, trips_breaker: true, is_retryable: !is_timeout && !is_malformed, version_rejection: None }
 }
 
 /// The response body is incomplete.
 pub(crate) fn from_body(error: reqwest::Error) -> CallError {
-    CallError { error: AzureError::invalid_response(describe(error)), trips_breaker: true, is_retryable: true }
+    CallError {
+        error: AzureError::invalid_response(describe(error)),
+        trips_breaker: true,
+        is_retryable: true,
+        version_rejection: None,
+    }
 }
 
 /// Returns the error and its causes in one line, without the URL, which may hold a continuation token.

@@ -6,6 +6,7 @@ use reqwest::Client;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
+use super::api_version::{ApiVersion, NegotiatedVersion};
 use super::breaker::{Breaker, BreakerState};
 use super::bulkhead::Bulkhead;
 use super::call::{Call, Traffic};
@@ -21,6 +22,7 @@ use crate::error::{AzureError, ErrorDetail};
 
 pub(crate) struct Upstream {
     client: Client,
+    version: NegotiatedVersion,
     runtime: IoRuntime,
     /// For calls on behalf of known users. Unknown credentials cannot open it, because they have their own.
     breaker: Breaker,
@@ -38,6 +40,7 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn new(config: &AzureConfig, is_loopback: bool) -> Result<Self, Error> {
         Ok(Self {
+            version: NegotiatedVersion::default(),
             client: http::build_client(config, is_loopback)?,
             runtime: IoRuntime::new()?,
             breaker: Breaker::new(config.breaker),
@@ -63,21 +66,44 @@ impl Upstream {
         [("users", self.breaker.state(now)), ("newcomers", self.unknown_breaker.state(now))]
     }
 
-    /// Sends `call` and returns the response. Retries errors that are retryable.
+    /// Returns the newest API version that the server is known to support.
+    pub(crate) fn version(&self) -> ApiVersion {
+        self.version.get()
+    }
+
+    /// Sends `call` and returns the response. Retries errors that are retryable, and falls back to older API versions.
     pub(crate) async fn get(&self, call: &Call<'_>) -> Result<Response, AzureError> {
+        let mut version = self.version.get();
+        loop {
+            let result = self.get_in_version(call, version).await;
+            let rejection = result.as_ref().err().and_then(|failed| failed.version_rejection);
+            let rejection = rejection.filter(|&rejection| call.version.is_negotiable(rejection));
+            if let Some(older) = rejection.and_then(|rejection| version.fallback(rejection)) {
+                version = older;
+                continue;
+            }
+            let result = result.map_err(|failed| failed.error);
+            let is_accepted = matches!(result, Ok(_) | Err(AzureError::Rejected | AzureError::Forbidden));
+            if is_accepted && self.version.remember(version) {
+                tracing::info!(%version, "Azure DevOps supports only an older version of the REST API");
+            }
+            return result;
+        }
+    }
+
+    async fn get_in_version(&self, call: &Call<'_>, version: ApiVersion) -> Result<Response, CallError> {
         let backoff = ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(self.retries.initial_backoff)
             .with_max_times(self.retries.max);
-        let attempt = || self.attempt(call);
+        let attempt = || self.attempt(call, version);
         let result = attempt.retry(backoff).when(|failed: &CallError| failed.is_retryable).await;
-        result.map_err(|failed| {
+        result.inspect_err(|failed| {
             tracing::debug!(call = call.name, error = ?failed.error, "call to Azure DevOps failed");
-            failed.error
         })
     }
 
-    async fn attempt(&self, call: &Call<'_>) -> Result<Response, CallError> {
+    async fn attempt(&self, call: &Call<'_>, version: ApiVersion) -> Result<Response, CallError> {
         self.throttle.wait(call.credential.throttle_key, call.deadline).await?;
         let (bulkhead, breaker) = match call.traffic {
             Traffic::KnownUser => (&self.users, &self.breaker),
@@ -99,7 +125,7 @@ impl Upstream {
             outcome = tracing::field::Empty,
         );
         let started = Instant::now();
-        let exchange = http::send(&self.client, &self.runtime, call, self.traceparent);
+        let exchange = http::send(&self.client, &self.runtime, call, version, self.traceparent);
         let exchange = timeout_at(attempt_deadline.min(call.deadline), exchange).instrument(span.clone()).await;
         let is_cut_short = exchange.is_err() && call.deadline < attempt_deadline;
         let result = match exchange {
@@ -135,5 +161,5 @@ impl Upstream {
 /// The error of an attempt that timed out. An attempt cut short by the deadline of its call does not trip the breaker.
 fn timed_out(is_cut_short: bool) -> CallError {
     let error = AzureError::TimedOut(ErrorDetail::new("no response in time"));
-    CallError { error, trips_breaker: !is_cut_short, is_retryable: false }
+    CallError { error, trips_breaker: !is_cut_short, is_retryable: false, version_rejection: None }
 }

@@ -14,13 +14,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::payload::{Page, Project, project_id};
-use crate::client::{Bulkhead, Call, Traffic, Upstream, json};
+use crate::client::{Bulkhead, Call, Traffic, Upstream, Version, json};
 use crate::config::AzureConfig;
 use crate::credential::{Fingerprint, PresentedCredential, Scheme};
 use crate::error::AzureError;
 use crate::service_url::ServiceUrl;
 
-const VERSION: (&str, &str) = ("api-version", "7.1");
 /// Per page. Each project may have a long description.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// All pages of one list: enough for a thousand projects with long descriptions, and bounds the memory of a request.
@@ -42,7 +41,7 @@ const MAX_CONCURRENT_LISTS: usize = 4;
 pub(crate) struct Directory {
     upstream: Arc<Upstream>,
     org: ServiceUrl,
-    page_size: String,
+    page_size: usize,
     timeout: Duration,
     /// Merges concurrent look-ups of one project by one credential into one call.
     lookups: Cache<(Fingerprint, AzureProjectId), Option<RemoteProjeto>>,
@@ -63,7 +62,7 @@ impl Directory {
         Self {
             upstream,
             org,
-            page_size: config.page_size.to_string(),
+            page_size: config.page_size,
             timeout: config.timeouts.directory,
             lookups: Cache::builder().max_capacity(config.cache_capacity).expire_after(LookupExpiry).build(),
             users: Cache::builder()
@@ -92,17 +91,20 @@ impl Directory {
         let _list_slot = self.lists.acquire(deadline).await?;
         let mut projects = Vec::new();
         let mut indexes = HashMap::new();
-        let mut tokens = HashSet::new();
-        let mut token = None;
+        let mut pages = HashSet::new();
+        let mut page = None;
+        let mut received = 0;
         let mut bytes = 0;
         for _ in 0..MAX_PAGES {
-            let call = principal.call("projects", self.page_url(token.as_deref()), deadline);
+            let call = principal.call("projects", self.page_url(page.as_ref()), deadline);
             let response = self.upstream.get(&call).await?;
             bytes += response.body.len();
             if MAX_TOTAL_BYTES < bytes {
                 return Err(AzureError::invalid_response(format!("more than {MAX_TOTAL_BYTES} bytes of projects")));
             }
             let Page { value } = json::read(&response.body)?;
+            let is_full = self.page_size <= value.len();
+            received += value.len();
             for project in value {
                 let index = *indexes.entry(project_id(&project)?).or_insert(projects.len());
                 match projects.get_mut(index) {
@@ -110,11 +112,17 @@ impl Directory {
                     None => projects.push(project),
                 }
             }
-            let Some(next) = response.continuation else { return Ok(projects) };
-            if !tokens.insert(next.clone()) {
+            let next = match response.continuation {
+                Some(token) => ("continuationToken", token),
+                None if is_full && !self.upstream.version().has_continuation_tokens() => {
+                    ("$skip", received.to_string())
+                }
+                None => return Ok(projects),
+            };
+            if !pages.insert(next.clone()) {
                 return Err(AzureError::invalid_response("a continuation token repeats"));
             }
-            token = Some(next);
+            page = Some(next);
         }
         Err(AzureError::invalid_response(format!("more than {MAX_PAGES} pages of projects")))
     }
@@ -178,7 +186,7 @@ impl Directory {
         id: AzureProjectId,
         deadline: Instant,
     ) -> Result<RemoteProjeto, AzureError> {
-        let url = self.org.at(&format!("/_apis/projects/{id}"), &[VERSION]);
+        let url = self.org.at(&format!("/_apis/projects/{id}"), &[]);
         let response = self.upstream.get(&principal.call("project", url, deadline)).await?;
         let found = json::read::<Project>(&response.body)?.into_domain()?;
         if found.id == id {
@@ -188,9 +196,11 @@ impl Directory {
         }
     }
 
-    fn page_url(&self, token: Option<&str>) -> Url {
-        let mut query = vec![VERSION, ("stateFilter", "all"), ("$top", self.page_size.as_str())];
-        query.extend(token.map(|token| ("continuationToken", token)));
+    /// Returns the address of the first page, or of the page at an offset given as a name and value of the query.
+    fn page_url(&self, offset: Option<&(&str, String)>) -> Url {
+        let page_size = self.page_size.to_string();
+        let mut query = vec![("stateFilter", "all"), ("$top", page_size.as_str())];
+        query.extend(offset.map(|(name, value)| (*name, value.as_str())));
         self.org.at("/_apis/projects", &query)
     }
 }
@@ -198,7 +208,7 @@ impl Directory {
 impl Principal {
     fn call(&self, name: &'static str, url: Url, deadline: Instant) -> Call<'_> {
         let (credential, scheme, traffic) = (&self.credential, self.scheme, Traffic::Projects);
-        Call { name, url, credential, scheme, traffic, max_bytes: MAX_BYTES, deadline }
+        Call { name, url, version: Version::Released, credential, scheme, traffic, max_bytes: MAX_BYTES, deadline }
     }
 }
 

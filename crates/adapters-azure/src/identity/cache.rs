@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::identity_check;
 use super::recently_accepted::RecentlyAccepted;
-use crate::client::{CacheResult, Call, Traffic, Upstream, json};
+use crate::client::{CacheResult, Call, Traffic, Upstream, Version, json};
 use crate::config::AzureConfig;
 use crate::credential::{Fingerprint, Jwt, PresentedCredential, Scheme};
 use crate::error::AzureError;
@@ -149,14 +149,12 @@ impl Identities {
         traffic: Traffic,
         deadline: Instant,
     ) -> Result<Usuario, AzureError> {
-        let (name, url) = match &self.source {
+        let (name, url, version) = match &self.source {
             // A preview resource: with `7.1` alone Azure DevOps responds 400.
-            Source::Organisation(org) => {
-                ("connectionData", org.at("/_apis/connectionData", &[("api-version", "7.1-preview.1")]))
-            }
-            Source::Profile(base) => ("profile", base.at("/_apis/profile/profiles/me", &[("api-version", "7.1")])),
+            Source::Organisation(org) => ("connectionData", org.at("/_apis/connectionData", &[]), Version::Preview),
+            Source::Profile(base) => ("profile", base.at("/_apis/profile/profiles/me", &[]), Version::Fixed("7.1")),
         };
-        let call = Call { name, url, credential, scheme, traffic, max_bytes: MAX_BYTES, deadline };
+        let call = Call { name, url, version, credential, scheme, traffic, max_bytes: MAX_BYTES, deadline };
         let response = self.upstream.get(&call).await?;
         match self.source {
             Source::Organisation(_) => identity_check::from_connection_data(json::read(&response.body)?),

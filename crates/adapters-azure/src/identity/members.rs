@@ -11,15 +11,15 @@ use uuid::Uuid;
 
 use super::identity_check;
 use super::recently_accepted::RecentlyAccepted;
-use crate::client::{Call, Traffic, Upstream, json};
+use crate::client::{Call, Traffic, Upstream, Version, json};
 use crate::config::AzureConfig;
 use crate::credential::{Fingerprint, PresentedCredential, Scheme};
 use crate::error::AzureError;
 use crate::service_url::ServiceUrl;
 
 const MAX_BYTES: usize = 1024 * 1024;
-/// A preview resource.
-const VERSION: (&str, &str) = ("api-version", "7.1-preview.3");
+/// A preview resource of Azure DevOps Services.
+const VERSION: Version = Version::Fixed("7.1-preview.3");
 
 pub(crate) struct Members {
     upstream: Arc<Upstream>,
@@ -81,7 +81,8 @@ impl Members {
     async fn fetch(&self, id: Uuid, traffic: Traffic) -> Result<Usuario, AzureError> {
         let call = Call {
             name: "member",
-            url: self.base.at(&format!("/_apis/userentitlements/{id}"), &[VERSION]),
+            url: self.base.at(&format!("/_apis/userentitlements/{id}"), &[]),
+            version: VERSION,
             credential: &self.pat,
             scheme: Scheme::Basic,
             traffic,

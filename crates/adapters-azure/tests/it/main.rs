@@ -17,5 +17,6 @@ mod projects;
 mod protection;
 mod raw_server;
 mod secrets;
+mod server_versions;
 mod support;
 mod unknown_credentials;
