@@ -17,7 +17,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use domain::testing::{atividade, fixed_clock, stored};
 use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, Idempotency,
-    MockProjetoRepository, MockReadiness, Pagina,
+    MockProjetoRepository, MockReadiness, Page,
 };
 use http_api::{AppState, DevelopmentIdentity, NoOrganisation, Ports, ServiceInfo, app};
 use time::OffsetDateTime;
@@ -43,9 +43,9 @@ impl AtividadeRepository for Memory {
         Ok(Some(self.0.clone()))
     }
 
-    async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, domain::Error> {
+    async fn list(&self, query: AtividadeQuery) -> Result<Page<Atividade>, domain::Error> {
         let items = self.rows(query).await?.items;
-        Ok(Pagina { total: 1_000_000, items, last: None })
+        Ok(Page { total: 1_000_000, items, last: None })
     }
 
     async fn rows(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, domain::Error> {

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use domain::testing::atividade;
-use domain::{Campo, Cursor, Descricao, NomeAtividade};
+use domain::{AtividadeCampo, AtividadeSortKey, Cursor, Descricao, NomeAtividade, Ordem};
 
 const NOME: &str = " Revisão nº 42 do contrato ";
 const DESCRICAO: &str = "Conferir cláusulas, prazos e valores com o jurídico antes de enviar ao cliente";
@@ -19,11 +19,13 @@ fn validation(criterion: &mut Criterion) {
 
 fn cursor(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("cursor");
-    for (name, campo) in [("criado_em", Campo::CriadoEm), ("nome", Campo::Nome)] {
-        let place = Cursor::of(&atividade(NOME), campo);
+    for (name, campo) in [("criado_em", AtividadeCampo::CriadoEm), ("nome", AtividadeCampo::Nome)] {
+        let place = Cursor::of(&atividade(NOME), Ordem { campo, decrescente: false });
         let text = place.to_text();
         group.bench_function(format!("write {name}"), |bencher| bencher.iter(|| black_box(&place).to_text()));
-        group.bench_function(format!("read {name}"), |bencher| bencher.iter(|| Cursor::parse(black_box(&text))));
+        group.bench_function(format!("read {name}"), |bencher| {
+            bencher.iter(|| Cursor::<AtividadeSortKey>::parse(black_box(&text)))
+        });
     }
     group.finish();
 }

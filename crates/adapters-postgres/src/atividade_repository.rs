@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, BatchBuilder,
-    Campo, Descricao, Error, Idempotency, NomeAtividade, NomeProjeto, Ordem, Pagina, ProjetoId, Violation,
+    Atividade, AtividadeCampo, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository,
+    Batch, BatchBuilder, Descricao, Error, Idempotency, NomeAtividade, NomeProjeto, Ordem, ProjetoId, Violation,
 };
 use sea_orm::sea_query::extension::postgres::PgFunc;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -97,15 +97,15 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         row.map(Atividade::try_from).transpose()
     }
 
-    async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
+    async fn list(&self, query: AtividadeQuery) -> Result<domain::Page<Atividade>, Error> {
         let page = self.read_page("atividades.list", &query, listing::page_and_total).await?;
         let total = page.total.ok_or_else(|| Error::internal("a page without a total"))?;
-        let Batch { items, last } = page.finish(query.ordem.campo)?;
-        Ok(Pagina { items, total: u64::try_from(total).map_err(Error::internal)?, last })
+        let Batch { items, last } = page.finish(query.ordem)?;
+        Ok(domain::Page { items, total: u64::try_from(total).map_err(Error::internal)?, last })
     }
 
     async fn rows(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error> {
-        self.read_page("atividades.rows", &query, listing::page).await?.finish(query.ordem.campo)
+        self.read_page("atividades.rows", &query, listing::page).await?.finish(query.ordem)
     }
 
     async fn update(
@@ -266,15 +266,15 @@ impl Page {
             Ok(PageRow::Total(total)) => self.total = Some(total),
             Ok(PageRow::Item { row, fits }) => match row.try_into() {
                 Ok(item) if fits => self.rows.push(item),
-                Ok(item) => self.rows.leave_out(item),
+                Ok(item) => self.rows.cut_at(item),
                 Err(error) => self.broken = self.broken.take().or(Some(error)),
             },
             Err(error) => self.broken = self.broken.take().or_else(|| Some(db_error::into_domain(&error))),
         }
     }
 
-    fn finish(self, campo: Campo) -> Result<Batch<Atividade>, Error> {
-        self.broken.map_or_else(|| Ok(self.rows.finish(campo)), Err)
+    fn finish(self, ordem: Ordem<AtividadeCampo>) -> Result<Batch<Atividade>, Error> {
+        self.broken.map_or_else(|| Ok(self.rows.finish(ordem)), Err)
     }
 }
 
@@ -332,12 +332,12 @@ impl QuickPage {
     }
 
     /// The page, if all of it is there. Its rows mostly come in order, so this costs a look at each.
-    fn into_page(self, Ordem { campo, decrescente }: Ordem) -> Option<Page> {
+    fn into_page(self, Ordem { campo, decrescente }: Ordem<AtividadeCampo>) -> Option<Page> {
         let Self { mut items, total, broken, is_cut } = self;
         let key: Option<fn(&Atividade) -> OffsetDateTime> = match campo {
-            Campo::CriadoEm => Some(|atividade| atividade.criado_em),
-            Campo::AtualizadoEm => Some(|atividade| atividade.atualizado_em),
-            Campo::Nome => None,
+            AtividadeCampo::CriadoEm => Some(|atividade| atividade.criado_em),
+            AtividadeCampo::AtualizadoEm => Some(|atividade| atividade.atualizado_em),
+            AtividadeCampo::Nome => None,
         };
         if let Some(key) = key {
             items.sort_by(|a, b| {

@@ -1,7 +1,7 @@
 //! The statements that list atividades. A parameter that is absent is not in them, so that PostgreSQL plans each for what
 //! it is.
 
-use domain::{AtividadeQuery, Campo, Chave, Cursor, Filtro, Ordem, PAGE_BYTES};
+use domain::{AtividadeCampo, AtividadeFiltro, AtividadeQuery, AtividadeSortKey, Cursor, Ordem, PAGE_BYTES};
 use sea_orm::{DbBackend, Statement, Value};
 
 /// The columns of a page in the order in which [`crate::atividade_repository`] reads them. The description of a row that
@@ -54,8 +54,8 @@ pub(crate) fn page(query: &AtividadeQuery, form: Form) -> Statement {
 
 /// A join promises no order, although its rows mostly keep that of the page. To sort them once more takes PostgreSQL as
 /// long as to find them; only names must be, because PostgreSQL alone knows how it folds them.
-fn in_order(sql: &str, Ordem { campo, decrescente }: Ordem, form: Form) -> String {
-    if form == Form::Quick && campo != Campo::Nome {
+fn in_order(sql: &str, Ordem { campo, decrescente }: Ordem<AtividadeCampo>, form: Form) -> String {
+    if form == Form::Quick && campo != AtividadeCampo::Nome {
         return sql.to_owned();
     }
     let direction = direction(decrescente);
@@ -82,8 +82,8 @@ impl Values {
     }
 
     /// The condition that the matches fulfil.
-    fn matches(&mut self, filtro: &Filtro) -> String {
-        let Filtro { ativo, projeto, texto } = filtro;
+    fn matches(&mut self, filtro: &AtividadeFiltro) -> String {
+        let AtividadeFiltro { ativo, projeto, texto } = filtro;
         let mut conditions = vec!["true".to_owned()];
         conditions.extend(ativo.map(|ativo| format!("ativo = {}", self.bind(ativo))));
         conditions.extend(projeto.map(|projeto| format!("id_projeto = {}", self.bind(projeto.0))));
@@ -98,9 +98,9 @@ impl Values {
         let AtividadeQuery { ordem: Ordem { campo, decrescente }, apos, ate, skip, limit, .. } = query;
         let direction = direction(*decrescente);
         let column = match campo {
-            Campo::CriadoEm => "criado_em",
-            Campo::AtualizadoEm => "atualizado_em",
-            Campo::Nome => "nome_busca",
+            AtividadeCampo::CriadoEm => "criado_em",
+            AtividadeCampo::AtualizadoEm => "atualizado_em",
+            AtividadeCampo::Nome => "nome_busca",
         };
         let (after, until) = if *decrescente { ("<", ">=") } else { (">", "<=") };
         let after = apos.as_ref().map_or_else(String::new, |cursor| self.beside(cursor, column, after));
@@ -129,11 +129,11 @@ impl Values {
     }
 
     /// The condition that rows are on one side of a cursor.
-    fn beside(&mut self, Cursor { chave, id }: &Cursor, column: &str, operator: &str) -> String {
-        let key = match chave {
-            Chave::CriadoEm(em) | Chave::AtualizadoEm(em) => self.bind(*em),
-            Chave::Nome(nome) => format!("sem_acentos({})", self.bind(nome.as_str())),
+    fn beside(&mut self, Cursor { key, id }: &Cursor<AtividadeSortKey>, column: &str, operator: &str) -> String {
+        let key = match key {
+            AtividadeSortKey::CriadoEm(em) | AtividadeSortKey::AtualizadoEm(em) => self.bind(*em),
+            AtividadeSortKey::Nome(nome) => format!("sem_acentos({})", self.bind(nome.as_str())),
         };
-        format!("AND ({column}, id) {operator} ({key}, {})", self.bind(id.0))
+        format!("AND ({column}, id) {operator} ({key}, {})", self.bind(*id))
     }
 }

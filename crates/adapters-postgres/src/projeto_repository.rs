@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
-    AzureProjectId, Batch, BatchBuilder, Conflict, Descricao, Error, Idempotency, NomeProjeto, Projeto, ProjetoCursor,
+    AzureProjectId, Batch, BatchBuilder, Conflict, Cursor, Descricao, Error, Idempotency, NomeProjeto, Projeto,
     ProjetoId, ProjetoPatch, ProjetoQuery, ProjetoRecord, ProjetoRepository, RemoteProjeto, SyncSummary,
 };
 use sea_orm::ActiveValue::Set;
@@ -49,25 +49,24 @@ impl ProjetoRepository for PostgresProjetoRepository {
         unavailable(found)?.map(Projeto::try_from).transpose()
     }
 
-    async fn list(&self, query: ProjetoQuery) -> Result<Batch<Projeto, ProjetoCursor>, Error> {
-        let limit = query.limit.get();
-        let statement = match query.apos.map(|ProjetoCursor { nome, id }| (nome.into_string(), id.0)) {
-            None => raw_sql!(
-                Postgres,
-                r#"SELECT id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
-                   FROM projetos ORDER BY nome_busca, nome COLLATE "C", id LIMIT {limit}"#
-            ),
-            Some((nome, id)) => raw_sql!(
-                Postgres,
-                r#"SELECT id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
-                   FROM projetos
-                   WHERE (nome_busca, nome COLLATE "C", id) > (sem_acentos({nome}), {nome}, {id})
-                   ORDER BY nome_busca, nome COLLATE "C", id LIMIT {limit}"#
-            ),
-        };
+    async fn list(&self, query: ProjetoQuery) -> Result<Batch<Projeto>, Error> {
+        let ProjetoQuery { filtro: (), ordem, apos, ate, skip, limit } = query;
+        let parts = |cursor: Cursor<NomeProjeto>| (cursor.key.into_string(), cursor.id);
+        let ((after, after_id), (until, until_id)) = (apos.map(parts).unzip(), ate.map(parts).unzip());
+        let (skip, limit) = (skip.get(), limit.get());
+        let statement = raw_sql!(
+            Postgres,
+            r#"SELECT id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
+               FROM projetos
+               WHERE ({after}::text IS NULL
+                      OR (nome_busca, nome COLLATE "C", id) > (sem_acentos({after}), {after}, {after_id}))
+                 AND ({until}::text IS NULL
+                      OR (nome_busca, nome COLLATE "C", id) <= (sem_acentos({until}), {until}, {until_id}))
+               ORDER BY nome_busca, nome COLLATE "C", id LIMIT {limit} OFFSET {skip}"#
+        );
         let page = self.0.read("projetos.list").fold(&statement, Page::default, Page::push).await;
         let (page, _) = unavailable(page)?;
-        page.broken.map_or_else(|| Ok(page.rows.finish()), Err)
+        page.broken.map_or_else(|| Ok(page.rows.finish(ordem)), Err)
     }
 
     async fn update(&self, id: ProjetoId, patch: ProjetoPatch, now: OffsetDateTime) -> Result<Option<Projeto>, Error> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, BatchBuilder,
-    Descricao, Error, Idempotency, NomeAtividade, NomeProjeto, Pagina, ProjetoId, Violation, folded,
+    Descricao, Error, Idempotency, NomeAtividade, NomeProjeto, Page, ProjetoId, Violation, folded,
 };
 use sea_orm::{DbErr, FromQueryResult, raw_sql};
 use serde::{Deserialize, Serialize};
@@ -74,24 +74,24 @@ impl AtividadeRepository for SqliteAtividadeRepository {
         rows.into_iter().next().map(Atividade::try_from).transpose()
     }
 
-    async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
-        let campo = query.ordem.campo;
+    async fn list(&self, query: AtividadeQuery) -> Result<Page<Atividade>, Error> {
+        let ordem = query.ordem;
         let (mut total, mut page) = (0, BatchBuilder::<Atividade>::default());
         let take = |row: ListRow| {
             total = row.total;
             row.atividade.map(Atividade::try_from).transpose().map(|row| row.into_iter().for_each(|row| page.push(row)))
         };
         self.0.each(listing::page_and_total(query), take).await?;
-        let Batch { items, last } = page.finish(campo);
-        Ok(Pagina { items, total: u64::try_from(total).map_err(Error::internal)?, last })
+        let Batch { items, last } = page.finish(ordem);
+        Ok(Page { items, total: u64::try_from(total).map_err(Error::internal)?, last })
     }
 
     async fn rows(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error> {
-        let campo = query.ordem.campo;
+        let ordem = query.ordem;
         let mut page = BatchBuilder::<Atividade>::default();
         let take = |row: AtividadeRow| row.try_into().map(|row| page.push(row));
         self.0.each(listing::page(query), take).await?;
-        Ok(page.finish(campo))
+        Ok(page.finish(ordem))
     }
 
     async fn update(

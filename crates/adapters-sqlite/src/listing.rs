@@ -1,6 +1,6 @@
 //! The statements that list atividades. What is not asked for is not in them, so that each is planned for what it is.
 
-use domain::{AtividadeQuery, Campo, Chave, Filtro, Ordem, folded};
+use domain::{AtividadeCampo, AtividadeFiltro, AtividadeQuery, AtividadeSortKey, Ordem, folded};
 use sea_orm::{DbBackend, Statement, Value};
 
 use crate::value::{id_text, microseconds};
@@ -45,8 +45,8 @@ impl Values {
     }
 
     /// The condition that the matches fulfil.
-    fn matches(&mut self, filtro: &Filtro) -> String {
-        let Filtro { ativo, projeto, texto } = filtro;
+    fn matches(&mut self, filtro: &AtividadeFiltro) -> String {
+        let AtividadeFiltro { ativo, projeto, texto } = filtro;
         let mut conditions = vec!["true".to_owned()];
         conditions.extend(ativo.map(|ativo| format!("ativo = {}", self.bind(ativo))));
         conditions.extend(projeto.map(|projeto| format!("id_projeto = {}", self.bind(id_text(projeto.0)))));
@@ -61,17 +61,17 @@ impl Values {
         let AtividadeQuery { ordem: Ordem { campo, decrescente }, apos, ate, skip, limit, .. } = query;
         let (after, until, direction) = if decrescente { ("<", ">=", "DESC") } else { (">", "<=", "ASC") };
         let column = match campo {
-            Campo::CriadoEm => "criado_em",
-            Campo::AtualizadoEm => "atualizado_em",
-            Campo::Nome => "nome_busca",
+            AtividadeCampo::CriadoEm => "criado_em",
+            AtividadeCampo::AtualizadoEm => "atualizado_em",
+            AtividadeCampo::Nome => "nome_busca",
         };
         let places = [(apos, after), (ate, until)].into_iter().filter_map(|(cursor, is)| cursor.zip(Some(is)));
         let between = places.map(|(cursor, is)| {
-            let chave = match cursor.chave {
-                Chave::CriadoEm(em) | Chave::AtualizadoEm(em) => self.bind(microseconds(em)),
-                Chave::Nome(nome) => self.bind(folded(&nome)),
+            let key = match cursor.key {
+                AtividadeSortKey::CriadoEm(em) | AtividadeSortKey::AtualizadoEm(em) => self.bind(microseconds(em)),
+                AtividadeSortKey::Nome(nome) => self.bind(folded(&nome)),
             };
-            format!("AND ({column}, id) {is} ({chave}, {})", self.bind(id_text(cursor.id.0)))
+            format!("AND ({column}, id) {is} ({key}, {})", self.bind(id_text(cursor.id)))
         });
         let between = between.collect::<Vec<_>>().join(" ");
         let (limit, skip) = (self.bind(limit.get()), self.bind(skip.get()));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::{
-    AzureProjectId, Batch, BatchBuilder, Conflict, Descricao, Error, Idempotency, NomeProjeto, Projeto, ProjetoCursor,
-    ProjetoId, ProjetoPatch, ProjetoQuery, ProjetoRecord, ProjetoRepository, RemoteProjeto, SyncSummary, folded,
+    AzureProjectId, Batch, BatchBuilder, Conflict, Descricao, Error, Idempotency, NomeProjeto, Projeto, ProjetoId,
+    ProjetoPatch, ProjetoQuery, ProjetoRecord, ProjetoRepository, RemoteProjeto, SyncSummary, folded,
 };
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, raw_sql};
 use serde::{Deserialize, Serialize};
@@ -130,15 +130,17 @@ impl ProjetoRepository for SqliteProjetoRepository {
     }
 
     /// The names are put in order here: SQLite knows no Unicode.
-    async fn list(&self, query: ProjetoQuery) -> Result<Batch<Projeto, ProjetoCursor>, Error> {
+    async fn list(&self, query: ProjetoQuery) -> Result<Batch<Projeto>, Error> {
         let key = |nome: String, id: String| (folded(&nome), nome, id);
-        let apos = query.apos.map(|apos| key(apos.nome.into_string(), id_text(apos.id.0)));
+        let ProjetoQuery { filtro: (), ordem, apos, ate, skip, limit } = query;
+        let [apos, ate] = [apos, ate].map(|cursor| cursor.map(|at| key(at.key.into_string(), id_text(at.id))));
         let all: Vec<NomeRow> = self.0.rows(raw_sql!(Sqlite, "SELECT id, nome FROM projetos")).await?;
         let mut keys: Vec<_> = all.into_iter().map(|row| key(row.nome, row.id)).collect();
-        keys.retain(|key| apos.as_ref().is_none_or(|apos| apos < key));
+        keys.retain(|key| apos.as_ref().is_none_or(|apos| apos < key) && ate.as_ref().is_none_or(|ate| key <= ate));
         keys.sort_unstable();
-        keys.truncate(usize::try_from(query.limit.get()).map_err(Error::internal)?);
-        let ids: serde_json::Value = keys.into_iter().map(|(_, _, id)| id).collect();
+        let skip = usize::try_from(skip.get()).unwrap_or(usize::MAX);
+        let limit = usize::try_from(limit.get()).map_err(Error::internal)?;
+        let ids: serde_json::Value = keys.into_iter().skip(skip).take(limit).map(|(_, _, id)| id).collect();
         let ids = ids.to_string();
         let rows = raw_sql!(
             Sqlite,
@@ -151,7 +153,7 @@ impl ProjetoRepository for SqliteProjetoRepository {
         );
         let mut page = BatchBuilder::<Projeto>::default();
         self.0.each(rows, |row: ProjetoRow| row.try_into().map(|row| page.push(row))).await?;
-        Ok(page.finish())
+        Ok(page.finish(ordem))
     }
 
     async fn update(&self, id: ProjetoId, patch: ProjetoPatch, now: OffsetDateTime) -> Result<Option<Projeto>, Error> {

@@ -19,19 +19,20 @@ mod violation;
 pub mod testing;
 
 pub use atividade::{
-    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Atividades, Busca,
-    Campo, Chave, Cursor, Filtro, NomeAtividade, NovaAtividade, Ordem,
+    Atividade, AtividadeCampo, AtividadeFiltro, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord,
+    AtividadeRepository, AtividadeSortKey, Atividades, NomeAtividade, NovaAtividade,
 };
 pub use clock::Clock;
 pub use error::{Cause, Conflict, Error, Resource, Service};
 pub use idempotency::{Idempotency, IdempotencyKey};
 pub use paging::{
-    AtividadeBatches, Batch, BatchBuilder, Batches, Limit, PAGE_BYTES, Pagina, ProjetoBatches, Skip, TextSize,
+    Batch, BatchBuilder, BatchReader, Batches, Busca, Cursor, Limit, Listable, Ordem, PAGE_BYTES, Page, Query, Skip,
+    SortKey,
 };
 pub use patch::Patch;
 pub use projeto::{
-    AzureProjectId, NomeProjeto, NovoProjeto, ProjectDirectory, Projeto, ProjetoCursor, ProjetoId, ProjetoPatch,
-    ProjetoQuery, ProjetoRecord, ProjetoRef, ProjetoRepository, Projetos, RemoteProjeto, Sincronizacao, SyncSummary,
+    AzureProjectId, NomeProjeto, NovoProjeto, ProjectDirectory, Projeto, ProjetoId, ProjetoPatch, ProjetoQuery,
+    ProjetoRecord, ProjetoRef, ProjetoRepository, Projetos, RemoteProjeto, Sincronizacao, SyncSummary,
 };
 pub use readiness::Readiness;
 pub use text::{Descricao, folded, without_control};

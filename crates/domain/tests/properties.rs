@@ -1,8 +1,10 @@
 //! What holds for every text and number, and not only for those that somebody thought of.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use domain::{AtividadeId, Violation};
-use domain::{Busca, Campo, Chave, Cursor, Descricao, Limit, NomeAtividade, NomeProjeto, Skip, folded};
+use domain::Violation;
+use domain::{
+    AtividadeCampo, AtividadeSortKey, Busca, Cursor, Descricao, Limit, NomeAtividade, NomeProjeto, Skip, folded,
+};
 use proptest::prelude::*;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -63,19 +65,19 @@ proptest! {
     #[test]
     fn a_cursor_is_read_back_as_it_was(micros in -62_135_596_800_000_000_i64..253_402_300_799_999_999, nome in nome(), id in any::<u128>()) {
         let em = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).unwrap();
-        let id = AtividadeId(Uuid::from_u128(id));
-        for (campo, chave) in [(Campo::CriadoEm, Chave::CriadoEm(em)), (Campo::AtualizadoEm, Chave::AtualizadoEm(em)), (Campo::Nome, Chave::Nome(nome.clone()))] {
-            let cursor = Cursor { chave, id };
+        let id = Uuid::from_u128(id);
+        for (campo, key) in [(AtividadeCampo::CriadoEm, AtividadeSortKey::CriadoEm(em)), (AtividadeCampo::AtualizadoEm, AtividadeSortKey::AtualizadoEm(em)), (AtividadeCampo::Nome, AtividadeSortKey::Nome(nome.clone()))] {
+            let cursor = Cursor { key, id };
             let read = Cursor::parse(&cursor.to_text());
             // A name that no atividade can have is in no cursor of ours.
-            let is_possible = campo != Campo::Nome || !nome.contains('\0');
+            let is_possible = campo != AtividadeCampo::Nome || !nome.contains('\0');
             prop_assert_eq!(read.ok(), is_possible.then_some(cursor));
         }
     }
 
     #[test]
     fn a_cursor_of_whatever_text_is_a_place_that_every_database_has(text in "[can][0-9a-f]{32}-?[0-9]{1,19}|\\PC*") {
-        if let Ok(Cursor { chave: Chave::CriadoEm(em) | Chave::AtualizadoEm(em), .. }) = Cursor::parse(&text) {
+        if let Ok(Cursor { key: AtividadeSortKey::CriadoEm(em) | AtividadeSortKey::AtualizadoEm(em), .. }) = Cursor::parse(&text) {
             prop_assert!((0..=9999).contains(&em.year()), "{em}");
         }
         prop_assert_eq!(Busca::parse(&text).is_ok(), text.chars().count() <= Busca::MAX && !text.contains('\0'));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use adapters_postgres::{PostgresDatabase, PostgresReadiness};
 use domain::testing::suite::Repositories;
 use domain::testing::{NOW, projeto, projeto_id};
-use domain::{AtividadeQuery, Busca, Filtro, ProjetoPatch, ProjetoQuery, ProjetoRecord, Readiness};
+use domain::{AtividadeFiltro, AtividadeQuery, Busca, ProjetoPatch, ProjetoQuery, ProjetoRecord, Readiness};
 use e2e::postgres::{Cluster, Database};
 
 use crate::support::{
@@ -163,7 +163,7 @@ async fn a_silent_server_is_unavailable_in_time_and_holds_no_connection() {
 }
 
 fn search() -> AtividadeQuery {
-    let filtro = Filtro { texto: Some(Busca::parse("revisar").unwrap()), ..Filtro::default() };
+    let filtro = AtividadeFiltro { texto: Some(Busca::parse("revisar").unwrap()), ..AtividadeFiltro::default() };
     AtividadeQuery { filtro, ..AtividadeQuery::default() }
 }
 

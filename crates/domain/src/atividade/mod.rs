@@ -4,7 +4,7 @@ mod query;
 mod repository;
 mod use_cases;
 
-pub use query::{AtividadeQuery, Busca, Campo, Chave, Cursor, Filtro, Ordem};
+pub use query::{AtividadeCampo, AtividadeFiltro, AtividadeQuery, AtividadeSortKey};
 pub use repository::AtividadeRepository;
 pub use use_cases::Atividades;
 

@@ -3,9 +3,7 @@
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::{
-    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, Batch, Error, Idempotency, Pagina,
-};
+use crate::{Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, Batch, Error, Idempotency, Page};
 
 /// Where atividades are kept. Each method is one transaction: it happens wholly or not at all.
 ///
@@ -48,7 +46,7 @@ pub trait AtividadeRepository: Send + Sync {
     ///
     /// # Errors
     /// See the trait.
-    async fn list(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error>;
+    async fn list(&self, query: AtividadeQuery) -> Result<Page<Atividade>, Error>;
 
     /// The same without the total.
     ///

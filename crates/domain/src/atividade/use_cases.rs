@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
 
+use crate::paging::Fetch;
 use crate::{
-    Atividade, AtividadeBatches, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository,
-    AzureProjectId, Caller, Clock, Conflict, Credential, Cursor, Error, Idempotency, Limit, NovaAtividade, Pagina,
-    ProjectDirectory, ProjetoRef, ProjetoRepository, RemoteProjeto, Resource, Skip,
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, AtividadeSortKey,
+    AzureProjectId, BatchReader, Caller, Clock, Conflict, Credential, Cursor, Error, Idempotency, Limit, NovaAtividade,
+    Page, ProjectDirectory, ProjetoRef, ProjetoRepository, RemoteProjeto, Resource,
 };
 
 /// How many projetos are looked up one by one; for more of them the whole list is asked for.
@@ -94,36 +95,42 @@ impl Atividades {
     ///
     /// # Errors
     /// Those of the repository.
-    pub async fn listar(&self, query: AtividadeQuery) -> Result<Pagina<Atividade>, Error> {
+    pub async fn listar(&self, query: AtividadeQuery) -> Result<Page<Atividade>, Error> {
         self.repository.list(query).await
     }
 
     /// The rest of a page that [`Self::listar`] or [`Self::paginar`] returned for `query`, if rows were left out.
     #[must_use]
-    pub fn resto(&self, query: AtividadeQuery, pagina: &Pagina<Atividade>) -> Option<AtividadeBatches> {
-        let (first, last) = pagina.items.last().zip(pagina.last.clone())?;
-        Some(AtividadeBatches::rest(Arc::clone(&self.repository), query, first, last))
+    pub fn resto(&self, query: AtividadeQuery, pagina: &Page<Atividade>) -> Option<BatchReader<Atividade>> {
+        BatchReader::remaining(query, pagina, self.fetch())
     }
 
     /// The page of `query` alone, or all matches from there on if `is_whole_list`, batch by batch.
     #[must_use]
-    pub fn exportar(&self, query: AtividadeQuery, is_whole_list: bool) -> AtividadeBatches {
-        AtividadeBatches::new(Arc::clone(&self.repository), query, is_whole_list)
+    pub fn exportar(&self, query: AtividadeQuery, is_whole_list: bool) -> BatchReader<Atividade> {
+        BatchReader::new(query, is_whole_list, self.fetch())
+    }
+
+    fn fetch(&self) -> Fetch<Atividade> {
+        let repository = Arc::clone(&self.repository);
+        Box::new(move |query| {
+            let repository = Arc::clone(&repository);
+            Box::pin(async move { repository.rows(query).await })
+        })
     }
 
     /// One page, and the cursor of the next one where there is one.
     ///
     /// # Errors
     /// Those of the repository.
-    pub async fn paginar(&self, query: AtividadeQuery) -> Result<(Pagina<Atividade>, Option<Cursor>), Error> {
-        let pagina = self.repository.list(query.clone()).await?;
-        let is_full = usize::try_from(query.limit.get()) == Ok(pagina.items.len());
-        let last = pagina.items.last().filter(|_| is_full).map(|last| Cursor::of(last, query.ordem.campo));
-        let Some(proximo) = pagina.last.clone().or(last) else { return Ok((pagina, None)) };
-        let one_more =
-            AtividadeQuery { apos: Some(proximo.clone()), skip: Skip::default(), limit: Limit::ONE, ..query };
-        let has_more = !self.repository.rows(one_more).await?.items.is_empty();
-        Ok((pagina, has_more.then_some(proximo)))
+    pub async fn paginar(
+        &self,
+        query: AtividadeQuery,
+    ) -> Result<(Page<Atividade>, Option<Cursor<AtividadeSortKey>>), Error> {
+        let page = self.repository.list(query.clone()).await?;
+        let Some(end) = page.end(&query) else { return Ok((page, None)) };
+        let next = self.repository.rows(query.after(end.clone(), Limit::ONE)).await?;
+        Ok((page, (!next.items.is_empty()).then_some(end)))
     }
 
     /// The atividade with that id.
@@ -211,7 +218,8 @@ mod tests {
         NOW, atividade, atividade_id, fixed_clock, maria, nova_atividade, projeto, remote_projeto, stored,
     };
     use crate::{
-        Batch, Batches, Campo, MockAtividadeRepository, MockProjectDirectory, MockProjetoRepository, Service, Violation,
+        Batch, Batches, MockAtividadeRepository, MockProjectDirectory, MockProjetoRepository, Ordem, Service, Skip,
+        Violation,
     };
 
     fn atividades(repository: MockAtividadeRepository) -> Atividades {
@@ -344,10 +352,10 @@ mod tests {
 
     #[tokio::test]
     async fn resto_is_what_a_page_left_out() {
-        let last = Cursor { id: AtividadeId(uuid::Uuid::nil()), ..Cursor::of(&atividade("B"), Campo::CriadoEm) };
+        let last = Cursor { id: uuid::Uuid::nil(), ..Cursor::of(&atividade("B"), Ordem::default()) };
         let query = AtividadeQuery { skip: Skip::parse(7).unwrap(), ..AtividadeQuery::default() };
         let rest = AtividadeQuery {
-            apos: Some(Cursor::of(&atividade("A"), Campo::CriadoEm)),
+            apos: Some(Cursor::of(&atividade("A"), Ordem::default())),
             ate: Some(last.clone()),
             limit: Limit::parse(8).unwrap(),
             ..AtividadeQuery::default()
@@ -359,8 +367,8 @@ mod tests {
             .times(1)
             .returning(|_| Ok(Batch { items: vec![atividade("B")], last: None }));
         let atividades = atividades(repository);
-        let whole = Pagina { items: vec![atividade("A")], total: 9, last: None };
-        let cut = Pagina { last: Some(last), ..whole.clone() };
+        let whole = Page { items: vec![atividade("A")], total: 9, last: None };
+        let cut = Page { last: Some(last), ..whole.clone() };
 
         assert!(atividades.resto(query.clone(), &whole).is_none());
         let mut rest = atividades.resto(query, &cut).unwrap();
@@ -375,7 +383,7 @@ mod tests {
             limit: Limit::parse(2).unwrap(),
             ..AtividadeQuery::default()
         };
-        let last = Cursor::of(&atividade("B"), Campo::CriadoEm);
+        let last = Cursor::of(&atividade("B"), Ordem::default());
         for (items, cut, more, expected) in [
             (vec!["A", "B"], None, vec![atividade("C")], Some(last.clone())),
             (vec!["A", "B"], None, vec![], None),
@@ -392,7 +400,7 @@ mod tests {
             repository
                 .expect_list()
                 .with(eq(query.clone()))
-                .returning(move |_| Ok(Pagina { items: listed.clone(), total: 9, last: cut.clone() }));
+                .returning(move |_| Ok(Page { items: listed.clone(), total: 9, last: cut.clone() }));
             let after = AtividadeQuery { apos: Some(last.clone()), limit: Limit::ONE, ..AtividadeQuery::default() };
             repository
                 .expect_rows()

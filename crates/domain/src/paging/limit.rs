@@ -2,7 +2,7 @@
 
 use crate::Violation;
 
-/// How many matches a listing passes over: 0 or more.
+/// The number of matches that a list skips: 0 or more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Skip(i64);
 
@@ -10,7 +10,7 @@ impl Skip {
     /// The smallest value.
     pub const MIN: i64 = 0;
 
-    /// Answers `n` when it is not negative.
+    /// Returns `n` if it is not negative.
     ///
     /// # Errors
     /// [`Violation::LessThan`].
@@ -25,7 +25,7 @@ impl Skip {
     }
 }
 
-/// How many entries a page has at most: 1..=1000.
+/// The largest number of items on a page: 1..=1000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(i64);
 
@@ -34,14 +34,14 @@ impl Limit {
     pub const MIN: i64 = 1;
     /// The largest value.
     pub const MAX: i64 = 1000;
-    /// What holds when nobody asks.
+    /// The value for a request that sends none.
     pub const DEFAULT: i64 = 100;
-    /// A single entry.
+    /// A single item.
     pub const ONE: Self = Self(1);
-    /// As many as a page can have.
+    /// The largest page.
     pub const LARGEST: Self = Self(Self::MAX);
 
-    /// Answers `n` when it is within the bounds.
+    /// Returns `n` if it is within the bounds.
     ///
     /// # Errors
     /// [`Violation::LessThan`], [`Violation::GreaterThan`].
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn skip_and_limit_keep_their_bounds() {
+    fn parse_out_of_bounds_is_rejected() {
         assert_eq!(Skip::parse(-1), Err(Violation::LessThan { min: 0 }));
         assert_eq!(Skip::parse(i64::MAX).map(Skip::get), Ok(i64::MAX));
         assert_eq!(Limit::parse(0), Err(Violation::LessThan { min: 1 }));

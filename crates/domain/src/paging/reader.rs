@@ -1,33 +1,32 @@
-//! Long lists, read batch by batch: each is fetched when it is asked for and fits into [`PAGE_BYTES`](crate::PAGE_BYTES).
+//! Long lists, read batch by batch. Each batch is fetched on request and fits into [`PAGE_BYTES`](crate::PAGE_BYTES).
 
-use std::sync::Arc;
+use std::future::Future;
+use std::pin::Pin;
 
-use crate::{
-    Atividade, AtividadeQuery, AtividadeRepository, Batch, Cursor, Descricao, Error, Limit, PAGE_BYTES, Projeto,
-    ProjetoCursor, ProjetoQuery, ProjetoRepository, Skip,
-};
+use super::{Batch, Limit, Listable, PAGE_BYTES, Page, Query};
+use crate::{Descricao, Error};
 
-/// How many rows follow a batch that was cut short: so many of the largest ones fit into the next one.
-const FEW: usize = PAGE_BYTES / Descricao::MAX_BYTES;
-/// How many times as many rows follow a batch that was not.
+/// The number of items requested after a batch that was cut: so many of the largest items fit into the next one.
+const AFTER_CUT: usize = PAGE_BYTES / Descricao::MAX_BYTES;
+/// The factor by which the number of requested items grows after a batch that was not cut.
 const GROWTH: i64 = 4;
 
 /// A list that is read batch by batch.
 pub trait Batches {
-    /// What is listed.
+    /// An item of the list.
     type Row;
 
-    /// Fetches the next batch, or returns nothing after the last one.
+    /// Fetches the next batch, or returns `None` after the last one.
     ///
     /// # Errors
-    /// Those of the repository; the list has ended then.
+    /// Those of the repository. They end the list.
     fn next(&mut self) -> impl Future<Output = Result<Option<Vec<Self::Row>>, Error>>;
 
-    /// Whether another batch may follow.
+    /// Returns whether another batch may follow.
     fn has_more(&self) -> bool;
 }
 
-/// No rows at all.
+/// An empty list.
 impl<T> Batches for std::iter::Empty<T> {
     type Row = T;
 
@@ -40,46 +39,49 @@ impl<T> Batches for std::iter::Empty<T> {
     }
 }
 
-/// Atividades in the order of a query.
-pub struct AtividadeBatches {
-    repository: Arc<dyn AtividadeRepository>,
-    /// What comes next, if anything does.
-    next: Option<AtividadeQuery>,
-    /// Whether the list goes on after the page of the query.
+/// Returns the first items of a page.
+pub(crate) type Fetch<T> =
+    Box<dyn Fn(Query<T>) -> Pin<Box<dyn Future<Output = Result<Batch<T>, Error>> + Send>> + Send + Sync>;
+
+/// Reads the matches of a query batch by batch.
+pub struct BatchReader<T: Listable> {
+    fetch: Fetch<T>,
+    /// The query of the next batch; `None` at the end of the list.
+    next: Option<Query<T>>,
+    /// Whether the list continues after the page of the query.
     is_whole_list: bool,
 }
 
-impl AtividadeBatches {
-    pub(crate) fn new(repository: Arc<dyn AtividadeRepository>, query: AtividadeQuery, is_whole_list: bool) -> Self {
-        Self { repository, next: Some(query), is_whole_list }
+impl<T: Listable> BatchReader<T> {
+    /// Reads the page of `query` or, if `is_whole_list`, all matches from there on.
+    pub(crate) fn new(query: Query<T>, is_whole_list: bool, fetch: Fetch<T>) -> Self {
+        Self { fetch, next: Some(query), is_whole_list }
     }
 
-    /// The rest of the page of `query`, of which `first` is the last row that was returned and `last` the last one.
-    pub(crate) fn rest(
-        repository: Arc<dyn AtividadeRepository>,
-        query: AtividadeQuery,
-        first: &Atividade,
-        last: Cursor,
-    ) -> Self {
-        let query = AtividadeQuery { ate: Some(last), ..after(query, first, few()) };
-        Self { repository, next: Some(query), is_whole_list: false }
+    /// Reads the items that `page`, the result of `query`, does not have. Returns `None` if it has all.
+    pub(crate) fn remaining(query: Query<T>, page: &Page<T>, fetch: Fetch<T>) -> Option<Self> {
+        let (item, last) = page.items.last().zip(page.last.clone())?;
+        let cursor = query.cursor_of(item);
+        let query = Query { ate: Some(last), ..query.after(cursor, after_cut()) };
+        Some(Self::new(query, false, fetch))
     }
 }
 
-impl Batches for AtividadeBatches {
-    type Row = Atividade;
+impl<T: Listable> Batches for BatchReader<T> {
+    type Row = T;
 
-    async fn next(&mut self) -> Result<Option<Vec<Atividade>>, Error> {
+    async fn next(&mut self) -> Result<Option<Vec<T>>, Error> {
         let Some(mut query) = self.next.take() else { return Ok(None) };
-        let Batch { items, last } = self.repository.rows(query.clone()).await?;
+        let Batch { items, last } = (self.fetch)(query.clone()).await?;
         let limit = next_limit(items.len(), query.limit, last.is_some());
-        if let (Some(limit), Some(row)) = (limit, items.last())
+        if let (Some(limit), Some(item)) = (limit, items.last())
             && (last.is_some() || query.ate.is_some() || self.is_whole_list)
         {
             if !self.is_whole_list {
                 query.ate = query.ate.or(last);
             }
-            self.next = Some(after(query, row, limit));
+            let cursor = query.cursor_of(item);
+            self.next = Some(query.after(cursor, limit));
         }
         Ok((!items.is_empty()).then_some(items))
     }
@@ -89,85 +91,50 @@ impl Batches for AtividadeBatches {
     }
 }
 
-/// All projetos in the order of their names.
-pub struct ProjetoBatches {
-    repository: Arc<dyn ProjetoRepository>,
-    /// What comes next, if anything does.
-    next: Option<ProjetoQuery>,
-}
-
-impl ProjetoBatches {
-    pub(crate) fn new(repository: Arc<dyn ProjetoRepository>) -> Self {
-        Self { repository, next: Some(ProjetoQuery::default()) }
-    }
-}
-
-impl Batches for ProjetoBatches {
-    type Row = Projeto;
-
-    async fn next(&mut self) -> Result<Option<Vec<Projeto>>, Error> {
-        let Some(query) = self.next.take() else { return Ok(None) };
-        let limit = query.limit;
-        let Batch { items, last } = self.repository.list(query).await?;
-        let limit = next_limit(items.len(), limit, last.is_some());
-        self.next =
-            limit.zip(items.last()).map(|(limit, row)| ProjetoQuery { apos: Some(ProjetoCursor::of(row)), limit });
-        Ok((!items.is_empty()).then_some(items))
-    }
-
-    fn has_more(&self) -> bool {
-        self.next.is_some()
-    }
-}
-
-/// How many rows to ask for after so many, of at most `limit`; nothing when there can be no more.
-fn next_limit(rows: usize, limit: Limit, is_cut: bool) -> Option<Limit> {
+/// Returns the number of items to request after a batch of `count` of at most `limit`, or `None` after the last batch.
+fn next_limit(count: usize, limit: Limit, is_cut: bool) -> Option<Limit> {
     if is_cut {
-        return Some(few());
+        return Some(after_cut());
     }
-    let is_full = usize::try_from(limit.get()) == Ok(rows);
+    let is_full = usize::try_from(limit.get()) == Ok(count);
     is_full.then(|| Limit::parse(limit.get().saturating_mul(GROWTH).min(Limit::MAX)).unwrap_or(limit))
 }
 
-fn few() -> Limit {
-    i64::try_from(FEW).ok().and_then(|few| Limit::parse(few).ok()).unwrap_or(Limit::ONE)
-}
-
-/// The matches of `query` after `row`.
-fn after(query: AtividadeQuery, row: &Atividade, limit: Limit) -> AtividadeQuery {
-    let apos = Some(Cursor::of(row, query.ordem.campo));
-    AtividadeQuery { apos, skip: Skip::default(), limit, ..query }
+fn after_cut() -> Limit {
+    i64::try_from(AFTER_CUT).ok().and_then(|limit| Limit::parse(limit).ok()).unwrap_or(Limit::ONE)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::testing::{atividade, projeto};
-    use crate::{Campo, MockAtividadeRepository, MockProjetoRepository};
+    use crate::testing::atividade;
+    use crate::{Atividade, AtividadeCampo, AtividadeQuery, Cursor, Ordem};
 
-    type Answers = Vec<(Vec<&'static str>, Option<&'static str>)>;
+    type Responses = Vec<(Vec<&'static str>, Option<&'static str>)>;
 
-    /// Reads a list whose repository returns `answers` one after the other. Returns what was read, and of each query its
-    /// limit and the names in its cursors.
-    async fn read(is_whole_list: bool, limit: i64, answers: Answers) -> (Vec<String>, Vec<(i64, String, String)>) {
+    const POR_NOME: Ordem<AtividadeCampo> = Ordem { campo: AtividadeCampo::Nome, decrescente: false };
+
+    /// Reads a list whose repository returns `responses` one after the other. Returns the names that were read, and of
+    /// each query its limit and the names in its cursors.
+    async fn read(is_whole_list: bool, limit: i64, responses: Responses) -> (Vec<String>, Vec<(i64, String, String)>) {
         let queries = Arc::new(Mutex::new(Vec::new()));
-        let mut repository = MockAtividadeRepository::new();
-        let (asked, answers) = (Arc::clone(&queries), Mutex::new(answers.into_iter()));
-        repository.expect_rows().returning(move |query| {
-            let nome = |cursor: Option<Cursor>| cursor.map(|cursor| cursor.to_text().split_off(33)).unwrap_or_default();
-            asked.lock().unwrap().push((query.limit.get(), nome(query.apos), nome(query.ate)));
-            let (items, last) = answers.lock().unwrap().next().expect("no further query");
-            let last = last.map(|nome| Cursor::of(&atividade(nome), Campo::Nome));
-            Ok(Batch { items: items.into_iter().map(atividade).collect(), last })
+        let (seen_queries, responses) = (Arc::clone(&queries), Mutex::new(responses.into_iter()));
+        let fetch: Fetch<Atividade> = Box::new(move |query| {
+            let nome =
+                |cursor: Option<Cursor<_>>| cursor.map(|cursor| cursor.to_text().split_off(33)).unwrap_or_default();
+            seen_queries.lock().unwrap().push((query.limit.get(), nome(query.apos), nome(query.ate)));
+            let (items, last) = responses.lock().unwrap().next().expect("no further query");
+            let last = last.map(|nome| Cursor::of(&atividade(nome), POR_NOME));
+            Box::pin(async move { Ok(Batch { items: items.into_iter().map(atividade).collect(), last }) })
         });
-        let ordem = crate::Ordem { campo: Campo::Nome, decrescente: false };
-        let query = AtividadeQuery { ordem, limit: Limit::parse(limit).unwrap(), ..AtividadeQuery::default() };
-        let mut batches = AtividadeBatches::new(Arc::new(repository), query, is_whole_list);
+        let query =
+            AtividadeQuery { ordem: POR_NOME, limit: Limit::parse(limit).unwrap(), ..AtividadeQuery::default() };
+        let mut batches = BatchReader::new(query, is_whole_list, fetch);
         let mut seen = Vec::new();
-        while let Some(rows) = batches.next().await.unwrap() {
-            seen.extend(rows.into_iter().map(|row| row.nome.into_string()));
+        while let Some(items) = batches.next().await.unwrap() {
+            seen.extend(items.into_iter().map(|item| item.nome.into_string()));
         }
         assert!(!batches.has_more());
         let queries = queries.lock().unwrap().clone();
@@ -179,46 +146,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_ends_at_its_last_row() {
-        let (rows, queries) = read(false, 2, vec![(vec!["A", "B"], None)]).await;
-        assert_eq!((rows.concat(), queries), ("AB".to_owned(), vec![query(2, "", "")]));
+    async fn reader_of_a_page_ends_at_its_last_item() {
+        let (names, queries) = read(false, 2, vec![(vec!["A", "B"], None)]).await;
+        assert_eq!((names.concat(), queries), ("AB".to_owned(), vec![query(2, "", "")]));
 
-        let answers = vec![(vec!["A"], Some("E")), (vec!["B", "C"], Some("E")), (vec!["D", "E"], None)];
-        let (rows, queries) = read(false, 5, answers).await;
-        assert_eq!(rows.concat(), "ABCDE");
+        let responses = vec![(vec!["A"], Some("E")), (vec!["B", "C"], Some("E")), (vec!["D", "E"], None)];
+        let (names, queries) = read(false, 5, responses).await;
+        assert_eq!(names.concat(), "ABCDE");
         assert_eq!(queries, [query(5, "", ""), query(8, "A", "E"), query(8, "C", "E")]);
     }
 
     #[tokio::test]
-    async fn a_whole_list_goes_on_after_a_full_page() {
-        let answers = vec![(vec!["A", "B"], None), (vec!["C"], Some("Z")), (vec!["D"; 8], None), (vec!["E"], None)];
-        let (rows, queries) = read(true, 2, answers).await;
-        assert_eq!(rows.concat(), "ABCDDDDDDDDE");
+    async fn reader_of_a_whole_list_continues_after_a_full_page() {
+        let responses = vec![(vec!["A", "B"], None), (vec!["C"], Some("Z")), (vec!["D"; 8], None), (vec!["E"], None)];
+        let (names, queries) = read(true, 2, responses).await;
+        assert_eq!(names.concat(), "ABCDDDDDDDDE");
         assert_eq!(queries, [query(2, "", ""), query(8, "B", ""), query(8, "C", ""), query(32, "D", "")]);
 
-        // There is nothing after a full last page.
-        let (rows, queries) = read(true, 1000, vec![(vec!["A"; 1000], None), (vec![], None)]).await;
-        assert_eq!((rows.len(), queries.len()), (1000, 2));
-    }
-
-    #[tokio::test]
-    async fn all_projetos_are_read_batch_by_batch() {
-        let mut repository = MockProjetoRepository::new();
-        let mut answers = vec![(vec!["A"], true), (vec!["B"; 8], false), (vec!["C"], false)].into_iter();
-        let mut expected = vec![(1000, None), (8, Some("A")), (32, Some("B"))].into_iter();
-        repository.expect_list().times(3).returning(move |query| {
-            let (limit, apos) = expected.next().unwrap();
-            let asked = query.apos.map(|cursor| cursor.nome.into_string());
-            assert_eq!((query.limit.get(), asked.as_deref()), (limit, apos));
-            let (items, is_cut) = answers.next().unwrap();
-            let last = is_cut.then(|| ProjetoCursor::of(&projeto("Z")));
-            Ok(Batch { items: items.into_iter().map(projeto).collect(), last })
-        });
-        let mut batches = ProjetoBatches::new(Arc::new(repository));
-        let mut seen = Vec::new();
-        while let Some(rows) = batches.next().await.unwrap() {
-            seen.extend(rows.into_iter().map(|row| row.nome.into_string()));
-        }
-        assert_eq!(seen.concat(), "ABBBBBBBBC");
+        // Nothing follows a full last page.
+        let (names, queries) = read(true, 1000, vec![(vec!["A"; 1000], None), (vec![], None)]).await;
+        assert_eq!((names.len(), queries.len()), (1000, 2));
     }
 }

@@ -8,7 +8,7 @@ mod use_cases;
 
 pub use azure::{AzureProjectId, RemoteProjeto, Sincronizacao, SyncSummary};
 pub use directory::ProjectDirectory;
-pub use query::{ProjetoCursor, ProjetoQuery};
+pub use query::ProjetoQuery;
 pub use repository::ProjetoRepository;
 pub use use_cases::Projetos;
 

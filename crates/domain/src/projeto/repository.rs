@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::{
-    AzureProjectId, Batch, Error, Idempotency, Projeto, ProjetoCursor, ProjetoId, ProjetoPatch, ProjetoQuery,
-    ProjetoRecord, RemoteProjeto, SyncSummary,
+    AzureProjectId, Batch, Error, Idempotency, Projeto, ProjetoId, ProjetoPatch, ProjetoQuery, ProjetoRecord,
+    RemoteProjeto, SyncSummary,
 };
 
 /// Where projetos are kept. Each method is one transaction: it happens wholly or not at all.
@@ -32,7 +32,7 @@ pub trait ProjetoRepository: Send + Sync {
     ///
     /// # Errors
     /// See the trait.
-    async fn list(&self, query: ProjetoQuery) -> Result<Batch<Projeto, ProjetoCursor>, Error>;
+    async fn list(&self, query: ProjetoQuery) -> Result<Batch<Projeto>, Error>;
 
     /// Changes the fields that are present and answers the projeto as it is then, or nothing when there is none.
     /// `atualizado_em` follows the rule of [`AtividadeRepository::update`].

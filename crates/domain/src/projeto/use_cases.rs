@@ -6,9 +6,9 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::{
-    AzureProjectId, Batches, Caller, Clock, Conflict, Credential, Error, Idempotency, NovoProjeto, ProjectDirectory,
-    Projeto, ProjetoBatches, ProjetoId, ProjetoPatch, ProjetoRecord, ProjetoRepository, RemoteProjeto, Resource,
-    Sincronizacao,
+    AzureProjectId, BatchReader, Batches, Caller, Clock, Conflict, Credential, Error, Idempotency, Limit, NovoProjeto,
+    ProjectDirectory, Projeto, ProjetoId, ProjetoPatch, ProjetoQuery, ProjetoRecord, ProjetoRepository, RemoteProjeto,
+    Resource, Sincronizacao,
 };
 
 /// The use cases of projetos.
@@ -46,8 +46,17 @@ impl Projetos {
     /// All projetos in the order of their names as a reader expects it: case and accents do not count, unless names
     /// differ in nothing else. They come batch by batch.
     #[must_use]
-    pub fn listar(&self) -> ProjetoBatches {
-        ProjetoBatches::new(Arc::clone(&self.repository))
+    pub fn listar(&self) -> BatchReader<Projeto> {
+        let repository = Arc::clone(&self.repository);
+        let query = ProjetoQuery { limit: Limit::LARGEST, ..ProjetoQuery::default() };
+        BatchReader::new(
+            query,
+            true,
+            Box::new(move |query| {
+                let repository = Arc::clone(&repository);
+                Box::pin(async move { repository.list(query).await })
+            }),
+        )
     }
 
     /// The projeto with that id.
@@ -135,7 +144,7 @@ fn not_found(id: ProjetoId) -> Error {
 mod tests {
     use super::*;
     use crate::testing::{NOW, fixed_clock, maria, novo_projeto, projeto, projeto_id, remote_projeto, stored_projeto};
-    use crate::{Batch, MockProjectDirectory, MockProjetoRepository, ProjetoCursor, Service, SyncSummary};
+    use crate::{Batch, Cursor, MockProjectDirectory, MockProjetoRepository, Service, SyncSummary};
 
     fn projetos(repository: MockProjetoRepository) -> Projetos {
         with_directory(repository, MockProjectDirectory::new(), None)
@@ -265,7 +274,7 @@ mod tests {
                 // What is missing is looked for in every batch.
                 let mut first = kept();
                 let rest = first.split_off(3);
-                let last = rest.last().map(ProjetoCursor::of);
+                let last = rest.last().map(|last| Cursor::of(last, ()));
                 Ok(if query.apos.is_none() { Batch { items: first, last } } else { rest.into() })
             });
             repository

@@ -5,7 +5,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use domain::{
     AtividadeId, Busca, Cursor, Descricao, Limit, NomeAtividade, NomeProjeto, Patch, ProjetoId, ProjetoRef, Skip,
-    Violation,
+    SortKey, Violation,
 };
 use uuid::Uuid;
 
@@ -64,17 +64,22 @@ read! {
     Skip: integer => Self::parse;
     Limit: integer => Self::parse;
     Busca: text => |text: String| Self::parse(&text);
-    Cursor: text => |text: String| read_cursor(&text);
 }
 
 /// A cursor as [`cursor_text`] writes it.
-fn read_cursor(text: &str) -> Result<Cursor, Violation> {
+fn read_cursor<K: SortKey>(text: &str) -> Result<Cursor<K>, Violation> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| Violation::NotACursor)?;
     Cursor::parse(std::str::from_utf8(&bytes).map_err(|_| Violation::NotACursor)?)
 }
 
+impl<K: SortKey> Deserr<Faults> for Cursor<K> {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, at: ValuePointerRef<'_>) -> Result<Self, Faults> {
+        read_cursor(&text(value, at)?).map_err(|violation| broken(violation, at))
+    }
+}
+
 /// A cursor as clients get it: it goes into an address as it is, and looks like nothing to take apart.
-pub fn cursor_text(cursor: &Cursor) -> String {
+pub fn cursor_text<K: SortKey>(cursor: &Cursor<K>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(cursor.to_text())
 }
 

@@ -51,12 +51,12 @@ impl Searches {
 
 #[cfg(test)]
 mod tests {
-    use domain::{Busca, Filtro};
+    use domain::{AtividadeFiltro, Busca};
 
     use super::*;
 
     fn search() -> AtividadeQuery {
-        let filtro = Filtro { texto: Some(Busca::parse("a").unwrap()), ..Filtro::default() };
+        let filtro = AtividadeFiltro { texto: Some(Busca::parse("a").unwrap()), ..AtividadeFiltro::default() };
         AtividadeQuery { filtro, ..AtividadeQuery::default() }
     }
 

@@ -1,6 +1,6 @@
 use actix_web::test::TestRequest;
 use domain::testing::{atividade, atividade_id, projeto_id, stored};
-use domain::{AtividadeQuery, Error, Filtro, Limit, Pagina, Patch, ProjetoRef, Skip, Violation};
+use domain::{AtividadeFiltro, AtividadeQuery, Error, Limit, Page, Patch, ProjetoRef, Skip, Violation};
 use insta::assert_json_snapshot;
 use mockall::predicate::{always, eq, function};
 use serde_json::json;
@@ -56,14 +56,14 @@ async fn listar_answers_items_and_total() {
     let query = AtividadeQuery {
         skip: Skip::parse(2).unwrap(),
         limit: Limit::parse(1).unwrap(),
-        filtro: Filtro { ativo: Some(false), projeto: Some(ProjetoRef(projeto_id().0)), texto: None },
+        filtro: AtividadeFiltro { ativo: Some(false), projeto: Some(ProjetoRef(projeto_id().0)), texto: None },
         ..AtividadeQuery::default()
     };
     world
         .atividades
         .expect_list()
         .with(eq(query))
-        .returning(|_| Ok(Pagina { items: vec![atividade("A")], total: 7, last: None }));
+        .returning(|_| Ok(Page { items: vec![atividade("A")], total: 7, last: None }));
     let uri = format!("/api/v1/atividades?skip=2&limit=1&ativo=Off&id_projeto={}&x=1", projeto_id().0);
 
     let answer = world.answer(TestRequest::get().uri(&uri)).await;
@@ -76,7 +76,7 @@ async fn listar_answers_items_and_total() {
 async fn listar_asks_for_a_hundred_from_the_start_when_nothing_is_said() {
     let mut world = World::new();
     let query = AtividadeQuery::default();
-    world.atividades.expect_list().with(eq(query)).returning(|_| Ok(Pagina { items: vec![], total: 0, last: None }));
+    world.atividades.expect_list().with(eq(query)).returning(|_| Ok(Page { items: vec![], total: 0, last: None }));
 
     let answer = world.answer(TestRequest::get().uri("/api/v1/atividades")).await;
 

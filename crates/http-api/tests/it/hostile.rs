@@ -6,7 +6,7 @@ use actix_web::test::TestRequest;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use domain::testing::{atividade, maria, projeto, stored};
-use domain::{Error, Pagina};
+use domain::{Error, Page};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -46,7 +46,7 @@ fn willing() -> World {
     world
         .atividades
         .expect_list()
-        .returning(|_| Ok(Pagina { items: vec![atividade("A")], total: 1_000_000, last: None }));
+        .returning(|_| Ok(Page { items: vec![atividade("A")], total: 1_000_000, last: None }));
     world.atividades.expect_rows().returning(|_| Ok(vec![atividade("=A")].into()));
     world.atividades.expect_find().returning(|_| Ok(Some(atividade("A"))));
     world.atividades.expect_update().returning(|_, _, _| Ok(Some(atividade("A"))));

@@ -4,9 +4,7 @@ use actix_web::http::Method;
 use actix_web::test::{TestRequest, init_service};
 use async_trait::async_trait;
 use domain::testing::{atividade, maria, stored};
-use domain::{
-    Atividade, Batch, Caller, Campo, Credential, Cursor, Descricao, Error, IdentityProvider, Pagina, Usuario,
-};
+use domain::{Atividade, Batch, Caller, Credential, Cursor, Descricao, Error, IdentityProvider, Ordem, Page, Usuario};
 use http_api::{AppState, app};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -39,8 +37,8 @@ fn large() -> Atividade {
 /// A page whose second half does not fit, without end.
 fn state() -> AppState {
     let mut world = World { identity: std::sync::Arc::new(ByToken), ..World::new() };
-    let last = || Some(Cursor::of(&atividade("Z"), Campo::CriadoEm));
-    world.atividades.expect_list().returning(move |_| Ok(Pagina { items: vec![large()], total: 2, last: last() }));
+    let last = || Some(Cursor::of(&atividade("Z"), Ordem::default()));
+    world.atividades.expect_list().returning(move |_| Ok(Page { items: vec![large()], total: 2, last: last() }));
     world.atividades.expect_rows().returning(move |_| Ok(Batch { items: vec![large()], last: last() }));
     world.atividades.expect_find().returning(|_| Ok(Some(large())));
     world.atividades.expect_insert().returning(|record| Ok(stored(record)));

@@ -1,7 +1,8 @@
 use actix_web::test::TestRequest;
 use domain::testing::{NOW, atividade, atividade_id, nome_projeto};
 use domain::{
-    Atividade, AtividadeQuery, Busca, Campo, Cursor, Descricao, Error, Filtro, Limit, Ordem, Pagina, Service, Skip,
+    Atividade, AtividadeCampo, AtividadeFiltro, AtividadeQuery, Busca, Cursor, Descricao, Error, Limit, Ordem, Page,
+    Service, Skip,
 };
 use mockall::predicate::{eq, function};
 use serde_json::json;
@@ -14,7 +15,7 @@ const HEADER: &str = "id,nome,descricao,ativo,id_projeto,nome_projeto,criado_por
 /// What a list of `total` atividades, one to a page, answers to a query.
 async fn listed(query: &str, total: u64) -> Answer {
     let mut world = World::new();
-    world.atividades.expect_list().returning(move |_| Ok(Pagina { items: vec![atividade("A")], total, last: None }));
+    world.atividades.expect_list().returning(move |_| Ok(Page { items: vec![atividade("A")], total, last: None }));
     world.atividades.expect_rows().returning(|_| Ok(vec![atividade("B")].into()));
     world.answer(TestRequest::get().uri(&format!("{LIST}?{query}"))).await
 }
@@ -31,21 +32,17 @@ fn links(answer: &Answer) -> Vec<(String, String)> {
 #[actix_web::test]
 async fn q_and_ordem_are_asked_for() {
     for (ordem, campo, decrescente) in [
-        ("criado_em", Campo::CriadoEm, false),
-        ("-criado_em", Campo::CriadoEm, true),
-        ("atualizado_em", Campo::AtualizadoEm, false),
-        ("-atualizado_em", Campo::AtualizadoEm, true),
-        ("nome", Campo::Nome, false),
-        ("-nome", Campo::Nome, true),
+        ("criado_em", AtividadeCampo::CriadoEm, false),
+        ("-criado_em", AtividadeCampo::CriadoEm, true),
+        ("atualizado_em", AtividadeCampo::AtualizadoEm, false),
+        ("-atualizado_em", AtividadeCampo::AtualizadoEm, true),
+        ("nome", AtividadeCampo::Nome, false),
+        ("-nome", AtividadeCampo::Nome, true),
     ] {
         let mut world = World::new();
-        let filtro = Filtro { texto: Some(Busca::parse("Ação %").unwrap()), ..Filtro::default() };
+        let filtro = AtividadeFiltro { texto: Some(Busca::parse("Ação %").unwrap()), ..AtividadeFiltro::default() };
         let query = AtividadeQuery { filtro, ordem: Ordem { campo, decrescente }, ..AtividadeQuery::default() };
-        world
-            .atividades
-            .expect_list()
-            .with(eq(query))
-            .returning(|_| Ok(Pagina { items: vec![], total: 0, last: None }));
+        world.atividades.expect_list().with(eq(query)).returning(|_| Ok(Page { items: vec![], total: 0, last: None }));
 
         let uri = format!("{LIST}?q=A%C3%A7%C3%A3o+%25&ordem={ordem}");
         assert_eq!(world.answer(TestRequest::get().uri(&uri)).await.status, 200);
@@ -79,12 +76,12 @@ async fn proximo_leads_on_and_is_null_on_the_last_page() {
     let first = listed("apos=&limit=1&ordem=nome", 2).await;
     let proximo = first.json()["proximo"].as_str().unwrap().to_owned();
     let mut world = World::new();
-    let cursor = Cursor::of(&atividade("A"), Campo::Nome);
+    let cursor = Cursor::of(&atividade("A"), Ordem { campo: AtividadeCampo::Nome, decrescente: false });
     world
         .atividades
         .expect_list()
         .with(function(move |query: &AtividadeQuery| query.apos.as_ref() == Some(&cursor)))
-        .returning(|_| Ok(Pagina { items: vec![], total: 2, last: None }));
+        .returning(|_| Ok(Page { items: vec![], total: 2, last: None }));
 
     let uri = format!("{LIST}?apos={proximo}&limit=1&ordem=-nome");
     let last = world.answer(TestRequest::get().uri(&uri)).await;
@@ -97,7 +94,7 @@ async fn proximo_leads_on_and_is_null_on_the_last_page() {
 #[actix_web::test]
 async fn a_full_last_page_has_no_next_one() {
     let mut world = World::new();
-    world.atividades.expect_list().returning(|_| Ok(Pagina { items: vec![atividade("A")], total: 1, last: None }));
+    world.atividades.expect_list().returning(|_| Ok(Page { items: vec![atividade("A")], total: 1, last: None }));
     world.atividades.expect_rows().returning(|_| Ok(vec![].into()));
 
     let answer = world.answer(TestRequest::get().uri(&format!("{LIST}?apos=&limit=1"))).await;
@@ -155,7 +152,7 @@ async fn csv_is_asked_for_by_parameter_or_header() {
         ("", "application/json;q=0, */*", true),
     ] {
         let mut world = World::new();
-        world.atividades.expect_list().returning(|_| Ok(Pagina { items: vec![], total: 0, last: None }));
+        world.atividades.expect_list().returning(|_| Ok(Page { items: vec![], total: 0, last: None }));
         world.atividades.expect_rows().returning(|_| Ok(vec![].into()));
         let request = TestRequest::get().uri(&format!("{LIST}{query}")).insert_header(("Accept", accept));
 

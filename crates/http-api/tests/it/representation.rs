@@ -1,6 +1,6 @@
 use actix_web::test::TestRequest;
 use domain::testing::{atividade, atividade_id};
-use domain::{Descricao, Pagina};
+use domain::{Descricao, Page};
 use serde_json::json;
 
 use crate::support::World;
@@ -12,7 +12,7 @@ fn world(n: usize) -> World {
     let mut world = World::new();
     world.atividades.expect_list().returning(move |_| {
         let items = vec![atividade("Revisar contrato"); n];
-        Ok(Pagina { items, total: 1, last: None })
+        Ok(Page { items, total: 1, last: None })
     });
     world
 }

@@ -120,7 +120,7 @@ async fn a_parameter_that_cannot_be_read_is_a_fault_in_its_place() {
 #[actix_web::test]
 async fn what_no_parameter_is_may_be_unreadable_and_the_last_value_counts() {
     let mut world = World::new();
-    world.atividades.expect_list().returning(|_| Ok(domain::Pagina { items: vec![], total: 0, last: None }));
+    world.atividades.expect_list().returning(|_| Ok(domain::Page { items: vec![], total: 0, last: None }));
 
     let answer = world.answer(TestRequest::get().uri("/api/v1/atividades?nada=%FF&%zz&q=%FF&q=a+b&&=")).await;
 

@@ -1,7 +1,7 @@
 //! Pages of atividades.
 
 use super::{Repositories, given_projeto, id, later, record};
-use crate::{AtividadeId, AtividadeQuery, AtividadeRecord, Filtro, Limit, ProjetoId, ProjetoRef, Skip};
+use crate::{AtividadeFiltro, AtividadeId, AtividadeQuery, AtividadeRecord, Limit, ProjetoId, ProjetoRef, Skip};
 
 /// The numbers of the atividades on one page, in its order, and the total.
 pub(super) async fn page(db: &Repositories, query: AtividadeQuery) -> (Vec<u128>, u64) {
@@ -96,7 +96,7 @@ pub async fn filters_hold_alone_and_together(db: &Repositories) {
     for (ativo, projeto, expected) in cases {
         let projeto = projeto.map(|id| ProjetoRef(id.0));
         let total = expected.len();
-        let filtro = Filtro { ativo, projeto, texto: None };
+        let filtro = AtividadeFiltro { ativo, projeto, texto: None };
         let whole = AtividadeQuery { filtro: filtro.clone(), ..AtividadeQuery::default() };
         let second = AtividadeQuery { filtro: filtro.clone(), ..query(1, 1) };
 
@@ -115,7 +115,7 @@ pub async fn a_page_beyond_the_end_is_empty_and_has_the_total(db: &Repositories)
 
     for skip in [3, 4, i64::from(i32::MAX) + 1, i64::MAX - 1, i64::MAX] {
         for limit in [1, 1000] {
-            let filtro = Filtro { ativo: Some(true), ..Filtro::default() };
+            let filtro = AtividadeFiltro { ativo: Some(true), ..AtividadeFiltro::default() };
             let active = AtividadeQuery { filtro, ..query(skip, limit) };
             assert_eq!(page(db, query(skip, limit)).await, (vec![], 3), "skip {skip}");
             assert_eq!(page(db, active).await, (vec![], 2), "skip {skip}");

@@ -3,17 +3,18 @@
 use super::atividades_list::{page, query};
 use super::{NOW, Repositories, given_projeto, later, nome_atividade, record};
 use crate::{
-    AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, Busca, Campo, Cursor, Filtro, Ordem, ProjetoId,
+    AtividadeCampo, AtividadeFiltro, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, Busca, Cursor,
+    Ordem, ProjetoId,
 };
 
 /// Every order that a list can have.
-const ORDENS: [(Campo, bool); 6] = [
-    (Campo::CriadoEm, true),
-    (Campo::CriadoEm, false),
-    (Campo::AtualizadoEm, true),
-    (Campo::AtualizadoEm, false),
-    (Campo::Nome, true),
-    (Campo::Nome, false),
+const ORDENS: [(AtividadeCampo, bool); 6] = [
+    (AtividadeCampo::CriadoEm, true),
+    (AtividadeCampo::CriadoEm, false),
+    (AtividadeCampo::AtualizadoEm, true),
+    (AtividadeCampo::AtualizadoEm, false),
+    (AtividadeCampo::Nome, true),
+    (AtividadeCampo::Nome, false),
 ];
 
 async fn given(db: &Repositories, projeto: ProjetoId, n: u128, nome: &str, seconds: i64) {
@@ -35,7 +36,7 @@ async fn given_some(db: &Repositories) -> ProjetoId {
     projeto
 }
 
-fn ordered(campo: Campo, decrescente: bool) -> AtividadeQuery {
+fn ordered(campo: AtividadeCampo, decrescente: bool) -> AtividadeQuery {
     AtividadeQuery { ordem: Ordem { campo, decrescente }, ..AtividadeQuery::default() }
 }
 
@@ -44,9 +45,9 @@ pub async fn each_order_holds_in_both_directions(db: &Repositories) {
     given_some(db).await;
 
     for (campo, expected) in [
-        (Campo::CriadoEm, [8, 2, 6, 4, 1, 3, 5, 7]),
-        (Campo::AtualizadoEm, [6, 4, 1, 5, 7, 2, 3, 8]),
-        (Campo::Nome, [2, 5, 1, 4, 8, 3, 6, 7]),
+        (AtividadeCampo::CriadoEm, [8, 2, 6, 4, 1, 3, 5, 7]),
+        (AtividadeCampo::AtualizadoEm, [6, 4, 1, 5, 7, 2, 3, 8]),
+        (AtividadeCampo::Nome, [2, 5, 1, 4, 8, 3, 6, 7]),
     ] {
         let reversed: Vec<_> = expected.into_iter().rev().collect();
         assert_eq!(page(db, ordered(campo, false)).await, (expected.to_vec(), 8), "{campo:?}");
@@ -70,7 +71,7 @@ pub async fn cursors_lead_through_the_whole_list(db: &Repositories) {
                 assert_eq!(total, 8);
                 let items = db.atividades.rows(query).await.unwrap().items;
                 let Some(last) = items.last() else { break };
-                apos = Some(Cursor::of(last, campo));
+                apos = Some(Cursor::of(last, Ordem { campo, decrescente }));
                 seen.extend(numbers);
             }
             assert_eq!(seen, whole, "{campo:?} {decrescente} {limit}");
@@ -89,7 +90,7 @@ pub async fn a_cursor_outlives_its_atividade(db: &Repositories) {
     given(db, projeto, 5, "A", 5).await;
     given(db, projeto, 6, "A", 0).await;
 
-    let after = AtividadeQuery { apos: Some(Cursor::of(&second, Campo::CriadoEm)), ..AtividadeQuery::default() };
+    let after = AtividadeQuery { apos: Some(Cursor::of(&second, Ordem::default())), ..AtividadeQuery::default() };
 
     assert_eq!(page(db, after).await, (vec![2, 1, 6], 5));
 }
@@ -117,7 +118,7 @@ pub async fn names_are_found_without_case_and_accents(db: &Repositories) {
         ("nada", vec![]),
         ("", vec![7, 6, 5, 4, 3, 2, 1]),
     ] {
-        let filtro = Filtro { texto: Some(Busca::parse(texto).unwrap()), ..Filtro::default() };
+        let filtro = AtividadeFiltro { texto: Some(Busca::parse(texto).unwrap()), ..AtividadeFiltro::default() };
         let total = expected.len() as u64;
         let found = page(db, AtividadeQuery { filtro, ..AtividadeQuery::default() }).await;
         assert_eq!(found, (expected, total), "{texto:?}");
@@ -133,8 +134,8 @@ pub async fn a_new_name_is_found_and_ordered_as_such(db: &Repositories) {
     db.atividades.update(AtividadeId(super::id(1)), patch, NOW).await.unwrap();
 
     for (texto, expected) in [("acao", vec![]), ("indice", vec![1])] {
-        let filtro = Filtro { texto: Some(Busca::parse(texto).unwrap()), ..Filtro::default() };
+        let filtro = AtividadeFiltro { texto: Some(Busca::parse(texto).unwrap()), ..AtividadeFiltro::default() };
         assert_eq!(page(db, AtividadeQuery { filtro, ..AtividadeQuery::default() }).await.0, expected);
     }
-    assert_eq!(page(db, ordered(Campo::Nome, false)).await.0, [2, 1]);
+    assert_eq!(page(db, ordered(AtividadeCampo::Nome, false)).await.0, [2, 1]);
 }

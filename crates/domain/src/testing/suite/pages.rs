@@ -3,8 +3,8 @@
 use super::atividades_list::query;
 use super::{Repositories, given_projeto, id, later, nome_atividade, nome_projeto, record};
 use crate::{
-    Atividade, AtividadeId, AtividadeQuery, AtividadeRecord, Campo, Cursor, Descricao, Limit, Ordem, PAGE_BYTES,
-    Projeto, ProjetoCursor, ProjetoId, ProjetoQuery, ProjetoRecord, TextSize,
+    Atividade, AtividadeCampo, AtividadeId, AtividadeQuery, AtividadeRecord, Cursor, Descricao, Limit, Listable, Ordem,
+    PAGE_BYTES, Projeto, ProjetoId, ProjetoQuery, ProjetoRecord, Skip,
 };
 
 /// How many of the largest rows there are: two and a half pages full.
@@ -30,8 +30,8 @@ async fn given_large(db: &Repositories) -> ProjetoId {
     projeto
 }
 
-fn bytes<T: TextSize>(rows: &[T]) -> usize {
-    rows.iter().map(TextSize::text_bytes).sum()
+fn bytes<T: Listable>(rows: &[T]) -> usize {
+    rows.iter().map(Listable::text_bytes).sum()
 }
 
 fn ids(rows: &[Atividade]) -> Vec<u128> {
@@ -39,12 +39,12 @@ fn ids(rows: &[Atividade]) -> Vec<u128> {
 }
 
 /// All of them, a row at a time, which is never too much.
-async fn one_by_one(db: &Repositories, ordem: Ordem) -> Vec<Atividade> {
+async fn one_by_one(db: &Repositories, ordem: Ordem<AtividadeCampo>) -> Vec<Atividade> {
     let (mut rows, mut apos) = (Vec::new(), None);
     loop {
         let one = AtividadeQuery { ordem, apos, ..query(0, 1) };
         let Some(row) = db.atividades.rows(one).await.unwrap().items.pop() else { return rows };
-        apos = Some(Cursor::of(&row, ordem.campo));
+        apos = Some(Cursor::of(&row, ordem));
         rows.push(row);
     }
 }
@@ -54,7 +54,7 @@ async fn one_by_one(db: &Repositories, ordem: Ordem) -> Vec<Atividade> {
 pub async fn a_page_is_cut_at_its_bytes_and_its_rest_follows(db: &Repositories) {
     given_large(db).await;
 
-    for campo in [Campo::CriadoEm, Campo::AtualizadoEm, Campo::Nome] {
+    for campo in [AtividadeCampo::CriadoEm, AtividadeCampo::AtualizadoEm, AtividadeCampo::Nome] {
         for decrescente in [true, false] {
             let ordem = Ordem { campo, decrescente };
             let whole = one_by_one(db, ordem).await;
@@ -66,12 +66,12 @@ pub async fn a_page_is_cut_at_its_bytes_and_its_rest_follows(db: &Repositories) 
                 let rows = db.atividades.rows(query.clone()).await.unwrap();
 
                 assert_eq!((&rows.items, &rows.last), (&page.items, &page.last), "{ordem:?}");
-                assert_eq!(page.last, expected.last().map(|last| Cursor::of(last, campo)), "{ordem:?}");
+                assert_eq!(page.last, expected.last().map(|last| Cursor::of(last, ordem)), "{ordem:?}");
                 let fit = page.items.len();
                 assert_eq!((ids(&page.items), page.total), (ids(&expected[..fit]), 20), "{ordem:?}");
                 assert!(bytes(&page.items) <= PAGE_BYTES && PAGE_BYTES < bytes(&expected[..=fit]), "{ordem:?}");
 
-                let apos = page.items.last().map(|row| Cursor::of(row, campo));
+                let apos = page.items.last().map(|row| Cursor::of(row, ordem));
                 let limit = Limit::parse(5).unwrap();
                 let rest = AtividadeQuery { ordem, apos, ate: page.last, limit, ..AtividadeQuery::default() };
                 let rest = db.atividades.rows(rest).await.unwrap();
@@ -90,7 +90,7 @@ pub async fn the_rest_of_a_page_ends_where_the_page_did(db: &Repositories) {
         db.atividades.insert(record).await.unwrap();
     }
     let place =
-        async |n| Some(Cursor::of(&db.atividades.find(AtividadeId(id(n))).await.unwrap().unwrap(), Campo::CriadoEm));
+        async |n| Some(Cursor::of(&db.atividades.find(AtividadeId(id(n))).await.unwrap().unwrap(), Ordem::default()));
     let (newest_first, oldest_first) = (Ordem::default(), Ordem { decrescente: false, ..Ordem::default() });
     let (second, fifth) = (place(2).await, place(5).await);
     db.atividades.delete(AtividadeId(id(2)), None).await.unwrap();
@@ -131,20 +131,32 @@ pub async fn projetos_come_in_the_order_of_their_names(db: &Repositories) {
     for limit in [1, 2, 3, 7, 8, 9] {
         let (mut seen, mut apos) = (Vec::new(), None);
         loop {
-            let query = ProjetoQuery { apos, limit: Limit::parse(limit).unwrap() };
+            let query = ProjetoQuery { apos, limit: Limit::parse(limit).unwrap(), ..ProjetoQuery::default() };
             let batch = db.projetos.list(query).await.unwrap();
             assert_eq!(batch.last, None);
             assert!(i64::try_from(batch.items.len()).unwrap() <= limit);
             let Some(last) = batch.items.last() else { break };
-            apos = Some(ProjetoCursor::of(last));
+            apos = Some(Cursor::of(last, ()));
             seen.extend(batch.items);
         }
         assert_eq!(names(&seen), expected, "limit {limit}");
     }
     // A place outlives its projeto.
-    let apos = Some(ProjetoCursor { nome: nome_projeto("BETA"), id: ProjetoId(id(99)) });
+    let apos = Some(Cursor { key: nome_projeto("BETA"), id: id(99) });
     let after = db.projetos.list(ProjetoQuery { apos, ..ProjetoQuery::default() }).await.unwrap();
     assert_eq!(names(&after.items), [("beta", 6), ("beta", 8), ("Beta b", 7), ("Zebra", 1)]);
+    let position = |nome: &str, n| Some(Cursor { key: nome_projeto(nome), id: id(n) });
+    let bounded = ProjetoQuery {
+        apos: position("abaco", 5),
+        ate: position("beta", 8),
+        skip: Skip::parse(1).unwrap(),
+        limit: Limit::parse(3).unwrap(),
+        ..ProjetoQuery::default()
+    };
+    let listed = db.projetos.list(bounded.clone()).await.unwrap();
+    assert_eq!(names(&listed.items), [("Alfa", 3), ("área", 2), ("beta", 6)]);
+    let listed = db.projetos.list(ProjetoQuery { limit: Limit::LARGEST, ..bounded }).await.unwrap();
+    assert_eq!(names(&listed.items), [("Alfa", 3), ("área", 2), ("beta", 6), ("beta", 8)]);
 }
 
 /// As of atividades, but that a page ends with the list.
@@ -157,8 +169,12 @@ pub async fn a_page_of_projetos_is_cut_at_its_bytes(db: &Repositories) {
 
     assert_eq!(first.items.len(), 7);
     assert!(bytes(&first.items) <= PAGE_BYTES);
-    assert_eq!(first.last.map(|last| last.id), Some(ProjetoId(id(ROWS))));
-    let apos = first.items.last().map(ProjetoCursor::of);
-    let next = db.projetos.list(ProjetoQuery { apos, limit: Limit::parse(5).unwrap() }).await.unwrap();
+    assert_eq!(first.last.map(|last| last.id), Some(id(ROWS)));
+    let apos = first.items.last().map(|last| Cursor::of(last, ()));
+    let next = db
+        .projetos
+        .list(ProjetoQuery { apos, limit: Limit::parse(5).unwrap(), ..ProjetoQuery::default() })
+        .await
+        .unwrap();
     assert_eq!((names(&next.items)[0], next.items.len(), next.last), (("Projeto 08", 8), 5, None));
 }

@@ -4,9 +4,7 @@ use time::Duration;
 
 use super::{NOMES, NOW, Repositories, given_atividade, given_projeto, id, later, nome_projeto};
 use crate::testing::remote_projeto;
-use crate::{
-    Conflict, Descricao, Error, Patch, Projeto, ProjetoCursor, ProjetoId, ProjetoPatch, ProjetoQuery, ProjetoRecord,
-};
+use crate::{Conflict, Cursor, Descricao, Error, Patch, Projeto, ProjetoId, ProjetoPatch, ProjetoQuery, ProjetoRecord};
 
 fn descricao(text: &str) -> Descricao {
     Descricao::from_stored(text.to_owned()).unwrap()
@@ -23,7 +21,7 @@ pub(super) async fn all(db: &Repositories) -> Vec<Projeto> {
     loop {
         let items = db.projetos.list(query.clone()).await.unwrap().items;
         let Some(last) = items.last() else { break };
-        query.apos = Some(ProjetoCursor::of(last));
+        query.apos = Some(Cursor::of(last, ()));
         projetos.extend(items);
     }
     projetos.sort_by_key(|p| p.id);

@@ -2,7 +2,9 @@
 
 use apistos::ApiComponent;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use domain::{AtividadeQuery, Busca, Campo, Cursor, Filtro, Limit, Ordem, ProjetoRef, Skip};
+use domain::{
+    AtividadeCampo, AtividadeFiltro, AtividadeQuery, AtividadeSortKey, Busca, Cursor, Limit, Ordem, ProjetoRef, Skip,
+};
 use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
 use schemars::schema::{InstanceType, Metadata, Schema, SchemaObject};
@@ -62,13 +64,13 @@ pub struct ListarAtividades {
     separador: Option<Separador>,
 }
 
-const ORDENS: [(&str, (Campo, bool)); 6] = [
-    ("criado_em", (Campo::CriadoEm, false)),
-    ("-criado_em", (Campo::CriadoEm, true)),
-    ("atualizado_em", (Campo::AtualizadoEm, false)),
-    ("-atualizado_em", (Campo::AtualizadoEm, true)),
-    ("nome", (Campo::Nome, false)),
-    ("-nome", (Campo::Nome, true)),
+const ORDENS: [(&str, (AtividadeCampo, bool)); 6] = [
+    ("criado_em", (AtividadeCampo::CriadoEm, false)),
+    ("-criado_em", (AtividadeCampo::CriadoEm, true)),
+    ("atualizado_em", (AtividadeCampo::AtualizadoEm, false)),
+    ("-atualizado_em", (AtividadeCampo::AtualizadoEm, true)),
+    ("nome", (AtividadeCampo::Nome, false)),
+    ("-nome", (AtividadeCampo::Nome, true)),
 ];
 const FORMATOS: [(&str, Formato); 2] = [("json", Formato::Json), ("csv", Formato::Csv)];
 const SEPARADORES: [(&str, u8); 2] = [(",", b','), (";", b';')];
@@ -138,11 +140,11 @@ impl ListarAtividades {
         let ordem = ordem.map(|ordem| ordem.0).unwrap_or_default();
         let por_cursor = apos.is_some();
         let apos = apos.and_then(|apos| apos.0);
-        if apos.as_ref().is_some_and(|cursor| cursor.chave.campo() != ordem.campo) {
+        if apos.as_ref().is_some_and(|cursor| cursor.key.campo() != ordem.campo) {
             let at = vec!["query".into(), "apos".into()];
             return Err(ApiError::Validation(Faults::one(Fault::of(domain::Violation::NotACursor, at))));
         }
-        let filtro = Filtro { ativo: ativo.map(|ativo| ativo.0), projeto: id_projeto, texto: q };
+        let filtro = AtividadeFiltro { ativo: ativo.map(|ativo| ativo.0), projeto: id_projeto, texto: q };
         Ok(Listagem {
             has_limit: limit.is_some(),
             query: AtividadeQuery { filtro, ordem, apos, ate: None, skip, limit: limit.unwrap_or_default() },
@@ -183,7 +185,7 @@ where
     found.ok_or_else(|| wrong_type("value_error", &messages_pt::one_of(&names), at))
 }
 
-struct QueryOrdem(Ordem);
+struct QueryOrdem(Ordem<AtividadeCampo>);
 
 impl Deserr<Faults> for QueryOrdem {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, at: ValuePointerRef<'_>) -> Result<Self, Faults> {
@@ -192,7 +194,7 @@ impl Deserr<Faults> for QueryOrdem {
 }
 
 /// A cursor, or the beginning of the list.
-struct Apos(Option<Cursor>);
+struct Apos(Option<Cursor<AtividadeSortKey>>);
 
 impl Deserr<Faults> for Apos {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, at: ValuePointerRef<'_>) -> Result<Self, Faults> {
