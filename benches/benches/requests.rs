@@ -44,11 +44,11 @@ impl AtividadeRepository for Memory {
     }
 
     async fn list(&self, query: AtividadeQuery) -> Result<Page<Atividade>, domain::Error> {
-        let items = self.rows(query).await?.items;
+        let items = self.list_items(query).await?.items;
         Ok(Page { total: 1_000_000, items, last: None })
     }
 
-    async fn rows(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, domain::Error> {
+    async fn list_items(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, domain::Error> {
         let limit = usize::try_from(query.limit.get()).map_err(domain::Error::internal)?;
         Ok(vec![self.0.clone(); limit].into())
     }

@@ -106,7 +106,7 @@ impl IdentityProvider for AzureDevOps {
         Ok(Caller { usuario, credential: Some(credential) })
     }
 
-    fn knows(&self, credential: &Credential) -> bool {
+    fn recently_accepted(&self, credential: &Credential) -> bool {
         let recently_accepted = self.0.identities.recently_accepted();
         self.0.subject(credential).is_ok_and(|subject| match subject {
             // Not the user of an app token, whose access token may be forged.
@@ -127,7 +127,7 @@ impl ProjectDirectory for AzureDevOps {
         Ok(parsed.collect::<Result<_, _>>()?)
     }
 
-    async fn list_verbatim(&self, credential: Credential) -> Result<Vec<String>, Error> {
+    async fn list_raw(&self, credential: Credential) -> Result<Vec<String>, Error> {
         let projects = self.0.list(&credential, Duration::MAX).await?;
         Ok(projects.into_iter().map(|project| Box::<str>::from(project).into_string()).collect())
     }
@@ -139,7 +139,7 @@ impl ProjectDirectory for AzureDevOps {
         Ok(self.0.deny_after_identity(&principal, found).await?)
     }
 
-    async fn gone(&self, credential: Credential, ids: Vec<AzureProjectId>) -> Vec<AzureProjectId> {
+    async fn confirm_deleted(&self, credential: Credential, ids: Vec<AzureProjectId>) -> Vec<AzureProjectId> {
         match self.0.confirm_deleted(&credential, ids).await {
             Ok(deleted) => deleted,
             Err(error) => {

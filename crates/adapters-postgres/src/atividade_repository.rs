@@ -104,7 +104,7 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         Ok(domain::Page { items, total: u64::try_from(total).map_err(Error::internal)?, last })
     }
 
-    async fn rows(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error> {
+    async fn list_items(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error> {
         self.read_page("atividades.rows", &query, listing::page).await?.finish(query.ordem)
     }
 
@@ -152,7 +152,9 @@ impl AtividadeRepository for PostgresAtividadeRepository {
             // No row was updated: unchanged values, `expected` mismatch, or no such id. Or the projeto is so new that the
             // statement could refer to it and not yet read its name.
             None => match self.find(id).await? {
-                Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => Err(Error::Changed),
+                Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => {
+                    Err(Error::VersionMismatch)
+                }
                 found => Ok(found),
             },
         }
@@ -166,7 +168,7 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         let deleted = unavailable(delete.exec(&self.database.write("atividades.delete")).await)?;
         let is_deleted = 0 < deleted.rows_affected;
         if !is_deleted && expected.is_some() && self.find(id).await?.is_some() {
-            return Err(Error::Changed);
+            return Err(Error::VersionMismatch);
         }
         Ok(is_deleted)
     }

@@ -24,7 +24,7 @@ impl PostgresDatabase {
     /// # Errors
     /// `Unavailable` when the database does not respond.
     pub async fn delete_expired_keys(&self, now: OffsetDateTime) -> Result<u64, Error> {
-        let (expires_before, mut deleted) = (Idempotency::horizon(now), 0);
+        let (expires_before, mut deleted) = (Idempotency::expires_before(now), 0);
         loop {
             let limit = EXPIRED_KEYS_PER_STATEMENT;
             let delete = raw_sql!(
@@ -68,7 +68,7 @@ pub(crate) async fn reserve<T: DeserializeOwned>(
 ) -> Result<Reservation<T>, DbErr> {
     let Idempotency { usuario, key, request } = once;
     let (usuario, chave, pedido) = (usuario.as_str(), key.as_str(), request.to_vec());
-    let expires_before = Idempotency::horizon(now);
+    let expires_before = Idempotency::expires_before(now);
     let reserved = transaction.execute_raw(raw_sql!(
         Postgres,
         r#"INSERT INTO idempotencia (usuario, chave, pedido, criado_em) VALUES ({usuario}, {chave}, {pedido}, {now})
@@ -85,13 +85,17 @@ pub(crate) async fn reserve<T: DeserializeOwned>(
         ));
         let is_too_much = |UsageRow { keys, bytes }| Idempotency::MAX_KEYS < keys || Idempotency::MAX_BYTES <= bytes;
         let is_too_much = usage.one(transaction).await?.is_some_and(is_too_much);
-        return Ok(if is_too_much { Reservation::Refused(Error::TooManyKeys) } else { Reservation::Acquired });
+        return Ok(if is_too_much {
+            Reservation::Refused(Error::TooManyIdempotencyKeys)
+        } else {
+            Reservation::Acquired
+        });
     }
     let known = Entity::find().select_only().column(Column::Resposta).filter(is_key(once));
     let known = known.filter(Column::Pedido.eq(request.to_vec())).into_tuple::<Option<serde_json::Value>>();
     let response = known.one(transaction).await?.flatten().map(serde_json::from_value).transpose();
     let response = response.map_err(|error| DbErr::Json(error.to_string()))?;
-    Ok(response.map_or(Reservation::Refused(Error::KeyReused), Reservation::Replay))
+    Ok(response.map_or(Reservation::Refused(Error::IdempotencyKeyReused), Reservation::Replay))
 }
 
 /// Keeps `response` for the key of `once`, which `transaction` has reserved.

@@ -100,7 +100,9 @@ impl ProjetoRepository for PostgresProjetoRepository {
         // No row was updated: unchanged values, Azure's projeto, `expected` mismatch, or no such id.
         match self.find(id).await? {
             Some(Projeto { azure_project_id: Some(_), .. }) => Err(Error::Conflict(Conflict::ProjetoDoAzure)),
-            Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => Err(Error::Changed),
+            Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => {
+                Err(Error::VersionMismatch)
+            }
             found => Ok(found),
         }
     }
@@ -119,7 +121,7 @@ impl ProjetoRepository for PostgresProjetoRepository {
         }
         match self.find(id).await? {
             Some(Projeto { azure_project_id: Some(_), .. }) => Err(Error::Conflict(Conflict::ProjetoDoAzure)),
-            Some(_) if expected.is_some() => Err(Error::Changed),
+            Some(_) if expected.is_some() => Err(Error::VersionMismatch),
             _ => Ok(false),
         }
     }

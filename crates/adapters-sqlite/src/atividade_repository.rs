@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, BatchBuilder,
-    Descricao, Error, Idempotency, NomeAtividade, NomeProjeto, Page, ProjetoId, Violation, folded,
+    Descricao, Error, Idempotency, NomeAtividade, NomeProjeto, Page, ProjetoId, Violation, search_key,
 };
 use sea_orm::{DbErr, FromQueryResult, raw_sql};
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ impl SqliteAtividadeRepository {
 impl AtividadeRepository for SqliteAtividadeRepository {
     async fn insert(&self, record: AtividadeRecord) -> Result<Atividade, Error> {
         let AtividadeRecord { id, nome, descricao, ativo, projeto, criado_por, criado_em } = record;
-        let nome_busca = folded(nome.as_str());
+        let nome_busca = search_key(nome.as_str());
         let (id, nome, projeto) = (id_text(id.0), nome.into_string(), id_text(projeto.0));
         let (descricao, now) = (descricao.map(Descricao::into_string), microseconds(criado_em));
         let row: Option<AtividadeRow> = self
@@ -86,7 +86,7 @@ impl AtividadeRepository for SqliteAtividadeRepository {
         Ok(Page { items, total: u64::try_from(total).map_err(Error::internal)?, last })
     }
 
-    async fn rows(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error> {
+    async fn list_items(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error> {
         let ordem = query.ordem;
         let mut page = BatchBuilder::<Atividade>::default();
         let take = |row: AtividadeRow| row.try_into().map(|row| page.push(row));
@@ -103,7 +103,7 @@ impl AtividadeRepository for SqliteAtividadeRepository {
         let AtividadePatch { nome, descricao, ativo, projeto, expected } = patch;
         let version = expected.map(microseconds);
         let (key, now) = (id_text(id.0), microseconds(now));
-        let nome_busca = nome.as_ref().map(|nome| folded(nome.as_str()));
+        let nome_busca = nome.as_ref().map(|nome| search_key(nome.as_str()));
         let (nome, projeto) = (nome.map(NomeAtividade::into_string), projeto.map(|projeto| id_text(projeto.0)));
         let keep_descricao = descricao.is_absent();
         let descricao = descricao.into_value().map(Descricao::into_string);
@@ -132,7 +132,9 @@ impl AtividadeRepository for SqliteAtividadeRepository {
             Some(row) => row.try_into().map(Some),
             // Nothing differs, or somebody else was faster, or there is none.
             None => match self.find(id).await? {
-                Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => Err(Error::Changed),
+                Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => {
+                    Err(Error::VersionMismatch)
+                }
                 found => Ok(found),
             },
         }
@@ -146,7 +148,7 @@ impl AtividadeRepository for SqliteAtividadeRepository {
         );
         let deleted = self.0.run(statement).await.map_err(db_error::from)?.rows_affected() != 0;
         if !deleted && expected.is_some() && self.find(id).await?.is_some() {
-            return Err(Error::Changed);
+            return Err(Error::VersionMismatch);
         }
         Ok(deleted)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use domain::{AtividadeRecord, Descricao, Error, Idempotency, Violation, folded};
+use domain::{AtividadeRecord, Descricao, Error, Idempotency, Violation, search_key};
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, raw_sql};
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ async fn store(
 fn row(record: &AtividadeRecord) -> Value {
     let AtividadeRecord { id, nome, descricao, ativo, projeto, criado_por, criado_em } = record;
     json!({
-        "id": id_text(id.0), "nome": nome.as_str(), "nome_busca": folded(nome.as_str()),
+        "id": id_text(id.0), "nome": nome.as_str(), "nome_busca": search_key(nome.as_str()),
         "descricao": descricao.as_ref().map(Descricao::as_str), "ativo": ativo, "id_projeto": id_text(projeto.0),
         "criado_por": criado_por, "criado_em": microseconds(*criado_em),
     })

@@ -132,7 +132,7 @@ impl SqliteDatabase {
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn samples_done(&self) -> Result<(), Error> {
+    pub async fn mark_samples_loaded(&self) -> Result<(), Error> {
         let mark = raw_sql!(Sqlite, "INSERT OR IGNORE INTO marcas (nome) VALUES ({SAMPLES})");
         self.run(mark).await.map(drop).map_err(db_error::from)
     }

@@ -40,7 +40,7 @@ pub(crate) async fn begin<T: DeserializeOwned>(
 ) -> Result<Beginning<T>, DbErr> {
     let transaction = database.begin().await?;
     let Some(Idempotency { usuario, key, request }) = once else { return Ok(Beginning::New(transaction)) };
-    let (key, horizon) = (key.as_str(), microseconds(Idempotency::horizon(now)));
+    let (key, horizon) = (key.as_str(), microseconds(Idempotency::expires_before(now)));
     transaction.execute_raw(raw_sql!(Sqlite, "DELETE FROM idempotencia WHERE criado_em <= {horizon}")).await?;
     let known = AnswerRow::find_by_statement(raw_sql!(
         Sqlite,
@@ -55,9 +55,9 @@ pub(crate) async fn begin<T: DeserializeOwned>(
             ));
             let is_full = |UsageRow { keys, bytes }| Idempotency::MAX_KEYS <= keys || Idempotency::MAX_BYTES <= bytes;
             let is_full = usage.one(&transaction).await?.is_some_and(is_full);
-            Ok(if is_full { Beginning::Refused(Error::TooManyKeys) } else { Beginning::New(transaction) })
+            Ok(if is_full { Beginning::Refused(Error::TooManyIdempotencyKeys) } else { Beginning::New(transaction) })
         }
-        Some(row) if row.pedido != request => Ok(Beginning::Refused(Error::KeyReused)),
+        Some(row) if row.pedido != request => Ok(Beginning::Refused(Error::IdempotencyKeyReused)),
         Some(row) => {
             serde_json::from_str(&row.resposta).map(Beginning::Known).map_err(|error| DbErr::Json(error.to_string()))
         }

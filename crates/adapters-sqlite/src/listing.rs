@@ -1,6 +1,6 @@
 //! The statements that list atividades. What is not asked for is not in them, so that each is planned for what it is.
 
-use domain::{AtividadeCampo, AtividadeFiltro, AtividadeQuery, AtividadeSortKey, Ordem, folded};
+use domain::{AtividadeCampo, AtividadeFiltro, AtividadeQuery, AtividadeSortKey, Ordem, search_key};
 use sea_orm::{DbBackend, Statement, Value};
 
 use crate::value::{id_text, microseconds};
@@ -51,7 +51,7 @@ impl Values {
         conditions.extend(ativo.map(|ativo| format!("ativo = {}", self.bind(ativo))));
         conditions.extend(projeto.map(|projeto| format!("id_projeto = {}", self.bind(id_text(projeto.0)))));
         if let Some(texto) = texto {
-            conditions.push(format!("instr(nome_busca, {}) > 0", self.bind(folded(texto.as_str()))));
+            conditions.push(format!("instr(nome_busca, {}) > 0", self.bind(search_key(texto.as_str()))));
         }
         conditions.join(" AND ")
     }
@@ -69,7 +69,7 @@ impl Values {
         let between = places.map(|(cursor, is)| {
             let key = match cursor.key {
                 AtividadeSortKey::CriadoEm(em) | AtividadeSortKey::AtualizadoEm(em) => self.bind(microseconds(em)),
-                AtividadeSortKey::Nome(nome) => self.bind(folded(&nome)),
+                AtividadeSortKey::Nome(nome) => self.bind(search_key(&nome)),
             };
             format!("AND ({column}, id) {is} ({key}, {})", self.bind(id_text(cursor.id)))
         });

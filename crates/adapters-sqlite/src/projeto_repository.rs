@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use domain::{
     AzureProjectId, Batch, BatchBuilder, Conflict, Descricao, Error, Idempotency, NomeProjeto, Projeto, ProjetoId,
-    ProjetoPatch, ProjetoQuery, ProjetoRecord, ProjetoRepository, RemoteProjeto, SyncSummary, folded,
+    ProjetoPatch, ProjetoQuery, ProjetoRecord, ProjetoRepository, RemoteProjeto, SyncSummary, search_key,
 };
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, raw_sql};
 use serde::{Deserialize, Serialize};
@@ -131,7 +131,7 @@ impl ProjetoRepository for SqliteProjetoRepository {
 
     /// The names are put in order here: SQLite knows no Unicode.
     async fn list(&self, query: ProjetoQuery) -> Result<Batch<Projeto>, Error> {
-        let key = |nome: String, id: String| (folded(&nome), nome, id);
+        let key = |nome: String, id: String| (search_key(&nome), nome, id);
         let ProjetoQuery { filtro: (), ordem, apos, ate, skip, limit } = query;
         let [apos, ate] = [apos, ate].map(|cursor| cursor.map(|at| key(at.key.into_string(), id_text(at.id))));
         let all: Vec<NomeRow> = self.0.rows(raw_sql!(Sqlite, "SELECT id, nome FROM projetos")).await?;
@@ -186,7 +186,9 @@ impl ProjetoRepository for SqliteProjetoRepository {
         // Nothing differs, or it is Azure's, or somebody else was faster, or there is none.
         match self.find(id).await? {
             Some(Projeto { azure_project_id: Some(_), .. }) => Err(Error::Conflict(Conflict::ProjetoDoAzure)),
-            Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => Err(Error::Changed),
+            Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => {
+                Err(Error::VersionMismatch)
+            }
             found => Ok(found),
         }
     }
@@ -209,7 +211,7 @@ impl ProjetoRepository for SqliteProjetoRepository {
         }
         match self.find(id).await? {
             Some(Projeto { azure_project_id: Some(_), .. }) => Err(Error::Conflict(Conflict::ProjetoDoAzure)),
-            Some(_) => Err(Error::Changed),
+            Some(_) => Err(Error::VersionMismatch),
             None => Ok(false),
         }
     }

@@ -1,4 +1,4 @@
-//! The ways in which something can fail: kinds for the code, English for the log, no status and no prose for users.
+//! Kinds of errors. `Display` is English, for the log; status codes and texts for users belong to the HTTP layer.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use crate::{InvalidField, Violation};
 
-/// What lies behind an error; it goes to the log and never to a client.
+/// The cause of an error. It is logged and never sent to a client.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// How a use case or a port fails.
+/// The error of a use case or a port.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No resource has that id.
@@ -17,88 +17,88 @@ pub enum Error {
     NotFound {
         /// The kind of resource.
         resource: Resource,
-        /// The id that was asked for.
+        /// The requested id.
         id: Uuid,
     },
-    /// Values that are well-formed but break a rule of the world, for example a reference to nothing.
+    /// Well-formed values that violate a rule, for example a reference to a missing row.
     #[error("invalid: {0:?}")]
     Invalid(Vec<InvalidField>),
-    /// The state of things forbids it.
+    /// The current state does not allow the operation.
     #[error("conflict: {0:?}")]
     Conflict(Conflict),
-    /// Somebody else changed it since the caller saw it.
-    #[error("changed in the meantime")]
-    Changed,
-    /// The key of the request stands for another request.
+    /// The resource has another version than the caller expects.
+    #[error("version mismatch")]
+    VersionMismatch,
+    /// The idempotency key was already used for another request.
     #[error("idempotency key reused")]
-    KeyReused,
-    /// The user has as many keys, or responses to them, as are kept of one user.
+    IdempotencyKeyReused,
+    /// The user has the largest number or size of stored idempotency keys.
     #[error("too many idempotency keys")]
-    TooManyKeys,
-    /// The request carries no credential.
+    TooManyIdempotencyKeys,
+    /// The request has no credential.
     #[error("no credential")]
     CredentialMissing,
-    /// The credential belongs to nobody, or not any more.
+    /// The credential is invalid, revoked or expired.
     #[error("credential rejected")]
     CredentialRejected,
-    /// The credential is a real user's, but it does not allow this.
+    /// The credential is valid but lacks a permission.
     #[error("forbidden")]
     Forbidden,
-    /// A service cannot be reached or is being protected: worth a retry.
+    /// A service cannot be reached, or is spared further load. The client can retry.
     #[error("{service:?} unavailable")]
     Unavailable {
-        /// The service that is missing.
+        /// The service.
         service: Service,
-        /// When a retry makes sense, if the service said so.
+        /// The time to wait before a retry, if the service named one.
         retry_after: Option<Duration>,
-        /// What was seen.
+        /// The underlying error.
         #[source]
         cause: Cause,
     },
-    /// A service did not answer in time.
+    /// A service did not respond in time.
     #[error("{service:?} timed out")]
     TimedOut {
-        /// The service that was too slow.
+        /// The service.
         service: Service,
-        /// What was seen.
+        /// The underlying error.
         #[source]
         cause: Cause,
     },
-    /// A service answered with an error or with nonsense.
-    #[error("{service:?} answered badly")]
+    /// A service returned an error or an invalid response.
+    #[error("{service:?} returned an invalid response")]
     BadUpstream {
-        /// The service that answered.
+        /// The service.
         service: Service,
-        /// What was seen.
+        /// The underlying error.
         #[source]
         cause: Cause,
     },
-    /// A bug here.
+    /// A bug in this program.
     #[error("internal error")]
     Internal(#[source] Cause),
 }
 
 impl Error {
-    /// One field that breaks one rule.
+    /// Returns `Invalid` for one field.
     #[must_use]
     pub fn invalid(field: &'static str, violation: Violation) -> Self {
         Self::Invalid(vec![InvalidField { item: None, field, violation }])
     }
 
-    /// A bug here, told by `cause`.
+    /// Returns `Internal` with `cause`.
     pub fn internal(cause: impl Into<Cause>) -> Self {
         Self::Internal(cause.into())
     }
 
-    /// The same field of some items of a request that has many, each by its place, counted from 0.
+    /// Returns `Invalid` for the same field of several items. The indices count from 0.
     #[must_use]
     pub fn invalid_items(items: impl IntoIterator<Item = usize>, field: &'static str, violation: Violation) -> Self {
         Self::Invalid(items.into_iter().map(|item| InvalidField { item: Some(item), field, violation }).collect())
     }
 
-    /// What went wrong with many items of which there is one: it has no place of its own.
+    /// Removes the item indices, for a request with a single item.
     #[must_use]
-    pub fn of_one(self) -> Self {
+    pub fn without_item_index(self) -> Self {
         match self {
             Self::Invalid(fields) => {
                 Self::Invalid(fields.into_iter().map(|field| InvalidField { item: None, ..field }).collect())
@@ -107,7 +107,7 @@ impl Error {
         }
     }
 
-    /// Whether this says that `id_projeto` names no projeto.
+    /// Returns whether a field refers to a projeto that does not exist.
     #[must_use]
     pub fn is_unknown_projeto(&self) -> bool {
         matches!(self, Self::Invalid(fields) if fields.iter().any(|f| f.violation == Violation::UnknownProjeto))
@@ -123,18 +123,18 @@ pub enum Resource {
     Projeto,
 }
 
-/// Why the state of things forbids an operation.
+/// The reasons for which the current state does not allow an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conflict {
     /// The projeto still has atividades, so it cannot be deleted.
     ProjetoComAtividades,
-    /// The projeto belongs to Azure DevOps, so it is read-only here.
+    /// The projeto belongs to Azure DevOps, so it is read-only.
     ProjetoDoAzure,
-    /// No Azure DevOps organisation is configured, so there is nothing to ask.
+    /// No Azure DevOps organisation or credential is configured.
     SemOrganizacao,
 }
 
-/// The services that this one needs.
+/// The services that this service depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     /// The database.
@@ -148,12 +148,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_one_has_no_place_in_a_list() {
-        let faults = Error::invalid_items([3], "nome", Violation::ContainsNul).of_one();
+    fn without_item_index_removes_indices_only() {
+        let error = Error::invalid_items([3], "nome", Violation::ContainsNul).without_item_index();
         assert!(
-            matches!(&faults, Error::Invalid(fields) if fields.iter().all(|fault| fault.item.is_none() && fault.field == "nome"))
+            matches!(&error, Error::Invalid(fields) if fields.iter().all(|field| field.item.is_none() && field.field == "nome"))
         );
-        assert!(!faults.is_unknown_projeto());
-        assert!(matches!(Error::KeyReused.of_one(), Error::KeyReused));
+        assert!(!error.is_unknown_projeto());
+        assert!(matches!(Error::IdempotencyKeyReused.without_item_index(), Error::IdempotencyKeyReused));
     }
 }

@@ -1,54 +1,54 @@
-//! Requests that count once, however often they are sent.
+//! Idempotency keys: a repeated request returns the first response.
 
 use time::{Duration, OffsetDateTime};
 
-/// What tells a request that is sent again from a new one.
+/// The identity of a request that can be repeated.
 ///
-/// A client that got no answer cannot know whether its request was carried out. It sends the same key again, and gets
-/// the answer that it missed.
+/// A client that received no response cannot know whether its request succeeded. It repeats the request with the same
+/// key and receives the first response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
-    /// The id of the user whose key it is: each has their own.
+    /// The id of the user. Keys of different users are independent.
     pub usuario: String,
-    /// The client's key.
+    /// The key that the client sent.
     pub key: IdempotencyKey,
-    /// A hash of all that the request says: with the same key another request is refused.
+    /// A hash of the request. The key is rejected with any other request.
     pub request: [u8; 32],
 }
 
 impl Idempotency {
-    /// How long a key is remembered.
+    /// The time until a key expires.
     pub const LIFETIME: Duration = Duration::hours(24);
 
-    /// Keys of one user that are remembered at once.
+    /// The largest number of keys per user.
     pub const MAX_KEYS: i64 = 10_000;
 
-    /// Bytes that the responses to the keys of one user may take where they are kept.
+    /// The largest size in bytes of the stored responses per user.
     pub const MAX_BYTES: i64 = 64 * 1024 * 1024;
 
-    /// Before this moment nothing is remembered at `now`.
+    /// Returns the time before which keys are expired at `now`.
     #[must_use]
-    pub fn horizon(now: OffsetDateTime) -> OffsetDateTime {
+    pub fn expires_before(now: OffsetDateTime) -> OffsetDateTime {
         now - Self::LIFETIME
     }
 }
 
-/// A key that a client made up: 1..=255 visible ASCII characters.
+/// A key that a client generated: 1..=255 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The longest key, in characters.
+    /// The largest length in characters.
     pub const MAX: usize = 255;
 
-    /// Answers `text` as a key, if it can be one.
+    /// Parses a key.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_key = (1..=Self::MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         is_key.then(|| Self(text.to_owned()))
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -60,13 +60,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_remembered_for_longer_than_a_day() {
-        let horizon = Idempotency::horizon(time::macros::datetime!(2026-01-13 16:00 UTC));
-        assert_eq!(horizon, time::macros::datetime!(2026-01-12 16:00 UTC));
+    fn expires_before_is_one_day_ago() {
+        let expires_before = Idempotency::expires_before(time::macros::datetime!(2026-01-13 16:00 UTC));
+        assert_eq!(expires_before, time::macros::datetime!(2026-01-12 16:00 UTC));
     }
 
     #[test]
-    fn a_key_is_visible_ascii_and_not_too_long() {
+    fn parse_of_other_than_visible_ascii_is_rejected() {
         for good in ["a", "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"", &"x".repeat(255)] {
             assert_eq!(IdempotencyKey::parse(good).unwrap().as_str(), good);
         }

@@ -1,7 +1,14 @@
-//! What API Aponta does, without how: entities, values that cannot be invalid, errors, ports and use cases.
+//! The business rules of API Aponta: entities, validated values, errors, ports and use cases.
 //!
-//! Nothing here knows HTTP, SQL or Azure DevOps' JSON. A use case is tested with mocked ports in milliseconds
-//! (feature `mocks`, module `testing`).
+//! | module | content |
+//! |---|---|
+//! | `atividade`, `projeto`, `usuario` | one noun each: entity and values, query, port to its storage, use cases |
+//! | `paging` | queries, cursors and pages of every noun that implements [`Listable`] |
+//! | `text`, `violation`, `patch` | rules for values |
+//! | `error`, `idempotency`, `clock`, `readiness` | shared by all nouns |
+//! | `testing` (feature `mocks`) | fixtures, mocks of the ports, and the suite that every repository passes |
+//!
+//! The crate depends on no HTTP, SQL or JSON library. Its unit tests use mocked ports and take milliseconds.
 
 mod atividade;
 mod clock;
@@ -35,7 +42,7 @@ pub use projeto::{
     ProjetoRecord, ProjetoRef, ProjetoRepository, Projetos, RemoteProjeto, Sincronizacao, SyncSummary,
 };
 pub use readiness::Readiness;
-pub use text::{Descricao, folded, without_control};
+pub use text::{Descricao, search_key, strip_control_characters};
 pub use usuario::{Caller, Credential, IdentityProvider, Usuario};
 pub use violation::{InvalidField, Violation};
 

@@ -1,25 +1,25 @@
-//! What a partial update says about one field that can be empty.
+//! An optional field of a partial update.
 
-/// A field of a partial update: absent keeps the value, null clears it.
+/// A field of a partial update. Absent keeps the value, null clears it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Patch<T> {
-    /// The field was not sent: its value stays.
+    /// The field was not sent.
     #[default]
     Absent,
-    /// The field was sent as null: its value goes.
+    /// The field was sent as null.
     Null,
     /// The field was sent with a value.
     Value(T),
 }
 
 impl<T> Patch<T> {
-    /// Whether the field was not sent.
+    /// Returns whether the field was not sent.
     #[must_use]
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
-    /// The value, where one was sent.
+    /// Returns the value, if one was sent.
     #[must_use]
     pub fn into_value(self) -> Option<T> {
         match self {
@@ -34,8 +34,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn absent_null_and_a_value_are_three_things() {
-        let told = [Patch::Absent, Patch::Null, Patch::Value(7)].map(|patch| (patch.is_absent(), patch.into_value()));
-        assert_eq!(told, [(true, None), (false, None), (false, Some(7))]);
+    fn absent_null_and_value_are_distinct() {
+        let read = [Patch::Absent, Patch::Null, Patch::Value(7)].map(|patch| (patch.is_absent(), patch.into_value()));
+        assert_eq!(read, [(true, None), (false, None), (false, Some(7))]);
     }
 }

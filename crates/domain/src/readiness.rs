@@ -1,16 +1,16 @@
-//! The port that tells whether the storage can be used.
+//! The port that checks the storage.
 
 use async_trait::async_trait;
 
 use crate::Error;
 
-/// Whether the place where things are kept can answer.
+/// Checks whether the storage can be used.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait Readiness: Send + Sync {
-    /// Asks the database for an answer, within a bounded time.
+    /// Runs a query on the database, within a bounded time.
     ///
     /// # Errors
-    /// `Unavailable` when there is none.
+    /// `Unavailable` if it fails.
     async fn check(&self) -> Result<(), Error>;
 }

@@ -1,38 +1,37 @@
-//! Rules that more than one text shares.
+//! Rules for texts.
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 use crate::Violation;
 
-/// The longest name of an atividade or a projeto, in Unicode scalar values: that is what `varchar(255)` counts.
+/// The largest length of a name in Unicode scalar values, the unit of `varchar(255)`.
 const NOME_MAX: usize = 255;
 
-/// Trims `text` and returns it when it is a name that may be stored: the rules of [`stored_nome`], and no control
-/// character.
+/// Parses a new name: the rules of [`stored_nome`], and no control characters.
 pub(crate) fn parse_nome(text: String) -> Result<String, Violation> {
     let nome = stored_nome(text)?;
     if has_control(&nome) { Err(Violation::ControlCharacter) } else { Ok(nome) }
 }
 
-/// Whether `text` has a control character (Unicode's category Cc) other than a tab or a line break. JSON takes six bytes
-/// for most of them, and a terminal acts on them.
+/// Returns whether `text` has a control character (Unicode category Cc) other than tabs and line breaks. Most take six
+/// bytes in JSON, and terminals execute them.
 fn has_control(text: &str) -> bool {
     text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
 }
 
-/// `text` without control characters other than line breaks and tabs: for texts of others, which must not be lost.
+/// Removes control characters other than tabs and line breaks. For texts of other systems, which are not rejected.
 #[must_use]
-pub fn without_control(text: &str) -> String {
+pub fn strip_control_characters(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\t' | '\n' | '\r')).collect()
 }
 
-/// Trims `text` and returns it when it is a name: 1..=255 characters, no NUL. Copied only when there is something to trim:
-/// a list reads two names for each of its rows.
+/// Parses a name: 1..=255 characters without surrounding white space, no NUL. Text without surrounding white space is
+/// not copied, because a list reads two names per row.
 pub(crate) fn stored_nome(text: String) -> Result<String, Violation> {
     let trimmed = text.trim();
     match trimmed.len() {
         0 => Err(Violation::TooShort { min: 1 }),
-        // Characters are counted only where they can be too many.
+        // Characters are counted only if the bytes exceed the limit.
         n if NOME_MAX < n && NOME_MAX < trimmed.chars().count() => Err(Violation::TooLong { max: NOME_MAX }),
         _ if trimmed.contains('\0') => Err(Violation::ContainsNul),
         _ if trimmed.len() == text.len() => Ok(text),
@@ -40,14 +39,14 @@ pub(crate) fn stored_nome(text: String) -> Result<String, Violation> {
     }
 }
 
-/// `text` without case and accents, for comparing as a reader does: «Ação» and «acao» are the same.
+/// Returns `text` without case and accents, for search and order: «Ação» and «acao» are equal.
 #[must_use]
-pub fn folded(text: &str) -> String {
+pub fn search_key(text: &str) -> String {
     text.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
 }
 
-/// A free text that says more than a name: at most 64 KiB of UTF-8, no NUL, kept as it was written. A new one has no
-/// control characters but tabs and line breaks.
+/// A description: at most 64 KiB of UTF-8, no NUL, stored exactly as sent. A new one has no control characters except
+/// tabs and line breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descricao(String);
 
@@ -55,7 +54,7 @@ impl Descricao {
     /// The largest size in bytes of UTF-8.
     pub const MAX_BYTES: usize = 64 * 1024;
 
-    /// Returns `text` as a new description.
+    /// Parses a new description.
     ///
     /// # Errors
     /// Those of [`Self::from_stored`], [`Violation::ControlCharacter`].
@@ -64,7 +63,7 @@ impl Descricao {
         if has_control(&descricao.0) { Err(Violation::ControlCharacter) } else { Ok(descricao) }
     }
 
-    /// Returns `text`, which was stored, as a description. It may be older than the rule about control characters.
+    /// Parses a description that was stored, possibly before control characters were rejected.
     ///
     /// # Errors
     /// [`Violation::TooManyBytes`] above [`Self::MAX_BYTES`], [`Violation::ContainsNul`].
@@ -76,13 +75,13 @@ impl Descricao {
         }
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The text, without a copy.
+    /// Returns the text without a copy.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nome_is_trimmed_and_counted_in_characters() {
+    fn parse_nome_trims_and_counts_characters() {
         let cases = [
             ("  Revisão  ", Ok("Revisão".to_owned())),
             ("", Err(Violation::TooShort { min: 1 })),
@@ -112,28 +111,28 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_rejected_in_new_texts_and_read_from_old_ones() {
+    fn control_characters_are_rejected_only_in_new_texts() {
         for control in ('\u{1}'..='\u{9f}').filter(|c| c.is_control() && !['\t', '\n', '\r'].contains(c)) {
             let text = format!("a{control}b");
             assert_eq!(parse_nome(text.clone()), Err(Violation::ControlCharacter), "{text:?}");
             assert_eq!(Descricao::parse(text.clone()), Err(Violation::ControlCharacter), "{text:?}");
             assert_eq!(stored_nome(text.clone()), Ok(text.clone()));
-            assert_eq!(without_control(&text), "ab");
+            assert_eq!(strip_control_characters(&text), "ab");
             assert_eq!(Descricao::from_stored(text.clone()).unwrap().into_string(), text);
         }
         for text in ["a\tb\r\nc", "\u{a0}\u{2028}\u{202e}🦀"] {
             assert!(Descricao::parse(text.to_owned()).is_ok(), "{text:?}");
-            assert_eq!(without_control(text), text);
+            assert_eq!(strip_control_characters(text), text);
         }
     }
 
     #[test]
-    fn folded_drops_case_and_accents() {
-        assert_eq!(folded("AÇÃO Única nº 3"), "acao unica nº 3");
+    fn search_key_drops_case_and_accents() {
+        assert_eq!(search_key("AÇÃO Única nº 3"), "acao unica nº 3");
     }
 
     #[test]
-    fn descricao_is_kept_as_written_up_to_64_kib() {
+    fn descricao_above_64_kib_is_rejected() {
         assert_eq!(Descricao::parse("  duas\nlinhas ".into()).unwrap().as_str(), "  duas\nlinhas ");
         assert_eq!(Descricao::parse(String::new()).unwrap().into_string(), "");
         assert!(Descricao::parse("é".repeat(32 * 1024)).is_ok());

@@ -1,24 +1,24 @@
-//! Which rule a value breaks, with the limit it breaks.
+//! The rules that a value can violate.
 
-/// A rule that a value broke. It carries the limit, so that no message has to repeat the number.
+/// A violated rule. It carries the limit, so messages do not repeat the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// Fewer than `min` Unicode scalar values, surrounding white space not counted.
     #[error("shorter than {min} characters")]
     TooShort {
-        /// The smallest length that is allowed.
+        /// The smallest allowed length.
         min: usize,
     },
     /// More than `max` Unicode scalar values.
     #[error("longer than {max} characters")]
     TooLong {
-        /// The largest length that is allowed.
+        /// The largest allowed length.
         max: usize,
     },
     /// More than `max` bytes of UTF-8.
     #[error("longer than {max} bytes")]
     TooManyBytes {
-        /// The largest size that is allowed.
+        /// The largest allowed size.
         max: usize,
     },
     /// The text has a NUL character, which PostgreSQL cannot store.
@@ -30,31 +30,31 @@ pub enum Violation {
     /// An integer below `min`.
     #[error("less than {min}")]
     LessThan {
-        /// The smallest value that is allowed.
+        /// The smallest allowed value.
         min: i64,
     },
     /// An integer above `max`.
     #[error("greater than {max}")]
     GreaterThan {
-        /// The largest value that is allowed.
+        /// The largest allowed value.
         max: i64,
     },
-    /// Not a GUID, or one that stands for nothing (all zeros).
+    /// Not a GUID, or the all-zero GUID.
     #[error("not a GUID")]
     NotAGuid,
-    /// A text that no list gave as a place in it, or one of a list in another order.
+    /// Not a cursor, or a cursor of another order.
     #[error("not a cursor")]
     NotACursor,
     /// Fewer than `min` items.
     #[error("fewer than {min} items")]
     TooFew {
-        /// The smallest number that is allowed.
+        /// The smallest allowed number.
         min: usize,
     },
     /// More than `max` items.
     #[error("more than {max} items")]
     TooMany {
-        /// The largest number that is allowed.
+        /// The largest allowed number.
         max: usize,
     },
     /// A reference to a projeto that does not exist.
@@ -62,13 +62,13 @@ pub enum Violation {
     UnknownProjeto,
 }
 
-/// A field of a request, by its name in the API, and the rule it broke.
+/// A field of a request that violates a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidField {
-    /// Which item it belongs to, counted from 0, if the request has many.
+    /// The index of its item, counted from 0, if the request has many.
     pub item: Option<usize>,
-    /// The field's name in the API, for example `id_projeto`.
+    /// The name of the field in the API, for example `id_projeto`.
     pub field: &'static str,
-    /// The rule it broke.
+    /// The violated rule.
     pub violation: Violation,
 }

@@ -20,7 +20,7 @@ impl IdentityProvider for DevelopmentIdentity {
         Ok(Caller { usuario, credential: None })
     }
 
-    fn knows(&self, _: &Credential) -> bool {
+    fn recently_accepted(&self, _: &Credential) -> bool {
         true
     }
 }
@@ -34,7 +34,7 @@ impl ProjectDirectory for NoOrganisation {
         Err(Error::Conflict(Conflict::SemOrganizacao))
     }
 
-    async fn list_verbatim(&self, _: Credential) -> Result<Vec<String>, Error> {
+    async fn list_raw(&self, _: Credential) -> Result<Vec<String>, Error> {
         Err(Error::Conflict(Conflict::SemOrganizacao))
     }
 
@@ -42,7 +42,7 @@ impl ProjectDirectory for NoOrganisation {
         Err(Error::Conflict(Conflict::SemOrganizacao))
     }
 
-    async fn gone(&self, _: Credential, _: Vec<AzureProjectId>) -> Vec<AzureProjectId> {
+    async fn confirm_deleted(&self, _: Credential, _: Vec<AzureProjectId>) -> Vec<AzureProjectId> {
         Vec::new()
     }
 }

@@ -1,6 +1,6 @@
 //! The JSON of projects, limited to the fields that are read.
 
-use domain::{AzureProjectId, Descricao, NomeProjeto, RemoteProjeto, without_control};
+use domain::{AzureProjectId, Descricao, NomeProjeto, RemoteProjeto, strip_control_characters};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -65,7 +65,7 @@ fn guid(text: &str) -> Result<AzureProjectId, AzureError> {
 }
 
 fn descricao(text: &str) -> Option<Descricao> {
-    let text = without_control(text);
+    let text = strip_control_characters(text);
     let end = text.floor_char_boundary(Descricao::MAX_BYTES);
     let text = text.get(..end).unwrap_or_default();
     Descricao::parse(text.to_owned()).ok().filter(|text| !text.as_str().is_empty())
@@ -77,7 +77,7 @@ fn text(value: &Value, max_chars: usize) -> Option<String> {
 
 /// Returns `text` trimmed, without control characters, with at most `max_chars` characters.
 fn truncate(text: &str, max_chars: usize) -> String {
-    let text = without_control(text);
+    let text = strip_control_characters(text);
     let truncated: String = text.trim().chars().take(max_chars).collect();
     truncated.trim_end().to_owned()
 }

@@ -95,9 +95,9 @@ async fn app_token_alone_is_rejected_without_a_call() {
     for token in good_tokens() {
         assert_eq!(kind(&usuario(&azure, bearer(&token)).await.unwrap_err()), "rejected", "{token}");
         assert_eq!(kind(&azure.list(bearer(&token)).await.unwrap_err()), "rejected");
-        assert_eq!(kind(&azure.list_verbatim(bearer(&token)).await.unwrap_err()), "rejected");
+        assert_eq!(kind(&azure.list_raw(bearer(&token)).await.unwrap_err()), "rejected");
         assert_eq!(kind(&azure.find(bearer(&token), id).await.unwrap_err()), "rejected");
-        assert_eq!(azure.gone(bearer(&token), vec![id]).await, []);
+        assert_eq!(azure.confirm_deleted(bearer(&token), vec![id]).await, []);
     }
     assert_eq!(server.received_requests().await.unwrap().len(), 0);
 }
@@ -214,7 +214,7 @@ async fn app_token_with_access_token_of_another_user_is_rejected() {
 
     assert_eq!(kind(&usuario(&azure, credential.clone()).await.unwrap_err()), "rejected");
     assert_eq!(kind(&azure.list(credential.clone()).await.unwrap_err()), "rejected");
-    assert_eq!(kind(&azure.list_verbatim(credential).await.unwrap_err()), "rejected");
+    assert_eq!(kind(&azure.list_raw(credential).await.unwrap_err()), "rejected");
     assert_eq!(calls(&server, PROJECTS).await, 0);
 }
 
@@ -271,7 +271,7 @@ async fn project_calls_with_app_token_send_only_the_access_token() {
     let credential = with_access(&app_token(), JWT);
 
     azure.list(credential.clone()).await.unwrap();
-    azure.list_verbatim(credential).await.unwrap();
+    azure.list_raw(credential).await.unwrap();
 }
 
 #[tokio::test]

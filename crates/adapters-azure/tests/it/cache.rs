@@ -208,21 +208,25 @@ async fn credential_is_known_from_acceptance_until_rejection() {
     let mut config = config(&server.uri());
     config.cache_ttl = Duration::ZERO;
     let azure = adapter(&config);
-    assert!(!azure.knows(&bearer(PAT)));
+    assert!(!azure.recently_accepted(&bearer(PAT)));
 
     usuario(&azure, bearer(PAT)).await.unwrap();
     usuario(&azure, bearer("unknown")).await.unwrap_err();
-    assert!(azure.knows(&bearer(PAT)) && !azure.knows(&bearer("unknown")) && !azure.knows(&basic(PAT)));
+    assert!(
+        azure.recently_accepted(&bearer(PAT))
+            && !azure.recently_accepted(&bearer("unknown"))
+            && !azure.recently_accepted(&basic(PAT))
+    );
 
     server.reset().await;
     respond(&server, CONNECTION_DATA, fixture("unavailable_503_json")).await;
     usuario(&azure, bearer(PAT)).await.unwrap_err();
-    assert!(azure.knows(&bearer(PAT)), "it was not rejected");
+    assert!(azure.recently_accepted(&bearer(PAT)), "it was not rejected");
 
     server.reset().await;
     respond(&server, CONNECTION_DATA, fixture("unauthorized_401_suppress_empty")).await;
     usuario(&azure, bearer(PAT)).await.unwrap_err();
-    assert!(!azure.knows(&bearer(PAT)));
+    assert!(!azure.recently_accepted(&bearer(PAT)));
 }
 
 #[tokio::test]

@@ -63,14 +63,14 @@ async fn active_member_is_accepted_and_looked_up_with_the_service_pat() {
         .expect(1)
         .mount(&server)
         .await;
-    assert!(!azure.knows(&bearer(&app_token())));
+    assert!(!azure.recently_accepted(&bearer(&app_token())));
 
     for _ in 0..3 {
         let user = usuario(&azure, bearer(&app_token())).await.unwrap();
         assert_eq!((user.id.as_str(), user.display_name.as_str()), (ANA, "Ana Lima"));
         assert_eq!(user.email.as_deref(), Some("ana.lima@contoso.example"));
     }
-    assert!(azure.knows(&bearer(&app_token())));
+    assert!(azure.recently_accepted(&bearer(&app_token())));
     assert_eq!(server.received_requests().await.unwrap().len(), 1, "it is cached");
 }
 
@@ -90,7 +90,7 @@ async fn inactive_member_is_rejected_and_the_rejection_is_cached() {
             assert_eq!(kind(&usuario(&azure, bearer(&app_token())).await.unwrap_err()), "rejected", "{n}");
         }
         assert_eq!(calls(&server, MEMBER).await, 1, "{n}");
-        assert!(!azure.knows(&bearer(&app_token())));
+        assert!(!azure.recently_accepted(&bearer(&app_token())));
     }
 }
 
@@ -131,7 +131,7 @@ async fn removed_member_is_rejected_after_cache_ttl() {
     respond(&server, MEMBER, member(|body| body["accessLevel"]["status"] = json!("deleted"))).await;
 
     until(async || usuario(&azure, bearer(&app_token())).await.is_err()).await;
-    assert!(!azure.knows(&bearer(&app_token())));
+    assert!(!azure.recently_accepted(&bearer(&app_token())));
 }
 
 #[tokio::test]
@@ -161,9 +161,9 @@ async fn member_without_access_token_is_forbidden_to_query_projects() {
     let id = AzureProjectId::parse("ad70e5d0-def2-5124-bbdb-f6c44b2d056e").unwrap();
 
     assert_eq!(kind(&azure.list(bearer(&app_token())).await.unwrap_err()), "forbidden");
-    assert_eq!(kind(&azure.list_verbatim(bearer(&app_token())).await.unwrap_err()), "forbidden");
+    assert_eq!(kind(&azure.list_raw(bearer(&app_token())).await.unwrap_err()), "forbidden");
     assert_eq!(kind(&azure.find(bearer(&app_token()), id).await.unwrap_err()), "forbidden");
-    assert_eq!(azure.gone(bearer(&app_token()), vec![id]).await, []);
+    assert_eq!(azure.confirm_deleted(bearer(&app_token()), vec![id]).await, []);
     let requests = server.received_requests().await.unwrap();
     assert!(requests.iter().all(|request| request.url.path() == MEMBER));
 }

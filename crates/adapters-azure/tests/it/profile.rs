@@ -64,7 +64,7 @@ async fn projects_without_organisation_are_a_conflict() {
 
     let errors = [
         azure.list(bearer(PAT)).await.unwrap_err(),
-        azure.list_verbatim(bearer(PAT)).await.unwrap_err(),
+        azure.list_raw(bearer(PAT)).await.unwrap_err(),
         azure.find(bearer(PAT), id).await.unwrap_err(),
     ];
 

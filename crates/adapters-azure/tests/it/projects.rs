@@ -82,7 +82,7 @@ async fn overlapping_pages_are_merged_with_the_last_occurrence() {
     page(&server, Some("a token&more"), page_of(&last), None).await;
 
     let projects = azure.list(bearer(PAT)).await.unwrap();
-    let verbatim = azure.list_verbatim(bearer(PAT)).await.unwrap();
+    let verbatim = azure.list_raw(bearer(PAT)).await.unwrap();
     let verbatim: Vec<Value> = verbatim.iter().map(|project| serde_json::from_str(project).unwrap()).collect();
 
     assert_eq!(projects.len(), 250);
@@ -110,7 +110,7 @@ async fn list_verbatim_returns_the_original_bytes() {
     let body = format!("\u{feff}{{\"count\":1,\"value\":[{ours}]}}");
     respond(&server, PROJECTS, ResponseTemplate::new(200).set_body_raw(body, "application/json")).await;
 
-    assert_eq!(azure.list_verbatim(bearer(PAT)).await.unwrap(), [ours]);
+    assert_eq!(azure.list_raw(bearer(PAT)).await.unwrap(), [ours]);
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn organisation_without_projects_is_an_empty_list() {
     respond(&server, PROJECTS, fixture("projects_200_empty")).await;
 
     assert_eq!(azure.list(bearer(PAT)).await.unwrap(), []);
-    assert_eq!(azure.list_verbatim(bearer(PAT)).await.unwrap(), Vec::<String>::new());
+    assert_eq!(azure.list_raw(bearer(PAT)).await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -194,7 +194,7 @@ async fn forbidden_response_for_a_known_user_is_forbidden() {
 
         let errors = [
             azure.list(bearer(PAT)).await.unwrap_err(),
-            azure.list_verbatim(bearer(PAT)).await.unwrap_err(),
+            azure.list_raw(bearer(PAT)).await.unwrap_err(),
             azure.find(bearer(PAT), apontamentos()).await.unwrap_err(),
         ];
 
@@ -221,7 +221,7 @@ async fn anonymous_credential_is_rejected_before_any_project_call() {
     respond(&server, PROJECTS, fixture("projects_200")).await;
 
     assert_eq!(kind(&azure.list(bearer(PAT)).await.unwrap_err()), "rejected");
-    assert_eq!(kind(&azure.list_verbatim(bearer(PAT)).await.unwrap_err()), "rejected");
+    assert_eq!(kind(&azure.list_raw(bearer(PAT)).await.unwrap_err()), "rejected");
     assert_eq!(kind(&azure.find(bearer(PAT), apontamentos()).await.unwrap_err()), "rejected");
     assert_eq!(calls(&server, PROJECTS).await, 0);
 }
@@ -334,11 +334,11 @@ fn azure_id(n: usize) -> AzureProjectId {
 async fn gone_returns_only_ids_with_definitive_404_or_deleted_state() {
     let (server, azure) = with_missing_projects().await;
 
-    let few = azure.gone(bearer(PAT), (2..=8).map(azure_id).collect()).await;
+    let few = azure.confirm_deleted(bearer(PAT), (2..=8).map(azure_id).collect()).await;
     assert_eq!(few, [azure_id(3)]);
     assert_eq!(calls(&server, PROJECTS).await, 0, "a few ids are looked up without a list");
 
-    let mut many = azure.gone(bearer(PAT), (1..=11).map(azure_id).collect()).await;
+    let mut many = azure.confirm_deleted(bearer(PAT), (1..=11).map(azure_id).collect()).await;
     many.sort_unstable();
     assert_eq!(many, [azure_id(3), azure_id(9), azure_id(11)]);
     assert_eq!(calls(&server, PROJECTS).await, 1);
@@ -351,8 +351,8 @@ async fn gone_without_any_evidence_returns_nothing() {
     know_the_pat(&server).await;
     respond(&server, PROJECTS, fixture("unavailable_503_json")).await;
 
-    assert_eq!(azure.gone(bearer("unknown"), vec![azure_id(1)]).await, []);
-    assert_eq!(azure.gone(bearer(PAT), (0..500).map(azure_id).collect()).await, []);
+    assert_eq!(azure.confirm_deleted(bearer("unknown"), vec![azure_id(1)]).await, []);
+    assert_eq!(azure.confirm_deleted(bearer(PAT), (0..500).map(azure_id).collect()).await, []);
 }
 
 #[tokio::test]
@@ -362,7 +362,7 @@ async fn gone_limits_the_number_of_lookups() {
     respond(&server, PROJECTS, fixture("projects_200_empty")).await;
     Mock::given(method("GET")).respond_with(fixture("project_404")).mount(&server).await;
 
-    let gone = azure.gone(bearer(PAT), (0..500).map(azure_id).collect()).await;
+    let gone = azure.confirm_deleted(bearer(PAT), (0..500).map(azure_id).collect()).await;
 
     assert_eq!(gone.len(), 200);
     assert_eq!(server.received_requests().await.unwrap().len(), 202);
@@ -412,7 +412,7 @@ async fn list_over_the_total_size_limit_is_bad_upstream() {
     }
 
     assert_eq!(kind(&azure.list(bearer(PAT)).await.unwrap_err()), "bad upstream");
-    assert_eq!(kind(&azure.list_verbatim(bearer(PAT)).await.unwrap_err()), "bad upstream");
+    assert_eq!(kind(&azure.list_raw(bearer(PAT)).await.unwrap_err()), "bad upstream");
     assert_eq!(calls(&server, PROJECTS).await, 10, "the fifth page exceeds the limit");
 }
 

@@ -107,7 +107,7 @@ async fn errors_and_logs_contain_no_token_and_no_email() {
                 usuario(&azure, credential.clone()).await.err(),
                 azure.authenticate(Some(credential.clone())).await.err(),
                 azure.list(credential.clone()).await.err(),
-                azure.list_verbatim(credential.clone()).await.err(),
+                azure.list_raw(credential.clone()).await.err(),
                 azure.find(credential, id).await.err(),
             ];
             written.extend(errors.iter().flatten().map(texts_of));

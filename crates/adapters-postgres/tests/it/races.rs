@@ -213,9 +213,9 @@ async fn user_with_too_many_keys_is_refused_until_some_expire() {
 
     for usuario in ["ana", "bia"] {
         let refused = db.atividades.insert_all(vec![record(projeto.id)], Some(keyed("nova", usuario))).await;
-        assert!(matches!(refused, Err(Error::TooManyKeys)), "{usuario}: {refused:?}");
+        assert!(matches!(refused, Err(Error::TooManyIdempotencyKeys)), "{usuario}: {refused:?}");
         let refused = db.projetos.insert(local(1), Some(keyed("nova", usuario))).await;
-        assert!(matches!(refused, Err(Error::TooManyKeys)), "{usuario}: {refused:?}");
+        assert!(matches!(refused, Err(Error::TooManyIdempotencyKeys)), "{usuario}: {refused:?}");
     }
     db.atividades.insert_all(vec![record(projeto.id)], Some(keyed("nova", "caio"))).await.unwrap();
     let tomorrow = AtividadeRecord { criado_em: NOW + Idempotency::LIFETIME, ..record(projeto.id) };

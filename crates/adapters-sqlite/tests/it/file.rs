@@ -114,8 +114,8 @@ async fn samples_are_wanted_once_and_never_beside_data() {
     let directory = Directory::new();
     let database = SqliteDatabase::open(directory.path()).await.unwrap();
     assert!(database.needs_samples().await.unwrap());
-    database.samples_done().await.unwrap();
-    database.samples_done().await.unwrap();
+    database.mark_samples_loaded().await.unwrap();
+    database.mark_samples_loaded().await.unwrap();
     assert!(!database.needs_samples().await.unwrap(), "they were added, and deleted by somebody");
 
     let directory = Directory::new();

@@ -1,4 +1,4 @@
-//! Activities: what hours are booked on.
+//! Atividades (activities): time is recorded on them.
 
 mod query;
 mod repository;
@@ -16,25 +16,25 @@ use uuid::Uuid;
 
 use crate::{Descricao, NomeProjeto, Patch, ProjetoId, ProjetoRef, Usuario, Violation, text};
 
-/// The id of an atividade that was stored.
+/// The id of a stored atividade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AtividadeId(pub Uuid);
 
 impl AtividadeId {
-    /// A new id for something created at `now`: UUID version 7 (RFC 9562), so that ids made later sort later.
+    /// Returns a new id: UUID version 7 (RFC 9562), so ids created later sort later.
     #[must_use]
     pub fn new(now: OffsetDateTime) -> Self {
         Self(crate::clock::new_uuid(now))
     }
 }
 
-/// The name people give an atividade: 1..=255 characters, no NUL, no surrounding white space. A new
-/// one has no control characters but tabs and line breaks.
+/// The name of an atividade: 1..=255 characters, no NUL, no surrounding white space. A new name has no control
+/// characters except tabs and line breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NomeAtividade(String);
 
 impl NomeAtividade {
-    /// Trims `text` and returns it as a new name.
+    /// Parses a new name from `text`, without surrounding white space.
     ///
     /// # Errors
     /// Those of [`Self::from_stored`], [`Violation::ControlCharacter`].
@@ -42,103 +42,103 @@ impl NomeAtividade {
         text::parse_nome(text.into()).map(Self)
     }
 
-    /// Returns `text`, which was stored, as a name. It may be older than the rule about control characters.
+    /// Parses a name that was stored, possibly before control characters were rejected.
     ///
     /// # Errors
-    /// [`Violation::TooShort`] when nothing is left, [`Violation::TooLong`], [`Violation::ContainsNul`].
+    /// [`Violation::TooShort`] without a visible character, [`Violation::TooLong`], [`Violation::ContainsNul`].
     pub fn from_stored(text: impl Into<String>) -> Result<Self, Violation> {
         text::stored_nome(text.into()).map(Self)
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The text, without a copy.
+    /// Returns the text without a copy.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0
     }
 }
 
-/// An atividade as it is kept.
+/// A stored atividade.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Atividade {
-    /// Its id.
+    /// The id.
     pub id: AtividadeId,
-    /// Its name.
+    /// The name.
     pub nome: NomeAtividade,
-    /// More about it.
+    /// The description.
     pub descricao: Option<Descricao>,
-    /// Whether hours can be booked on it.
+    /// Whether time can be recorded on it.
     pub ativo: bool,
-    /// The projeto it belongs to.
+    /// The projeto to which it belongs.
     pub id_projeto: ProjetoId,
-    /// The name of that projeto.
+    /// The current name of that projeto.
     pub nome_projeto: NomeProjeto,
-    /// Who created it: an e-mail or, without one, an id. Rows older than this rule have none.
+    /// The author: an e-mail address or, without one, an id. Rows of the earlier FastAPI service may have none.
     pub criado_por: Option<String>,
-    /// When it was created, UTC, to the microsecond.
+    /// The time of creation, UTC, to the microsecond.
     pub criado_em: OffsetDateTime,
-    /// When it last changed, UTC, to the microsecond.
+    /// The time of the last change, UTC, to the microsecond.
     pub atualizado_em: OffsetDateTime,
 }
 
-/// What a caller says about an atividade that is to be created.
+/// The fields that a caller sends to create an atividade.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NovaAtividade {
-    /// Its name.
+    /// The name.
     pub nome: NomeAtividade,
-    /// More about it.
+    /// The description.
     pub descricao: Option<Descricao>,
-    /// Whether hours can be booked on it.
+    /// Whether time can be recorded on it.
     pub ativo: bool,
-    /// The projeto it is to belong to.
+    /// The projeto to which it shall belong.
     pub projeto: ProjetoRef,
 }
 
-/// An atividade ready to be stored.
+/// A new atividade, complete for the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AtividadeRecord {
-    /// Its id.
+    /// The id.
     pub id: AtividadeId,
-    /// Its name.
+    /// The name.
     pub nome: NomeAtividade,
-    /// More about it.
+    /// The description.
     pub descricao: Option<Descricao>,
-    /// Whether hours can be booked on it.
+    /// Whether time can be recorded on it.
     pub ativo: bool,
-    /// The projeto it is to belong to.
+    /// The projeto to which it shall belong.
     pub projeto: ProjetoRef,
-    /// Who creates it.
+    /// The author.
     pub criado_por: String,
-    /// Now: it becomes `criado_em` and `atualizado_em`.
+    /// The value of both `criado_em` and `atualizado_em`.
     pub criado_em: OffsetDateTime,
 }
 
 impl AtividadeRecord {
-    /// The record of `nova`, created by `autor` at `now`.
+    /// Completes `nova` with an id, its author and its time.
     #[must_use]
-    pub fn new(nova: NovaAtividade, autor: &Usuario, now: OffsetDateTime) -> Self {
+    pub fn new(nova: NovaAtividade, author: &Usuario, now: OffsetDateTime) -> Self {
         let NovaAtividade { nome, descricao, ativo, projeto } = nova;
-        let criado_por = autor.autor().to_owned();
+        let criado_por = author.author().to_owned();
         Self { id: AtividadeId::new(now), nome, descricao, ativo, projeto, criado_por, criado_em: now }
     }
 }
 
-/// A partial update of an atividade: what is absent stays.
+/// A partial update of an atividade. Absent fields do not change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AtividadePatch {
-    /// A new name.
+    /// The new name.
     pub nome: Option<NomeAtividade>,
-    /// A new description, or none any more.
+    /// The new description, or `Null` to clear it.
     pub descricao: Patch<Descricao>,
-    /// Whether hours can be booked on it.
+    /// Whether time can be recorded on it.
     pub ativo: Option<bool>,
-    /// Another projeto.
+    /// The new projeto.
     pub projeto: Option<ProjetoRef>,
-    /// Only while `atualizado_em` still is this.
+    /// The `atualizado_em` that the update requires.
     pub expected: Option<OffsetDateTime>,
 }

@@ -39,7 +39,7 @@ pub enum AtividadeCampo {
     CriadoEm,
     /// The time of the last change.
     AtualizadoEm,
-    /// The name, as [`folded`](crate::folded) returns it.
+    /// The name, as [`search_key`](crate::search_key) returns it.
     Nome,
 }
 

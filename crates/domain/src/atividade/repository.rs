@@ -1,67 +1,68 @@
-//! The port of the atividades' storage.
+//! The port to the storage of atividades.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::{Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, Batch, Error, Idempotency, Page};
 
-/// Where atividades are kept. Each method is one transaction: it happens wholly or not at all.
+/// Stores atividades. Each method is one transaction.
 ///
-/// Every method fails with `Unavailable` when the database cannot be reached or does not answer in time.
+/// Every method returns `Unavailable` if the database cannot be reached or does not respond in time.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait AtividadeRepository: Send + Sync {
-    /// Stores `record` and answers it as stored, with the name of its projeto.
+    /// Inserts `record` and returns it as stored, with the name of its projeto.
     ///
     /// # Errors
-    /// `Invalid` with `UnknownProjeto` on `id_projeto` when no projeto has that id.
+    /// `Invalid` with `UnknownProjeto` on `id_projeto` if no projeto has that id.
     async fn insert(&self, record: AtividadeRecord) -> Result<Atividade, Error>;
 
-    /// Stores all of `records`, or none, and answers them as stored, in their order. Where `once` was there before and
-    /// is not older than [`Idempotency::LIFETIME`], nothing is stored and the answer is the first one, whatever became
-    /// of the atividades. Calls with the same `once` that run side by side take turns.
+    /// Inserts all of `records` or none, and returns them as stored, in the same order.
+    ///
+    /// With `idempotency`, a repetition within [`Idempotency::LIFETIME`] inserts nothing and returns the first result,
+    /// even if those atividades have changed since. Concurrent calls with the same key run one after the other.
     ///
     /// # Errors
-    /// `Invalid` with `UnknownProjeto` on `id_projeto` for each item whose projeto does not exist; `KeyReused` when the
-    /// key of `once` stands for another request; `TooManyKeys` when the user has [`Idempotency::MAX_KEYS`] keys or
-    /// [`Idempotency::MAX_BYTES`] of responses.
+    /// `Invalid` with `UnknownProjeto` on `id_projeto` for each item whose projeto does not exist;
+    /// `IdempotencyKeyReused` if the key belongs to another request; `TooManyIdempotencyKeys` if the user has
+    /// [`Idempotency::MAX_KEYS`] keys or [`Idempotency::MAX_BYTES`] of responses.
     async fn insert_all(
         &self,
         records: Vec<AtividadeRecord>,
-        once: Option<Idempotency>,
+        idempotency: Option<Idempotency>,
     ) -> Result<Vec<Atividade>, Error>;
 
-    /// The atividade with that id, if there is one.
+    /// Returns the atividade with that id, if it exists.
     ///
     /// # Errors
     /// See the trait.
     async fn find(&self, id: AtividadeId) -> Result<Option<Atividade>, Error>;
 
-    /// One page of the matches, in their order. `total` counts every match, whatever the page and the cursors; a page
-    /// beyond the end is empty and still has the total.
+    /// Returns one page of the matches. `total` counts the matches of the filter, regardless of page and cursors, also
+    /// if the page is empty.
     ///
-    /// `items` are the first rows of the page, as many as fit into [`PAGE_BYTES`](crate::PAGE_BYTES) and at least one.
-    /// Rows that do not fit are not held in memory. If any were left out, `last` is the last row of the page: the rest of
-    /// the page are the matches after the last of `items`, up to `last`.
+    /// `items` are the first rows of the page: as many as fit into [`PAGE_BYTES`](crate::PAGE_BYTES), and at least one.
+    /// Rows that do not fit are not held in memory. If any were dropped, `last` is the last row of the page; the
+    /// dropped ones are the matches after the last of `items` up to `last`.
     ///
     /// # Errors
     /// See the trait.
     async fn list(&self, query: AtividadeQuery) -> Result<Page<Atividade>, Error>;
 
-    /// The same without the total.
+    /// Returns what [`Self::list`] returns, without the total.
     ///
     /// # Errors
     /// See the trait.
-    async fn rows(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error>;
+    async fn list_items(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error>;
 
-    /// Changes the fields that are present and answers the atividade as it is then, or nothing when there is none.
+    /// Changes the fields that `patch` has, and returns the result, or `None` if no atividade has that id.
     ///
-    /// `atualizado_em` becomes `now`, or one microsecond after its last value if the clock is not past it, so that
-    /// every change shows. When no value differs from what is stored, nothing is written and `atualizado_em` stays.
+    /// `atualizado_em` becomes `now`, or 1 µs more than before if `now` is not later, so that it grows with every
+    /// change. An update that changes no field does not modify it.
     ///
     /// # Errors
-    /// `Invalid` with `UnknownProjeto` on `id_projeto` when the atividade exists and no projeto has that id; `Changed`
-    /// when it exists and `atualizado_em` is not what the patch expects.
+    /// `Invalid` with `UnknownProjeto` on `id_projeto` if the atividade exists and no projeto has that id;
+    /// `VersionMismatch` if it exists and `atualizado_em` differs from the one that `patch` expects.
     async fn update(
         &self,
         id: AtividadeId,
@@ -69,9 +70,9 @@ pub trait AtividadeRepository: Send + Sync {
         now: OffsetDateTime,
     ) -> Result<Option<Atividade>, Error>;
 
-    /// Deletes it for good and answers whether it was there.
+    /// Deletes the atividade and returns whether it existed.
     ///
     /// # Errors
-    /// `Changed` when it exists and `atualizado_em` is not `expected`.
+    /// `VersionMismatch` if it exists and `atualizado_em` differs from `expected`.
     async fn delete(&self, id: AtividadeId, expected: Option<OffsetDateTime>) -> Result<bool, Error>;
 }

@@ -5,35 +5,35 @@ use uuid::Uuid;
 
 use crate::{Descricao, NomeProjeto, Violation};
 
-/// The GUID by which Azure DevOps knows a project.
+/// The GUID of a project in Azure DevOps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AzureProjectId(Uuid);
 
 impl AzureProjectId {
-    /// Reads a GUID in any of its usual spellings.
+    /// Parses a GUID in any of its usual spellings.
     ///
     /// # Errors
-    /// [`Violation::NotAGuid`], also for the GUID of zeros, which Azure DevOps uses for «none».
+    /// [`Violation::NotAGuid`], also for the all-zero GUID, which Azure DevOps uses for «none».
     pub fn parse(text: &str) -> Result<Self, Violation> {
         Uuid::parse_str(text).map_or(Err(Violation::NotAGuid), Self::new)
     }
 
-    /// Answers `guid` as a project's.
+    /// Returns `guid` as the id of a project.
     ///
     /// # Errors
-    /// [`Violation::NotAGuid`] for the GUID of zeros.
+    /// [`Violation::NotAGuid`] for the all-zero GUID.
     pub fn new(guid: Uuid) -> Result<Self, Violation> {
         if guid.is_nil() { Err(Violation::NotAGuid) } else { Ok(Self(guid)) }
     }
 
-    /// The GUID.
+    /// Returns the GUID.
     #[must_use]
     pub const fn get(self) -> Uuid {
         self.0
     }
 }
 
-/// Lower case with hyphens, as the API shows it.
+/// Lower case with hyphens, as in the API.
 impl std::fmt::Display for AzureProjectId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.as_hyphenated().fmt(f)
@@ -43,42 +43,42 @@ impl std::fmt::Display for AzureProjectId {
 /// A project as Azure DevOps reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteProjeto {
-    /// Azure's GUID, which becomes its id here.
+    /// The GUID, which becomes the id of the projeto.
     pub id: AzureProjectId,
-    /// Its name.
+    /// The name.
     pub nome: NomeProjeto,
-    /// Its description; Azure leaves it out when it is empty.
+    /// The description; Azure DevOps omits an empty one.
     pub descricao: Option<Descricao>,
-    /// Its address.
+    /// The URL.
     pub url: Option<String>,
-    /// Its state, for example `wellFormed`.
+    /// The state, for example `wellFormed`.
     pub estado: Option<String>,
 }
 
 impl RemoteProjeto {
-    /// What `estado` says once a projeto is gone from Azure DevOps.
+    /// The `estado` of a projeto whose deletion in Azure DevOps was confirmed.
     pub const DELETED: &'static str = "deleted";
 }
 
-/// What a synchronisation did.
+/// The counts of a synchronisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SyncSummary {
-    /// How many projects Azure DevOps listed, each counted once.
+    /// Listed projects, each counted once.
     pub synced: u64,
-    /// How many of them were new here.
+    /// Listed projects that were created.
     pub created: u64,
-    /// How many of them differed from what was kept.
+    /// Listed projects that were changed.
     pub updated: u64,
-    /// How many were kept as Azure's and are gone, those left out that were so before.
+    /// Projects that were newly marked deleted.
     pub removed: u64,
 }
 
-/// A synchronisation that is done.
+/// A completed synchronisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sincronizacao {
-    /// What it did.
+    /// Its counts.
     pub summary: SyncSummary,
-    /// When it began, UTC.
+    /// Its start, UTC.
     pub em: OffsetDateTime,
 }
 
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn azure_project_id_is_a_guid_in_lower_case() {
+    fn azure_project_id_prints_in_lower_case_and_rejects_other_texts() {
         let id = AzureProjectId::parse("EB6E4656-77FC-42A1-9181-4C6D8E9DA5D1").unwrap();
 
         assert_eq!(id.to_string(), "eb6e4656-77fc-42a1-9181-4c6d8e9da5d1");

@@ -1,35 +1,35 @@
-//! The port of the projects in Azure DevOps.
+//! The port to the projects in Azure DevOps.
 
 use async_trait::async_trait;
 
 use crate::{AzureProjectId, Credential, Error, RemoteProjeto};
 
-/// The organisation's projects, as Azure DevOps shows them to one caller.
+/// Reads the projects of the organisation with the permissions of one caller.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait ProjectDirectory: Send + Sync {
-    /// Every project that the caller may see, each once.
+    /// Returns every project that the caller can see, each once.
     ///
     /// # Errors
-    /// `Forbidden` when the caller may not ask; `Unavailable`, `TimedOut` or `BadUpstream` when Azure DevOps is ill;
-    /// `Conflict` with `SemOrganizacao` when no organisation is configured.
+    /// `Forbidden` if the caller may not list projects; `Unavailable`, `TimedOut` or `BadUpstream` if Azure DevOps
+    /// fails; `Conflict` with `SemOrganizacao` if no organisation is configured.
     async fn list(&self, credential: Credential) -> Result<Vec<RemoteProjeto>, Error>;
 
-    /// The same as Azure DevOps itself writes it: each project is one JSON object, passed on without a look inside.
+    /// Returns the same projects as JSON objects, exactly as Azure DevOps sent them.
     ///
     /// # Errors
     /// As [`Self::list`].
-    async fn list_verbatim(&self, credential: Credential) -> Result<Vec<String>, Error>;
+    async fn list_raw(&self, credential: Credential) -> Result<Vec<String>, Error>;
 
-    /// The project with that GUID, if the caller may see one. Calls for the same project and credential that run
-    /// side by side, or within seconds of one that found it, ask Azure DevOps once.
+    /// Returns the project with that GUID if the caller can see it. Concurrent calls for the same project and
+    /// credential, and calls within seconds of one that found it, share one request to Azure DevOps.
     ///
     /// # Errors
     /// As [`Self::list`].
     async fn find(&self, credential: Credential, id: AzureProjectId) -> Result<Option<RemoteProjeto>, Error>;
 
-    /// Those of `ids` of which Azure DevOps says, asked for each of them, that there is no such project. What it
-    /// shows, what it says to be hidden from the caller, and what it cannot tell now is not among them; nor is what is
-    /// beyond the number of questions that one call may ask.
-    async fn gone(&self, credential: Credential, ids: Vec<AzureProjectId>) -> Vec<AzureProjectId>;
+    /// Looks up each of `ids` and returns those that do not exist according to Azure DevOps. Projects that are visible
+    /// or hidden from the caller are not returned, nor are those whose lookup failed or exceeded the number of lookups
+    /// of one call.
+    async fn confirm_deleted(&self, credential: Credential, ids: Vec<AzureProjectId>) -> Vec<AzureProjectId>;
 }

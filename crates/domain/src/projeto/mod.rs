@@ -1,7 +1,8 @@
-//! Projects: those of Azure DevOps, and those that exist only here.
+//! Projetos (projects): copies of those in Azure DevOps, and local ones.
 
 mod azure;
 mod directory;
+mod import;
 mod query;
 mod repository;
 mod use_cases;
@@ -11,6 +12,8 @@ pub use directory::ProjectDirectory;
 pub use query::ProjetoQuery;
 pub use repository::ProjetoRepository;
 pub use use_cases::Projetos;
+
+pub(crate) use import::ProjectImporter;
 
 #[cfg(any(test, feature = "mocks"))]
 pub use directory::MockProjectDirectory;
@@ -22,29 +25,29 @@ use uuid::Uuid;
 
 use crate::{Descricao, Patch, Violation, text};
 
-/// The id of a projeto that is stored. Of a synchronised projeto it is Azure's own GUID.
+/// The id of a stored projeto. A project of Azure DevOps keeps its GUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProjetoId(pub Uuid);
 
 impl ProjetoId {
-    /// A new id for a projeto created here at `now`: UUID version 7 (RFC 9562).
+    /// Returns a new id for a local projeto: UUID version 7 (RFC 9562).
     #[must_use]
     pub fn new(now: OffsetDateTime) -> Self {
         Self(crate::clock::new_uuid(now))
     }
 }
 
-/// An id that somebody calls a projeto's: only a repository knows whether it is.
+/// An id in a request that may or may not be the id of a projeto. Only a repository can resolve it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProjetoRef(pub Uuid);
 
-/// The name of a projeto: 1..=255 characters, no NUL, no surrounding white space. A new
-/// one has no control characters but tabs and line breaks.
+/// The name of a projeto: 1..=255 characters, no NUL, no surrounding white space. A new name has no control
+/// characters except tabs and line breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NomeProjeto(String);
 
 impl NomeProjeto {
-    /// Trims `text` and returns it as a new name.
+    /// Parses a new name from `text`, without surrounding white space.
     ///
     /// # Errors
     /// Those of [`Self::from_stored`], [`Violation::ControlCharacter`].
@@ -52,79 +55,79 @@ impl NomeProjeto {
         text::parse_nome(text.into()).map(Self)
     }
 
-    /// Returns `text`, which was stored, as a name. It may be older than the rule about control characters.
+    /// Parses a name that was stored, possibly before control characters were rejected.
     ///
     /// # Errors
-    /// [`Violation::TooShort`] when nothing is left, [`Violation::TooLong`], [`Violation::ContainsNul`].
+    /// [`Violation::TooShort`] without a visible character, [`Violation::TooLong`], [`Violation::ContainsNul`].
     pub fn from_stored(text: impl Into<String>) -> Result<Self, Violation> {
         text::stored_nome(text.into()).map(Self)
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The text, without a copy.
+    /// Returns the text without a copy.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0
     }
 }
 
-/// A projeto as it is kept.
+/// A stored projeto.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Projeto {
-    /// Its id; Azure's GUID when it is Azure's.
+    /// The id: Azure's GUID for a project of Azure DevOps.
     pub id: ProjetoId,
-    /// Its name.
+    /// The name.
     pub nome: NomeProjeto,
-    /// More about it.
+    /// The description.
     pub descricao: Option<Descricao>,
-    /// Azure's GUID; none for a projeto that exists only here.
+    /// Azure's GUID; `None` for a local projeto.
     pub azure_project_id: Option<AzureProjectId>,
-    /// Its address at Azure DevOps.
+    /// The URL in Azure DevOps.
     pub url: Option<String>,
-    /// Its state as Azure DevOps reports it (`wellFormed`, `deleting`, …), or `deleted` once it is gone from there.
+    /// The state that Azure DevOps reports (`wellFormed`, `deleting`, …), or `deleted` after a confirmed deletion.
     pub estado: Option<String>,
-    /// How old what is kept of Azure DevOps is: when it began to be asked for what was last taken over.
+    /// The start of the synchronisation that last changed this row.
     pub sincronizado_em: Option<OffsetDateTime>,
-    /// When it was created here, UTC, to the microsecond.
+    /// The time of creation in this database, UTC, to the microsecond.
     pub criado_em: OffsetDateTime,
-    /// When it last changed here, UTC, to the microsecond.
+    /// The time of the last change in this database, UTC, to the microsecond.
     pub atualizado_em: OffsetDateTime,
 }
 
-/// What a caller says about a projeto that is to exist only here.
+/// The fields that a caller sends to create a local projeto.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NovoProjeto {
-    /// Its name.
+    /// The name.
     pub nome: NomeProjeto,
-    /// More about it.
+    /// The description.
     pub descricao: Option<Descricao>,
 }
 
-/// A projeto that exists only here, ready to be stored.
+/// A new local projeto, complete for the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjetoRecord {
-    /// Its id.
+    /// The id.
     pub id: ProjetoId,
-    /// Its name.
+    /// The name.
     pub nome: NomeProjeto,
-    /// More about it.
+    /// The description.
     pub descricao: Option<Descricao>,
-    /// Now: it becomes `criado_em` and `atualizado_em`.
+    /// The value of both `criado_em` and `atualizado_em`.
     pub criado_em: OffsetDateTime,
 }
 
-/// A partial update of a projeto that exists only here: what is absent stays.
+/// A partial update of a local projeto. Absent fields do not change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProjetoPatch {
-    /// A new name.
+    /// The new name.
     pub nome: Option<NomeProjeto>,
-    /// A new description, or none any more.
+    /// The new description, or `Null` to clear it.
     pub descricao: Patch<Descricao>,
-    /// Only while `atualizado_em` still is this.
+    /// The `atualizado_em` that the update requires.
     pub expected: Option<OffsetDateTime>,
 }

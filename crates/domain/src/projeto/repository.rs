@@ -1,4 +1,4 @@
-//! The port of the projetos' storage.
+//! The port to the storage of projetos.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -8,69 +8,70 @@ use crate::{
     RemoteProjeto, SyncSummary,
 };
 
-/// Where projetos are kept. Each method is one transaction: it happens wholly or not at all.
+/// Stores projetos. Each method is one transaction.
 ///
-/// Every method fails with `Unavailable` when the database cannot be reached or does not answer in time.
+/// Every method returns `Unavailable` if the database cannot be reached or does not respond in time.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait ProjetoRepository: Send + Sync {
-    /// Stores a projeto that exists only here and answers it as stored. `once` is as in
-    /// [`AtividadeRepository::insert_all`].
+    /// Inserts a local projeto and returns it as stored. `idempotency` works as in
+    /// [`AtividadeRepository::insert_all`](crate::AtividadeRepository::insert_all).
     ///
     /// # Errors
-    /// `KeyReused` and `TooManyKeys` as in [`AtividadeRepository::insert_all`].
-    async fn insert(&self, record: ProjetoRecord, once: Option<Idempotency>) -> Result<Projeto, Error>;
+    /// `IdempotencyKeyReused` and `TooManyIdempotencyKeys`.
+    async fn insert(&self, record: ProjetoRecord, idempotency: Option<Idempotency>) -> Result<Projeto, Error>;
 
-    /// The projeto with that id, if there is one.
+    /// Returns the projeto with that id, if it exists.
     ///
     /// # Errors
     /// See the trait.
     async fn find(&self, id: ProjetoId) -> Result<Option<Projeto>, Error>;
 
-    /// One page of the projetos, in the order of [`ProjetoQuery`]. The rows of a page are bounded as in
-    /// [`AtividadeRepository::list`].
+    /// Returns the first rows of one page, bounded as in
+    /// [`AtividadeRepository::list`](crate::AtividadeRepository::list).
     ///
     /// # Errors
     /// See the trait.
     async fn list(&self, query: ProjetoQuery) -> Result<Batch<Projeto>, Error>;
 
-    /// Changes the fields that are present and answers the projeto as it is then, or nothing when there is none.
-    /// `atualizado_em` follows the rule of [`AtividadeRepository::update`].
+    /// Changes the fields that `patch` has, and returns the result, or `None` if no projeto has that id.
+    /// `atualizado_em` changes as in [`AtividadeRepository::update`](crate::AtividadeRepository::update).
     ///
     /// # Errors
-    /// `Conflict` with `ProjetoDoAzure` when Azure DevOps owns it, whatever the patch says; `Changed` when
-    /// `atualizado_em` is not what the patch expects.
+    /// `Conflict` with `ProjetoDoAzure` for a projeto of Azure DevOps, also if the patch changes nothing;
+    /// `VersionMismatch` if `atualizado_em` differs from the one that `patch` expects.
     async fn update(&self, id: ProjetoId, patch: ProjetoPatch, now: OffsetDateTime) -> Result<Option<Projeto>, Error>;
 
-    /// Deletes it for good and answers whether it was there.
+    /// Deletes the projeto and returns whether it existed.
     ///
     /// # Errors
-    /// `Conflict` with `ProjetoDoAzure` when Azure DevOps owns it, with `ProjetoComAtividades` when an atividade
-    /// belongs to it; `Changed` when `atualizado_em` is not `expected`.
+    /// `Conflict` with `ProjetoDoAzure` for a projeto of Azure DevOps, with `ProjetoComAtividades` if an atividade
+    /// belongs to it; `VersionMismatch` if `atualizado_em` differs from `expected`.
     async fn delete(&self, id: ProjetoId, expected: Option<OffsetDateTime>) -> Result<bool, Error>;
 
-    /// Takes over what Azure DevOps has said since `since`, at once: the projects that it lists, and those that are
-    /// `gone`.
+    /// Copies the state of Azure DevOps at `since`: `remote` are the listed projects, `deleted` those whose deletion
+    /// was confirmed.
     ///
-    /// New projects are created under Azure's GUID; name, description, address and state of the others follow Azure.
-    /// What is kept as Azure's and `gone`, and not listed, gets the state [`RemoteProjeto::DELETED`] and keeps its
-    /// atividades; it comes back when Azure lists it again. All other projetos stay as they are, and so do rows with a
-    /// `sincronizado_em` after `since`, because what they hold is newer.
-    /// A row that does not differ is not written, so its `sincronizado_em` and `atualizado_em` stay; one that does gets
-    /// `since` in the one, and the other follows the rule of [`AtividadeRepository::update`].
-    /// An id that comes twice counts once, and its last occurrence holds. Calls that run side by side take turns.
+    /// - A project that is not stored yet is created under Azure's GUID. Otherwise name, description, URL and state
+    ///   are updated if they differ.
+    /// - A stored project in `deleted` and not in `remote` gets the state [`RemoteProjeto::DELETED`] and keeps its
+    ///   atividades. It is restored when Azure DevOps lists it again.
+    /// - Local projetos do not change. Rows with a `sincronizado_em` after `since` do not change either, because they
+    ///   are newer than the list.
+    /// - A changed row gets `since` as `sincronizado_em`; `atualizado_em` changes as in
+    ///   [`AtividadeRepository::update`](crate::AtividadeRepository::update). An equal row is not written.
+    /// - Of an id that occurs twice, the last occurrence counts. Concurrent calls run one after the other.
     ///
     /// # Errors
     /// See the trait.
     async fn synchronize(
         &self,
         remote: Vec<RemoteProjeto>,
-        gone: Vec<AzureProjectId>,
+        deleted: Vec<AzureProjectId>,
         since: OffsetDateTime,
     ) -> Result<SyncSummary, Error>;
 
-    /// Takes over what Azure DevOps has said of one project since `since`, and answers it as stored; the others stay
-    /// as they are.
+    /// Copies the state of one project at `since`, and returns it as stored. Other projetos do not change.
     ///
     /// # Errors
     /// See the trait.

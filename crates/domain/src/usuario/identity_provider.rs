@@ -4,17 +4,19 @@ use async_trait::async_trait;
 
 use crate::{Caller, Credential, Error};
 
-/// Who tells whose a credential is.
+/// Authenticates callers by their credentials.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait IdentityProvider: Send + Sync {
-    /// The person or service behind `credential`, which is none when a request shows none; with it, the credential
-    /// that serves the calls to Azure DevOps on their behalf.
+    /// Returns the user to whom `credential` belongs, with the credential for calls to Azure DevOps on their behalf.
+    /// `credential` is `None` if the request has none.
     ///
     /// # Errors
-    /// `CredentialMissing`, `CredentialRejected`; `Unavailable`, `TimedOut` or `BadUpstream` when nobody can tell.
+    /// `CredentialMissing`, `CredentialRejected`; `Unavailable`, `TimedOut` or `BadUpstream` if the credential cannot
+    /// be checked.
     async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error>;
 
-    /// Whether `credential` was accepted lately, so that it is no guess. It lets nobody in, and asks nobody.
-    fn knows(&self, credential: &Credential) -> bool;
+    /// Returns whether `credential` was accepted recently, from memory and without a request. The result
+    /// authenticates nobody; it only tells a known credential from a guessed one.
+    fn recently_accepted(&self, credential: &Credential) -> bool;
 }

@@ -59,7 +59,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let server = bind(move || shared.clone(), super::threads(), address)?;
     if database.needs_samples().await.map_err(|error| CliError::of(&error))? {
         samples::add(state.projetos(), state.atividades()).await.map_err(|error| CliError::of(&error))?;
-        database.samples_done().await.map_err(|error| CliError::of(&error))?;
+        database.mark_samples_loaded().await.map_err(|error| CliError::of(&error))?;
     }
     announce(server.address(), &directory);
     let ended = server.run(async move { stop.told().await }).await.map_err(CliError::new);

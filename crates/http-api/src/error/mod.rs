@@ -105,9 +105,9 @@ impl ApiError {
                 E::NotFound { resource, id } => messages_pt::not_found(*resource, *id),
                 E::Invalid(_) => self.faults().in_words(),
                 E::Conflict(conflict) => messages_pt::conflict(*conflict).to_owned(),
-                E::Changed => messages_pt::CHANGED.to_owned(),
-                E::KeyReused => messages_pt::KEY_REUSED.to_owned(),
-                E::TooManyKeys => messages_pt::TOO_MANY_KEYS.to_owned(),
+                E::VersionMismatch => messages_pt::CHANGED.to_owned(),
+                E::IdempotencyKeyReused => messages_pt::KEY_REUSED.to_owned(),
+                E::TooManyIdempotencyKeys => messages_pt::TOO_MANY_KEYS.to_owned(),
                 E::CredentialMissing => messages_pt::CREDENTIAL_MISSING.to_owned(),
                 E::CredentialRejected => messages_pt::CREDENTIAL_REJECTED.to_owned(),
                 E::Forbidden => messages_pt::FORBIDDEN.to_owned(),
@@ -136,7 +136,7 @@ impl ApiError {
             Self::Domain(domain::Error::Invalid(fields)) => {
                 fields.iter().map(|field| Fault::of(field.violation, place(field))).collect()
             }
-            Self::Domain(domain::Error::KeyReused) => {
+            Self::Domain(domain::Error::IdempotencyKeyReused) => {
                 Faults::one(Fault::new("value_error", vec!["body".into()], messages_pt::KEY_REUSED))
             }
             Self::Domain(_) | Self::Refused(_) => Faults::default(),
@@ -147,7 +147,7 @@ impl ApiError {
         match self {
             Self::Domain(domain::Error::Unavailable { retry_after, .. }) => Some(retry_after.unwrap_or(RETRY_SOON)),
             Self::Refused(Refusal::TooManyFailures { retry_after }) => Some(*retry_after),
-            Self::Domain(domain::Error::TooManyKeys) => Some(RETRY_WITH_KEY),
+            Self::Domain(domain::Error::TooManyIdempotencyKeys) => Some(RETRY_WITH_KEY),
             Self::Refused(Refusal::Overloaded) => Some(RETRY_SOON),
             _ => None,
         }
@@ -185,10 +185,10 @@ impl ResponseError for ApiError {
         match self {
             Self::Domain(error) => match error {
                 E::NotFound { .. } => StatusCode::NOT_FOUND,
-                E::Invalid(_) | E::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+                E::Invalid(_) | E::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
                 E::Conflict(_) => StatusCode::CONFLICT,
-                E::Changed => StatusCode::PRECONDITION_FAILED,
-                E::TooManyKeys => StatusCode::TOO_MANY_REQUESTS,
+                E::VersionMismatch => StatusCode::PRECONDITION_FAILED,
+                E::TooManyIdempotencyKeys => StatusCode::TOO_MANY_REQUESTS,
                 E::CredentialMissing | E::CredentialRejected => StatusCode::UNAUTHORIZED,
                 E::Forbidden => StatusCode::FORBIDDEN,
                 E::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,

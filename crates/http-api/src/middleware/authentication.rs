@@ -102,7 +102,7 @@ async fn identify(request: &ServiceRequest) -> Result<Caller, ApiError> {
     let identity = identity.ok_or_else(|| domain::Error::internal(wired))?;
     let credential = credential(request);
     let attempt = match &credential {
-        Some(credential) if !identity.knows(credential) => Some(attempt(request).await?),
+        Some(credential) if !identity.recently_accepted(credential) => Some(attempt(request).await?),
         _ => None,
     };
     let identified = identity.authenticate(credential).await;

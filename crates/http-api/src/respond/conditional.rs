@@ -48,7 +48,7 @@ impl IfMatch {
     /// looks as the client expects.
     ///
     /// # Errors
-    /// `Changed` when it does not; those of `current`, which is not asked without need.
+    /// `VersionMismatch` when it does not; those of `current`, which is not asked without need.
     pub async fn version<T, R>(
         self,
         current: impl Future<Output = Result<T, domain::Error>>,
@@ -65,7 +65,7 @@ impl IfMatch {
         // Weak tags count as well: a proxy that compresses an answer weakens its tag, as nginx does, and the hash in it
         // is of the whole representation.
         let is_expected = expected.iter().any(|expected| expected.weak_eq(&tag));
-        if is_expected { Ok(Some(version)) } else { Err(domain::Error::Changed.into()) }
+        if is_expected { Ok(Some(version)) } else { Err(domain::Error::VersionMismatch.into()) }
     }
 }
 

@@ -105,12 +105,12 @@ impl IdentityProvider for OneUser {
     async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error> {
         match credential {
             None => Err(Error::CredentialMissing),
-            Some(credential) if self.knows(&credential) => Ok(maria()),
+            Some(credential) if self.recently_accepted(&credential) => Ok(maria()),
             Some(_) => Err(Error::CredentialRejected),
         }
     }
 
-    fn knows(&self, credential: &Credential) -> bool {
+    fn recently_accepted(&self, credential: &Credential) -> bool {
         matches!(credential, Credential::Bearer { token, .. } if token.expose_secret() == "bom")
     }
 }

@@ -141,7 +141,7 @@ async fn faults_of_a_keyed_atividade_have_no_place_in_a_list() {
 #[actix_web::test]
 async fn a_key_of_another_request_is_a_fault_and_what_is_no_key_is_refused() {
     let mut world = World::new();
-    world.projetos.expect_insert().with(always(), always()).returning(|_, _| Err(Error::KeyReused));
+    world.projetos.expect_insert().with(always(), always()).returning(|_, _| Err(Error::IdempotencyKeyReused));
     let request = |key: &str| {
         let key = actix_web::http::header::HeaderValue::from_bytes(key.as_bytes()).unwrap();
         TestRequest::post()

@@ -90,7 +90,7 @@ async fn a_change_of_what_was_not_seen_is_412() {
         }
     }
     let mut too_late = world();
-    too_late.atividades.expect_delete().returning(|_, _| Err(Error::Changed));
+    too_late.atividades.expect_delete().returning(|_, _| Err(Error::VersionMismatch));
     let answer = too_late.answer(TestRequest::delete().uri(&uri()).insert_header(("If-Match", tag().await))).await;
     assert_eq!(answer.error(), changed);
 }

@@ -47,7 +47,7 @@ fn willing() -> World {
         .atividades
         .expect_list()
         .returning(|_| Ok(Page { items: vec![atividade("A")], total: 1_000_000, last: None }));
-    world.atividades.expect_rows().returning(|_| Ok(vec![atividade("=A")].into()));
+    world.atividades.expect_list_items().returning(|_| Ok(vec![atividade("=A")].into()));
     world.atividades.expect_find().returning(|_| Ok(Some(atividade("A"))));
     world.atividades.expect_update().returning(|_, _, _| Ok(Some(atividade("A"))));
     world.atividades.expect_delete().returning(|_, _| Ok(true));

@@ -24,7 +24,7 @@ impl IdentityProvider for ByToken {
         Ok(Caller { usuario, credential: None })
     }
 
-    fn knows(&self, _: &Credential) -> bool {
+    fn recently_accepted(&self, _: &Credential) -> bool {
         true
     }
 }
@@ -39,7 +39,7 @@ fn state() -> AppState {
     let mut world = World { identity: std::sync::Arc::new(ByToken), ..World::new() };
     let last = || Some(Cursor::of(&atividade("Z"), Ordem::default()));
     world.atividades.expect_list().returning(move |_| Ok(Page { items: vec![large()], total: 2, last: last() }));
-    world.atividades.expect_rows().returning(move |_| Ok(Batch { items: vec![large()], last: last() }));
+    world.atividades.expect_list_items().returning(move |_| Ok(Batch { items: vec![large()], last: last() }));
     world.atividades.expect_find().returning(|_| Ok(Some(large())));
     world.atividades.expect_insert().returning(|record| Ok(stored(record)));
     world.atividades.expect_update().returning(|_, _, _| Ok(Some(large())));

@@ -44,7 +44,7 @@ async fn sincronizar_says_what_it_did_under_the_names_of_old_as_well() {
 #[actix_web::test]
 async fn listar_passes_on_what_azure_devops_says() {
     let mut world = world();
-    world.directory.expect_list_verbatim().returning(|_| Ok(vec![r#"{"id":"x","novo":1}"#.to_owned()]));
+    world.directory.expect_list_raw().returning(|_| Ok(vec![r#"{"id":"x","novo":1}"#.to_owned()]));
     let request = TestRequest::get().uri("/api/v1/integracao/projetos").insert_header(("authorization", "Bearer abc"));
 
     let answer = world.answer(request).await;

@@ -16,7 +16,7 @@ const HEADER: &str = "id,nome,descricao,ativo,id_projeto,nome_projeto,criado_por
 async fn listed(query: &str, total: u64) -> Answer {
     let mut world = World::new();
     world.atividades.expect_list().returning(move |_| Ok(Page { items: vec![atividade("A")], total, last: None }));
-    world.atividades.expect_rows().returning(|_| Ok(vec![atividade("B")].into()));
+    world.atividades.expect_list_items().returning(|_| Ok(vec![atividade("B")].into()));
     world.answer(TestRequest::get().uri(&format!("{LIST}?{query}"))).await
 }
 
@@ -95,7 +95,7 @@ async fn proximo_leads_on_and_is_null_on_the_last_page() {
 async fn a_full_last_page_has_no_next_one() {
     let mut world = World::new();
     world.atividades.expect_list().returning(|_| Ok(Page { items: vec![atividade("A")], total: 1, last: None }));
-    world.atividades.expect_rows().returning(|_| Ok(vec![].into()));
+    world.atividades.expect_list_items().returning(|_| Ok(vec![].into()));
 
     let answer = world.answer(TestRequest::get().uri(&format!("{LIST}?apos=&limit=1"))).await;
 
@@ -153,7 +153,7 @@ async fn csv_is_asked_for_by_parameter_or_header() {
     ] {
         let mut world = World::new();
         world.atividades.expect_list().returning(|_| Ok(Page { items: vec![], total: 0, last: None }));
-        world.atividades.expect_rows().returning(|_| Ok(vec![].into()));
+        world.atividades.expect_list_items().returning(|_| Ok(vec![].into()));
         let request = TestRequest::get().uri(&format!("{LIST}{query}")).insert_header(("Accept", accept));
 
         let answer = world.answer(request).await;
@@ -177,7 +177,7 @@ async fn who_takes_no_representation_is_told() {
         (TestRequest::get().uri("/docs"), "application/xml", 200),
     ] {
         let mut world = World::new();
-        world.atividades.expect_rows().returning(|_| Ok(vec![].into()));
+        world.atividades.expect_list_items().returning(|_| Ok(vec![].into()));
 
         let answer = world.answer(request.insert_header(("Accept", accept))).await;
 
@@ -191,7 +191,7 @@ async fn who_takes_no_representation_is_told() {
 #[actix_web::test]
 async fn csv_has_a_row_for_each_and_no_formula_in_it() {
     let mut world = World::new();
-    world.atividades.expect_rows().returning(|_| {
+    world.atividades.expect_list_items().returning(|_| {
         let harmful = Atividade {
             descricao: Some(Descricao::parse("@SUM(1)\nduas \"linhas\"; fim".to_owned()).unwrap()),
             nome_projeto: nome_projeto("-1+1"),
@@ -216,7 +216,7 @@ async fn csv_has_a_row_for_each_and_no_formula_in_it() {
 #[actix_web::test]
 async fn csv_for_excel_has_a_mark_and_semicolons() {
     let mut world = World::new();
-    world.atividades.expect_rows().returning(|_| Ok(vec![].into()));
+    world.atividades.expect_list_items().returning(|_| Ok(vec![].into()));
 
     let answer = world.answer(TestRequest::get().uri(&format!("{LIST}?formato=csv&bom=true&separador=%3B"))).await;
 
@@ -230,11 +230,16 @@ async fn csv_goes_on_to_the_end_unless_it_is_bounded() {
         let with_limit = move |query: &AtividadeQuery| query.limit == Limit::parse(limit).unwrap();
         let first = function(move |query: &AtividadeQuery| with_limit(query) && query.apos.is_none());
         let full = vec![atividade("A"); usize::try_from(limit).unwrap()];
-        world.atividades.expect_rows().times(1).with(first).returning(move |_| Ok(full.clone().into()));
+        world.atividades.expect_list_items().times(1).with(first).returning(move |_| Ok(full.clone().into()));
         let next = function(move |query: &AtividadeQuery| {
             with_limit(query) && query.apos.is_some() && query.skip == Skip::default()
         });
-        world.atividades.expect_rows().times(pages - 1).with(next).returning(|_| Ok(vec![atividade("B"); 3].into()));
+        world
+            .atividades
+            .expect_list_items()
+            .times(pages - 1)
+            .with(next)
+            .returning(|_| Ok(vec![atividade("B"); 3].into()));
         world
     };
 
@@ -247,7 +252,7 @@ async fn csv_goes_on_to_the_end_unless_it_is_bounded() {
 #[actix_web::test]
 async fn csv_that_cannot_begin_is_an_error() {
     let mut world = World::new();
-    world.atividades.expect_rows().returning(|_| {
+    world.atividades.expect_list_items().returning(|_| {
         Err(Error::Unavailable { service: Service::Database, retry_after: None, cause: "segredo".into() })
     });
 

@@ -128,7 +128,7 @@ impl IdentityProvider for Always {
         credential.map_or(Err(Error::CredentialMissing), |_| (self.0)())
     }
 
-    fn knows(&self, _: &Credential) -> bool {
+    fn recently_accepted(&self, _: &Credential) -> bool {
         false
     }
 }

@@ -6,7 +6,7 @@ use crate::{AtividadeFiltro, AtividadeId, AtividadeQuery, AtividadeRecord, Limit
 /// The numbers of the atividades on one page, in its order, and the total.
 pub(super) async fn page(db: &Repositories, query: AtividadeQuery) -> (Vec<u128>, u64) {
     let page = db.atividades.list(query.clone()).await.unwrap();
-    let rows = db.atividades.rows(query).await.unwrap();
+    let rows = db.atividades.list_items(query).await.unwrap();
     assert_eq!((&rows.items, &rows.last), (&page.items, &page.last));
     let numbers = page.items.iter().map(|a| a.id.0.as_u128() - id(0).as_u128()).collect();
     (numbers, page.total)

@@ -69,7 +69,7 @@ pub async fn cursors_lead_through_the_whole_list(db: &Repositories) {
                 let query = AtividadeQuery { ordem: Ordem { campo, decrescente }, ..query };
                 let (numbers, total) = page(db, query.clone()).await;
                 assert_eq!(total, 8);
-                let items = db.atividades.rows(query).await.unwrap().items;
+                let items = db.atividades.list_items(query).await.unwrap().items;
                 let Some(last) = items.last() else { break };
                 apos = Some(Cursor::of(last, Ordem { campo, decrescente }));
                 seen.extend(numbers);

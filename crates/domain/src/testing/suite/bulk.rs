@@ -105,11 +105,11 @@ pub async fn a_key_stands_for_one_request_of_one_user(db: &Repositories) {
     db.atividades.insert_all(records(projeto, 1..=1), Some(request("ana", "a", 1))).await.unwrap();
 
     let reused = db.atividades.insert_all(records(projeto, 2..=2), Some(request("ana", "a", 2))).await.unwrap_err();
-    assert!(matches!(reused, Error::KeyReused), "{reused:?}");
+    assert!(matches!(reused, Error::IdempotencyKeyReused), "{reused:?}");
     let novo =
         ProjetoRecord { id: ProjetoId(id(7)), nome: super::nome_projeto("Novo"), descricao: None, criado_em: NOW };
     let reused = db.projetos.insert(novo, Some(request("ana", "a", 3))).await.unwrap_err();
-    assert!(matches!(reused, Error::KeyReused), "{reused:?}");
+    assert!(matches!(reused, Error::IdempotencyKeyReused), "{reused:?}");
     for (n, (usuario, key)) in (2..).zip([("rui", "a"), ("ana", "b"), ("ana", "A")]) {
         db.atividades.insert_all(records(projeto, n..=n), Some(request(usuario, key, 2))).await.unwrap();
     }
@@ -157,5 +157,5 @@ pub async fn a_projeto_is_created_once(db: &Repositories) {
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     assert_eq!(all(db).await, answers[..1]);
     let reused = db.projetos.insert(record(9, "Outro"), Some(request("ana", "p", 2))).await.unwrap_err();
-    assert!(matches!(reused, Error::KeyReused), "{reused:?}");
+    assert!(matches!(reused, Error::IdempotencyKeyReused), "{reused:?}");
 }

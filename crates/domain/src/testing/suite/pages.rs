@@ -43,7 +43,7 @@ async fn one_by_one(db: &Repositories, ordem: Ordem<AtividadeCampo>) -> Vec<Ativ
     let (mut rows, mut apos) = (Vec::new(), None);
     loop {
         let one = AtividadeQuery { ordem, apos, ..query(0, 1) };
-        let Some(row) = db.atividades.rows(one).await.unwrap().items.pop() else { return rows };
+        let Some(row) = db.atividades.list_items(one).await.unwrap().items.pop() else { return rows };
         apos = Some(Cursor::of(&row, ordem));
         rows.push(row);
     }
@@ -63,7 +63,7 @@ pub async fn a_page_is_cut_at_its_bytes_and_its_rest_follows(db: &Repositories) 
                 let query = query(i64::try_from(skip).unwrap(), i64::try_from(limit).unwrap());
                 let query = AtividadeQuery { ordem, ..query };
                 let page = db.atividades.list(query.clone()).await.unwrap();
-                let rows = db.atividades.rows(query.clone()).await.unwrap();
+                let rows = db.atividades.list_items(query.clone()).await.unwrap();
 
                 assert_eq!((&rows.items, &rows.last), (&page.items, &page.last), "{ordem:?}");
                 assert_eq!(page.last, expected.last().map(|last| Cursor::of(last, ordem)), "{ordem:?}");
@@ -74,7 +74,7 @@ pub async fn a_page_is_cut_at_its_bytes_and_its_rest_follows(db: &Repositories) 
                 let apos = page.items.last().map(|row| Cursor::of(row, ordem));
                 let limit = Limit::parse(5).unwrap();
                 let rest = AtividadeQuery { ordem, apos, ate: page.last, limit, ..AtividadeQuery::default() };
-                let rest = db.atividades.rows(rest).await.unwrap();
+                let rest = db.atividades.list_items(rest).await.unwrap();
                 let next: Vec<_> = expected[fit..].iter().take(5).cloned().collect();
                 assert_eq!((ids(&rest.items), rest.last), (ids(&next), None), "{ordem:?}");
             }
@@ -99,9 +99,9 @@ pub async fn the_rest_of_a_page_ends_where_the_page_did(db: &Repositories) {
     let listed = db.atividades.list(rest.clone()).await.unwrap();
     assert_eq!((ids(&listed.items), listed.total, listed.last), (vec![4, 3], 5, None));
     let rest = AtividadeQuery { ordem: oldest_first, apos: second, ate: fifth, ..rest };
-    assert_eq!(ids(&db.atividades.rows(rest.clone()).await.unwrap().items), [3, 4, 5]);
+    assert_eq!(ids(&db.atividades.list_items(rest.clone()).await.unwrap().items), [3, 4, 5]);
     let nothing = AtividadeQuery { ordem: newest_first, ..rest };
-    assert_eq!(ids(&db.atividades.rows(nothing).await.unwrap().items), []);
+    assert_eq!(ids(&db.atividades.list_items(nothing).await.unwrap().items), []);
 }
 
 async fn given_projetos(db: &Repositories, projetos: &[(u128, &str, Option<Descricao>)]) {

@@ -15,7 +15,7 @@ pub async fn update_holds_for_the_expected_version_only(db: &Repositories) {
     let changed = db.atividades.update(atividade.id, renamed("B", NOW), later(1)).await.unwrap().unwrap();
     for stale in [renamed("C", NOW), renamed("B", NOW)] {
         let refused = db.atividades.update(atividade.id, stale, later(2)).await.unwrap_err();
-        assert!(matches!(refused, Error::Changed), "{refused:?}");
+        assert!(matches!(refused, Error::VersionMismatch), "{refused:?}");
     }
 
     assert_eq!(db.atividades.find(atividade.id).await.unwrap(), Some(changed.clone()));
@@ -37,7 +37,7 @@ pub async fn one_of_many_updates_of_a_version_holds(db: &Repositories) {
     let ends = side_by_side(calls.collect()).await;
 
     assert_eq!(ends.iter().filter(|end| end.is_ok()).count(), 1, "{ends:?}");
-    assert!(ends.iter().all(|end| matches!(end, Ok(Some(_)) | Err(Error::Changed))), "{ends:?}");
+    assert!(ends.iter().all(|end| matches!(end, Ok(Some(_)) | Err(Error::VersionMismatch))), "{ends:?}");
 }
 
 /// An atividade that is not the one that is expected stays.
@@ -46,7 +46,7 @@ pub async fn delete_holds_for_the_expected_version_only(db: &Repositories) {
 
     let refused = db.atividades.delete(atividade.id, Some(later(1))).await.unwrap_err();
 
-    assert!(matches!(refused, Error::Changed), "{refused:?}");
+    assert!(matches!(refused, Error::VersionMismatch), "{refused:?}");
     assert!(db.atividades.delete(atividade.id, Some(NOW)).await.unwrap());
     assert!(!db.atividades.delete(atividade.id, Some(NOW)).await.unwrap());
 }
@@ -63,10 +63,10 @@ pub async fn changes_of_a_projeto_hold_for_the_expected_version_only(db: &Reposi
     let changed = db.projetos.update(projeto.id, renamed("B", NOW), later(1)).await.unwrap().unwrap();
     for stale in [renamed("C", NOW), renamed("B", NOW)] {
         let refused = db.projetos.update(projeto.id, stale, later(2)).await.unwrap_err();
-        assert!(matches!(refused, Error::Changed), "{refused:?}");
+        assert!(matches!(refused, Error::VersionMismatch), "{refused:?}");
     }
     let refused = db.projetos.delete(projeto.id, Some(NOW)).await.unwrap_err();
-    assert!(matches!(refused, Error::Changed), "{refused:?}");
+    assert!(matches!(refused, Error::VersionMismatch), "{refused:?}");
 
     assert_eq!(db.projetos.find(projeto.id).await.unwrap(), Some(changed.clone()));
     assert_eq!(db.projetos.update(ProjetoId(super::id(9)), renamed("C", NOW), later(2)).await.unwrap(), None);

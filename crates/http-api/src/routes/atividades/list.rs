@@ -47,8 +47,11 @@ pub async fn listar(
         return csv::export(atividades, listagem).await.map(Listed);
     }
     let query = listagem.query.clone();
-    let (pagina, proximo) =
-        if listagem.por_cursor { atividades.paginar(query).await? } else { (atividades.listar(query).await?, None) };
+    let (pagina, proximo) = if listagem.por_cursor {
+        atividades.listar_por_cursor(query).await?
+    } else {
+        (atividades.listar(query).await?, None)
+    };
     let proximo = proximo.map(|cursor| cursor_text(&cursor));
     let mut response = HttpResponse::Ok();
     response.content_type(JSON).append_header((VARY, HeaderValue::from_static("accept")));
@@ -57,7 +60,7 @@ pub async fn listar(
     }
     let proximo = listagem.por_cursor.then_some(Proximo(proximo));
     let tail = Tail { total: pagina.total, proximo }.to_text()?;
-    let rest = atividades.resto(listagem.query, &pagina);
+    let rest = atividades.itens_restantes(listagem.query, &pagina);
     let rows = RowStream::new(pagina.items, rest, row_stream::json::<_, AtividadeResponse>(), tail);
     rows.respond(response, br#"{"items":["#.to_vec()).map(Listed)
 }
