@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# A throw-away PostgreSQL for tests, private to whoever started this script.
+# Runs a temporary PostgreSQL for the process that started this script.
 #
-#   tests/postgres.sh        prints one line when it is ready: its URL and the directory of its programs
+#   tests/postgres.sh        prints one line when the server is ready: its URL and the directory of its programs
 #
-# It lives until standard input ends (Ctrl-D, or the death of the process that holds the other end, whatever its cause),
-# or until SIGTERM or SIGINT; then the server is stopped and its directory removed. Before that it takes commands, one a
-# line, and answers each with a line: `stop` (orderly), `kill` (as a crash), `start` (again, on the same port).
+# The server runs until standard input ends (Ctrl-D, or the exit of the process that holds the other end of the pipe), or
+# until SIGTERM or SIGINT. The script then stops it and removes its directory. Standard input takes one command on each
+# line, and the script prints `COMMAND: done`: `stop` (fast mode), `kill` (immediate mode), `start` (same port).
 set -euo pipefail
 
 fail() {
@@ -26,7 +26,7 @@ find_programs() {
     fail "no PostgreSQL 15 or later here; ./tests/run.sh installs it and runs every test"
 }
 
-# The server refuses to run as root. It dies with this script even if this script is killed.
+# The server refuses to run as root. It is stopped with this script, even if the script is killed.
 as_server=()
 if ((EUID == 0)); then
     id -u postgres >/dev/null 2>&1 || fail "called as root, but there is no user «postgres» to run the server"
@@ -42,22 +42,22 @@ trap 'halt QUIT; rm -rf "$directory"' EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 
-# Starts the server on `port`, and says whether it came up.
+# Starts the server on `port`; fails if it does not become ready.
 launch() {
-    # No durability: nothing here outlives the machine's memory. No socket file: its path could be too long.
+    # No durability, because the data is temporary. No socket file, because its path could be too long.
     "${as_server[@]}" "$programs/postgres" -D "$directory/data" -p "$port" \
         -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=200 -c shared_buffers=32MB \
         -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
         </dev/null >>"$directory/log" 2>&1 &
     server=$!
-    # The eighth line of this file is the server's own word on its state.
+    # The server writes its state into the eighth line of this file.
     until [[ $(sed -n 8p "$directory/data/postmaster.pid" 2>/dev/null) == ready* ]]; do
         kill -0 "$server" 2>/dev/null || return 1
         sleep 0.02
     done
 }
 
-# Ends the server with a signal: INT is orderly, QUIT a crash.
+# Stops the server with a signal: INT is fast mode, QUIT immediate mode.
 halt() {
     [[ -n $server ]] || return 0
     kill -s "$1" "$server" 2>/dev/null || true
@@ -72,7 +72,7 @@ echo "$password" >"$directory/password"
     --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync </dev/null >"$directory/log" 2>&1 ||
     fail "initdb failed: $(cat "$directory/log")"
 
-# A port below those that outgoing connections get; taken ones are found by trying.
+# A port below the ephemeral range. A port in use makes the start fail, and another one is tried.
 for _ in {1..20}; do
     port=$((20000 + RANDOM % 12000))
     launch && break

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::postgres::{Cluster, Database};
 
-/// A running `PgBouncer`. It stops when it is dropped.
+/// A running `PgBouncer`, stopped on drop.
 pub struct PgBouncer {
     process: Child,
     directory: PathBuf,
@@ -17,10 +17,10 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one that shares `pool_size` backends among all its clients.
+    /// Starts a process that shares `pool_size` server connections among all clients.
     ///
     /// # Panics
-    /// When it does not start, for example because `PgBouncer` is not installed; `./tests/run.sh` installs it.
+    /// If it does not start, for example because `PgBouncer` is not installed; `./tests/run.sh` installs it.
     #[must_use]
     pub fn start(cluster: &Cluster, pool_size: u32) -> Self {
         let port = TcpListener::bind((Cluster::HOST, 0)).and_then(|socket| socket.local_addr()).expect("a port").port();
@@ -38,7 +38,7 @@ impl PgBouncer {
             users = users.display(),
         );
         fs::write(&settings, text).expect("pgbouncer.ini");
-        // Debian has it where the PATH of a user does not lead. It refuses to run as root.
+        // Debian installs it outside of the PATH of a user. It refuses to run as root.
         let installed = "/usr/sbin/pgbouncer";
         let program = if Path::new(installed).exists() { installed } else { "pgbouncer" };
         let mut command = if is_root() {
@@ -58,7 +58,7 @@ impl PgBouncer {
         Self { process, directory, port }
     }
 
-    /// The address of `database` by way of this `PgBouncer`.
+    /// Returns the URL of `database` through this `PgBouncer`.
     #[must_use]
     pub fn url(&self, cluster: &Cluster, database: &Database<'_>) -> String {
         database.url().replace(&format!(":{}/", cluster.port()), &format!(":{}/", self.port))

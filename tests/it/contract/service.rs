@@ -38,7 +38,7 @@ async fn health_follows_the_database_and_liveness_does_not() {
     let answer = api.get("/api/v1/atividades").await;
     assert!(answer.header("retry-after").is_some());
     assert_eq!(answer.error(503), "Banco de dados indisponível no momento; tente novamente em instantes");
-    cluster.start_again();
+    cluster.restart();
     tokio::time::sleep(REMEMBERED).await;
     assert_eq!(status(&api, "/health").await, (200, "healthy".to_owned()));
     let _ = api.get("/api/v1/atividades").await.expect(200);

@@ -103,7 +103,7 @@ async fn a_database_that_was_gone_and_is_back_is_used_again() {
         assert_unavailable(&db.projetos.synchronize(vec![], vec![], NOW).await);
         assert_unavailable(&db.readiness.check().await);
 
-        cluster.start_again();
+        cluster.restart();
         db.readiness.check().await.unwrap();
         read_at_once(&db, 4).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
         db.projetos.synchronize(vec![], vec![], NOW).await.unwrap();
@@ -119,13 +119,13 @@ async fn a_restart_that_nobody_saw_costs_no_read_and_one_write_at_most() {
     for end in [Cluster::stop, Cluster::kill] {
         read_at_once(&db, 10).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
         end(cluster);
-        cluster.start_again();
+        cluster.restart();
 
         read_at_once(&db, 10).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
     }
 
     cluster.stop();
-    cluster.start_again();
+    cluster.restart();
     let mut refused = 0;
     for nome in ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K"] {
         let patch = ProjetoPatch { nome: Some(domain::testing::nome_projeto(nome)), ..ProjetoPatch::default() };
