@@ -79,7 +79,7 @@ class Fleet:
 
     def ours(self, database, label, port=None, azure=None, environment="development"):
         """Without the URL of an organisation authentication is off, which only `development` allows."""
-        settings = {"DATABASE_URL": self.cluster.url(database, port), "ENVIRONMENT": environment, "LOG": "info"}
+        settings = {"DATABASE_URL": self.cluster.url(database, port=port), "ENVIRONMENT": environment, "LOG": "info"}
         settings |= {"AZURE_DEVOPS_ORG_URL": azure} if azure else {"AUTH_ENABLED": "false"}
         return self._start([self.aponta, "serve"], label, settings)
 
