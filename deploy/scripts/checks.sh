@@ -3,6 +3,8 @@
 # shellcheck disable=SC2154 # lib.sh has what is used.
 
 faults=()
+# The user of the API in its image.
+api_user=10001:10001
 
 fault() {
     faults+=("$*")
@@ -41,18 +43,23 @@ check_settings() {
     [[ $(setting API_REPLICAS) =~ ^[1-9][0-9]?$ ]] || fault "API_REPLICAS is a number from 1 to 99, not $(setting API_REPLICAS)"
     faults+=("${missing_settings[@]}")
     check_server_name
+    check_secrets_in_env
     check_app_tokens
     [[ ! $(setting DATABASE_USER) =~ ^(aponta_api|aponta_exporter)$ ]] ||
         fault "DATABASE_USER is the superuser of the database, not $(setting DATABASE_USER), which has a role of its own"
     [[ $(setting BACKUP_TIME) =~ ^([01]?[0-9]|2[0-3]):[0-5][0-9]$ ]] || fault "BACKUP_TIME is a time as 03:00, not $(setting BACKUP_TIME)"
 }
 
-# The service reads these two from files alone, and app tokens sign in alone only if it has both.
+# compose.yml gives the API its secrets as files only.
+check_secrets_in_env() {
+    local name owner
+    while read -r name owner _; do
+        [[ $owner != "$api_user" || ! $(setting "${name^^}") ]] || fault "${name^^} in .env is not read: move it to $deploy/secrets/$name"
+    done < <(used_secrets)
+}
+
 check_app_tokens() {
     local name
-    for name in AZURE_DEVOPS_PAT EXTENSION_APP_KEYS; do
-        [[ ! $(setting $name) ]] || fault "$name in .env is not read: move it to $deploy/secrets/${name,,}"
-    done
     case $(setting APP_TOKEN_ALONE) in
     off) ;;
     members)
@@ -74,26 +81,21 @@ check_server_name() {
 }
 
 check_secrets() {
-    local name
-    check_password "$deploy/secrets/database_password"
-    check_made_password postgres_password
-    for name in "${optional_secrets[@]}"; do
-        [[ ! -e $deploy/secrets/$name ]] || check_secret "$deploy/secrets/$name"
-    done
-    if uses monitoring; then
-        check_made_password exporter_password
-        check_password "$deploy/secrets/grafana_password"
-        for name in smtp_password slack_webhook; do check_secret "$deploy/secrets/$name"; done
-    fi
-    if uses backup; then
-        check_secret "$deploy/secrets/backup.conf"
-        check_encryption "$deploy/secrets/backup.conf"
-    fi
-}
-
-# One that deploy.sh makes when it is missing.
-check_made_password() {
-    [[ ! -e $deploy/secrets/$1 ]] || check_password "$deploy/secrets/$1"
+    local name kind file
+    while read -r name _ kind; do
+        file=$deploy/secrets/$name
+        case $kind in
+        password) check_password "$file" ;;
+        generated) [[ ! -e $file ]] || check_password "$file" ;;
+        optional) [[ ! -e $file ]] || check_secret "$file" ;;
+        text) check_secret "$file" ;;
+        pgbackrest)
+            check_secret "$file"
+            check_encryption "$file"
+            ;;
+        *) fault "secrets.conf: $name has the unknown kind $kind" ;;
+        esac
+    done < <(used_secrets)
 }
 
 # Every repository of the backups has to be encrypted.
@@ -141,17 +143,11 @@ check() {
     ((${#faults[@]} == 0)) || { printf '  %s\n' "${faults[@]}" >&2 && fail "nothing was changed"; }
 }
 
-# The containers run as users without rights, and their secrets come as files of this host.
+# The containers run as unprivileged users and read their secrets from files of this host.
 hand_secrets_over() {
-    local name
-    for name in "${optional_secrets[@]}"; do
-        [[ -e $deploy/secrets/$name ]] || run install -m 600 /dev/null "$deploy/secrets/$name"
-    done
-    run chown 10001:10001 "$deploy/secrets/database_password" "${optional_secrets[@]/#/$deploy/secrets/}"
-    if uses monitoring; then
-        # The users of Grafana, and of Alertmanager and the exporter.
-        run chown 472:0 "$deploy/secrets/grafana_password"
-        run chown 65534:65534 "$deploy/secrets/exporter_password"
-        run chown 65534:65534 "$deploy/secrets/smtp_password" "$deploy/secrets/slack_webhook"
-    fi
+    local name owner kind
+    while read -r name owner kind; do
+        [[ $kind != optional || -e $deploy/secrets/$name ]] || run install -m 600 /dev/null "$deploy/secrets/$name" || return 1
+        [[ $owner == - ]] || run chown "$owner" "$deploy/secrets/$name" || return 1
+    done < <(used_secrets)
 }

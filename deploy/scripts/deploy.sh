@@ -91,7 +91,7 @@ current=$(version_file current)
 before_current=$(version_file previous)
 name_version
 if ! $dry_run; then lock; fi
-make_passwords || fail "the passwords could not be written; nothing was changed"
+create_passwords || fail "the passwords could not be written; nothing was changed"
 hand_secrets_over
 run test_nginx || fail "nginx does not take its configuration; nothing was changed"
 build

@@ -6,8 +6,7 @@ deploy=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 state=$deploy/state
 dry_run=false
 arguments=()
-# Secrets of the service that may be empty. deploy.sh makes an empty file of one that is missing.
-optional_secrets=(extension_app_keys azure_devops_pat)
+secret_table=$(<"$deploy/scripts/secrets.conf")
 declare -A settings=()
 missing_settings=()
 
@@ -110,7 +109,17 @@ uses() {
     [[ :$(setting COMPOSE_FILE): == *:$1/compose.yml:* ]]
 }
 
-# What runs now, and what ran before it.
+# Prints the secrets in use, one per line: name, owner, kind. See secrets.conf.
+used_secrets() {
+    local name overlay owner kind
+    while read -r name overlay owner kind; do
+        [[ $name && $name != \#* ]] || continue
+        [[ $overlay == - ]] || uses "$overlay" || continue
+        printf '%s %s %s\n' "$name" "$owner" "$kind"
+    done <<<"$secret_table"
+}
+
+# Prints the version that runs (`current`), or the one before it (`previous`).
 version_file() {
     cat "$state/$1" 2>/dev/null || true
 }

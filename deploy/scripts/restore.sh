@@ -77,7 +77,7 @@ if ! $dry_run; then
     lock
     watch_the_end
 fi
-make_passwords || fail "the passwords could not be written; nothing was changed"
+create_passwords || fail "the passwords could not be written; nothing was changed"
 say "stopping what uses the database"
 run compose stop api backup postgres
 say "restoring ${what[*]:-the latest state}"

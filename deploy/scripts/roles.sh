@@ -9,16 +9,15 @@ superuser() {
     compose exec -T postgres psql -U "$(setting DATABASE_USER)" -d "$(setting DATABASE_NAME)" -XAtq "$@"
 }
 
-# Makes the files of passwords that no person has to know.
-make_passwords() {
-    local name names=(postgres_password)
-    ! uses monitoring || names+=(exporter_password)
-    for name in "${names[@]}"; do
-        [[ ! -e $deploy/secrets/$name ]] || continue
-        say "making $deploy/secrets/$name"
+# Creates the files of generated passwords.
+create_passwords() {
+    local name kind
+    while read -r name _ kind; do
+        [[ $kind == generated && ! -e $deploy/secrets/$name ]] || continue
+        say "creating $deploy/secrets/$name"
         ! $dry_run || continue
         (umask 077 && openssl rand -base64 32 >"$deploy/secrets/$name") || return 1
-    done
+    done < <(used_secrets)
 }
 
 # A line that makes the text of a file a variable of psql. Without the line feeds at the end, as all others read it.

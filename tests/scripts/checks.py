@@ -1,28 +1,33 @@
-"""What deploy.sh checks before it changes anything, each over a table of what it has to accept and to refuse.
+"""The checks of deploy.sh, each over a table of inputs that it accepts or refuses.
 
 usage: checks.py
 """
 
 import pathlib
+import re
 import shutil
-import subprocess
+import sys
 import tempfile
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+
+from harness.process import run  # noqa: E402
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = pathlib.Path(tempfile.mkdtemp(prefix="aponta-checks-")) / "deploy"
 PASSPHRASE = "m" * 32
 ENCRYPTED = f"[global]\nrepo1-cipher-pass={PASSPHRASE}\n"
+ALL_FILES = "compose.yml:backup/compose.yml:monitoring/compose.yml"
 SECOND = f"repo2-type=s3\nrepo2-path=/aponta\nrepo2-cipher-type=aes-256-cbc\nrepo2-cipher-pass={PASSPHRASE}\n"
 
 
 def faults(program, **settings):
-    """What a check of checks.sh finds, with these settings of .env; nothing but the faults is printed."""
+    """Returns the faults that a program of checks.sh finds with these settings of .env. It prints nothing else."""
     assigned = " ".join(f"[{name}]='{value}'" for name, value in settings.items())
     script = (f"set -euo pipefail; source '{DEPLOY}/scripts/lib.sh'; source '{DEPLOY}/scripts/checks.sh'; settings=({assigned}); "
               f"{program}; printf '%s\\n' \"${{faults[@]}}\"")
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done
-    return done.stdout.split("\n")[:-1] if done.stdout.strip() else []
+    printed = run("bash", "-c", script, seconds=60).stdout
+    return printed.split("\n")[:-1] if printed.strip() else []
 
 
 def secret(name, content):
@@ -32,10 +37,10 @@ def secret(name, content):
     return file
 
 
-def every_repository_of_the_backups_is_encrypted():
+def unencrypted_repositories_are_refused():
     example = (DEPLOY / "backup/backup.conf.example").read_text()
     filled = example.replace("repo1-cipher-pass=", f"repo1-cipher-pass={PASSPHRASE}", 1)
-    # The second place as the example has it, with the lines of its cipher left as they are shipped.
+    # The second repository of the example, with the lines of its cipher still commented out.
     in_the_clear = "".join(line.removeprefix("#") if line.startswith("#repo2") and "cipher" not in line else line
                            for line in filled.splitlines(keepends=True)).replace("=\n", "=x\n")
     for text, found in (
@@ -69,29 +74,86 @@ def every_repository_of_the_backups_is_encrypted():
         (ENCRYPTED.replace("\n", "\r\n"), ["has a carriage return"]),
     ):
         file = secret("backup.conf", text.encode())
-        told = faults(f"check_secret '{file}'; check_encryption '{file}'")
-        assert len(told) >= len(found) and all(any(part in line for line in told) for part in found), (text, told)
-        assert bool(told) == bool(found) and not any(PASSPHRASE[:31] in line for line in told), (text, told)
-    print("ok every repository of the backups is encrypted", flush=True)
+        reported = faults(f"check_secret '{file}'; check_encryption '{file}'")
+        assert len(reported) >= len(found) and all(any(part in line for line in reported) for part in found), (text, reported)
+        assert bool(reported) == bool(found) and not any(PASSPHRASE[:31] in line for line in reported), (text, reported)
+    print("ok unencrypted repositories are refused", flush=True)
 
 
-def secrets_mean_the_same_to_every_program():
+def ambiguous_secrets_are_refused():
     for content, found in (
         (b"segredo", None), (b"segredo\n", None), (b"segredo\n\n", None), (b" s%3:@/'\"\\\xc3\xa9 \n", None),
         (b"segredo\r\n", "carriage return"), (b"seg\rredo\n", "carriage return"), (b"segredo\n\r\n", "carriage return"),
         (b"segredo\0\n", "NUL"), (b"\0", "NUL"), (b"", "is empty"), (b"\n\n", "is empty"), (b"um\ndois\n", "more than one line"),
     ):
-        told = faults(f"check_password '{secret('database_password', content)}'")
-        assert (not told) if found is None else found in told[0], (content, told)
-    # Each secret that deploy.sh hands to a container.
-    names = {"database_password", "extension_app_keys", "azure_devops_pat", "grafana_password", "smtp_password", "slack_webhook", "backup.conf"}
-    files = "compose.yml:backup/compose.yml:monitoring/compose.yml"
+        reported = faults(f"check_password '{secret('database_password', content)}'")
+        assert (not reported) if found is None else found in reported[0], (content, reported)
+    names = {name for name, _, _, _ in secret_table()}
     for bad in sorted(names):
         for name in names:
             secret(name, b"a\r\n" if name == bad else ENCRYPTED.encode() if name == "backup.conf" else b"a\n")
-        told = [line for line in faults("check_secrets", COMPOSE_FILE=files) if "carriage return" in line]
-        assert len(told) == 1 and f"secrets/{bad} " in told[0], (bad, told)
+        reported = [line for line in faults("check_secrets", COMPOSE_FILE=ALL_FILES) if "carriage return" in line]
+        assert len(reported) == 1 and f"secrets/{bad} " in reported[0], (bad, reported)
     print("ok secrets with a carriage return or NUL are refused", flush=True)
+
+
+def secret_table():
+    """Returns file, overlay, owner and kind of each secret."""
+    lines = (DEPLOY / "scripts/secrets.conf").read_text().splitlines()
+    return [tuple(line.split()) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def secret_table_matches_the_stack():
+    """The table has the secrets of the compose files, and the files and the runbook have what the table implies."""
+    for overlay, file in (("-", "compose.yml"), ("backup", "backup/compose.yml"), ("monitoring", "monitoring/compose.yml")):
+        section = (DEPLOY / file).read_text().partition("\nsecrets:\n")[2]
+        declared = re.findall(r"^    file: \./secrets/(\S+)$", section, re.MULTILINE)
+        assert declared and sorted(declared) == sorted(name for name, used_in, _, _ in secret_table() if used_in == overlay), (file, declared)
+    manual = (DEPLOY / "README.md").read_text() + (REPOSITORY / "docs/operations.md").read_text()
+    compose = (DEPLOY / "compose.yml").read_text()
+    asked = (DEPLOY / "scripts/settings.yml").read_text()
+    user = re.search(r"^USER (\S+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[1]
+    of_the_api = [name for name, _, owner, _ in secret_table() if owner == user]
+    service = re.search(r"^  api:\n(?:    .*\n|\n)+", compose, re.MULTILINE)[0]
+    assert len(of_the_api) == 3 and f"secrets: [{', '.join(of_the_api)}]" in service, of_the_api
+    for name in of_the_api:
+        setting = name.upper()
+        assert f"{setting}_FILE: /run/secrets/{name}\n" in service, f"compose.yml does not hand {name} to the API"
+        assert f"{setting}: ${{{setting}:+set}}\n" in asked, f"settings.yml lacks {setting}"
+        assert f"| `{setting}` |" in (REPOSITORY / "README.md").read_text(), f"the README has no setting {setting}"
+    for name, _, _, kind in secret_table():
+        # The manuals name each file that the operator has to write.
+        assert kind == "generated" or re.search(rf"[`/]{re.escape(name)}\b", manual), f"no manual names {name}"
+    print(f"ok the table has the {len(secret_table())} secrets of the stack", flush=True)
+
+
+def hand_over(existing, **settings):
+    """Returns the commands of hand_secrets_over in a dry run."""
+    for file in (DEPLOY / "secrets").iterdir():
+        file.unlink()
+    for name in existing:
+        secret(name, b"a\n")
+    return [line.replace(f"{DEPLOY}/secrets/", "") for line in faults("dry_run=true; hand_secrets_over", **settings) if line]
+
+
+def secrets_are_handed_to_their_users():
+    assert hand_over({"database_password"}, COMPOSE_FILE="compose.yml") == [
+        "would run: chown 10001:10001 database_password",
+        "would run: install -m 600 /dev/null extension_app_keys", "would run: chown 10001:10001 extension_app_keys",
+        "would run: install -m 600 /dev/null azure_devops_pat", "would run: chown 10001:10001 azure_devops_pat"]
+    existing = {"database_password", "extension_app_keys", "azure_devops_pat"}
+    assert hand_over(existing, COMPOSE_FILE=ALL_FILES) == [
+        *(f"would run: chown 10001:10001 {name}" for name in ("database_password", "extension_app_keys", "azure_devops_pat")),
+        "would run: chown 65534:65534 exporter_password", "would run: chown 472:0 grafana_password",
+        *(f"would run: chown 65534:65534 {name}" for name in ("smtp_password", "slack_webhook"))]
+    for files, names in (("compose.yml", ["postgres_password"]), (ALL_FILES, ["postgres_password", "exporter_password"])):
+        created = faults(f"source '{DEPLOY}/scripts/roles.sh'; create_passwords", COMPOSE_FILE=files)
+        assert created[:-1] == [f"==> creating {DEPLOY}/secrets/{name}" for name in names], created
+        for name in names:
+            file = DEPLOY / "secrets" / name
+            assert len(file.read_text().strip()) >= 44 and file.stat().st_mode & 0o777 == 0o600, name
+            file.unlink()
+    print("ok secrets are created and handed to their users", flush=True)
 
 
 def optional_secrets_may_be_missing_or_empty():
@@ -108,8 +170,7 @@ def optional_secrets_may_be_missing_or_empty():
     print("ok optional secrets may be missing or empty", flush=True)
 
 
-def app_tokens_sign_in_alone_only_with_all_that_it_needs():
-    unset = {"AZURE_DEVOPS_PAT": "", "EXTENSION_APP_KEYS": ""}
+def app_token_alone_requires_both_secrets():
     for value, pat, keys, found in (
         ("off", None, None, []), ("off", b"", b"", []), ("members", b"p\n", b"k:a\n", []),
         ("members", None, b"k:a\n", ["azure_devops_pat"]), ("members", b"p\n", b"\n", ["extension_app_keys"]),
@@ -120,44 +181,54 @@ def app_tokens_sign_in_alone_only_with_all_that_it_needs():
             (DEPLOY / "secrets" / name).unlink(missing_ok=True)
             if content is not None:
                 secret(name, content)
-        told = faults("check_app_tokens", APP_TOKEN_ALONE=value, **unset)
-        assert len(told) == len(found) and all(part in line for part, line in zip(found, told, strict=True)), (value, pat, keys, told)
-    for name in unset:
-        told = faults("check_app_tokens", APP_TOKEN_ALONE="off", **{**unset, name: "set"})
-        assert len(told) == 1 and told[0].startswith(f"{name} in .env is not read: move it to ") and told[0].endswith(f"secrets/{name.lower()}")
-    print("ok app tokens sign in alone only with all that it needs", flush=True)
+        reported = faults("check_app_tokens", APP_TOKEN_ALONE=value)
+        assert len(reported) == len(found) and all(part in line for part, line in zip(found, reported, strict=True)), (value, pat, keys, reported)
+    print("ok APP_TOKEN_ALONE=members requires both secrets", flush=True)
 
 
-def the_certificate_is_for_the_names_that_are_served():
+def secrets_in_env_are_refused():
+    names = ("DATABASE_PASSWORD", "AZURE_DEVOPS_PAT", "EXTENSION_APP_KEYS")
+    unset = {"COMPOSE_FILE": ALL_FILES, **dict.fromkeys(names, "")}
+    assert faults("check_secrets_in_env", **unset) == []
+    for name in names:
+        reported = faults("check_secrets_in_env", **{**unset, name: "set"})
+        assert reported == [f"{name} in .env is not read: move it to {DEPLOY}/secrets/{name.lower()}"], reported
+    print("ok secrets in .env are refused", flush=True)
+
+
+def certificate_must_match_the_server_names():
     def certificate(*names):
         subject = ",".join(f"DNS:{name}" for name in names)
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-                        "-subj", "/CN=CloudFlare Origin Certificate", "-addext", f"subjectAltName={subject}", "-keyout",
-                        DEPLOY / "certs/origin.key", "-out", DEPLOY / "certs/origin.pem"], check=True, capture_output=True)
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+            "-subj", "/CN=CloudFlare Origin Certificate", "-addext", f"subjectAltName={subject}", "-keyout",
+            DEPLOY / "certs/origin.key", "-out", DEPLOY / "certs/origin.pem")
 
     certificate("*.exemplo.br", "exemplo.br")
     for names, found in (
         ("api.exemplo.br", None), ("api.exemplo.br exemplo.br", None), ("API.Exemplo.br", None),
         ("a.api.exemplo.br", "a.api.exemplo.br"), ("api.exemplo.br outra.com", "outra.com"), ("exemplo.br.outra.com", "exemplo.br.outra.com"),
     ):
-        told = faults("check_server_name; check_certificate", SERVER_NAME=names, ORIGIN_PULLS="off")
-        assert (not told) if found is None else f"is not for {found}," in told[0], (names, told)
+        reported = faults("check_server_name; check_certificate", SERVER_NAME=names, ORIGIN_PULLS="off")
+        assert (not reported) if found is None else f"is not for {found}," in reported[0], (names, reported)
     for name in ("https://api.exemplo.br", "api.exemplo.br:443", "api.exemplo.br;", "_", "~^.*$", "*.exemplo.br", "192.0.2.1", "a..b", "-a.b",
                  "api.exemplo.br,www.exemplo.br", "$host", "api.exemplo.br\r"):
-        told = faults("check_server_name", SERVER_NAME=name)
-        assert len(told) == 1 and "list of host names separated by blanks" in told[0], (name, told)
-    print("ok the certificate is compared with SERVER_NAME", flush=True)
+        reported = faults("check_server_name", SERVER_NAME=name)
+        assert len(reported) == 1 and "list of host names separated by blanks" in reported[0], (name, reported)
+    print("ok a certificate without a name of SERVER_NAME is refused", flush=True)
 
 
 def main():
     shutil.copytree(REPOSITORY / "deploy", DEPLOY, ignore=shutil.ignore_patterns("secrets", "certs", "state", ".env"))
     for directory in ("certs", "secrets"):
         (DEPLOY / directory).mkdir()
-    every_repository_of_the_backups_is_encrypted()
-    secrets_mean_the_same_to_every_program()
+    unencrypted_repositories_are_refused()
+    ambiguous_secrets_are_refused()
     optional_secrets_may_be_missing_or_empty()
-    app_tokens_sign_in_alone_only_with_all_that_it_needs()
-    the_certificate_is_for_the_names_that_are_served()
+    secret_table_matches_the_stack()
+    secrets_are_handed_to_their_users()
+    secrets_in_env_are_refused()
+    app_token_alone_requires_both_secrets()
+    certificate_must_match_the_server_names()
     print("checks: all checks passed")
 
 
