@@ -1,9 +1,8 @@
-"""Prints what is wrong with the secret settings of the backups: every repository has to be encrypted.
+"""Prints the faults of the secret settings of the backups: every repository has to be encrypted.
 
 usage: backup_conf.py pgbackrest.conf backup.conf
 
-pgBackRest reads the second file after the first, as if they were one. It accepts a repository without a cipher, and then
-writes it in the clear.
+pgBackRest reads both files as one. It accepts a repository without a cipher and does not encrypt it.
 """
 
 import pathlib
@@ -15,7 +14,7 @@ REPOSITORY_KEY = re.compile(r"repo([1-9][0-9]{0,2})-[a-z0-9-]+")
 
 
 def settings_of(text, faults):
-    """The settings of [global] by name. Other sections could override them for one command or database."""
+    """Returns the settings of [global] by name. Other sections could override them for one command or database."""
     settings, section = {}, None
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
@@ -44,7 +43,7 @@ def settings_of(text, faults):
 
 
 def faults_of(shipped, secret):
-    """What is wrong, without any value: a value may be a passphrase."""
+    """Returns the faults. They contain no value, because it may be a passphrase."""
     faults = []
     settings = settings_of(secret, faults)
     both = settings_of(shipped.split("\n[aponta]")[0], []) | settings

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What deploy.sh wants to be right before it changes anything. To be sourced after lib.sh.
-# shellcheck disable=SC2154 # lib.sh has what is used.
+# The checks of deploy.sh before it changes anything. Source it after lib.sh.
+# shellcheck disable=SC2154 # lib.sh sets the variables.
 
 faults=()
 # The user of the API in its image.
@@ -12,12 +12,12 @@ fault() {
 
 check_private() {
     local found
-    found=$(private "$1")
+    found=$(privacy_fault "$1")
     [[ ! $found ]] || fault "$found"
 }
 
-# A secret is read by programs that treat line ends and NUL in different ways, so that each would have another password.
-# The line feeds at the end are no part of it for any of them.
+# Programs treat a carriage return or NUL in a secret in different ways, so each would read another password. All of them
+# ignore line feeds at its end.
 check_secret() {
     check_private "$1"
     [[ -f $1 ]] || return 0
@@ -75,7 +75,7 @@ check_server_name() {
     local name label='[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?' names
     read -ra names <<<"$(setting SERVER_NAME)"
     for name in "${names[@]}"; do
-        # An address is no name: clients send none in the handshake.
+        # Not an IP address: clients send only names in the TLS handshake.
         [[ $name =~ ^($label\.)*[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?$ ]] || fault "SERVER_NAME is a list of host names separated by blanks, not $name"
     done
 }
@@ -132,7 +132,7 @@ check_disk() {
     ((free >= ${MIN_FREE_MB:-3072})) || fault "only $free MB are free for images and data"
 }
 
-# Everything that is wrong, at once.
+# Runs all checks and reports all faults at once.
 check() {
     check_private "$deploy/.env"
     check_settings

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Builds the version of this work tree and puts it into service without losing a request. What ran before stays at hand,
-# and comes back by itself when the new version does not become healthy.
+# Builds the version of this work tree and replaces the running one without a failed request. The image of the former
+# version is kept. If the new version does not become healthy, the script restores the former one.
 #
 #   deploy.sh [--dry-run] [VERSION]
 #
-# VERSION names the image; without it, the commit does, with -dirty where the sources are others. It is safe to run again.
+# VERSION is the tag of the image. The default is the commit, with -dirty if the sources differ from it. The script can be
+# run again at any time.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -19,7 +20,7 @@ source "$deploy/scripts/roles.sh"
 # shellcheck source=overlays.sh
 source "$deploy/scripts/overlays.sh"
 
-# What goes into the image.
+# The sources of the image.
 sources=(Cargo.toml Cargo.lock crates migration benches/Cargo.toml tests/Cargo.toml tests/src docs/openapi.json deploy/Dockerfile)
 git() {
     command git -C "$deploy/.." "$@"
@@ -29,14 +30,14 @@ name_version() {
     version=${arguments[0]:-}
     revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
     created=$(git show --no-patch --format=%cI HEAD 2>/dev/null || echo unknown)
-    # An address may hold somebody's password.
+    # The URL may contain a password.
     source=$(git remote get-url origin 2>/dev/null | sed 's#//[^/@]*@#//#' || echo unknown)
     [[ ! $version ]] || return 0
-    version=$(git rev-parse --short=12 HEAD) || fail "git does not say which version this is: name one"
+    version=$(git rev-parse --short=12 HEAD) || fail "git cannot determine the version: name one"
     [[ ! $(git status --porcelain -- "${sources[@]}") ]] || version+=-dirty
 }
 
-# Builds, and keeps the image that had this name until now under one of its own.
+# Builds the image. If the tag exists, its image is kept under a tag of its own.
 build() {
     local id
     id=$(image_id "$version" || true)
@@ -58,15 +59,15 @@ build() {
     fi
 }
 
-# Whether anything is to be put back: while the version before serves, that is the schema alone.
+# Whether the schema or the replicas may have changed.
 begun=false
 pending=0
-back() {
+undo_changes() {
     local left undo=0
     $begun || return 0
     say "the deploy failed"
-    abandon || return 1
-    [[ $current ]] || { say "there is no version before" && return 0; }
+    remove_new_replicas || return 1
+    [[ $current ]] || { say "there is no former version" && return 0; }
     if ((pending)); then
         left=$(count_steps "$version" pending) || return 1
         undo=$((pending - left))
@@ -74,10 +75,10 @@ back() {
     if ! $replaced; then
         if ((undo > 0)); then say "undoing $undo migration(s)" && undo_steps "$version" "$undo" || return 1; fi
     else
-        say "going back to $current"
+        say "restoring $current"
         if ((undo > 0)); then stop_and_undo_steps "$version" "$undo" || return 1; fi
         export APONTA_VERSION=$current
-        replace_replicas && note_version "$current" "$before_current" || return 1
+        replace_replicas && record_version "$current" "$before_current" || return 1
     fi
     [[ ! $(nginx_container) ]] || verify || return 1
     say "$current serves as before"
@@ -93,14 +94,14 @@ name_version
 if ! $dry_run; then lock; fi
 create_passwords || fail "the passwords could not be written; nothing was changed"
 hand_secrets_over
-run test_nginx || fail "nginx does not take its configuration; nothing was changed"
+run test_nginx || fail "nginx refuses its configuration; nothing was changed"
 build
 if $dry_run; then
     say "would migrate, replace the replicas of ${current:-nothing} by $version and verify"
     exit
 fi
 
-watch_the_end
+undo_on_failure
 say "database"
 apply_database
 apply_roles || fail "nothing was changed but roles of the database"
@@ -115,7 +116,7 @@ fi
 
 say "replacing the replicas"
 replace_replicas || fail "the new version failed"
-note_version "$version" "$current"
+record_version "$version" "$current"
 if [[ ! $(nginx_container) ]]; then
     say "nginx"
     apply_nginx || fail "nginx does not become healthy"
@@ -123,6 +124,6 @@ fi
 apply_overlays
 lock_superuser || fail "the superuser keeps its password"
 say "verifying"
-verify || fail "the stack does not answer as it should"
+verify || fail "the stack does not respond as expected"
 begun=false
 say "$version serves"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Looks at everything that the service needs: each line says ok, or what to do. Exits with 1 when something is wrong.
+# Runs `aponta doctor` in a container of the API with the certificate and the metrics of the backups. Exits with 1 if a check
+# fails.
 #
 #   doctor.sh
 set -euo pipefail
@@ -7,11 +8,11 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 options "$@"
-start
-show=(--volume "$deploy/certs/origin.pem:/run/origin.pem:ro")
-look=(--certificate /run/origin.pem)
+load_settings
+mounts=(--volume "$deploy/certs/origin.pem:/run/origin.pem:ro")
+checks=(--certificate /run/origin.pem)
 if uses backup; then
-    show+=(--volume "$(compose config --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)["name"])')_backup_metrics:/run/backup:ro")
-    look+=(--backups /run/backup/backup.prom)
+    mounts+=(--volume "$(compose config --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)["name"])')_backup_metrics:/run/backup:ro")
+    checks+=(--backups /run/backup/backup.prom)
 fi
-compose run --rm --no-deps -T "${show[@]}" api doctor "${look[@]}"
+compose run --rm --no-deps -T "${mounts[@]}" api doctor "${checks[@]}"

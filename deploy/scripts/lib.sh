@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What the scripts share: where things are, how to speak, what .env says, and how a script ends.
-# shellcheck disable=SC2034 # Those that source this use them.
+# Shared by the scripts: paths, output, settings of .env, and cleanup at the end of a script.
+# shellcheck disable=SC2034 # The scripts that source this file use the variables.
 
 deploy=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 state=$deploy/state
@@ -19,7 +19,7 @@ fail() {
     exit 1
 }
 
-# Reads --dry-run and --help, and leaves the rest in `arguments`.
+# Parses --dry-run and --help. Puts the other arguments into `arguments`.
 options() {
     local argument
     for argument in "$@"; do
@@ -35,7 +35,7 @@ options() {
     done
 }
 
-# Does something that changes things, or only says it.
+# Runs a command that changes something. With --dry-run it prints the command only.
 run() {
     if $dry_run; then
         printf 'would run: %s\n' "$*"
@@ -44,7 +44,7 @@ run() {
     fi
 }
 
-# Puts the lines that a command prints into an array, and fails when the command does.
+# Reads the output of a command into an array, one element per line. Fails if the command fails.
 lines() {
     local -n into=$1
     local printed
@@ -53,8 +53,8 @@ lines() {
     [[ ! $printed ]] || mapfile -t into <<<"$printed"
 }
 
-# Says what is wrong with a file that only its owner may read.
-private() {
+# Prints the fault of a file that only its owner may read, if it has one.
+privacy_fault() {
     local mode
     if [[ ! -f $1 ]]; then
         echo "$1 is missing"
@@ -64,7 +64,7 @@ private() {
     fi
 }
 
-# Reads .env. What runs on this host is root's: its secrets, and whoever may speak to Docker may do what root may.
+# Reads .env. Requires root, because the secrets belong to root, and access to Docker is equivalent to root.
 read_settings() {
     local printed key value
     ((EUID == 0)) || fail "only root can do this: sudo $0"
@@ -79,14 +79,14 @@ for name, value in json.load(sys.stdin)["services"]["settings"]["environment"].i
     for key in SERVER_NAME AZURE_DEVOPS_ORG_URL; do
         [[ ${settings[$key]} =~ [^[:space:]] ]] || missing_settings+=("$key is not set in $deploy/.env")
     done
-    # A command by hand has the version that serves, and not what was built last.
+    # Commands use the version that serves, and not the latest build.
     export APONTA_VERSION=${APONTA_VERSION:-$(version_file current)}
 }
 
-# The same, for scripts that stop at the first fault.
-start() {
+# Reads .env for scripts that stop at the first fault.
+load_settings() {
     local fault
-    fault=$(private "$deploy/.env")
+    fault=$(privacy_fault "$deploy/.env")
     [[ ! $fault ]] || fail "$fault"
     read_settings
     ((${#missing_settings[@]} == 0)) || fail "${missing_settings[0]}"
@@ -96,7 +96,7 @@ setting() {
     printf '%s\n' "${settings[$1]}"
 }
 
-# The files are those of COMPOSE_FILE in .env, as for `docker compose` by hand.
+# Runs docker compose with the files in COMPOSE_FILE of .env, as a manual `docker compose` does.
 compose() {
     local files=() names name
     IFS=: read -ra names <<<"$(setting COMPOSE_FILE)"
@@ -104,7 +104,7 @@ compose() {
     docker compose --project-directory "$deploy" "${files[@]}" ${COMPOSE_OVERRIDE:+--file "$COMPOSE_OVERRIDE"} "$@"
 }
 
-# Whether an overlay is in use.
+# Returns whether an overlay is in use.
 uses() {
     [[ :$(setting COMPOSE_FILE): == *:$1/compose.yml:* ]]
 }
@@ -128,29 +128,29 @@ containers() {
     compose ps --quiet "$@"
 }
 
-# Two that change things at once would undo each other's work.
+# Prevents two scripts from changing the stack at the same time.
 lock() {
     mkdir -p "$state"
     exec {lock}>"$state/lock"
     flock --nonblock "$lock" || fail "another script is at work here; nothing was changed"
 }
 
-# However a script ends, also by a signal: unless all went well, its own `back` puts things as they were.
-watch_the_end() {
+# Calls the function `undo_changes` of the script if it fails or gets a signal.
+undo_on_failure() {
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    trap 'ended $?' EXIT
+    trap 'on_exit $?' EXIT
 }
 
-ended() {
+on_exit() {
     trap - EXIT
     trap '' HUP INT TERM
-    (($1 == 0)) || back || say "and it could not be undone: see status.sh"
+    (($1 == 0)) || undo_changes || say "the changes could not be undone: see status.sh"
     exit "$1"
 }
 
-# Waits until every container named is healthy; not for one that ends again and again.
+# wait_healthy SECONDS CONTAINER...: waits until every container is healthy. Fails at once if one restarts five times.
 wait_healthy() {
     local deadline=$((SECONDS + $1)) container health restarts
     shift

@@ -1,10 +1,10 @@
 # shellcheck shell=bash disable=SC2154
-# nginx, as far as the scripts turn it. To be sourced after lib.sh.
+# Reloads and upstreams of nginx. Source it after lib.sh.
 
-# What the scripts write and git does not know. Each file comes and goes by its name, so that nginx sees it whole or not.
-turned=$deploy/nginx/turned
-# nginx's workers before it was last told to read its configuration.
-before=()
+# The upstream during a deploy, ignored by git. Files are renamed into place, so that nginx never reads a partial one.
+rollout=$deploy/nginx/rollout
+# The worker processes of nginx before the last reload.
+old_workers=()
 
 nginx_container() {
     containers --status running nginx
@@ -14,56 +14,56 @@ workers() {
     docker top "$1" -eo pid,args | awk '/nginx: worker process/ { print $1 }'
 }
 
-# Makes nginx read its configuration, if it is one.
+# Makes nginx load its configuration, if it is valid.
 reload_nginx() {
     local nginx
     nginx=$(nginx_container) || return 1
     [[ $nginx ]] || return 0
-    lines before workers "$nginx" || return 1
+    lines old_workers workers "$nginx" || return 1
     docker exec "$nginx" nginx -t -q || return 1
     docker exec "$nginx" nginx -s reload
 }
 
-# Lets nginx send requests to these containers alone.
+# Makes nginx send requests to these containers only.
 route_to() {
     local nginx found
     nginx=$(nginx_container) || return 1
     [[ $nginx ]] || return 0
     lines found addresses "$@" || return 1
-    mkdir -p "$turned" || return 1
+    mkdir -p "$rollout" || return 1
     {
-        printf 'upstream turned {\n    zone turned 64k;\n'
+        printf 'upstream rollout {\n    zone rollout 64k;\n'
         printf '    server %s:8000 max_fails=2 fail_timeout=5s;\n' "${found[@]}"
         printf '    keepalive 32;\n    keepalive_timeout 4s;\n}\n'
-    } >"$turned/upstream.new" || return 1
+    } >"$rollout/upstream.new" || return 1
     # shellcheck disable=SC2016 # It is nginx's variable.
-    echo 'set $replicas turned;' >"$turned/location.new" || return 1
-    mv "$turned/upstream.new" "$turned/upstream.conf" && mv "$turned/location.new" "$turned/location.conf" || return 1
+    echo 'set $replicas rollout;' >"$rollout/location.new" || return 1
+    mv "$rollout/upstream.new" "$rollout/upstream.conf" && mv "$rollout/location.new" "$rollout/location.conf" || return 1
     reload_nginx
 }
 
-# Lets nginx go by the name again, behind which are all replicas that run.
+# Makes nginx resolve the name of the service again, which has the addresses of all running replicas.
 route_by_name() {
-    [[ -e $turned/upstream.conf || -e $turned/location.conf ]] || return 0
-    # A reload begins with what the name stood for when nginx last asked, which it does every 2 s.
+    [[ -e $rollout/upstream.conf || -e $rollout/location.conf ]] || return 0
+    # After a reload nginx uses its last resolution of the name, which is up to 2 s old.
     sleep 5
-    rm -f "$turned/location.conf" "$turned/upstream.conf" || return 1
+    rm -f "$rollout/location.conf" "$rollout/upstream.conf" || return 1
     reload_nginx
 }
 
-# Waits until the workers from before the last reload are gone; nginx bounds that itself, by worker_shutdown_timeout.
-drained() {
+# Waits until the old workers have exited, which worker_shutdown_timeout bounds.
+wait_drained() {
     local nginx now attempt
     nginx=$(nginx_container) || return 1
     [[ $nginx ]] || return 0
     for attempt in {1..75}; do
-        # Where nobody can be asked, nobody has finished.
-        if lines now workers "$nginx" && ((${#now[@]})) && [[ ! $(comm -12 <(sorted "${before[@]}") <(sorted "${now[@]}")) ]]; then
+        # Without a list of workers the old ones count as running.
+        if lines now workers "$nginx" && ((${#now[@]})) && [[ ! $(comm -12 <(sorted "${old_workers[@]}") <(sorted "${now[@]}")) ]]; then
             return 0
         fi
         sleep 1
     done
-    say "nginx still has workers with the configuration before after $attempt s"
+    say "nginx still has workers with the former configuration after $attempt s"
     return 1
 }
 
@@ -75,7 +75,7 @@ addresses() {
     docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$@"
 }
 
-# Whether nginx reaches each of these containers, which may be healthy in their own eyes alone.
+# Returns whether nginx reaches each of these containers. Their own health checks do not show that.
 reachable() {
     local nginx found address
     nginx=$(nginx_container) || return 1
@@ -86,12 +86,12 @@ reachable() {
     done
 }
 
-# Whether the configuration is one, before the nginx that serves sees it.
+# Validates the configuration in another container before the running nginx loads it.
 test_nginx() {
     compose run --rm --no-deps -T nginx /etc/nginx/start.sh -t -q
 }
 
-# nginx as the files have it now. It is made anew only where compose.yml or its image changed.
+# Applies the configuration. nginx is recreated only if compose.yml or its image changed.
 apply_nginx() {
     local nginx
     compose up --detach --no-deps nginx || return 1
@@ -104,23 +104,22 @@ fingerprint() {
     openssl x509 -noout -fingerprint -sha256
 }
 
-# Whether the stack answers: from nginx to the API as requests go, and from this host over TLS with the certificate that is
-# in the files.
+# Returns whether the stack responds: from nginx to the API, and from this host over TLS with the configured certificate.
 verify() {
-    local port name code status=0 shown
+    local port name code status=0 presented
     port=$(setting HTTPS_PORT)
     read -r name _ <<<"$(setting SERVER_NAME)"
     compose exec -T nginx curl -fsS -o /dev/null --max-time 10 http://127.0.0.1:8080/health ||
         { say "nginx does not get /health from the API" && return 1; }
-    shown=$(timeout 10 openssl s_client -connect "127.0.0.1:$port" -servername "$name" </dev/null 2>/dev/null | fingerprint 2>/dev/null) || true
-    [[ $shown && $shown == "$(fingerprint <"$deploy/certs/origin.pem")" ]] ||
-        { say "127.0.0.1:$port does not show the certificate of $deploy/certs/origin.pem" && return 1; }
+    presented=$(timeout 10 openssl s_client -connect "127.0.0.1:$port" -servername "$name" </dev/null 2>/dev/null | fingerprint 2>/dev/null) || true
+    [[ $presented && $presented == "$(fingerprint <"$deploy/certs/origin.pem")" ]] ||
+        { say "127.0.0.1:$port does not present the certificate of $deploy/certs/origin.pem" && return 1; }
     code=$(curl -sk -o /dev/null -w '%{http_code}' --max-time 10 --resolve "$name:$port:127.0.0.1" \
         "https://$name:$port/health") || status=$?
     case $(setting ORIGIN_GUARD):$(setting ORIGIN_PULLS):$code:$status in
     off:off:200:0 | off:on:400:0) ;;
-    # From this host nothing comes through CloudFlare, so a connection that is closed after the handshake is right.
+    # This host is not in a network of CloudFlare, so nginx closes the connection after the handshake.
     on:*:000:52 | on:*:000:56 | on:*:000:92 | on:off:200:0 | on:on:400:0) ;;
-    *) say "https://$name:$port/health at 127.0.0.1 answered $code (curl $status)" && return 1 ;;
+    *) say "https://$name:$port/health at 127.0.0.1 returned $code (curl $status)" && return 1 ;;
     esac
 }

@@ -1,40 +1,40 @@
 # shellcheck shell=bash disable=SC2154
-# The database and what the overlays of compose.yml bring. To be sourced after lib.sh.
+# The database and the services of the overlays. Source it after lib.sh.
 
-# Whether files are others than when this was last asked of NAME and noted.
+# changed NAME FILE...: returns whether the files differ from those that record_files recorded under NAME.
 changed() {
     local name=$1
     shift
     [[ $(cat "$@" | sha256sum) != "$(version_file "$name.sha256")" ]]
 }
 
-note_files() {
+record_files() {
     local name=$1
     shift
     cat "$@" | sha256sum >"$state/$name.sha256"
 }
 
-# PostgreSQL as the files have it. It is made anew, which takes some seconds, only for another image or other settings of
-# the backups: each replica of the API outlives that with answers of 503.
+# Applies the configuration of PostgreSQL. It is recreated, which takes some seconds, only for another image or other
+# settings of the backups. The API returns 503 meanwhile.
 apply_database() {
-    local running wanted files=("$deploy/backup/pgbackrest.conf" "$deploy/secrets/backup.conf") how=(--no-recreate)
+    local running image files=("$deploy/backup/pgbackrest.conf" "$deploy/secrets/backup.conf") recreate=(--no-recreate)
     running=$(containers --status running postgres)
-    wanted=$(compose config --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)["services"]["postgres"]["image"])')
-    if [[ $running && $(docker inspect --format '{{.Config.Image}}' "$running") != "$wanted" ]]; then
-        how=()
+    image=$(compose config --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)["services"]["postgres"]["image"])')
+    if [[ $running && $(docker inspect --format '{{.Config.Image}}' "$running") != "$image" ]]; then
+        recreate=()
     elif [[ $running ]] && uses backup && changed backup "${files[@]}"; then
-        how=(--force-recreate)
+        recreate=(--force-recreate)
     fi
-    [[ ! $running || ${how[*]} == --no-recreate ]] || say "the database is started anew: the service answers 503 for some seconds"
-    compose up --detach --no-deps "${how[@]}" postgres
+    [[ ! $running || ${recreate[*]} == --no-recreate ]] || say "recreating the database: the service returns 503 for some seconds"
+    compose up --detach --no-deps "${recreate[@]}" postgres
     wait_healthy 120 "$(containers postgres)" || fail "the database does not become healthy"
     if uses backup; then
         if changed backup "${files[@]}"; then compose up --detach --no-deps --force-recreate backup; fi
-        note_files backup "${files[@]}"
+        record_files backup "${files[@]}"
     fi
 }
 
-# The rest, each made anew or told to look when its files are others.
+# Applies the services of the overlays: each is recreated, reloaded or restarted if its files changed.
 apply_overlays() {
     local others service files
     lines others compose config --services
@@ -43,7 +43,7 @@ apply_overlays() {
         compose up --detach --no-deps "$service"
         files=()
         lines files find "$deploy/monitoring/${service%-exporter}" -type f 2>/dev/null || true
-        # It reads its password when it starts.
+        # It reads its password only when it starts.
         [[ $service != postgres-exporter ]] || files=("$deploy/secrets/exporter_password")
         ((${#files[@]})) || continue
         changed "$service" "${files[@]}" || continue
@@ -51,6 +51,6 @@ apply_overlays() {
         prometheus | alertmanager) compose kill --signal HUP "$service" ;;
         *) compose restart "$service" ;;
         esac
-        note_files "$service" "${files[@]}"
+        record_files "$service" "${files[@]}"
     done
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Writes CloudFlare's addresses into nginx/cloudflare.conf, where both the guard and the client's address come from.
+# Updates nginx/cloudflare.conf: the networks that may connect, and whose header with the client address is honoured.
 #
 #   renew-cloudflare-ips.sh [--dry-run] [--force] [V4 V6]
 #
-# V4 and V6 are the addresses, or files, of the lists; CloudFlare's own without them. Nothing is written unless every line
-# is a network and there are enough of each kind. Where more than a fifth of those that there are would go, somebody has to
-# look and say --force. nginx is reloaded where it runs, and has the lists from before when it does not take the new ones.
+# V4 and V6 are URLs or files of the lists; the defaults are those of CloudFlare. Nothing is written unless every line is a
+# network and there are enough of each kind. A list that removes more than a fifth of the networks needs --force. A running
+# nginx is reloaded. If it refuses the new lists, the script restores the former ones.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -36,10 +36,10 @@ try:
     networks = [ipaddress.ip_network(line) for line in sys.argv[1].split()]
 except ValueError as error:
     sys.exit(f"no network: {str(error)[:100]}")
-# A network that large would let strangers in.
-strange = [n for n in networks if n.prefixlen < (8 if n.version == 4 else 20) or not n.is_global]
-if strange:
-    sys.exit(f"these cannot be CloudFlare's: {strange}")
+# Networks of that size are not those of CloudFlare alone.
+invalid = [n for n in networks if n.prefixlen < (8 if n.version == 4 else 20) or not n.is_global]
+if invalid:
+    sys.exit(f"these cannot be CloudFlare's: {invalid}")
 for version, least in ((4, 10), (6, 4)):
     count = len({n for n in networks if n.version == version})
     if count < least:
@@ -49,7 +49,7 @@ before = set(re.findall(r"^set_real_ip_from (\S+);$", file.read_text(), re.M)) i
 gone = before - set(map(str, networks))
 if 5 * len(gone) > len(before) and sys.argv[3] != "true":
     sys.exit(f"{len(gone)} of {len(before)} would go; --force if that is right: {sorted(gone)}")
-print("# CloudFlare's networks, written by scripts/renew-cloudflare-ips.sh: who may come in, and whose word on the client counts.")
+print("# The networks of CloudFlare, written by scripts/renew-cloudflare-ips.sh. They may connect and name the client address.")
 print("geo $realip_remote_addr $through_cloudflare {\n    default 0;")
 print(*(f"    {network} 1;" for network in networks), "}", sep="\n")
 print(*(f"set_real_ip_from {network};" for network in networks), sep="\n")
@@ -64,13 +64,13 @@ if $dry_run; then
     diff "$file" "$new" || true
     exit
 fi
-# Before there is a .env nothing runs that could be reloaded.
+# Without a .env nothing runs.
 nginx=
 if [[ -e $deploy/.env ]]; then
-    start
+    load_settings
     nginx=$(nginx_container)
 fi
-before_it=$(cat "$file" 2>/dev/null || true)
+former=$(cat "$file" 2>/dev/null || true)
 chmod 644 "$new"
 mv "$new" "$file"
 if [[ ! $nginx ]]; then
@@ -78,7 +78,7 @@ if [[ ! $nginx ]]; then
 elif reload_nginx; then
     say "nginx has the new addresses"
 else
-    cat <<<"$before_it" >"$new"
+    cat <<<"$former" >"$new"
     mv "$new" "$file"
-    fail "nginx does not take them; those from before are back"
+    fail "nginx refuses them; the former addresses are restored"
 fi

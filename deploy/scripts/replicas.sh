@@ -1,10 +1,9 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# How replicas are replaced without losing a request, and what is noted of it. To be sourced after nginx.sh.
+# Replaces replicas without a failed request and records the versions. Source it after nginx.sh.
 #
-# These functions are called where `set -e` does not hold (`… || …`, the end of a script), so each step says what follows
-# when it fails.
+# `set -e` does not apply to these functions, because callers use them in `… || …`. So each step handles its failure.
 
-# The replicas that serve while others are made ready; whether that is so now; and whether the others have taken over.
+# The replicas to replace; whether a replacement is in progress; whether the new replicas serve.
 old=()
 replacing=false
 replaced=false
@@ -13,8 +12,8 @@ image_id() {
     docker image inspect --format '{{.Id}}' "aponta-api:$1" 2>/dev/null
 }
 
-# Whether these containers are so many, and all of one image.
-are_of() {
+# are_all_of IMAGE NUMBER CONTAINER...: returns whether the containers have this number and image.
+are_all_of() {
     local image=$1 number=$2 images
     shift 2
     (($# == number)) || { say "there are $# replicas, not $number" && return 1; }
@@ -22,46 +21,50 @@ are_of() {
     [[ $(printf '%s\n' "${images[@]}" | sort -u) == "$image" ]] || { say "not all replicas are of the version" && return 1; }
 }
 
-# All replicas but those that served before.
-newcomers() {
+# Prints the replicas that are not in `old`.
+new_replicas() {
     local all
     lines all containers --all api || return 1
     comm -13 <(sorted "${old[@]}") <(sorted "${all[@]}")
 }
 
-# Lets nginx send requests to those of the old replicas that are well; where none is, nothing can be lost.
-route_to_the_old() {
-    local told well
+# Makes nginx send requests to the healthy old replicas, if there are any.
+route_to_old() {
+    local states healthy
     ((${#old[@]})) || return 0
-    told=$(docker inspect --format '{{.Id}} {{.State.Health.Status}}' "${old[@]}") || return 1
-    # shellcheck disable=SC2016 # They are awk's.
-    lines well awk '$2 == "healthy" { print $1 }' <<<"$told" || return 1
-    ((${#well[@]} == 0)) || route_to "${well[@]}"
+    states=$(docker inspect --format '{{.Id}} {{.State.Health.Status}}' "${old[@]}") || return 1
+    # shellcheck disable=SC2016 # The variables are those of awk.
+    lines healthy awk '$2 == "healthy" { print $1 }' <<<"$states" || return 1
+    ((${#healthy[@]} == 0)) || route_to "${healthy[@]}"
 }
 
-# Puts replicas of the version in APONTA_VERSION in the place of those that run: the new ones start beside the old ones and
-# get no request before they are well, nginx turns to them, and only when it answers from there the old ones have to stop.
+# Replaces the running replicas by those of APONTA_VERSION:
+#   1. nginx sends requests to the old replicas only.
+#   2. The new replicas start and become healthy.
+#   3. nginx sends requests to the new replicas only.
+#   4. The old workers of nginx exit, then the old replicas stop.
+#   5. nginx resolves the name of the service again.
 replace_replicas() {
     local replicas image stopped new
     replicas=$(setting API_REPLICAS)
     image=$(image_id "$APONTA_VERSION") || return 1
     route_by_name || return 1
-    # They would be counted and started again, with the image that they had.
+    # Compose would count stopped replicas and start them again with their old image.
     lines stopped containers --all --status exited --status created --status dead api || return 1
     ((${#stopped[@]} == 0)) || docker rm "${stopped[@]}" >/dev/null || return 1
     lines old containers api || return 1
     replacing=true replaced=false
-    route_to_the_old || return 1
+    route_to_old || return 1
     compose up --detach --no-deps --no-recreate --scale "api=$((replicas + ${#old[@]}))" api || return 1
-    lines new newcomers || return 1
-    are_of "$image" "$replicas" "${new[@]}" || return 1
+    lines new new_replicas || return 1
+    are_all_of "$image" "$replicas" "${new[@]}" || return 1
     wait_healthy 120 "${new[@]}" || return 1
     reachable "${new[@]}" || return 1
-    # Also when nothing is left to replace: nginx would ask for the name again only after a while.
+    # Also without old replicas: nginx resolves the name only every 2 s.
     route_to "${new[@]}" || return 1
     [[ ! $(nginx_container) ]] || verify || return 1
     if ((${#old[@]})); then
-        drained || return 1
+        wait_drained || return 1
         replacing=false replaced=true
         docker stop --time 30 "${old[@]}" >/dev/null || return 1
         docker rm "${old[@]}" >/dev/null || return 1
@@ -69,22 +72,22 @@ replace_replicas() {
     replacing=false replaced=true
     route_by_name || return 1
     lines new containers api || return 1
-    are_of "$image" "$replicas" "${new[@]}"
+    are_all_of "$image" "$replicas" "${new[@]}"
 }
 
-# Gives up replicas that did not come to serve: those from before go on.
-abandon() {
+# Removes the new replicas after a failure. The old ones continue to serve.
+remove_new_replicas() {
     local new
     $replacing || return 0
     replacing=false
-    route_to_the_old && drained || return 1
-    lines new newcomers || return 1
+    route_to_old && wait_drained || return 1
+    lines new new_replicas || return 1
     ((${#new[@]} == 0)) || docker rm --force "${new[@]}" >/dev/null || return 1
     route_by_name
 }
 
-# Notes that VERSION serves and BEFORE did, for the scripts and, as the tag `latest`, for compose by hand.
-note_version() {
+# record_version VERSION FORMER: records both for the scripts, and tags VERSION as `latest` for manual compose commands.
+record_version() {
     if [[ $2 && $2 != "$1" ]]; then
         echo "$2" >"$state/previous.new" && mv "$state/previous.new" "$state/previous" || return 1
     fi
@@ -92,7 +95,7 @@ note_version() {
     docker tag "aponta-api:$1" aponta-api:latest
 }
 
-# How many steps of the schema are in a state, as VERSION sees it.
+# count_steps VERSION STATE: prints how many migrations VERSION reports in this state.
 count_steps() {
     APONTA_VERSION=$1 compose run --rm --no-deps -T api migrate status | awk -v state="  $2" \
         'substr($0, length($0) - length(state) + 1) == state { n++ } END { print n + 0 }'
@@ -102,13 +105,14 @@ undo_steps() {
     APONTA_VERSION=$1 compose run --rm --no-deps -T api migrate down --steps "$2"
 }
 
-# Undoes steps with VERSION, which knows them, while nothing uses them. What was stopped for that comes back when it fails.
+# stop_and_undo_steps VERSION NUMBER: stops the replicas and undoes migrations with VERSION. On failure it starts the replicas
+# again.
 stop_and_undo_steps() {
     local serving
     lines serving containers api || return 1
     ((${#serving[@]} == 0)) || docker stop --time 30 "${serving[@]}" >/dev/null || return 1
     undo_steps "$@" && return
-    say "the steps could not be undone; what served is started again"
+    say "the migrations could not be undone; starting the replicas again"
     ((${#serving[@]} == 0)) || docker start "${serving[@]}" >/dev/null && wait_healthy 120 "${serving[@]}"
     return 1
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Puts the database back to its latest state, or to a moment. What was written after that is gone from the database, and
-# stays in the archive. The service is away meanwhile; a full backup follows.
+# Restores the database to its latest state, or to a moment. Later writes are removed from the database and remain in the
+# archive. The service is down meanwhile. A full backup follows.
 #
 #   restore.sh --yes [--dry-run] [--to 'YYYY-MM-DD HH:MM:SS+00'] [--timeline N] [--repository N]
 #
-# --timeline: after an earlier restore there are two pasts; 1 is the one before it.
-# --repository 2: from the second place, when this host's disk died.
+# --timeline: each restore begins a new timeline of PostgreSQL; 1 is the one before the first restore.
+# --repository 2: restores from the second repository, after a loss of the disk of this host.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -32,12 +32,12 @@ while (($#)); do
     shift
 done
 options "${shared[@]}"
-((${#arguments[@]} == 0)) || fail "what is ${arguments[0]}?"
-start
+((${#arguments[@]} == 0)) || fail "there is no argument ${arguments[0]}"
+load_settings
 uses backup || fail "there are no backups: COMPOSE_FILE in $deploy/.env"
 $yes || $dry_run || fail "this replaces the database; say --yes if that is what you want"
 
-# When the first backup ended from which that can be reached.
+# Prints when the oldest backup ended, in seconds since the epoch.
 oldest_backup() {
     compose run --rm --no-deps -T backup pgbackrest --stanza=aponta ${repository:+--repo="$repository"} \
         --log-level-console=off --output=json info | python3 -c '
@@ -45,13 +45,13 @@ import json, sys
 print(min((backup["timestamp"]["stop"] for stanza in json.load(sys.stdin) for backup in stanza["backup"]), default=""))'
 }
 
-# All that would fail only when nothing runs any more.
+# Checks before the service stops what would fail afterwards.
 check_moment() {
     local moment oldest
     oldest=$(oldest_backup) || fail "the backups cannot be read"
     [[ $oldest ]] || fail "there is no backup${repository:+ in repository $repository}"
     [[ $to ]] || return 0
-    # With its offset: nobody should have to guess whose clock is meant.
+    # With an offset, so that the time zone is unambiguous.
     if ! [[ $to =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}\ [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?[+-][0-9]{2}(:?[0-9]{2})?$ ]] ||
         ! moment=$(date -d "$to" +%s 2>/dev/null); then
         fail "--to is a moment as '2026-11-23 14:02:30+00', not '$to'"
@@ -60,13 +60,13 @@ check_moment() {
     ((moment >= oldest)) || fail "the oldest backup is of $(date -u -d "@$oldest" '+%F %T+00'), after $to"
 }
 
-# What was stopped is started again. A database that was not touched serves as before; one that is half restored does not
-# start, and only another restore helps it.
-back() {
+# Starts the stopped containers. An untouched database serves again. A partly restored one does not start and needs another
+# restore.
+undo_changes() {
     local stopped
     say "the restore failed; starting what was stopped"
     compose up --detach --no-deps postgres || return 1
-    # compose itself would first wait for a database that is well, and this one may never be.
+    # Not by compose, which would wait for a healthy database.
     lines stopped containers --all api backup || return 1
     docker start "${stopped[@]}" >/dev/null || return 1
     wait_healthy 60 "$(containers postgres)"
@@ -75,10 +75,10 @@ back() {
 check_moment
 if ! $dry_run; then
     lock
-    watch_the_end
+    undo_on_failure
 fi
 create_passwords || fail "the passwords could not be written; nothing was changed"
-say "stopping what uses the database"
+say "stopping the API, the backups and the database"
 run compose stop api backup postgres
 say "restoring ${what[*]:-the latest state}"
 run compose run --rm --no-deps -T backup aponta-restore "${what[@]}"

@@ -1,10 +1,10 @@
 # shellcheck shell=bash disable=SC2154
-# Who may do what in the database. To be sourced after lib.sh.
+# The roles of the database. Source it after lib.sh.
 #
-# The superuser is DATABASE_USER, which PostgreSQL's image makes. Only programs in the database's own containers can be it,
-# over the socket. Everything that comes over the network has a role of its own: aponta_api and aponta_exporter.
+# The superuser is DATABASE_USER, created by the image of PostgreSQL. It can log in over the socket only, from the containers
+# of the database. Network clients have roles of their own: aponta_api and aponta_exporter.
 
-# A statement, or a script on standard input, as the superuser.
+# Runs a statement, or a script on standard input, as the superuser.
 superuser() {
     compose exec -T postgres psql -U "$(setting DATABASE_USER)" -d "$(setting DATABASE_NAME)" -XAtq "$@"
 }
@@ -20,39 +20,39 @@ create_passwords() {
     done < <(used_secrets)
 }
 
-# A line that makes the text of a file a variable of psql. Without the line feeds at the end, as all others read it.
-variable() {
+# psql_variable NAME FILE: prints a command that sets a variable of psql to the text of a file, without line feeds at its end.
+psql_variable() {
     local text
     text=$(<"$2")
     text=${text//\\/\\\\}
     printf "\\\\set %s '%s'\n" "$1" "${text//\'/\'\'}"
 }
 
-# Makes the roles, or changes them to what they have to be. A table that a long statement uses is waited for.
+# Creates or updates the roles. Retries while a long statement holds a lock.
 apply_roles() {
-    local attempt said script
+    local attempt output script
     script=$(
-        variable api_password "$deploy/secrets/database_password"
-        ! uses monitoring || variable exporter_password "$deploy/secrets/exporter_password"
+        psql_variable api_password "$deploy/secrets/database_password"
+        ! uses monitoring || psql_variable exporter_password "$deploy/secrets/exporter_password"
         cat "$deploy/scripts/roles.sql"
     ) || return 1
     for attempt in {1..30}; do
-        said=$(superuser -v schema="$(setting DATABASE_SCHEMA)" <<<"$script" 2>&1 >/dev/null) && return
-        # Lock timeout; anything else does not get better.
-        [[ $said == *'ERROR:  55P03'* ]] || break
+        output=$(superuser -v schema="$(setting DATABASE_SCHEMA)" <<<"$script" 2>&1 >/dev/null) && return
+        # 55P03 is a lock timeout. Other errors are permanent.
+        [[ $output == *'ERROR:  55P03'* ]] || break
         sleep 1
     done
-    say "the roles of the database could not be made in $attempt attempt(s): $said"
+    say "the roles of the database could not be created in $attempt attempt(s): $output"
     return 1
 }
 
-# Without a password nobody can be the superuser over the network. Containers from before there were roles still are, until
-# a deploy replaces them.
+# Removes the password of the superuser, so that it cannot log in over the network. Containers of versions without roles
+# still use it until a deploy replaces them.
 lock_superuser() {
-    local all told
+    local all environment
     lines all containers --all || return 1
-    told=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "${all[@]}") || return 1
-    if grep -qxE "(DATABASE_USER|DATA_SOURCE_USER)=$(setting DATABASE_USER)" <<<"$told"; then
+    environment=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "${all[@]}") || return 1
+    if grep -qxE "(DATABASE_USER|DATA_SOURCE_USER)=$(setting DATABASE_USER)" <<<"$environment"; then
         say "the superuser keeps its password until deploy.sh has replaced the containers that use it"
         return
     fi

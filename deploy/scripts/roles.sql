@@ -1,12 +1,12 @@
--- The roles of the database, for psql as its superuser. Safe to run again, also while the service runs: each statement is a
--- transaction, so no lock is held for longer than one change of an owner takes.
+-- The roles of the database. psql runs it as the superuser, again at any time, also while the service runs. Each statement
+-- is a transaction of its own and holds locks only for one change of an owner.
 --
--- Variables: schema, api_password and, where there is a monitoring, exporter_password.
+-- Variables: schema, api_password and, with the monitoring overlay, exporter_password.
 \set ON_ERROR_STOP on
 \set VERBOSITY sqlstate
--- A statement that waits for a lock makes others wait behind it.
+-- A statement that waits for a lock blocks the statements behind it.
 SET lock_timeout = '2s';
--- The server logs no password, whatever it logs of other statements.
+-- Keeps passwords out of the log of the server.
 SET log_statement = 'none';
 SET log_min_duration_statement = -1;
 SET log_min_error_statement = 'panic';
@@ -18,8 +18,8 @@ SELECT 'CREATE ROLE aponta_api' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rol
 ALTER ROLE aponta_api LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD :'api_password';
 SELECT format('GRANT CONNECT, CREATE ON DATABASE %I TO aponta_api', current_database()) \gexec
 
--- A schema from before there was this role is handed over, with all that is in it. What belongs to an extension stays the
--- extension's, and a sequence of a column goes with its table.
+-- Makes aponta_api the owner of an existing schema and its objects. Objects of extensions keep their owner, and a sequence
+-- of a column follows its table.
 WITH found AS (SELECT oid FROM pg_namespace WHERE nspname = :'schema'),
      objects (class, object, owner, kind, name) AS (
     SELECT 'pg_namespace'::regclass, oid, nspowner, 'SCHEMA', quote_ident(nspname)

@@ -589,7 +589,7 @@ def interrupted_deploy_rolls_back(projeto):
         deploy.stop()
     assert deploy.returncode == 143 and "v2 serves as before" in deploy.log(), (deploy.returncode, deploy.log())
     assert sorted(compose("ps", "--all", "--quiet", "api").split()) == before and not load.failures, load.failures[:3]
-    assert not list((DEPLOY / "nginx").glob("turned/*.conf")) and (DEPLOY / "state/current").read_text() == "v2\n"
+    assert not list((DEPLOY / "nginx").glob("rollout/*.conf")) and (DEPLOY / "state/current").read_text() == "v2\n"
     return load.created
 
 
@@ -623,7 +623,7 @@ def deploy_reloads_the_files_of_nginx():
     for name, part in (("v4", [n for n in networks if "." in n and not n.endswith("/32")]), ("v6", [n for n in networks if ":" in n])):
         (WORK / name).write_text("\n".join(part))
     done = script("renew-cloudflare-ips.sh", str(WORK / "v4"), str(WORK / "v6"), check=False)
-    assert done.returncode == 1 and "those from before are back" in done.stderr and lists.read_text() == before, done
+    assert done.returncode == 1 and "the former addresses are restored" in done.stderr and lists.read_text() == before, done
     replace(headers, "add_headers Referrer-Policy", "add_header X-Novo sim always;\nadd_header Referrer-Policy")
     replace(DEPLOY / "nginx/nginx.conf", "worker_connections 4096", "worker_connections 2048")
     for names in ((NAME,), (NAME, OTHER)):
@@ -633,7 +633,7 @@ def deploy_reloads_the_files_of_nginx():
             done = script("deploy.sh", "v2", check=False, SKIP_BUILD="1", MIN_FREE_MB="100")
             assert done.returncode == 1 and f"is not for {OTHER}," in done.stderr and "nothing was changed" in done.stderr, done
     done = script("status.sh", check=False)
-    assert done.returncode == 1 and "does not show the certificate" in done.stdout, done
+    assert done.returncode == 1 and "does not present the certificate" in done.stdout, done
     nginx = containers("nginx")
     script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
     assert containers("nginx") == nginx, "a reload is enough"

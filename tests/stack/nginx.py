@@ -273,12 +273,12 @@ def rare_errors_have_the_common_shape():
 
 def upstream_can_be_replaced(process):
     """As scripts/nginx.sh does while replicas are replaced."""
-    turned = ROOT / "etc/nginx/turned"
-    turned.mkdir()
+    rollout = ROOT / "etc/nginx/rollout"
+    rollout.mkdir()
     other = UpstreamServer(("127.0.0.1", UPSTREAM + 1), Upstream)
     threading.Thread(target=other.serve_forever, daemon=True).start()
-    (turned / "upstream.conf").write_text(f"upstream turned {{ server 127.0.0.1:{UPSTREAM + 1}; keepalive 32; }}")
-    (turned / "location.conf").write_text("set $replicas turned;")
+    (rollout / "upstream.conf").write_text(f"upstream rollout {{ server 127.0.0.1:{UPSTREAM + 1}; keepalive 32; }}")
+    (rollout / "location.conf").write_text("set $replicas rollout;")
     process.send_signal(signal.SIGHUP)
     deadline = Deadline("requests to the new upstream", 10, lambda: str(log_lines()[-1]))
     while log_lines()[-1]["upstream"] != f"127.0.0.1:{UPSTREAM + 1}":
@@ -618,7 +618,7 @@ def drain_waits_for_old_workers():
         ("return 1", "8", False),
     ):
         program = (f'set -euo pipefail; source {scripts}/lib.sh; source {scripts}/nginx.sh; nginx_container() {{ echo one; }}; '
-                   f'sleep() {{ :; }}; docker() {{ [[ "$*" == "top one -eo pid,args" ]] && {stub}; }}; before=({before}); drained')
+                   f'sleep() {{ :; }}; docker() {{ [[ "$*" == "top one -eo pid,args" ]] && {stub}; }}; old_workers=({before}); wait_drained')
         done = run("bash", "-c", program, check=False)
         assert (done.returncode == 0) == is_drained, (stub, done)
 
