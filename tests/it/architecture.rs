@@ -6,14 +6,15 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each may use, outside of its tests.
-const INWARDS: [(&str, &[&str]); 8] = [
+const INWARDS: [(&str, &[&str]); 9] = [
     ("domain", &[]),
     ("migration", &[]),
     ("adapters-azure", &["domain"]),
-    ("adapters-postgres", &["domain", "migration"]),
+    ("adapters-postgres", &["domain", "migration", "pg-conninfo"]),
     ("adapters-sqlite", &["domain"]),
     ("http-api", &["domain"]),
     ("http-actix", &["adapters-azure", "adapters-postgres", "adapters-sqlite", "domain", "http-api"]),
+    ("pg-conninfo", &[]),
     ("e2e", &[]),
 ];
 
@@ -22,11 +23,12 @@ const OUTSIDE: [&str; 11] =
     ["actix", "apistos", "axum", "figment", "hyper", "postgres", "reqwest", "sea-", "serde_json", "sqlx", "tokio"];
 
 /// What only some crates may name, since it is theirs to know.
-const OWNERS: [(&str, &[&str]); 5] = [
+const OWNERS: [(&str, &[&str]); 6] = [
     ("actix-web", &["http-actix", "http-api"]),
     ("apistos", &["http-api"]),
     ("sea-orm", &["adapters-postgres", "adapters-sqlite"]),
     ("sea-orm-migration", &["adapters-postgres", "migration"]),
+    ("sqlx", &["pg-conninfo"]),
     ("tokio-postgres", &[]),
 ];
 

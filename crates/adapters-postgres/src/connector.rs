@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use pg_conninfo::Host;
 use sea_orm::DbErr;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sea_orm::sqlx::{self, Connection as _, Row as _};
@@ -11,7 +12,6 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::Config;
-use crate::conninfo::Host;
 use crate::db_error;
 use crate::pooler::{self, Mode, ModeWatch};
 

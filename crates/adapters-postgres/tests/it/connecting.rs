@@ -1,28 +1,18 @@
-//! Passwords of every kind, and what is said when there is no connection.
+//! Credentials of every kind, and the errors of a failed connection.
 
 use std::fmt::Write;
-use std::fs::Permissions;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use adapters_postgres::{Address, Config, PostgresDatabase};
+use adapters_postgres::{Config, PostgresDatabase};
 use e2e::postgres::Cluster;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use secrecy::SecretString;
 
 use crate::support::{connect, repositories, schema};
 
 const PASSWORD: &str = "p%41@:/?#&= +\"'\\$ç";
 
-fn address(user: &str, password: &str) -> Address {
-    Address {
-        host: Cluster::HOST.to_owned(),
-        port: Cluster::shared().port(),
-        database: "postgres".to_owned(),
-        user: user.to_owned(),
-        password: Some(password.into()),
-    }
+fn config(scheme: &str, user: &str, password: &str, port: u16) -> Config {
+    let (user, password) = (encoded(user), encoded(password));
+    Config::from_url(&format!("{scheme}://{user}:{password}@127.0.0.1:{port}/postgres").into(), schema("s")).unwrap()
 }
 
 fn encoded(text: &str) -> String {
@@ -33,25 +23,19 @@ fn encoded(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_password_may_have_every_character() {
+async fn password_with_every_kind_of_character_connects() {
     let user = "maria@x:/%";
     Cluster::shared().execute(&format!("CREATE ROLE \"{user}\" LOGIN PASSWORD '{}'", PASSWORD.replace('\'', "''")));
-    let port = Cluster::shared().port();
-    let url = |scheme| format!("{scheme}://{}:{}@127.0.0.1:{port}/postgres", encoded(user), encoded(PASSWORD));
 
-    let configs = [
-        Config::from_parts(&address(user, PASSWORD), schema("s")),
-        Config::from_url(&SecretString::from(url("postgres")), schema("s")).unwrap(),
-        Config::from_url(&SecretString::from(url("postgresql+asyncpg")), schema("s")).unwrap(),
-    ];
-    for config in configs {
-        repositories(&connect(config).await).readiness.check().await.unwrap();
+    for scheme in ["postgres", "postgresql+asyncpg"] {
+        let database = connect(config(scheme, user, PASSWORD, Cluster::shared().port())).await;
+        repositories(&database).readiness.check().await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_without_showing_it() {
-    let config = Config::from_parts(&address(Cluster::SUPERUSER, "segredo"), schema("s"));
+async fn wrong_password_is_an_error_that_does_not_contain_it() {
+    let config = config("postgres", Cluster::SUPERUSER, "segredo", Cluster::shared().port());
 
     let refused = PostgresDatabase::connect(config).await.unwrap_err().to_string();
 
@@ -60,13 +44,12 @@ async fn a_wrong_password_is_told_without_showing_it() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_the_reason_comes_in_time() {
-    // A port that is free as long as the listener is not listening is still ours.
+async fn closed_port_is_an_error_within_the_start_timeout() {
+    // The port stays reserved because the socket is bound, and refuses connections because it does not listen.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = socket.local_addr().unwrap().port();
-    let address = Address { port, ..address("maria", "segredo") };
-    let config = Config::from_parts(&address, schema("s")).acquire_timeout(Duration::from_millis(300));
+    let config = config("postgres", "maria", "segredo", port).acquire_timeout(Duration::from_millis(300));
 
     let started = Instant::now();
     let refused = PostgresDatabase::connect(config).await.unwrap_err().to_string();
@@ -76,7 +59,7 @@ async fn where_nobody_listens_the_reason_comes_in_time() {
 }
 
 #[tokio::test]
-async fn connections_carry_the_name_of_the_service() {
+async fn connection_sets_the_application_name() {
     let database = Cluster::shared().create_database();
     let connected = connect(crate::support::config(&database)).await;
 
@@ -87,76 +70,4 @@ async fn connections_carry_the_name_of_the_service() {
 
     assert_eq!(names, "aponta");
     connected.close().await;
-}
-
-/// A cluster that encrypts, with a certificate for `localhost` alone, and the file of the authority that signed it.
-fn encrypting() -> (Cluster, PathBuf) {
-    let authority_key = KeyPair::generate().unwrap();
-    let mut authority = CertificateParams::new(vec![]).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
-    let key = KeyPair::generate().unwrap();
-    let issuer = Issuer::new(authority, authority_key);
-    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-
-    let cluster = Cluster::start();
-    let home = PathBuf::from(cluster.create_database().query("SHOW data_directory"));
-    let owner = std::fs::metadata(&home).unwrap();
-    let write = |name: &str, text: &str| {
-        let file = home.join(name);
-        std::fs::write(&file, text).unwrap();
-        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
-        std::os::unix::fs::chown(&file, Some(owner.uid()), Some(owner.gid())).unwrap();
-        file
-    };
-    write("server.crt", &certificate.pem());
-    write("server.key", &key.serialize_pem());
-    let root = write("authority.pem", &authority_pem);
-    cluster.execute("ALTER SYSTEM SET ssl = on");
-    cluster.execute("SELECT pg_reload_conf()");
-    (cluster, root)
-}
-
-#[tokio::test]
-async fn a_connection_is_as_encrypted_as_it_was_asked_for() {
-    let (cluster, root) = encrypting();
-    let database = cluster.create_database();
-    let connected = async |host: &str, parameters: &str| {
-        let url = database.url().replace(Cluster::HOST, host) + "?" + parameters;
-        PostgresDatabase::connect(Config::from_url(&url.into(), schema("s")).unwrap()).await
-    };
-    let encrypted = || {
-        database.query(&format!(
-            "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
-             WHERE datname = '{}' AND pid <> pg_backend_pid()",
-            database.name()
-        ))
-    };
-    let root = root.display();
-
-    for (host, parameters, expected) in [
-        (Cluster::HOST, "sslmode=disable".to_owned(), "f"),
-        (Cluster::HOST, "sslmode=prefer".to_owned(), "t"),
-        (Cluster::HOST, "sslmode=require".to_owned(), "t"),
-        // The driver trusts public authorities as well, so these check the name too.
-        ("localhost", format!("sslmode=require&sslrootcert={root}"), "t"),
-        ("localhost", format!("sslmode=verify-ca&sslrootcert={root}"), "t"),
-        ("localhost", format!("sslmode=verify-full&sslrootcert={root}"), "t"),
-    ] {
-        let tenant = connected(host, &parameters).await.unwrap();
-        assert_eq!(encrypted(), expected, "{parameters}");
-        // Steps are taken on a connection of another kind, which has to be encrypted as well.
-        tenant.migrate_up(Some(1)).await.unwrap();
-        tenant.migrate_down(None).await.unwrap();
-        tenant.close().await;
-    }
-    for (host, parameters) in [
-        // Another name, and an authority that nobody knows.
-        (Cluster::HOST, format!("sslmode=verify-full&sslrootcert={root}")),
-        ("localhost", "sslmode=verify-full".to_owned()),
-        ("localhost", "sslmode=verify-ca".to_owned()),
-        ("localhost", "sslmode=verify-full&sslrootcert=/nenhum.pem".to_owned()),
-    ] {
-        assert!(connected(host, &parameters).await.is_err(), "{parameters}");
-    }
 }

@@ -1,6 +1,6 @@
 //! Migrating: at once, without rights, after a newer version, beside other tables, and when it fails.
 
-use adapters_postgres::{Address, Config, MigrationError, MigrationState, PostgresDatabase};
+use adapters_postgres::{Config, MigrationError, MigrationState, PostgresDatabase};
 use domain::{AtividadeQuery, ProjetoQuery};
 use e2e::postgres::{Cluster, Database};
 
@@ -10,14 +10,9 @@ use crate::support::{config, connect, migrated, repositories, schema, transactio
 async fn connect_as_role(database: &Database<'_>, rights: &str) -> PostgresDatabase {
     let role = format!("papel_{}", database.name());
     database.execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'senha'; {}", rights.replace("ROLE", &role)));
-    let address = Address {
-        host: Cluster::HOST.to_owned(),
-        port: Cluster::shared().port(),
-        database: database.name().to_owned(),
-        user: role,
-        password: Some("senha".into()),
-    };
-    connect(Config::from_parts(&address, schema("api_aponta"))).await
+    let (port, name) = (Cluster::shared().port(), database.name());
+    let url = format!("postgres://{role}:senha@{}:{port}/{name}", Cluster::HOST);
+    connect(Config::from_url(&url.into(), schema("api_aponta")).unwrap()).await
 }
 
 fn tables(database: &Database<'_>) -> String {

@@ -1,9 +1,9 @@
 //! The parameter `options`: command-line options for the server process, as in `options=-c statement_timeout=5s`.
 
-use super::InvalidUrl;
+use crate::InvalidUrl;
 
 /// Checks `options` and returns it unchanged, because Neon and Supabase read their own words in it: `endpoint=ep-…`.
-pub(super) fn parse(text: String) -> Result<String, InvalidUrl> {
+pub(crate) fn parse(text: String) -> Result<String, InvalidUrl> {
     let mut words = split(&text)?.into_iter();
     while let Some(word) = words.next() {
         let setting = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {

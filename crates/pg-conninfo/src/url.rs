@@ -4,9 +4,9 @@ use std::net::Ipv6Addr;
 
 use secrecy::SecretString;
 
-use super::parameters::Parameters;
-use super::tls::Tls;
-use super::{APPLICATION_NAME, Conninfo, Host, PORT, UnusableCredentials, credentials};
+use crate::parameters::Parameters;
+use crate::tls::Tls;
+use crate::{APPLICATION_NAME, Conninfo, Host, PORT, UnusableCredentials, credentials};
 
 /// Why a URL cannot be used. It never shows any part of the URL, since every part could belong to the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +82,7 @@ pub enum InvalidUrl {
 }
 
 impl InvalidUrl {
-    pub(super) const fn refused(parameter: &'static str, reason: &'static str) -> Self {
+    pub(crate) const fn refused(parameter: &'static str, reason: &'static str) -> Self {
         Self::Refused { parameter, reason }
     }
 }

@@ -1,14 +1,12 @@
-//! Connection settings: where the database is and how to connect to it.
+//! Connection settings of PostgreSQL as libpq reads them from a URL, as options of sqlx.
 //!
-//! [`Conninfo::parse`] reads the URL strictly: a doubtful part is rejected with advice, because a guess could send the
-//! password to the wrong host. `parameters` decides for each parameter after `?` whether it is honoured, ignored or
-//! rejected. `connect_options` turns the result into options of sqlx for one host.
+//! [`Conninfo::parse`] rejects an ambiguous URL with advice, because a guess could send the password to the wrong host.
+//! `parameters` decides for each parameter after `?` whether it is honoured, ignored or rejected.
+//! [`Conninfo::connect_options`] returns the options for one host.
 
 mod connect_options;
 mod credentials;
 mod parameters;
-#[cfg(test)]
-mod server_tests;
 mod startup_options;
 #[cfg(test)]
 mod tests;
@@ -20,9 +18,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::Address;
 use tls::Tls;
 
+pub use connect_options::ConnectOptionsError;
 pub use credentials::UnusableCredentials;
 pub use tls::TlsError;
 pub use url::InvalidUrl;
@@ -83,8 +81,9 @@ impl Conninfo {
         &self.hosts
     }
 
-    /// The hosts, for people.
-    pub(crate) fn address(&self) -> String {
+    /// Formats the hosts for a message, as in `a:5432,b:5432`.
+    #[must_use]
+    pub fn address(&self) -> String {
         self.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
 
@@ -112,24 +111,6 @@ impl SessionAttrs {
             Self::ReadOnly => is_read_only,
             Self::Primary => !is_in_recovery,
             Self::Standby => is_in_recovery,
-        }
-    }
-}
-
-impl From<&Address> for Conninfo {
-    /// The parts are taken as they are, without percent-encoding. As in libpq, commas separate several hosts.
-    fn from(address: &Address) -> Self {
-        let Address { host, port, database, user, password } = address.clone();
-        Self {
-            hosts: host.split(',').map(|name| Host::new(name, port)).collect(),
-            database: Some(database),
-            user: Some(user),
-            password,
-            application_name: APPLICATION_NAME.to_owned(),
-            startup_options: None,
-            tls: Tls::default(),
-            session_attrs: SessionAttrs::default(),
-            connect_timeout: None,
         }
     }
 }

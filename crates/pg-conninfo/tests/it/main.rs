@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use e2e::postgres::Cluster;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use sea_orm::sqlx::postgres::PgConnectOptions;
-use sea_orm::sqlx::{ConnectOptions, Connection, Row};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, Row};
 
-use super::Conninfo;
+use pg_conninfo::Conninfo;
 
 fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {
@@ -24,7 +24,7 @@ async fn select(url: &str, sql: &'static str) -> Result<String, String> {
     let conninfo = Conninfo::parse(url).map_err(|error| error.to_string())?;
     let options = conninfo.connect_options(&conninfo.hosts()[0]).map_err(|error| error.to_string())?;
     let mut connection = options.connect().await.map_err(|error| error.to_string())?;
-    let row = sea_orm::sqlx::query(sql).fetch_one(&mut connection).await.map_err(|error| error.to_string())?;
+    let row = sqlx::query(sql).fetch_one(&mut connection).await.map_err(|error| error.to_string())?;
     connection.close().await.unwrap();
     Ok(row.get(0))
 }

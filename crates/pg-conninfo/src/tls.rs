@@ -12,17 +12,17 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::{Host, InvalidUrl};
+use crate::{Host, InvalidUrl};
 
 /// More than the certificates of all authorities need.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// How much is asked of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum TlsMode {
+pub(crate) enum TlsMode {
     /// No encryption.
     Disable,
     /// Encryption if the server offers it, without a check of its certificate. libpq's `allow` as well.
@@ -36,8 +36,8 @@ pub(super) enum TlsMode {
 
 /// What the URL says of encryption. A certificate or key is the name of a PEM file, or the PEM itself.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tls {
-    pub(super) mode: TlsMode,
+pub(crate) struct Tls {
+    pub(crate) mode: TlsMode,
     /// Trusted beside the public authorities.
     root: Option<String>,
     client: Option<(String, SecretString)>,
@@ -77,7 +77,7 @@ pub enum TlsError {
 
 impl TlsMode {
     /// Reads `sslmode`, and `ssl` of other drivers.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         Some(match text.to_ascii_lowercase().as_str() {
             "disable" | "false" | "off" | "no" | "0" => Self::Disable,
             "allow" | "prefer" => Self::Prefer,
@@ -91,7 +91,7 @@ impl TlsMode {
 
 impl Tls {
     /// What the parameters mean together.
-    pub(super) fn new(
+    pub(crate) fn new(
         mode: Option<TlsMode>,
         root: Option<String>,
         cert: Option<String>,
@@ -117,12 +117,12 @@ impl Tls {
     }
 
     /// Whether sqlx would take a client certificate from the environment.
-    pub(super) fn takes_client_from_environment(&self) -> bool {
+    pub(crate) fn takes_client_from_environment(&self) -> bool {
         self.mode != TlsMode::Disable && self.client.is_none()
     }
 
     /// Adds the mode and, read anew and checked, the certificates to `options`.
-    pub(super) fn apply(&self, host: &Host, options: PgConnectOptions) -> Result<PgConnectOptions, TlsError> {
+    pub(crate) fn apply(&self, host: &Host, options: PgConnectOptions) -> Result<PgConnectOptions, TlsError> {
         let mode = if host.is_socket() { TlsMode::Disable } else { self.mode };
         // Always set: sqlx would otherwise take the name of a file from the environment.
         let options = options.ssl_root_cert_from_pem(Vec::new());
@@ -205,7 +205,7 @@ fn read(source: &str, parameter: &'static str) -> Result<Vec<u8>, TlsError> {
 mod tests {
     use rcgen::{CertificateParams, KeyPair};
 
-    use super::super::Conninfo;
+    use crate::Conninfo;
 
     fn encoded(pem: &str) -> String {
         pem.replace('+', "%2B").replace('\n', "%0A").replace(' ', "%20")

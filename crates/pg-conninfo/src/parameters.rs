@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::tls::TlsMode;
-use super::{InvalidUrl, SessionAttrs, startup_options};
+use crate::tls::TlsMode;
+use crate::{InvalidUrl, SessionAttrs, startup_options};
 
 /// Ignored. sqlx leaves the options of the socket to the system, and the service bounds each statement itself, so it
 /// does not wait for them to find a dead server. Pool and statements are managed by the service.
@@ -88,26 +88,26 @@ const RESTRICTED: &[(&str, &[&str], &str)] = &[
 
 /// What the parameters say.
 #[derive(Default)]
-pub(super) struct Parameters {
-    pub(super) host: Option<String>,
-    pub(super) port: Option<String>,
-    pub(super) database: Option<String>,
-    pub(super) user: Option<String>,
-    pub(super) password: Option<String>,
-    pub(super) application_name: Option<String>,
-    pub(super) fallback_application_name: Option<String>,
-    pub(super) options: Option<String>,
-    pub(super) session_attrs: Option<SessionAttrs>,
-    pub(super) connect_timeout: Option<Duration>,
-    pub(super) ssl_mode: Option<TlsMode>,
-    pub(super) ssl_root: Option<String>,
-    pub(super) ssl_cert: Option<String>,
-    pub(super) ssl_key: Option<String>,
+pub(crate) struct Parameters {
+    pub(crate) host: Option<String>,
+    pub(crate) port: Option<String>,
+    pub(crate) database: Option<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) application_name: Option<String>,
+    pub(crate) fallback_application_name: Option<String>,
+    pub(crate) options: Option<String>,
+    pub(crate) session_attrs: Option<SessionAttrs>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) ssl_mode: Option<TlsMode>,
+    pub(crate) ssl_root: Option<String>,
+    pub(crate) ssl_cert: Option<String>,
+    pub(crate) ssl_key: Option<String>,
 }
 
 impl Parameters {
     /// Adds a parameter.
-    pub(super) fn set(&mut self, name: &str, value: String) -> Result<(), InvalidUrl> {
+    pub(crate) fn set(&mut self, name: &str, value: String) -> Result<(), InvalidUrl> {
         match name {
             // sqlx has no address beside the name, so both at once would leave the certificate without a name.
             "hostaddr" if self.host.is_some() => {
