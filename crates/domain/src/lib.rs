@@ -14,6 +14,7 @@ mod atividade;
 mod clock;
 mod error;
 mod idempotency;
+mod jobs;
 mod paging;
 mod patch;
 mod projeto;
@@ -32,6 +33,7 @@ pub use atividade::{
 pub use clock::Clock;
 pub use error::{Cause, Conflict, Error, Resource, Service};
 pub use idempotency::{Idempotency, IdempotencyKey};
+pub use jobs::{JobClaim, JobLease, JobLeases, JobOutcome, JobSchedule};
 pub use paging::{
     Batch, BatchBuilder, BatchReader, Batches, Busca, Cursor, Limit, Listable, Ordem, PAGE_BYTES, Page, Query, Skip,
     SortKey,
@@ -50,6 +52,7 @@ pub use violation::{InvalidField, Violation};
 pub use {
     atividade::MockAtividadeRepository,
     clock::MockClock,
+    jobs::MockJobLeases,
     projeto::{MockProjectDirectory, MockProjetoRepository},
     readiness::MockReadiness,
     usuario::MockIdentityProvider,

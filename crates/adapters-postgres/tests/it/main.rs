@@ -4,6 +4,7 @@
 mod coalescing;
 mod connecting;
 mod faults;
+mod job_leases;
 mod migrations;
 mod pooler;
 mod races;

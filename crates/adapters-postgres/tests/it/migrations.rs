@@ -22,9 +22,9 @@ fn tables(database: &Database<'_>) -> String {
     )
 }
 
-const ALL_TABLES: &str = "atividades idempotencia projetos seaql_migrations";
+const ALL_TABLES: &str = "atividades idempotencia projetos rotinas seaql_migrations";
 /// How many steps there are.
-const STEPS: usize = 7;
+const STEPS: usize = 8;
 
 #[tokio::test]
 async fn up_and_down_answer_what_they_did() {
@@ -45,7 +45,7 @@ async fn up_and_down_answer_what_they_did() {
     assert_eq!(tables(&database), ALL_TABLES);
 
     rest.reverse();
-    assert_eq!(tenant.migrate_down(Some(6)).await.unwrap(), rest);
+    assert_eq!(tenant.migrate_down(Some(7)).await.unwrap(), rest);
     assert_eq!(tables(&database), "projetos seaql_migrations");
     assert_eq!(tenant.migrate_down(None).await.unwrap(), first);
     assert_eq!(tables(&database), "");
