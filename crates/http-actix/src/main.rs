@@ -2,6 +2,7 @@
 
 mod cli;
 mod error;
+mod jobs;
 mod settings;
 mod shutdown;
 mod telemetry;

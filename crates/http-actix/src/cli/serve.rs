@@ -6,22 +6,23 @@ use std::time::Duration;
 use crate::settings::{Environment, SettingFault, Settings};
 use adapters_azure::{AzureConfig, AzureDevOps};
 use adapters_postgres::{Config, PostgresDatabase};
-use domain::{Clock as _, Credential};
-use http_api::{AppState, MetricsServer, ServiceInfo, TrustedProxies};
+use domain::Credential;
+use http_api::{AppState, MetricsServer, ServiceInfo, Stop, TrustedProxies};
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 use super::bind;
 use crate::error::CliError;
+use crate::jobs::{JobMetrics, JobRunner};
 use crate::shutdown::StopSignal;
 use crate::telemetry::{Format, Wanted};
-use crate::wiring::{SystemClock, Wiring, azure, database};
-
-/// How often expired idempotency keys are deleted.
-const KEY_EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
+use crate::wiring::{self, SystemClock, Wiring, azure, database};
 
 /// How long a start waits for a database that is not reachable yet.
 const CONNECT_DEADLINE: Duration = Duration::from_mins(1);
+
+/// The time that a background job may take to end after SIGTERM: less than requests may.
+const JOB_GRACE: Duration = Duration::from_secs(10);
 
 /// The pause between two attempts to connect.
 const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
@@ -54,7 +55,6 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
         }
         database = migrated(config) => database?,
     };
-    let expiry = actix_web::rt::spawn(expire_keys(database.clone()));
     let clock = Arc::new(SystemClock);
     // Where nobody is asked there is no need for certificates of authorities either.
     let azure = if settings.auth_enabled || azure.org_url.is_some() {
@@ -64,6 +64,11 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
     };
     let credential = settings.azure.pat.map(|pat| Credential::Basic { pat });
     let wiring = Wiring { azure, auth_enabled: settings.auth_enabled, credential, clock };
+    let mut jobs = vec![wiring::jobs::expire_idempotency_keys(&database)];
+    if let (Some(interval), Some(credential)) = (settings.sync_interval, wiring.credential.clone()) {
+        jobs.push(wiring::jobs::synchronize_projects(&wiring, &database, interval, credential));
+    }
+    let job_metrics = JobMetrics::default();
     let proxies = TrustedProxies::new(settings.trusted_proxies);
     let info = ServiceInfo::new(environment);
     let state = AppState::new(wiring.ports(&database), info, settings.cors_origins).behind(proxies);
@@ -73,6 +78,7 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
             let mut registry = Registry::default();
             state.metrics().register(&mut registry);
             database.register(&mut registry);
+            job_metrics.register(&mut registry);
             if let Some(azure) = &wiring.azure {
                 azure.register(&mut registry);
             }
@@ -88,8 +94,15 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
         tracing::info!("metrics at http://{}/metrics", metrics.address());
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), environment, "listening on http://{}", server.address());
-    let ended = server.run(async move { stop.told().await }).await.map_err(CliError::new);
-    expiry.abort();
+    let jobs = JobRunner::start(jobs, &wiring::jobs::leases(&database), &job_metrics);
+    let stop_jobs = jobs.stop_handle();
+    let stopped = async move {
+        let how = stop.told().await;
+        stop_jobs(if how == Stop::Graceful { JOB_GRACE } else { Duration::ZERO });
+        how
+    };
+    let ended = server.run(stopped).await.map_err(CliError::new);
+    jobs.join().await;
     database.close().await;
     if let Some(metrics) = metrics {
         metrics.stop().await;
@@ -121,17 +134,6 @@ async fn connect(config: Config) -> Result<PostgresDatabase, CliError> {
                 tokio::time::sleep(RECONNECT_INTERVAL).await;
             }
             done => return done.map_err(CliError::new),
-        }
-    }
-}
-
-/// Deletes the keys of requests that are no longer remembered, for as long as the service runs.
-async fn expire_keys(database: PostgresDatabase) {
-    loop {
-        actix_web::rt::time::sleep(KEY_EXPIRY_INTERVAL).await;
-        match database.delete_expired_keys(SystemClock.now()).await {
-            Ok(deleted) => tracing::debug!(deleted, "deleted expired idempotency keys"),
-            Err(error) => tracing::warn!(%error, "cannot delete expired idempotency keys"),
         }
     }
 }

@@ -62,6 +62,8 @@ pub struct Settings {
     pub auth_cache_ttl: Duration,
     /// `AZURE_DEVOPS_…`.
     pub azure: AzureSettings,
+    /// `SYNC_INTERVAL`; none turns scheduled synchronisation off.
+    pub sync_interval: Option<Duration>,
     /// `CORS_ORIGINS`.
     pub cors_origins: Vec<OriginPattern>,
     /// What `aponta config` prints: every setting as `NAME=value  # source`, secrets masked.
@@ -151,6 +153,8 @@ impl Settings {
         let any_organisation = reader.flag("AUTH_ANY_ORGANISATION")?;
         let auth_cache_ttl = reader.number("AUTH_CACHE_TTL", 0..=86_400)?;
         let azure = AzureSettings::read(reader)?;
+        let sync_interval =
+            reader.parse("SYNC_INTERVAL", "0 or a whole number from 10 to 604800", parse_sync_interval)?;
         let cors_origins = reader.list("CORS_ORIGINS", OriginPattern::ALLOWED, |text| text.parse().ok());
         Some(Self {
             environment,
@@ -165,6 +169,7 @@ impl Settings {
             any_organisation,
             auth_cache_ttl: Duration::from_secs(auth_cache_ttl),
             azure,
+            sync_interval,
             cors_origins,
             lines: reader.lines(),
         })
@@ -189,6 +194,15 @@ impl AzureSettings {
                 _ => None,
             })?,
         })
+    }
+}
+
+/// In seconds: none for 0. A shorter interval would only repeat what Azure DevOps said a moment ago.
+fn parse_sync_interval(text: &str) -> Option<Option<Duration>> {
+    match text.trim().parse().ok()? {
+        0 => Some(None),
+        seconds @ 10..=604_800 => Some(Some(Duration::from_secs(seconds))),
+        _ => None,
     }
 }
 

@@ -150,6 +150,12 @@ pub const SETTINGS: &[SettingSpec] = &[
         "base address of the profile endpoint, which checks tokens when no organisation is set",
     ),
     setting(
+        "SYNC_INTERVAL",
+        Kind::Number,
+        "0",
+        "seconds between two synchronisations of the projects (10 to 604800), needs AZURE_DEVOPS_PAT and AZURE_DEVOPS_ORG_URL; 0 = off",
+    ),
+    setting(
         "CORS_ORIGINS",
         Kind::List,
         "",

@@ -89,6 +89,7 @@ fn every_setting_of_the_table_is_read() {
         ("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/other"),
         ("AZURE_DEVOPS_PAT", "other"),
         ("AZURE_DEVOPS_PROFILE_URL", "https://other.example.org"),
+        ("SYNC_INTERVAL", "900"),
         ("CORS_ORIGINS", "https://other.example.org"),
     ];
     let whole = |variables: &[(&str, &str)]| {
@@ -136,6 +137,8 @@ fn wrong_values_are_named_with_what_is_allowed() {
         ("DATABASE_POOL_SIZE", "1001", r#"DATABASE_POOL_SIZE: "1001" is not a whole number from 1 to 1000"#),
         ("AUTH_CACHE_TTL", "60s", r#"AUTH_CACHE_TTL: "60s" is not a whole number from 0 to 86400"#),
         ("AUTH_CACHE_TTL", "86401", r#"AUTH_CACHE_TTL: "86401" is not a whole number from 0 to 86400"#),
+        ("SYNC_INTERVAL", "9", r#"SYNC_INTERVAL: "9" is not 0 or a whole number from 10 to 604800"#),
+        ("SYNC_INTERVAL", "15m", r#"SYNC_INTERVAL: "15m" is not 0 or a whole number from 10 to 604800"#),
         ("AZURE_DEVOPS_PAT", "hunter2 ", "AZURE_DEVOPS_PAT: must be a token without white space"),
     ];
     for (name, value, fault) in cases {

@@ -16,8 +16,9 @@ pub fn config(settings: &Settings) -> Result<AzureConfig, Vec<SettingFault>> {
         AppKey::parse_list(keys).map_err(|reason| SettingFault::new("EXTENSION_APP_KEYS", reason.to_string()))
     });
     let members_pat = members_pat(azure);
-    match (org_url, profile_url, app_keys, members_pat) {
-        (Ok(org_url), Ok(profile_url), Ok(extension_app_keys), Ok(members_pat)) => Ok(AzureConfig {
+    let sync = check_sync_interval(settings);
+    match (org_url, profile_url, app_keys, members_pat, sync) {
+        (Ok(org_url), Ok(profile_url), Ok(extension_app_keys), Ok(members_pat), Ok(())) => Ok(AzureConfig {
             org_url,
             profile_base_url: Some(profile_url),
             extension_app_keys,
@@ -26,10 +27,22 @@ pub fn config(settings: &Settings) -> Result<AzureConfig, Vec<SettingFault>> {
             traceparent: Some(http_api::traceparent),
             ..AzureConfig::default()
         }),
-        (org_url, profile_url, app_keys, members_pat) => {
-            Err([org_url.err(), profile_url.err(), app_keys.err(), members_pat.err()].into_iter().flatten().collect())
+        (org_url, profile_url, app_keys, members_pat, sync) => {
+            let errors = [org_url.err(), profile_url.err(), app_keys.err(), members_pat.err(), sync.err()];
+            Err(errors.into_iter().flatten().collect())
         }
     }
+}
+
+/// Checks that scheduled synchronisation has an organisation and a credential of the service.
+fn check_sync_interval(settings: &Settings) -> Result<(), SettingFault> {
+    let Some(interval) = settings.sync_interval else { return Ok(()) };
+    let problem = match (&settings.azure.org_url, &settings.azure.pat) {
+        (Some(_), Some(_)) => return Ok(()),
+        (None, _) => "needs AZURE_DEVOPS_ORG_URL, the organisation whose projects are synchronised",
+        (Some(_), None) => "needs AZURE_DEVOPS_PAT with the scope Project and Team (Read)",
+    };
+    Err(SettingFault::value("SYNC_INTERVAL", interval.as_secs().to_string(), problem))
 }
 
 /// The token that members are asked for with, where app tokens sign in alone: it takes all of what proves membership.

@@ -5,6 +5,7 @@ mod clock;
 pub mod database;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub mod jobs;
 
 use std::sync::Arc;
 

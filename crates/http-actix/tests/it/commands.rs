@@ -63,6 +63,23 @@ fn app_tokens_alone_have_to_be_spelled_out_and_need_all_that_proves_membership()
 }
 
 #[test]
+fn sync_interval_without_organisation_or_pat_is_rejected() {
+    let whole = [("SYNC_INTERVAL", "900"), ORGANISATION, ("AZURE_DEVOPS_PAT", "um-pat")];
+    let (is_well, said) = aponta("config", &whole);
+    assert!(is_well && said.contains("\nSYNC_INTERVAL=900  # environment"), "{said}");
+
+    for missing in ["AZURE_DEVOPS_ORG_URL", "AZURE_DEVOPS_PAT"] {
+        let mut settings = whole.to_vec();
+        settings.retain(|(name, _)| *name != missing);
+        settings.push(("AUTH_ANY_ORGANISATION", "true"));
+        for command in ["config", "serve", "doctor"] {
+            let (is_well, said) = aponta(command, &settings);
+            assert!(!is_well && said.contains(&format!("SYNC_INTERVAL: \"900\" needs {missing}")), "{command}: {said}");
+        }
+    }
+}
+
+#[test]
 fn config_needs_no_database() {
     let (is_well, said) = aponta("config", &[ORGANISATION]);
 
