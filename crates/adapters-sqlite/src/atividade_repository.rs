@@ -1,23 +1,23 @@
-//! Atividades in SQLite.
+//! The repository of atividades.
 
 use async_trait::async_trait;
 use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, BatchBuilder,
-    Descricao, Error, Idempotency, NomeAtividade, NomeProjeto, Page, ProjetoId, Violation, search_key,
+    Descricao, Error, Idempotency, NomeAtividade, Page, Violation, search_key,
 };
 use sea_orm::{DbErr, FromQueryResult, raw_sql};
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::value::{id_text, instant, microseconds, parse_id};
-use crate::{SqliteDatabase, bulk, db_error, listing};
+use crate::atividade_row::AtividadeRow;
+use crate::value::{id_text, microseconds};
+use crate::{SqliteDatabase, bulk_insert, db_error, listing};
 
 /// [`AtividadeRepository`] on SQLite.
 #[derive(Debug, Clone)]
 pub struct SqliteAtividadeRepository(SqliteDatabase);
 
 impl SqliteAtividadeRepository {
-    /// The atividades of `database`.
+    /// Builds the repository on `database`.
     #[must_use]
     pub fn new(database: &SqliteDatabase) -> Self {
         Self(database.clone())
@@ -33,7 +33,7 @@ impl AtividadeRepository for SqliteAtividadeRepository {
         let (descricao, now) = (descricao.map(Descricao::into_string), microseconds(criado_em));
         let row: Option<AtividadeRow> = self
             .0
-            .row(raw_sql!(
+            .fetch_optional(raw_sql!(
                 Sqlite,
                 r#"
                 INSERT INTO atividades
@@ -45,15 +45,15 @@ impl AtividadeRepository for SqliteAtividadeRepository {
             ))
             .await
             .map_err(unknown_projeto)?;
-        row.ok_or_else(|| Error::internal("an INSERT answered no row"))?.try_into()
+        row.ok_or_else(|| Error::internal("an INSERT returned no row"))?.try_into()
     }
 
     async fn insert_all(
         &self,
         records: Vec<AtividadeRecord>,
-        once: Option<Idempotency>,
+        idempotency: Option<Idempotency>,
     ) -> Result<Vec<Atividade>, Error> {
-        let rows = bulk::insert(&self.0, &records, once.as_ref()).await?;
+        let rows = bulk_insert::insert_all(&self.0, &records, idempotency.as_ref()).await?;
         rows.into_iter().map(Atividade::try_from).collect()
     }
 
@@ -61,7 +61,7 @@ impl AtividadeRepository for SqliteAtividadeRepository {
         let id = id_text(id.0);
         let rows: Vec<AtividadeRow> = self
             .0
-            .rows(raw_sql!(
+            .fetch_all(raw_sql!(
                 Sqlite,
                 r#"
                 SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em,
@@ -77,11 +77,11 @@ impl AtividadeRepository for SqliteAtividadeRepository {
     async fn list(&self, query: AtividadeQuery) -> Result<Page<Atividade>, Error> {
         let ordem = query.ordem;
         let (mut total, mut page) = (0, BatchBuilder::<Atividade>::default());
-        let take = |row: ListRow| {
+        let push = |row: ListRow| {
             total = row.total;
             row.atividade.map(Atividade::try_from).transpose().map(|row| row.into_iter().for_each(|row| page.push(row)))
         };
-        self.0.each(listing::page_and_total(query), take).await?;
+        self.0.for_each_row(listing::page_and_total(query), push).await?;
         let Batch { items, last } = page.finish(ordem);
         Ok(Page { items, total: u64::try_from(total).map_err(Error::internal)?, last })
     }
@@ -89,8 +89,8 @@ impl AtividadeRepository for SqliteAtividadeRepository {
     async fn list_items(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error> {
         let ordem = query.ordem;
         let mut page = BatchBuilder::<Atividade>::default();
-        let take = |row: AtividadeRow| row.try_into().map(|row| page.push(row));
-        self.0.each(listing::page(query), take).await?;
+        let push = |row: AtividadeRow| row.try_into().map(|row| page.push(row));
+        self.0.for_each_row(listing::page(query), push).await?;
         Ok(page.finish(ordem))
     }
 
@@ -107,10 +107,10 @@ impl AtividadeRepository for SqliteAtividadeRepository {
         let (nome, projeto) = (nome.map(NomeAtividade::into_string), projeto.map(|projeto| id_text(projeto.0)));
         let keep_descricao = descricao.is_absent();
         let descricao = descricao.into_value().map(Descricao::into_string);
-        // What the patch leaves out is NULL; comparing with it gives NULL, which does not make a difference.
+        // An absent field is NULL. A comparison with NULL is NULL, which does not count as a difference.
         let changed: Option<AtividadeRow> = self
             .0
-            .row(raw_sql!(
+            .fetch_optional(raw_sql!(
                 Sqlite,
                 r#"
                 UPDATE atividades
@@ -130,7 +130,7 @@ impl AtividadeRepository for SqliteAtividadeRepository {
             .map_err(unknown_projeto)?;
         match changed {
             Some(row) => row.try_into().map(Some),
-            // Nothing differs, or somebody else was faster, or there is none.
+            // No row was updated: unchanged values, `expected` mismatch, or no such id.
             None => match self.find(id).await? {
                 Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => {
                     Err(Error::VersionMismatch)
@@ -146,7 +146,7 @@ impl AtividadeRepository for SqliteAtividadeRepository {
             Sqlite,
             "DELETE FROM atividades WHERE id = {key} AND ({version} IS NULL OR atualizado_em = {version})"
         );
-        let deleted = self.0.run(statement).await.map_err(db_error::from)?.rows_affected() != 0;
+        let deleted = self.0.execute(statement).await.map_err(db_error::into_domain)?.rows_affected() != 0;
         if !deleted && expected.is_some() && self.find(id).await?.is_some() {
             return Err(Error::VersionMismatch);
         }
@@ -158,43 +158,9 @@ fn unknown_projeto(error: DbErr) -> Error {
     db_error::on_foreign_key(error, Error::invalid("id_projeto", Violation::UnknownProjeto))
 }
 
-/// An atividade as it is read, and as it is kept with the key of a request that made it.
-#[derive(FromQueryResult, Serialize, Deserialize)]
-pub(crate) struct AtividadeRow {
-    pub(crate) id: String,
-    nome: String,
-    descricao: Option<String>,
-    ativo: bool,
-    id_projeto: String,
-    nome_projeto: String,
-    criado_por: Option<String>,
-    criado_em: i64,
-    atualizado_em: i64,
-}
-
 #[derive(FromQueryResult)]
 struct ListRow {
     total: i64,
     #[sea_orm(nested)]
     atividade: Option<AtividadeRow>,
-}
-
-impl TryFrom<AtividadeRow> for Atividade {
-    type Error = Error;
-
-    fn try_from(row: AtividadeRow) -> Result<Self, Error> {
-        let AtividadeRow { id, nome, descricao, ativo, id_projeto, nome_projeto, criado_por, criado_em, atualizado_em } =
-            row;
-        Ok(Self {
-            id: AtividadeId(parse_id(&id)?),
-            nome: NomeAtividade::from_stored(nome).map_err(Error::internal)?,
-            descricao: descricao.map(Descricao::from_stored).transpose().map_err(Error::internal)?,
-            ativo,
-            id_projeto: ProjetoId(parse_id(&id_projeto)?),
-            nome_projeto: NomeProjeto::from_stored(nome_projeto).map_err(Error::internal)?,
-            criado_por,
-            criado_em: instant(criado_em)?,
-            atualizado_em: instant(atualizado_em)?,
-        })
-    }
 }

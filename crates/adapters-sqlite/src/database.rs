@@ -1,4 +1,4 @@
-//! The file, its one connection and its schema.
+//! The database file, its connection and its schema.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,40 +16,41 @@ use tokio::time::sleep;
 
 use crate::db_error;
 
-const FILE: &str = "aponta.sqlite3";
+const FILE_NAME: &str = "aponta.sqlite3";
 const SCHEMA: &str = include_str!("schema.sql");
-/// The number of the schema, kept in the file; another schema gets another number.
-const VERSION: i64 = 1;
-/// How long a statement waits for another process that uses the file, or for the connection.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two attempts to connect to a file that is busy.
-const PAUSE: Duration = Duration::from_millis(20);
+/// The number of the schema, stored in the file. A changed schema gets another number.
+const SCHEMA_VERSION: i64 = 1;
+/// The time that a statement waits for the lock of the file or for the connection.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The interval between attempts to connect to a locked file.
+const CONNECT_RETRY_INTERVAL: Duration = Duration::from_millis(20);
+/// The mark of a database into which the samples were loaded.
 const SAMPLES: &str = "amostras";
 
-/// An embedded database. A clone uses the same file.
+/// An embedded database. Clones share its connection.
 #[derive(Debug, Clone)]
 pub struct SqliteDatabase(DatabaseConnection);
 
-/// Why the database cannot be used, in one line for the person at the terminal.
+/// The reason for which a database cannot be opened, in one line for the terminal.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The directory is not there and cannot be made.
+    /// The directory does not exist and cannot be created.
     #[error("cannot create the data directory {}: {source}; name another one with --data DIR", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file cannot be read and written.
+    /// The file cannot be read or written.
     #[error("cannot use the database {}: {reason}; name another directory with --data DIR", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// The message of SQLite.
         reason: String,
     },
-    /// A newer program made the file.
+    /// A newer version of the program created the file.
     #[error("the database {} was made by a newer version of this program", path.display())]
     Newer {
         /// The file.
@@ -68,136 +69,137 @@ struct CountRow {
 }
 
 impl SqliteDatabase {
-    /// Opens the database in `directory`; what is missing is made.
+    /// Opens the database in `directory`. Creates the directory, the file and the schema if they are missing.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(directory: &Path) -> Result<Self, OpenError> {
-        create(directory).map_err(|source| OpenError::Directory { path: directory.to_owned(), source })?;
-        let path = directory.join(FILE);
+        create_private(directory).map_err(|source| OpenError::Directory { path: directory.to_owned(), source })?;
+        let path = directory.join(FILE_NAME);
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // What is committed survives the death of this process; only the machine's could take the last of it.
+            // A commit survives a crash of this process. After a crash of the machine the last ones may be lost.
             .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(PATIENCE);
+            .busy_timeout(BUSY_TIMEOUT);
         let database = match connect(&options).await {
             Ok(database) => database,
-            Err(error) => return Err(OpenError::File { path, reason: db_error::reason(&error) }),
+            Err(error) => return Err(OpenError::File { path, reason: db_error::sqlx_reason(&error) }),
         };
-        match database.prepare().await {
-            Ok(VERSION) => Ok(database),
+        match database.create_schema().await {
+            Ok(SCHEMA_VERSION) => Ok(database),
             Ok(_) => Err(OpenError::Newer { path }),
-            Err(error) => Err(OpenError::File { path, reason: db_error::reason_of(&error) }),
+            Err(error) => Err(OpenError::File { path, reason: db_error::reason(&error) }),
         }
     }
 
-    /// Makes the schema where there is none, and answers its number.
-    async fn prepare(&self) -> Result<i64, DbErr> {
-        if self.version(&self.0).await? != 0 {
-            return self.version(&self.0).await;
+    /// Creates the schema if there is none, and returns its number.
+    async fn create_schema(&self) -> Result<i64, DbErr> {
+        if self.schema_version(&self.0).await? != 0 {
+            return self.schema_version(&self.0).await;
         }
-        let transaction = self.begin().await?;
-        // Of two processes that found an empty file, the other one may have been here.
-        let version = self.version(&transaction).await?;
+        let transaction = self.begin_immediate().await?;
+        // Another process may have created the schema since the first check.
+        let version = self.schema_version(&transaction).await?;
         if version != 0 {
             return Ok(version);
         }
         transaction.execute_unprepared(SCHEMA).await?;
-        transaction.execute_unprepared(&format!("PRAGMA user_version = {VERSION}")).await?;
+        transaction.execute_unprepared(&format!("PRAGMA user_version = {SCHEMA_VERSION}")).await?;
         transaction.commit().await?;
-        Ok(VERSION)
+        Ok(SCHEMA_VERSION)
     }
 
-    async fn version(&self, connection: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    async fn schema_version(&self, connection: &impl ConnectionTrait) -> Result<i64, DbErr> {
         let row = VersionRow::find_by_statement(raw_sql!(Sqlite, "PRAGMA user_version")).one(connection).await?;
         Ok(row.map_or(0, |row| row.user_version))
     }
 
-    /// Whether nobody has filled this database yet, neither with samples nor by hand.
+    /// Returns whether the database has no projetos and the samples were never loaded.
     ///
     /// # Errors
     /// `Unavailable`.
     pub async fn needs_samples(&self) -> Result<bool, Error> {
-        let traces = raw_sql!(
+        let count = raw_sql!(
             Sqlite,
             "SELECT (SELECT count(*) FROM marcas WHERE nome = {SAMPLES}) + (SELECT count(*) FROM projetos) AS n"
         );
-        Ok(self.rows::<CountRow>(traces).await?.iter().all(|row| row.n == 0))
+        Ok(self.fetch_all::<CountRow>(count).await?.iter().all(|row| row.n == 0))
     }
 
-    /// Remembers that the samples were added: whoever deletes them does not want them back.
+    /// Marks the samples as loaded, so that they are not loaded again after a user has deleted them.
     ///
     /// # Errors
     /// `Unavailable`.
     pub async fn mark_samples_loaded(&self) -> Result<(), Error> {
         let mark = raw_sql!(Sqlite, "INSERT OR IGNORE INTO marcas (nome) VALUES ({SAMPLES})");
-        self.run(mark).await.map(drop).map_err(db_error::from)
+        self.execute(mark).await.map(drop).map_err(db_error::into_domain)
     }
 
-    /// Closes the file when the statement that runs has ended. Whoever asks after that is refused.
+    /// Closes the file after the running statement. Later calls return `Unavailable`.
     pub async fn close(&self) {
-        // The pool never fails to close; the error is there for other databases.
+        // sqlx returns no error here.
         let _ = self.0.close_by_ref().await;
     }
 
-    /// A transaction that has the lock from its beginning: one that asks for it later can be refused at once.
-    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+    /// Begins a transaction with the write lock. A transaction that takes the lock later can fail with `SQLITE_BUSY`
+    /// despite the timeout.
+    pub(crate) async fn begin_immediate(&self) -> Result<DatabaseTransaction, DbErr> {
         let sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
         self.0.begin_with_options(TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() }).await
     }
 
-    /// The rows of a statement.
-    pub(crate) async fn rows<R: FromQueryResult>(&self, statement: Statement) -> Result<Vec<R>, Error> {
-        R::find_by_statement(statement).all(&self.0).await.map_err(db_error::from)
+    /// Returns the rows of a query.
+    pub(crate) async fn fetch_all<R: FromQueryResult>(&self, statement: Statement) -> Result<Vec<R>, Error> {
+        R::find_by_statement(statement).all(&self.0).await.map_err(db_error::into_domain)
     }
 
-    /// Passes each row of a statement to `take` as it comes, so that they are never in memory together.
+    /// Passes each row of a query to `consume`, without holding all of them in memory.
     ///
     /// # Errors
-    /// Those of the statement and the first one of `take`.
-    pub(crate) async fn each<R: FromQueryResult + Send>(
+    /// Those of the query and the first one of `consume`.
+    pub(crate) async fn for_each_row<R: FromQueryResult + Send>(
         &self,
         statement: Statement,
-        mut take: impl FnMut(R) -> Result<(), Error> + Send,
+        mut consume: impl FnMut(R) -> Result<(), Error> + Send,
     ) -> Result<(), Error> {
-        let mut rows = R::find_by_statement(statement).stream(&self.0).await.map_err(db_error::from)?;
-        while let Some(row) = rows.try_next().await.map_err(db_error::from)? {
-            take(row)?;
+        let mut rows = R::find_by_statement(statement).stream(&self.0).await.map_err(db_error::into_domain)?;
+        while let Some(row) = rows.try_next().await.map_err(db_error::into_domain)? {
+            consume(row)?;
         }
         Ok(())
     }
 
-    /// The row of a statement that may write, if it answers one.
-    pub(crate) async fn row<R: FromQueryResult>(&self, statement: Statement) -> Result<Option<R>, DbErr> {
+    /// Runs a statement and returns its row, if any.
+    pub(crate) async fn fetch_optional<R: FromQueryResult>(&self, statement: Statement) -> Result<Option<R>, DbErr> {
         R::find_by_statement(statement).one(&self.0).await
     }
 
-    /// Runs a statement that answers no rows.
-    pub(crate) async fn run(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+    /// Runs a statement without rows.
+    pub(crate) async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         self.0.execute_raw(statement).await
     }
 }
 
-/// Connects to the file. One that others open at the same moment is asked for again: a lock that could become a
-/// deadlock, as while the file gets its write-ahead log, is refused at once, whatever the timeout says
+/// Connects to the file. Retries while other processes open it, because SQLite returns `SQLITE_BUSY` regardless of the
+/// timeout if waiting could deadlock, for example during the creation of the write-ahead log
 /// (<https://sqlite.org/c3ref/busy_handler.html>).
 async fn connect(options: &SqliteConnectOptions) -> Result<SqliteDatabase, sqlx::Error> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
-        // One connection puts all statements of this process in a row, so that none finds the file locked.
-        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+        // With one connection, the statements of this process run one after the other and never lock each other out.
+        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(BUSY_TIMEOUT);
         match pool.connect_with(options.clone()).await {
-            Err(error) if db_error::is_busy(&error) && Instant::now() < deadline => sleep(PAUSE).await,
+            Err(error) if db_error::is_busy(&error) && Instant::now() < deadline => sleep(CONNECT_RETRY_INTERVAL).await,
             connected => return connected.map(|pool| SqliteDatabase(pool.into())),
         }
     }
 }
 
-/// Makes a directory that only its owner may read.
-fn create(directory: &Path) -> io::Result<()> {
+/// Creates a directory that only its owner can read.
+fn create_private(directory: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

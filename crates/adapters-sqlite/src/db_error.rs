@@ -1,17 +1,17 @@
-//! What the errors of sea-orm mean to the domain: the only place that looks into them. It goes by SQLite's extended
-//! result codes (<https://sqlite.org/rescode.html>), never by the text of a message.
+//! Maps errors of sea-orm to errors of the domain, by SQLite's extended result codes
+//! (<https://sqlite.org/rescode.html>) and never by the text of a message.
 
 use domain::{Error, Service};
 use sea_orm::sqlx;
 use sea_orm::{DbErr, RuntimeErr};
 
-/// Primary codes that say «not now»: `SQLITE_BUSY`, `_LOCKED`, `_NOMEM`, `_READONLY`, `_IOERR`, `_FULL`, `_CANTOPEN`.
+/// Primary result codes that allow a retry: `SQLITE_BUSY`, `_LOCKED`, `_NOMEM`, `_READONLY`, `_IOERR`, `_FULL`, `_CANTOPEN`.
 const UNAVAILABLE: [u32; 7] = [5, 6, 7, 8, 10, 13, 14];
-/// `SQLITE_CONSTRAINT_FOREIGNKEY`, and `SQLITE_CONSTRAINT_TRIGGER`, which is what `ON DELETE RESTRICT` answers.
+/// `SQLITE_CONSTRAINT_FOREIGNKEY`, and `SQLITE_CONSTRAINT_TRIGGER`, which `ON DELETE RESTRICT` returns.
 const FOREIGN_KEY: [u32; 2] = [787, 1811];
 
-/// A failure of a statement for which no constraint is expected to break: if one does, that is a bug here.
-pub(crate) fn from(error: DbErr) -> Error {
+/// Maps an error of a statement that violates no constraint. A violated constraint is `Internal`.
+pub(crate) fn into_domain(error: DbErr) -> Error {
     let is_unavailable = matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_))
         || matches!(sqlx_error(&error), Some(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed))
         || code(&error).is_some_and(|code| UNAVAILABLE.contains(&(code & 0xff)));
@@ -22,26 +22,26 @@ pub(crate) fn from(error: DbErr) -> Error {
     }
 }
 
-/// A failure of a statement that breaks the foreign key when `meaning` is the case. There is one such key, and the
-/// caller says which of its two faults a statement can have.
+/// Returns `meaning` for a violated foreign key, and maps other errors as [`into_domain`] does. The schema has one
+/// foreign key; the caller passes the one of its two meanings that fits the statement.
 pub(crate) fn on_foreign_key(error: DbErr, meaning: Error) -> Error {
-    if code(&error).is_some_and(|code| FOREIGN_KEY.contains(&code)) { meaning } else { from(error) }
+    if code(&error).is_some_and(|code| FOREIGN_KEY.contains(&code)) { meaning } else { into_domain(error) }
 }
 
-/// What happened, for the person at the terminal.
-pub(crate) fn reason_of(error: &DbErr) -> String {
-    sqlx_error(error).map_or_else(|| error.to_string(), reason)
+/// Returns the message of SQLite, for the terminal.
+pub(crate) fn reason(error: &DbErr) -> String {
+    sqlx_error(error).map_or_else(|| error.to_string(), sqlx_reason)
 }
 
-/// The same of an error that did not come by way of sea-orm.
-pub(crate) fn reason(error: &sqlx::Error) -> String {
+/// Returns the message of SQLite from an error of sqlx.
+pub(crate) fn sqlx_reason(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
         error => error.to_string(),
     }
 }
 
-/// Whether another connection has the file (`SQLITE_BUSY`).
+/// Returns whether another connection holds the lock (`SQLITE_BUSY`).
 pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
     sqlx_code(error).is_some_and(|code| code & 0xff == 5)
 }

@@ -1,5 +1,5 @@
-//! Requests that count once: a key and what was answered to it are kept by the transaction that did what was asked for,
-//! so there is never one without the other.
+//! Idempotency keys. A key and its response are stored in the transaction of the change, so neither exists without the
+//! other.
 
 use domain::{Error, Idempotency};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, FromQueryResult, raw_sql};
@@ -10,14 +10,14 @@ use time::OffsetDateTime;
 use crate::SqliteDatabase;
 use crate::value::microseconds;
 
-/// How a request begins.
-pub(crate) enum Beginning<T> {
-    /// It is new: what it does belongs into this transaction.
-    New(DatabaseTransaction),
-    /// It was there before, and this was the answer.
-    Known(T),
-    /// Its key stands for another request, or the user may have no more keys.
-    Refused(Error),
+/// The result of [`reserve`].
+pub(crate) enum Reservation<T> {
+    /// The key is new. The change belongs into this transaction.
+    Acquired(DatabaseTransaction),
+    /// The request was completed before, with this response.
+    Replay(T),
+    /// The key belongs to another request, or the user has too many keys.
+    Rejected(Error),
 }
 
 #[derive(FromQueryResult)]
@@ -27,26 +27,28 @@ struct UsageRow {
 }
 
 #[derive(FromQueryResult)]
-struct AnswerRow {
+struct ResponseRow {
     pedido: Vec<u8>,
     resposta: String,
 }
 
-/// Begins a request. Its transaction has the lock of the file, so there is no other one beside it.
-pub(crate) async fn begin<T: DeserializeOwned>(
+/// Reserves the key of a request. The transaction holds the write lock of the file, so requests run sequentially.
+pub(crate) async fn reserve<T: DeserializeOwned>(
     database: &SqliteDatabase,
-    once: Option<&Idempotency>,
+    idempotency: Option<&Idempotency>,
     now: OffsetDateTime,
-) -> Result<Beginning<T>, DbErr> {
-    let transaction = database.begin().await?;
-    let Some(Idempotency { usuario, key, request }) = once else { return Ok(Beginning::New(transaction)) };
-    let (key, horizon) = (key.as_str(), microseconds(Idempotency::expires_before(now)));
-    transaction.execute_raw(raw_sql!(Sqlite, "DELETE FROM idempotencia WHERE criado_em <= {horizon}")).await?;
-    let known = AnswerRow::find_by_statement(raw_sql!(
+) -> Result<Reservation<T>, DbErr> {
+    let transaction = database.begin_immediate().await?;
+    let Some(Idempotency { usuario, key, request }) = idempotency else {
+        return Ok(Reservation::Acquired(transaction));
+    };
+    let (key, expires_before) = (key.as_str(), microseconds(Idempotency::expires_before(now)));
+    transaction.execute_raw(raw_sql!(Sqlite, "DELETE FROM idempotencia WHERE criado_em <= {expires_before}")).await?;
+    let stored = ResponseRow::find_by_statement(raw_sql!(
         Sqlite,
         "SELECT pedido, resposta FROM idempotencia WHERE usuario = {usuario} AND chave = {key}"
     ));
-    match known.one(&transaction).await? {
+    match stored.one(&transaction).await? {
         None => {
             let usage = UsageRow::find_by_statement(raw_sql!(
                 Sqlite,
@@ -55,31 +57,35 @@ pub(crate) async fn begin<T: DeserializeOwned>(
             ));
             let is_full = |UsageRow { keys, bytes }| Idempotency::MAX_KEYS <= keys || Idempotency::MAX_BYTES <= bytes;
             let is_full = usage.one(&transaction).await?.is_some_and(is_full);
-            Ok(if is_full { Beginning::Refused(Error::TooManyIdempotencyKeys) } else { Beginning::New(transaction) })
+            Ok(if is_full {
+                Reservation::Rejected(Error::TooManyIdempotencyKeys)
+            } else {
+                Reservation::Acquired(transaction)
+            })
         }
-        Some(row) if row.pedido != request => Ok(Beginning::Refused(Error::IdempotencyKeyReused)),
+        Some(row) if row.pedido != request => Ok(Reservation::Rejected(Error::IdempotencyKeyReused)),
         Some(row) => {
-            serde_json::from_str(&row.resposta).map(Beginning::Known).map_err(|error| DbErr::Json(error.to_string()))
+            serde_json::from_str(&row.resposta).map(Reservation::Replay).map_err(|error| DbErr::Json(error.to_string()))
         }
     }
 }
 
-/// Ends what [`begin`] began at `now`, and keeps the answer.
-pub(crate) async fn end(
+/// Stores the response with its key and commits the transaction of [`reserve`].
+pub(crate) async fn complete(
     transaction: DatabaseTransaction,
-    once: Option<&Idempotency>,
+    idempotency: Option<&Idempotency>,
     now: OffsetDateTime,
-    answer: &impl Serialize,
+    response: &impl Serialize,
 ) -> Result<(), DbErr> {
-    if let Some(Idempotency { usuario, key, request }) = once {
+    if let Some(Idempotency { usuario, key, request }) = idempotency {
         let (key, pedido, now) = (key.as_str(), request.to_vec(), microseconds(now));
-        let resposta = serde_json::to_string(answer).map_err(|error| DbErr::Json(error.to_string()))?;
-        let keep = raw_sql!(
+        let resposta = serde_json::to_string(response).map_err(|error| DbErr::Json(error.to_string()))?;
+        let insert = raw_sql!(
             Sqlite,
             "INSERT INTO idempotencia (usuario, chave, pedido, resposta, criado_em)
              VALUES ({usuario}, {key}, {pedido}, {resposta}, {now})"
         );
-        transaction.execute_raw(keep).await?;
+        transaction.execute_raw(insert).await?;
     }
     transaction.commit().await
 }

@@ -1,15 +1,17 @@
-//! The repositories of API Aponta on bundled SQLite: the embedded database of `aponta dev`, simple rather than fast.
+//! The repositories of API Aponta on bundled SQLite, the embedded database of `aponta dev`. Simple rather than fast.
 //!
-//! [`SqliteDatabase`] is one file, and each port of the domain has a struct on it. The suite of the domain holds them
-//! to its promises.
+//! [`SqliteDatabase`] is one file. Each port of the domain has an implementation on it, tested by
+//! `domain::testing::suite`.
 
 mod atividade_repository;
-mod bulk;
+mod atividade_row;
+mod bulk_insert;
 mod database;
 mod db_error;
 mod idempotency;
 mod listing;
 mod projeto_repository;
+mod projeto_row;
 mod readiness;
 mod value;
 

@@ -1,14 +1,14 @@
-//! The statements that list atividades. What is not asked for is not in them, so that each is planned for what it is.
+//! The queries that list atividades. Absent conditions are omitted, so SQLite plans each query for its conditions.
 
 use domain::{AtividadeCampo, AtividadeFiltro, AtividadeQuery, AtividadeSortKey, Ordem, search_key};
 use sea_orm::{DbBackend, Statement, Value};
 
 use crate::value::{id_text, microseconds};
 
-/// What a row has of an atividade itself.
+/// The columns of the table in a row.
 const COLUMNS: &str = "id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em";
 
-/// One page, with the number of all matches in each row. The page hangs on the count, so that an empty one still has a
+/// Returns the query of one page, with the total in each row. The page is joined to the count, so an empty page has one
 /// row with the total.
 pub(crate) fn page_and_total(query: AtividadeQuery) -> Statement {
     let mut values = Values::default();
@@ -23,7 +23,7 @@ pub(crate) fn page_and_total(query: AtividadeQuery) -> Statement {
     ))
 }
 
-/// One page.
+/// Returns the query of one page.
 pub(crate) fn page(query: AtividadeQuery) -> Statement {
     let mut values = Values::default();
     let matches = values.matches(&query.filtro);
@@ -33,18 +33,18 @@ pub(crate) fn page(query: AtividadeQuery) -> Statement {
     ))
 }
 
-/// The values that are bound, in the order of their numbers.
+/// The bound values, in the order of their placeholders.
 #[derive(Default)]
 struct Values(Vec<Value>);
 
 impl Values {
-    /// The place of `value` in the statement.
+    /// Binds `value` and returns its placeholder.
     fn bind(&mut self, value: impl Into<Value>) -> String {
         self.0.push(value.into());
         format!("?{}", self.0.len())
     }
 
-    /// The condition that the matches fulfil.
+    /// Returns the condition of the filter.
     fn matches(&mut self, filtro: &AtividadeFiltro) -> String {
         let AtividadeFiltro { ativo, projeto, texto } = filtro;
         let mut conditions = vec!["true".to_owned()];
@@ -56,7 +56,7 @@ impl Values {
         conditions.join(" AND ")
     }
 
-    /// The page among those that fulfil `matches`, and its order, which holds in it and outside of it.
+    /// Returns the query of the page among `matches`, and the order of the joined rows.
     fn page(&mut self, query: AtividadeQuery, matches: &str) -> (String, String) {
         let AtividadeQuery { ordem: Ordem { campo, decrescente }, apos, ate, skip, limit, .. } = query;
         let (after, until, direction) = if decrescente { ("<", ">=", "DESC") } else { (">", "<=", "ASC") };
@@ -65,8 +65,8 @@ impl Values {
             AtividadeCampo::AtualizadoEm => "atualizado_em",
             AtividadeCampo::Nome => "nome_busca",
         };
-        let places = [(apos, after), (ate, until)].into_iter().filter_map(|(cursor, is)| cursor.zip(Some(is)));
-        let between = places.map(|(cursor, is)| {
+        let bounds = [(apos, after), (ate, until)].into_iter().filter_map(|(cursor, is)| cursor.zip(Some(is)));
+        let between = bounds.map(|(cursor, is)| {
             let key = match cursor.key {
                 AtividadeSortKey::CriadoEm(em) | AtividadeSortKey::AtualizadoEm(em) => self.bind(microseconds(em)),
                 AtividadeSortKey::Nome(nome) => self.bind(search_key(&nome)),

@@ -1,4 +1,4 @@
-//! Projetos in SQLite.
+//! The repository of projetos.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use domain::{
     ProjetoPatch, ProjetoQuery, ProjetoRecord, ProjetoRepository, RemoteProjeto, SyncSummary, search_key,
 };
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, raw_sql};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::idempotency::{self, Beginning};
-use crate::value::{id_text, instant, microseconds, parse_id};
+use crate::idempotency::{self, Reservation};
+use crate::projeto_row::ProjetoRow;
+use crate::value::{id_text, microseconds};
 use crate::{SqliteDatabase, db_error};
 
 /// [`ProjetoRepository`] on SQLite.
@@ -21,7 +21,7 @@ use crate::{SqliteDatabase, db_error};
 pub struct SqliteProjetoRepository(SqliteDatabase);
 
 impl SqliteProjetoRepository {
-    /// The projetos of `database`.
+    /// Builds the repository on `database`.
     #[must_use]
     pub fn new(database: &SqliteDatabase) -> Self {
         Self(database.clone())
@@ -30,13 +30,13 @@ impl SqliteProjetoRepository {
     async fn store(
         &self,
         record: ProjetoRecord,
-        once: Option<&Idempotency>,
+        idempotency: Option<&Idempotency>,
     ) -> Result<Result<Option<ProjetoRow>, Error>, DbErr> {
         let ProjetoRecord { id, nome, descricao, criado_em } = record;
-        let transaction = match idempotency::begin(&self.0, once, criado_em).await? {
-            Beginning::New(transaction) => transaction,
-            Beginning::Known(row) => return Ok(Ok(Some(row))),
-            Beginning::Refused(error) => return Ok(Err(error)),
+        let transaction = match idempotency::reserve(&self.0, idempotency, criado_em).await? {
+            Reservation::Acquired(transaction) => transaction,
+            Reservation::Replay(row) => return Ok(Ok(Some(row))),
+            Reservation::Rejected(error) => return Ok(Err(error)),
         };
         let (id, nome, now) = (id_text(id.0), nome.into_string(), microseconds(criado_em));
         let descricao = descricao.map(Descricao::into_string);
@@ -49,14 +49,14 @@ impl SqliteProjetoRepository {
             "#
         ));
         let row = stored.one(&transaction).await?;
-        idempotency::end(transaction, once, criado_em, &row).await?;
+        idempotency::complete(transaction, idempotency, criado_em, &row).await?;
         Ok(Ok(row))
     }
 
-    /// Takes over `remote`, marks `gone`, both JSON arrays, and answers how many were updated, created and removed.
-    async fn replace_all(&self, remote: String, gone: String, since: i64) -> Result<[u64; 3], DbErr> {
-        let deleted = RemoteProjeto::DELETED;
-        let transaction = self.0.begin().await?;
+    /// Stores `remote` and marks `deleted`, both JSON arrays. Returns the number of updated, created and marked rows.
+    async fn store_all(&self, remote: String, deleted: String, since: i64) -> Result<[u64; 3], DbErr> {
+        let deleted_state = RemoteProjeto::DELETED;
+        let transaction = self.0.begin_immediate().await?;
         let updated = transaction
             .execute_raw(raw_sql!(
                 Sqlite,
@@ -93,24 +93,24 @@ impl SqliteProjetoRepository {
                 Sqlite,
                 r#"
                 UPDATE projetos
-                SET estado = {deleted}, sincronizado_em = {since}, atualizado_em = max({since}, atualizado_em + 1)
-                WHERE id IN (SELECT value FROM json_each({gone}))
-                  AND azure_project_id IS NOT NULL AND estado IS NOT {deleted}
+                SET estado = {deleted_state}, sincronizado_em = {since}, atualizado_em = max({since}, atualizado_em + 1)
+                WHERE id IN (SELECT value FROM json_each({deleted}))
+                  AND azure_project_id IS NOT NULL AND estado IS NOT {deleted_state}
                   AND (sincronizado_em IS NULL OR sincronizado_em <= {since})
                   AND id NOT IN (SELECT value ->> 'id' FROM json_each({remote}))
                 "#
             ))
             .await?;
         transaction.commit().await?;
-        Ok([updated, created, removed].map(|done| done.rows_affected()))
+        Ok([updated, created, removed].map(|result| result.rows_affected()))
     }
 }
 
 #[async_trait]
 impl ProjetoRepository for SqliteProjetoRepository {
-    async fn insert(&self, record: ProjetoRecord, once: Option<Idempotency>) -> Result<Projeto, Error> {
-        let stored = self.store(record, once.as_ref()).await;
-        let row = stored.map_err(db_error::from)??;
+    async fn insert(&self, record: ProjetoRecord, idempotency: Option<Idempotency>) -> Result<Projeto, Error> {
+        let stored = self.store(record, idempotency.as_ref()).await;
+        let row = stored.map_err(db_error::into_domain)??;
         row.ok_or_else(|| Error::internal("an INSERT returned no row"))?.try_into()
     }
 
@@ -118,7 +118,7 @@ impl ProjetoRepository for SqliteProjetoRepository {
         let id = id_text(id.0);
         let rows: Vec<ProjetoRow> = self
             .0
-            .rows(raw_sql!(
+            .fetch_all(raw_sql!(
                 Sqlite,
                 r#"
                 SELECT id, nome, descricao, azure_project_id, url, estado, sincronizado_em, criado_em, atualizado_em
@@ -129,12 +129,12 @@ impl ProjetoRepository for SqliteProjetoRepository {
         rows.into_iter().next().map(Projeto::try_from).transpose()
     }
 
-    /// The names are put in order here: SQLite knows no Unicode.
+    /// The names are sorted in memory, because SQLite has no collation for Unicode.
     async fn list(&self, query: ProjetoQuery) -> Result<Batch<Projeto>, Error> {
         let key = |nome: String, id: String| (search_key(&nome), nome, id);
         let ProjetoQuery { filtro: (), ordem, apos, ate, skip, limit } = query;
         let [apos, ate] = [apos, ate].map(|cursor| cursor.map(|at| key(at.key.into_string(), id_text(at.id))));
-        let all: Vec<NomeRow> = self.0.rows(raw_sql!(Sqlite, "SELECT id, nome FROM projetos")).await?;
+        let all: Vec<NomeRow> = self.0.fetch_all(raw_sql!(Sqlite, "SELECT id, nome FROM projetos")).await?;
         let mut keys: Vec<_> = all.into_iter().map(|row| key(row.nome, row.id)).collect();
         keys.retain(|key| apos.as_ref().is_none_or(|apos| apos < key) && ate.as_ref().is_none_or(|ate| key <= ate));
         keys.sort_unstable();
@@ -152,7 +152,7 @@ impl ProjetoRepository for SqliteProjetoRepository {
             "#
         );
         let mut page = BatchBuilder::<Projeto>::default();
-        self.0.each(rows, |row: ProjetoRow| row.try_into().map(|row| page.push(row))).await?;
+        self.0.for_each_row(rows, |row: ProjetoRow| row.try_into().map(|row| page.push(row))).await?;
         Ok(page.finish(ordem))
     }
 
@@ -162,10 +162,10 @@ impl ProjetoRepository for SqliteProjetoRepository {
         let (key, nome, now) = (id_text(id.0), nome.map(NomeProjeto::into_string), microseconds(now));
         let keep_descricao = descricao.is_absent();
         let descricao = descricao.into_value().map(Descricao::into_string);
-        // What the patch leaves out is NULL; comparing with it gives NULL, which does not make a difference.
+        // An absent field is NULL. A comparison with NULL is NULL, which does not count as a difference.
         let changed: Option<ProjetoRow> = self
             .0
-            .row(raw_sql!(
+            .fetch_optional(raw_sql!(
                 Sqlite,
                 r#"
                 UPDATE projetos
@@ -179,11 +179,11 @@ impl ProjetoRepository for SqliteProjetoRepository {
                 "#
             ))
             .await
-            .map_err(db_error::from)?;
+            .map_err(db_error::into_domain)?;
         if let Some(row) = changed {
             return row.try_into().map(Some);
         }
-        // Nothing differs, or it is Azure's, or somebody else was faster, or there is none.
+        // No row was updated: unchanged values, a project of Azure DevOps, `expected` mismatch, or no such id.
         match self.find(id).await? {
             Some(Projeto { azure_project_id: Some(_), .. }) => Err(Error::Conflict(Conflict::ProjetoDoAzure)),
             Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => {
@@ -197,7 +197,7 @@ impl ProjetoRepository for SqliteProjetoRepository {
         let (key, version) = (id_text(id.0), expected.map(microseconds));
         let deleted = self
             .0
-            .run(raw_sql!(
+            .execute(raw_sql!(
                 Sqlite,
                 r#"
                 DELETE FROM projetos
@@ -219,18 +219,18 @@ impl ProjetoRepository for SqliteProjetoRepository {
     async fn synchronize(
         &self,
         remote: Vec<RemoteProjeto>,
-        gone: Vec<AzureProjectId>,
+        deleted: Vec<AzureProjectId>,
         since: OffsetDateTime,
     ) -> Result<SyncSummary, Error> {
-        // Of an id that comes twice the map keeps the last.
+        // Of an id that occurs twice, the map keeps the last occurrence.
         let remote: BTreeMap<_, _> = remote.into_iter().map(|projeto| (projeto.id, projeto)).collect();
         let synced = u64::try_from(remote.len()).map_err(Error::internal)?;
         let remote: Vec<_> = remote.into_values().map(to_json).collect();
         let remote = serde_json::Value::from(remote).to_string();
-        let gone: Vec<_> = gone.into_iter().map(|id| id_text(id.get())).collect();
-        let gone = serde_json::Value::from(gone).to_string();
-        let done = self.replace_all(remote, gone, microseconds(since)).await.map_err(db_error::from)?;
-        let [updated, created, removed] = done;
+        let deleted: Vec<_> = deleted.into_iter().map(|id| id_text(id.get())).collect();
+        let deleted = serde_json::Value::from(deleted).to_string();
+        let counts = self.store_all(remote, deleted, microseconds(since)).await.map_err(db_error::into_domain)?;
+        let [updated, created, removed] = counts;
         Ok(SyncSummary { synced, created, updated, removed })
     }
 
@@ -241,7 +241,7 @@ impl ProjetoRepository for SqliteProjetoRepository {
         let descricao = descricao.map(Descricao::into_string);
         let written: Option<ProjetoRow> = self
             .0
-            .row(raw_sql!(
+            .fetch_optional(raw_sql!(
                 Sqlite,
                 r#"
                 INSERT INTO projetos
@@ -258,12 +258,12 @@ impl ProjetoRepository for SqliteProjetoRepository {
                 "#
             ))
             .await
-            .map_err(db_error::from)?;
+            .map_err(db_error::into_domain)?;
         if let Some(row) = written {
             return row.try_into();
         }
         let found = self.find(key).await?;
-        found.ok_or_else(|| Error::internal("a projeto of Azure DevOps was deleted, which nothing here does"))
+        found.ok_or_else(|| Error::internal("a projeto of Azure DevOps is missing although it is never deleted"))
     }
 }
 
@@ -277,48 +277,4 @@ fn to_json(remote: RemoteProjeto) -> serde_json::Value {
 struct NomeRow {
     id: String,
     nome: String,
-}
-
-/// A projeto as it is read, and as it is kept with the key of a request that made it.
-#[derive(FromQueryResult, Serialize, Deserialize)]
-struct ProjetoRow {
-    id: String,
-    nome: String,
-    descricao: Option<String>,
-    azure_project_id: Option<String>,
-    url: Option<String>,
-    estado: Option<String>,
-    sincronizado_em: Option<i64>,
-    criado_em: i64,
-    atualizado_em: i64,
-}
-
-impl TryFrom<ProjetoRow> for Projeto {
-    type Error = Error;
-
-    fn try_from(row: ProjetoRow) -> Result<Self, Error> {
-        let ProjetoRow {
-            id,
-            nome,
-            descricao,
-            azure_project_id,
-            url,
-            estado,
-            sincronizado_em,
-            criado_em,
-            atualizado_em,
-        } = row;
-        let azure_project_id = azure_project_id.map(|id| AzureProjectId::parse(&id)).transpose();
-        Ok(Self {
-            id: ProjetoId(parse_id(&id)?),
-            nome: NomeProjeto::from_stored(nome).map_err(Error::internal)?,
-            descricao: descricao.map(Descricao::from_stored).transpose().map_err(Error::internal)?,
-            azure_project_id: azure_project_id.map_err(Error::internal)?,
-            url,
-            estado,
-            sincronizado_em: sincronizado_em.map(instant).transpose()?,
-            criado_em: instant(criado_em)?,
-            atualizado_em: instant(atualizado_em)?,
-        })
-    }
 }

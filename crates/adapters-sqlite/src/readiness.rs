@@ -1,4 +1,4 @@
-//! Whether the database answers.
+//! The readiness check.
 
 use async_trait::async_trait;
 use domain::{Error, Readiness};
@@ -11,7 +11,7 @@ use crate::{SqliteDatabase, db_error};
 pub struct SqliteReadiness(SqliteDatabase);
 
 impl SqliteReadiness {
-    /// Asks `database`.
+    /// Builds the check on `database`.
     #[must_use]
     pub fn new(database: &SqliteDatabase) -> Self {
         Self(database.clone())
@@ -21,7 +21,11 @@ impl SqliteReadiness {
 #[async_trait]
 impl Readiness for SqliteReadiness {
     async fn check(&self) -> Result<(), Error> {
-        // Something that has to look into the file.
-        self.0.run(raw_sql!(Sqlite, "SELECT count(*) FROM sqlite_schema")).await.map(drop).map_err(db_error::from)
+        // A query that reads the file.
+        self.0
+            .execute(raw_sql!(Sqlite, "SELECT count(*) FROM sqlite_schema"))
+            .await
+            .map(drop)
+            .map_err(db_error::into_domain)
     }
 }

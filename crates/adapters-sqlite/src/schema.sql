@@ -1,5 +1,5 @@
--- Times are whole microseconds since 1970, which are exact and sort; ids are text, which a person can read in a shell.
--- A trimmed name is checked for ASCII white space; the domain knows the rest of Unicode's.
+-- Times are microseconds since 1970: exact and sortable. Ids are text, readable in a shell.
+-- The CHECK on names covers ASCII white space; the domain rejects other white space of Unicode.
 CREATE TABLE projetos (
     id TEXT NOT NULL PRIMARY KEY,
     nome TEXT NOT NULL CHECK (length(nome) BETWEEN 1 AND 255 AND nome = trim(nome, char(9, 10, 11, 12, 13, 32))),
@@ -15,7 +15,7 @@ CREATE TABLE projetos (
 CREATE TABLE atividades (
     id TEXT NOT NULL PRIMARY KEY,
     nome TEXT NOT NULL CHECK (length(nome) BETWEEN 1 AND 255 AND nome = trim(nome, char(9, 10, 11, 12, 13, 32))),
-    nome_busca TEXT NOT NULL, -- The name without case and accents, which the program takes away.
+    nome_busca TEXT NOT NULL, -- The name without case and accents, computed by the program.
     descricao TEXT CHECK (octet_length(descricao) <= 65536),
     ativo INTEGER NOT NULL DEFAULT 1 CHECK (ativo IN (0, 1)),
     id_projeto TEXT NOT NULL REFERENCES projetos (id) ON DELETE RESTRICT,
@@ -29,7 +29,7 @@ CREATE INDEX atividades_atualizado_em_idx ON atividades (atualizado_em DESC, id 
 CREATE INDEX atividades_nome_busca_idx ON atividades (nome_busca, id);
 CREATE INDEX atividades_id_projeto_criado_em_idx ON atividades (id_projeto, criado_em DESC, id DESC);
 
--- Keys of requests that count once, each with what was answered.
+-- Idempotency keys, each with its response.
 CREATE TABLE idempotencia (
     usuario TEXT NOT NULL,
     chave TEXT NOT NULL,
@@ -39,5 +39,5 @@ CREATE TABLE idempotencia (
     PRIMARY KEY (usuario, chave)
 ) STRICT;
 
--- What was done once and must not be done again.
+-- Marks of one-time operations.
 CREATE TABLE marcas (nome TEXT NOT NULL PRIMARY KEY) STRICT;

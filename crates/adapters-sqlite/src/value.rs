@@ -1,10 +1,10 @@
-//! How ids and times are kept: see `schema.sql`.
+//! The encoding of ids and times, described in `schema.sql`.
 
 use domain::Error;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// Lower case with hyphens.
+/// Returns the id in lower case with hyphens.
 pub(crate) fn id_text(id: Uuid) -> String {
     id.as_hyphenated().to_string()
 }
@@ -13,9 +13,9 @@ pub(crate) fn parse_id(text: &str) -> Result<Uuid, Error> {
     Uuid::parse_str(text).map_err(Error::internal)
 }
 
-/// Whole microseconds since 1970.
+/// Returns the microseconds since 1970.
 pub(crate) fn microseconds(instant: OffsetDateTime) -> i64 {
-    // Years 1 to 9999 are within the bounds by far.
+    // Years 0 to 9999 do not overflow.
     i64::try_from(instant.unix_timestamp_nanos() / 1000).unwrap_or_default()
 }
 

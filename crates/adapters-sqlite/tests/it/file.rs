@@ -10,7 +10,7 @@ fn projeto() -> ProjetoRecord {
 }
 
 #[tokio::test]
-async fn data_survives_closing_and_opening() {
+async fn reopened_database_has_its_data() {
     let directory = Directory::new();
     let database = SqliteDatabase::open(directory.path()).await.unwrap();
     let stored = repositories(&database).projetos.insert(projeto(), None).await.unwrap();
@@ -22,7 +22,7 @@ async fn data_survives_closing_and_opening() {
 }
 
 #[tokio::test]
-async fn a_missing_directory_is_made_for_its_owner_alone() {
+async fn missing_directory_is_created_with_mode_700() {
     use std::os::unix::fs::PermissionsExt;
     let directory = Directory::new();
     let inner = directory.path().join("a/b");
@@ -33,7 +33,7 @@ async fn a_missing_directory_is_made_for_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_named_with_its_reason_in_one_line() {
+async fn unusable_path_is_named_with_its_reason_in_one_line() {
     let directory = Directory::new();
     let file = directory.path().join("file");
     std::fs::write(&file, "no directory").unwrap();
@@ -52,23 +52,23 @@ async fn what_cannot_be_used_is_named_with_its_reason_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_file_of_a_newer_version_is_refused_and_left_alone() {
+async fn file_of_a_newer_version_is_rejected_unchanged() {
     let directory = Directory::new();
     SqliteDatabase::open(directory.path()).await.unwrap().close().await;
     let file = directory.path().join("aponta.sqlite3");
-    // The number of the schema stands at offset 60 of the file (https://sqlite.org/fileformat2.html).
+    // The number of the schema is at offset 60 of the file (https://sqlite.org/fileformat2.html).
     let mut bytes = std::fs::read(&file).unwrap();
     bytes.get_mut(60..64).unwrap().copy_from_slice(&99_u32.to_be_bytes());
     std::fs::write(&file, &bytes).unwrap();
 
-    let refused = SqliteDatabase::open(directory.path()).await;
+    let result = SqliteDatabase::open(directory.path()).await;
 
-    assert!(matches!(refused, Err(OpenError::Newer { .. })), "{refused:?}");
+    assert!(matches!(result, Err(OpenError::Newer { .. })), "{result:?}");
     assert_eq!(std::fs::read(&file).unwrap(), bytes);
 }
 
 #[tokio::test]
-async fn several_processes_may_open_a_new_file_at_once() {
+async fn new_file_opened_concurrently_gets_one_schema() {
     for _ in 0..20 {
         let directory = Directory::new();
         let opening = (0..8).map(|_| {
@@ -88,7 +88,7 @@ async fn several_processes_may_open_a_new_file_at_once() {
 }
 
 #[tokio::test]
-async fn fifty_writers_on_two_handles_all_succeed() {
+async fn fifty_concurrent_writers_on_two_handles_succeed() {
     let directory = Directory::new();
     let databases =
         [SqliteDatabase::open(directory.path()).await.unwrap(), SqliteDatabase::open(directory.path()).await.unwrap()];
@@ -110,22 +110,22 @@ async fn fifty_writers_on_two_handles_all_succeed() {
 }
 
 #[tokio::test]
-async fn samples_are_wanted_once_and_never_beside_data() {
+async fn needs_samples_is_false_after_loading_or_with_data() {
     let directory = Directory::new();
     let database = SqliteDatabase::open(directory.path()).await.unwrap();
     assert!(database.needs_samples().await.unwrap());
     database.mark_samples_loaded().await.unwrap();
     database.mark_samples_loaded().await.unwrap();
-    assert!(!database.needs_samples().await.unwrap(), "they were added, and deleted by somebody");
+    assert!(!database.needs_samples().await.unwrap(), "they were loaded before");
 
     let directory = Directory::new();
     let database = SqliteDatabase::open(directory.path()).await.unwrap();
     repositories(&database).projetos.insert(projeto(), None).await.unwrap();
-    assert!(!database.needs_samples().await.unwrap(), "somebody was faster");
+    assert!(!database.needs_samples().await.unwrap(), "the database has a projeto");
 }
 
 #[tokio::test]
-async fn a_closed_database_is_unavailable() {
+async fn closed_database_is_unavailable() {
     let directory = Directory::new();
     let database = SqliteDatabase::open(directory.path()).await.unwrap();
     let repositories = repositories(&database);
@@ -134,7 +134,7 @@ async fn a_closed_database_is_unavailable() {
     let found = repositories.projetos.find(ProjetoId(Uuid::nil())).await;
     let ready = repositories.readiness.check().await;
 
-    for failed in [found.map(drop), ready] {
-        assert!(matches!(failed, Err(Error::Unavailable { service: Service::Database, .. })), "{failed:?}");
+    for result in [found.map(drop), ready] {
+        assert!(matches!(result, Err(Error::Unavailable { service: Service::Database, .. })), "{result:?}");
     }
 }

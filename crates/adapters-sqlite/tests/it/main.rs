@@ -1,14 +1,10 @@
-//! The adapter on a real file: the suite of the domain, and what only a file can do wrong.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test fails by a panic, and so does what it shares with others"
-)]
+//! The adapter on a real file: the suite of the domain, and tests of the file itself.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod file;
 mod support;
 
-/// The suite of the domain, each check on a file of its own.
+/// The suite of the domain, each test on its own file.
 mod suite {
     domain::repository_suite!(crate::support::fresh);
 }

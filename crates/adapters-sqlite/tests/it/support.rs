@@ -1,4 +1,4 @@
-//! A database in a directory that goes with the test.
+//! Databases in temporary directories.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use adapters_sqlite::{SqliteAtividadeRepository, SqliteDatabase, SqliteProjetoRepository, SqliteReadiness};
 use domain::testing::suite::Repositories;
 
-/// A directory that is removed at the end.
+/// A directory that is removed on drop.
 pub struct Directory(PathBuf);
 
 impl Directory {
@@ -26,7 +26,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // Whatever is left of it is in the system's directory for such things.
+        // A leftover is in the temporary directory of the system.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Storing many atividades at once: all of them or none.
+//! Inserts many atividades in one transaction.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,8 +6,8 @@ use domain::{AtividadeRecord, Descricao, Error, Idempotency, Violation, search_k
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, raw_sql};
 use serde_json::{Value, json};
 
-use crate::atividade_repository::AtividadeRow;
-use crate::idempotency::{self, Beginning};
+use crate::atividade_row::AtividadeRow;
+use crate::idempotency::{self, Reservation};
 use crate::value::{id_text, microseconds};
 use crate::{SqliteDatabase, db_error};
 
@@ -16,33 +16,32 @@ struct IdRow {
     id: String,
 }
 
-/// Stores `records` and answers them as stored, in their order; or what was answered to `once` before.
-pub(crate) async fn insert(
+/// Inserts `records` and returns them as stored, in the same order. A repeated `idempotency` returns the first result.
+pub(crate) async fn insert_all(
     database: &SqliteDatabase,
     records: &[AtividadeRecord],
-    once: Option<&Idempotency>,
+    idempotency: Option<&Idempotency>,
 ) -> Result<Vec<AtividadeRow>, Error> {
     let unknown = || Error::invalid("id_projeto", Violation::UnknownProjeto);
-    let stored = store(database, records, once).await;
+    let stored = store(database, records, idempotency).await;
     match stored.map_err(|error| db_error::on_foreign_key(error, unknown())) {
-        Err(error) if error.is_unknown_projeto() => Err(which_are_unknown(database, records).await?),
+        Err(error) if error.is_unknown_projeto() => Err(unknown_projetos(database, records).await?),
         stored => stored?,
     }
 }
 
-/// Nothing, unless the key of `once` is accepted.
 async fn store(
     database: &SqliteDatabase,
     records: &[AtividadeRecord],
-    once: Option<&Idempotency>,
+    idempotency: Option<&Idempotency>,
 ) -> Result<Result<Vec<AtividadeRow>, Error>, DbErr> {
     let Some(now) = records.first().map(|record| record.criado_em) else { return Ok(Ok(Vec::new())) };
-    let transaction = match idempotency::begin(database, once, now).await? {
-        Beginning::New(transaction) => transaction,
-        Beginning::Known(rows) => return Ok(Ok(rows)),
-        Beginning::Refused(error) => return Ok(Err(error)),
+    let transaction = match idempotency::reserve(database, idempotency, now).await? {
+        Reservation::Acquired(transaction) => transaction,
+        Reservation::Replay(rows) => return Ok(Ok(rows)),
+        Reservation::Rejected(error) => return Ok(Err(error)),
     };
-    let rows: Value = records.iter().map(row).collect();
+    let rows: Value = records.iter().map(to_json).collect();
     let rows = rows.to_string();
     transaction
         .execute_raw(raw_sql!(
@@ -69,11 +68,11 @@ async fn store(
     let stored = stored.all(&transaction).await?;
     let mut stored: HashMap<_, _> = stored.into_iter().map(|row| (row.id.clone(), row)).collect();
     let rows: Vec<_> = records.iter().filter_map(|record| stored.remove(&id_text(record.id.0))).collect();
-    idempotency::end(transaction, once, now, &rows).await?;
+    idempotency::complete(transaction, idempotency, now, &rows).await?;
     Ok(Ok(rows))
 }
 
-fn row(record: &AtividadeRecord) -> Value {
+fn to_json(record: &AtividadeRecord) -> Value {
     let AtividadeRecord { id, nome, descricao, ativo, projeto, criado_por, criado_em } = record;
     json!({
         "id": id_text(id.0), "nome": nome.as_str(), "nome_busca": search_key(nome.as_str()),
@@ -82,12 +81,12 @@ fn row(record: &AtividadeRecord) -> Value {
     })
 }
 
-/// The fault of each record whose projeto does not exist.
-async fn which_are_unknown(database: &SqliteDatabase, records: &[AtividadeRecord]) -> Result<Error, Error> {
+/// Returns `Invalid` with the index of each record whose projeto does not exist.
+async fn unknown_projetos(database: &SqliteDatabase, records: &[AtividadeRecord]) -> Result<Error, Error> {
     let ids: Value = records.iter().map(|record| json!(id_text(record.projeto.0))).collect();
     let ids = ids.to_string();
     let unknown: Vec<IdRow> = database
-        .rows(raw_sql!(
+        .fetch_all(raw_sql!(
             Sqlite,
             "SELECT value AS id FROM json_each({ids}) WHERE NOT EXISTS (SELECT 1 FROM projetos p WHERE p.id = value)"
         ))
