@@ -150,9 +150,8 @@ mod tests {
     #[test]
     fn without_item_index_removes_indices_only() {
         let error = Error::invalid_items([3], "nome", Violation::ContainsNul).without_item_index();
-        assert!(
-            matches!(&error, Error::Invalid(fields) if fields.iter().all(|field| field.item.is_none() && field.field == "nome"))
-        );
+        let expected = InvalidField { item: None, field: "nome", violation: Violation::ContainsNul };
+        assert!(matches!(&error, Error::Invalid(fields) if *fields == [expected]));
         assert!(!error.is_unknown_projeto());
         assert!(matches!(Error::IdempotencyKeyReused.without_item_index(), Error::IdempotencyKeyReused));
     }

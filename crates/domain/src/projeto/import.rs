@@ -19,7 +19,7 @@ pub(crate) struct ProjectImporter {
 }
 
 impl ProjectImporter {
-    /// Stores those of `projetos` that Azure DevOps shows to the caller, and returns whether there was any. A project
+    /// Stores those of `projetos` that the caller can see in Azure DevOps, and returns whether there was any. A project
     /// that the caller may not see counts as missing, so a response does not reveal that it exists.
     pub(crate) async fn import_projects(
         &self,

@@ -1,6 +1,5 @@
-//! What tests of every crate share: people, things and a clock that stands still ([`fixtures`](self)), and
-//! [`suite`], which holds a repository to the promises of its port.
-#![allow(clippy::expect_used, reason = "what tests share fails by a panic, as every test does")]
+//! Fixtures for the tests of every crate, and the [`suite`] of tests that every repository passes.
+#![allow(clippy::expect_used, reason = "a fixture fails by a panic, as a test does")]
 
 pub mod suite;
 
@@ -15,13 +14,13 @@ use crate::{
     NomeProjeto, NovaAtividade, NovoProjeto, Projeto, ProjetoId, ProjetoRecord, ProjetoRef, RemoteProjeto, Usuario,
 };
 
-/// When tests happen.
+/// The time of [`fixed_clock`].
 pub const NOW: OffsetDateTime = datetime!(2026-01-12 16:00:00.123456 UTC);
 
 const ATIVIDADE: Uuid = uuid!("0194f6a0-0000-7000-8000-00000000a001");
 const PROJETO: Uuid = uuid!("0194f6a0-0000-7000-8000-00000000b001");
 
-/// A clock that always says [`NOW`].
+/// Returns a clock that always returns [`NOW`].
 #[must_use]
 pub fn fixed_clock() -> Arc<dyn Clock> {
     let mut clock = MockClock::new();
@@ -29,7 +28,7 @@ pub fn fixed_clock() -> Arc<dyn Clock> {
     Arc::new(clock)
 }
 
-/// A caller with an e-mail address, who showed a token.
+/// Returns a caller with an e-mail address and a token.
 #[must_use]
 pub fn maria() -> Caller {
     Caller {
@@ -42,43 +41,43 @@ pub fn maria() -> Caller {
     }
 }
 
-/// The id of the atividade that [`atividade`] answers.
+/// Returns the id of [`atividade`].
 #[must_use]
 pub const fn atividade_id() -> AtividadeId {
     AtividadeId(ATIVIDADE)
 }
 
-/// The id of the projeto that everything here belongs to.
+/// Returns the id of [`projeto`], to which all fixtures belong.
 #[must_use]
 pub const fn projeto_id() -> ProjetoId {
     ProjetoId(PROJETO)
 }
 
-/// A name for an atividade.
+/// Parses the name of an atividade.
 ///
 /// # Panics
-/// When the text is no valid name.
+/// If the name is invalid.
 #[must_use]
 pub fn nome_atividade(nome: &str) -> NomeAtividade {
     NomeAtividade::parse(nome).expect("a valid name")
 }
 
-/// A name for a projeto.
+/// Parses the name of a projeto.
 ///
 /// # Panics
-/// When the text is no valid name.
+/// If the name is invalid.
 #[must_use]
 pub fn nome_projeto(nome: &str) -> NomeProjeto {
     NomeProjeto::parse(nome).expect("a valid name")
 }
 
-/// An active atividade to be created in [`projeto_id`].
+/// Returns a request for an active atividade in [`projeto_id`].
 #[must_use]
 pub fn nova_atividade(nome: &str) -> NovaAtividade {
     NovaAtividade { nome: nome_atividade(nome), descricao: None, ativo: true, projeto: ProjetoRef(PROJETO) }
 }
 
-/// `record` as a repository would answer it.
+/// Returns the row that a repository returns for `record`.
 #[must_use]
 pub fn stored(record: AtividadeRecord) -> Atividade {
     let AtividadeRecord { id, nome, descricao, ativo, projeto, criado_por, criado_em } = record;
@@ -95,20 +94,20 @@ pub fn stored(record: AtividadeRecord) -> Atividade {
     }
 }
 
-/// A stored atividade with the id [`atividade_id`], created by [`maria`].
+/// Returns a stored atividade with the id [`atividade_id`], created by [`maria`].
 #[must_use]
 pub fn atividade(nome: &str) -> Atividade {
     let record = AtividadeRecord::new(nova_atividade(nome), &maria().usuario, NOW);
     Atividade { id: atividade_id(), ..stored(record) }
 }
 
-/// A projeto to be created.
+/// Returns a request for a local projeto.
 #[must_use]
 pub fn novo_projeto(nome: &str) -> NovoProjeto {
     NovoProjeto { nome: nome_projeto(nome), descricao: None }
 }
 
-/// `record` as a repository would answer it.
+/// Returns the row that a repository returns for `record`.
 #[must_use]
 pub fn stored_projeto(record: ProjetoRecord) -> Projeto {
     let ProjetoRecord { id, nome, descricao, criado_em } = record;
@@ -125,16 +124,16 @@ pub fn stored_projeto(record: ProjetoRecord) -> Projeto {
     }
 }
 
-/// A stored projeto with the id [`projeto_id`] that exists only here.
+/// Returns a stored local projeto with the id [`projeto_id`].
 #[must_use]
 pub fn projeto(nome: &str) -> Projeto {
     stored_projeto(ProjetoRecord { id: projeto_id(), nome: nome_projeto(nome), descricao: None, criado_em: NOW })
 }
 
-/// The project number `n` of an organisation, with a GUID of its own.
+/// Returns project number `n` of an organisation, with its own GUID.
 ///
 /// # Panics
-/// When the text is no valid name.
+/// If the name is invalid.
 #[must_use]
 pub fn remote_projeto(n: u32, nome: &str) -> RemoteProjeto {
     let id = format!("eb6e4656-77fc-42a1-9181-{n:012x}");

@@ -17,6 +17,6 @@ pub trait IdentityProvider: Send + Sync {
     async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error>;
 
     /// Returns whether `credential` was accepted recently, from memory and without a request. The result
-    /// authenticates nobody; it only tells a known credential from a guessed one.
+    /// does not authenticate the caller. It distinguishes a known credential from a guessed one.
     fn recently_accepted(&self, credential: &Credential) -> bool;
 }

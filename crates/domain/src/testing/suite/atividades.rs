@@ -10,8 +10,8 @@ use crate::{
     ProjetoRef, Violation,
 };
 
-/// What `insert` answers is what is there, field by field.
-pub async fn insert_answers_what_find_and_list_answer(db: &Repositories) {
+/// Every field of the result equals the stored one.
+pub async fn insert_returns_the_row_that_find_and_list_return(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await;
     let descricao = Descricao::parse("Com o cliente".to_owned()).unwrap();
     let record = AtividadeRecord {
@@ -42,8 +42,8 @@ pub async fn insert_answers_what_find_and_list_answer(db: &Repositories) {
     assert_eq!(db.atividades.list(AtividadeQuery::default()).await.unwrap().items, [expected]);
 }
 
-/// An atividade belongs to a projeto of Azure DevOps as to any other.
-pub async fn insert_finds_the_name_of_an_azure_projeto(db: &Repositories) {
+/// An atividade can belong to a project of Azure DevOps.
+pub async fn insert_into_azure_projeto_returns_its_name(db: &Repositories) {
     let projeto = db.projetos.store_remote(remote_projeto(1, "Do Azure"), NOW).await.unwrap();
 
     let stored = db.atividades.insert(record(1, projeto.id)).await.unwrap();
@@ -51,31 +51,31 @@ pub async fn insert_finds_the_name_of_an_azure_projeto(db: &Repositories) {
     assert_eq!((stored.id_projeto, stored.nome_projeto), (projeto.id, nome_projeto("Do Azure")));
 }
 
-/// Without its projeto an atividade is not stored.
-pub async fn insert_refuses_an_unknown_projeto(db: &Repositories) {
+/// An atividade without an existing projeto is not stored.
+pub async fn insert_with_unknown_projeto_is_invalid(db: &Repositories) {
     given_projeto(db, 1, "Portal").await;
 
-    let refused = db.atividades.insert(record(1, ProjetoId(id(2)))).await.unwrap_err();
+    let error = db.atividades.insert(record(1, ProjetoId(id(2)))).await.unwrap_err();
 
-    assert_unknown_projeto(&refused);
+    assert_unknown_projeto(&error);
     assert_eq!(db.atividades.list(AtividadeQuery::default()).await.unwrap().total, 0);
 }
 
-/// `error` is `UnknownProjeto` on `id_projeto` and nothing else.
+/// Asserts that `error` is `UnknownProjeto` on `id_projeto` only.
 pub(super) fn assert_unknown_projeto(error: &Error) {
     let expected = InvalidField { item: None, field: "id_projeto", violation: Violation::UnknownProjeto };
     assert!(matches!(error, Error::Invalid(fields) if *fields == [expected]), "{error:?}");
 }
 
-/// What is not there is not found, also where other things are.
-pub async fn find_answers_nothing_for_an_unknown_id(db: &Repositories) {
+/// Another row is not returned instead.
+pub async fn find_unknown_id_returns_none(db: &Repositories) {
     given_atividade(db).await;
 
     assert_eq!(db.atividades.find(AtividadeId(id(2))).await.unwrap(), None);
 }
 
-/// Every text that a name, a description or an author can be comes back as it was written.
-pub async fn every_text_survives(db: &Repositories) {
+/// Names, descriptions and authors are returned exactly as they were stored.
+pub async fn insert_of_any_text_returns_it_unchanged(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await;
     let crabs = "🦀".repeat(255);
     let large = "ç".repeat(Descricao::MAX_BYTES / 2);
@@ -97,8 +97,8 @@ pub async fn every_text_survives(db: &Repositories) {
     }
 }
 
-/// Times come back in UTC and to the microsecond, before and after 1970 and 2000, and up to the year 9999.
-pub async fn every_time_survives_to_the_microsecond(db: &Repositories) {
+/// Times are returned in UTC, before and after 1970 and 2000, up to the year 9999.
+pub async fn insert_of_any_time_keeps_the_microsecond(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await;
     let times = [
         datetime!(1969-12-31 23:59:59.999999 UTC),
@@ -121,20 +121,20 @@ pub async fn every_time_survives_to_the_microsecond(db: &Repositories) {
     assert!(listed.iter().map(|a| a.criado_em).eq(times.into_iter().rev()), "newest first: {listed:?}");
 }
 
-/// What was deleted is gone; deleting it again finds nothing; the others stay.
-pub async fn delete_happens_once_and_spares_the_others(db: &Repositories) {
-    let gone = given_atividade(db).await;
-    let other = db.atividades.insert(record(2, gone.id_projeto)).await.unwrap();
+/// A deleted row is not found; other rows stay.
+pub async fn delete_twice_returns_true_then_false(db: &Repositories) {
+    let deleted = given_atividade(db).await;
+    let other = db.atividades.insert(record(2, deleted.id_projeto)).await.unwrap();
 
-    assert!(db.atividades.delete(gone.id, None).await.unwrap());
+    assert!(db.atividades.delete(deleted.id, None).await.unwrap());
 
-    assert!(!db.atividades.delete(gone.id, None).await.unwrap());
-    assert_eq!(db.atividades.find(gone.id).await.unwrap(), None);
+    assert!(!db.atividades.delete(deleted.id, None).await.unwrap());
+    assert_eq!(db.atividades.find(deleted.id).await.unwrap(), None);
     assert_eq!(db.atividades.list(AtividadeQuery::default()).await.unwrap().items, [other]);
 }
 
-/// The name of the projeto is not a copy: a new one shows at once, and changes nothing else of the atividade.
-pub async fn renaming_a_projeto_shows_in_its_atividades(db: &Repositories) {
+/// The name of the projeto is joined, not copied. No other field of the atividade changes.
+pub async fn find_after_renamed_projeto_returns_its_new_name(db: &Repositories) {
     let before = given_atividade(db).await;
 
     let patch = ProjetoPatch { nome: Some(nome_projeto("Portal novo")), ..ProjetoPatch::default() };

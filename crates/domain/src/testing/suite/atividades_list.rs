@@ -1,9 +1,9 @@
-//! Pages of atividades.
+//! Pages of atividades by `skip`, and filters.
 
 use super::{Repositories, given_projeto, id, later, record};
 use crate::{AtividadeFiltro, AtividadeId, AtividadeQuery, AtividadeRecord, Limit, ProjetoId, ProjetoRef, Skip};
 
-/// The numbers of the atividades on one page, in its order, and the total.
+/// Returns the numbers of the atividades on one page, in its order, and the total.
 pub(super) async fn page(db: &Repositories, query: AtividadeQuery) -> (Vec<u128>, u64) {
     let page = db.atividades.list(query.clone()).await.unwrap();
     let rows = db.atividades.list_items(query).await.unwrap();
@@ -20,20 +20,20 @@ pub(super) fn query(skip: i64, limit: i64) -> AtividadeQuery {
     }
 }
 
-/// Stores an atividade with an id, an age and a state.
+/// Inserts an atividade with a number, a time and a state.
 async fn given(db: &Repositories, n: u128, projeto: ProjetoId, seconds: i64, ativo: bool) -> AtividadeId {
     let record = AtividadeRecord { criado_em: later(seconds), ativo, ..record(n, projeto) };
     db.atividades.insert(record).await.unwrap().id
 }
 
-/// Where nothing is, nothing is listed.
-pub async fn list_of_nothing_is_empty(db: &Repositories) {
+/// An empty table has an empty page and the total 0.
+pub async fn list_of_empty_table_is_empty(db: &Repositories) {
     assert_eq!(page(db, AtividadeQuery::default()).await, (vec![], 0));
     assert_eq!(page(db, query(5, 1)).await, (vec![], 0));
 }
 
-/// `criado_em` decides before the id, and the order of storing does not count.
-pub async fn list_is_newest_first_whatever_came_first(db: &Repositories) {
+/// `criado_em` counts before the id and before the order of insertion.
+pub async fn list_by_default_is_newest_first(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     for (n, seconds) in [(1, 20), (2, 30), (3, 10), (4, -5)] {
         given(db, n, projeto, seconds, true).await;
@@ -42,8 +42,8 @@ pub async fn list_is_newest_first_whatever_came_first(db: &Repositories) {
     assert_eq!(page(db, AtividadeQuery::default()).await, (vec![2, 1, 3, 4], 4));
 }
 
-/// Of those created at the same moment the greater id comes first.
-pub async fn list_breaks_ties_by_id(db: &Repositories) {
+/// Of rows with the same `criado_em`, the greater id comes first.
+pub async fn list_of_equal_times_is_ordered_by_id(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     for (n, seconds) in [(2, 0), (5, 0), (1, 0), (4, 0), (3, 1)] {
         given(db, n, projeto, seconds, true).await;
@@ -52,11 +52,11 @@ pub async fn list_breaks_ties_by_id(db: &Repositories) {
     assert_eq!(page(db, AtividadeQuery::default()).await, (vec![3, 5, 4, 2, 1], 5));
 }
 
-/// Pages of any size together are the whole list, and each knows the total.
-pub async fn pages_follow_each_other_without_gap_or_overlap(db: &Repositories) {
+/// Pages of any size have no gap and no overlap, and each has the total.
+pub async fn list_pages_by_skip_cover_the_whole_list(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     for n in 1..=7 {
-        // Moments in pairs, so that a page can end between two of the same moment.
+        // Pairs of equal times, so that a page can end between two equal ones.
         given(db, n, projeto, i64::try_from(n / 2).unwrap(), true).await;
     }
 
@@ -72,8 +72,8 @@ pub async fn pages_follow_each_other_without_gap_or_overlap(db: &Repositories) {
     }
 }
 
-/// Each filter counts and lists what it names, and two of them what both name.
-pub async fn filters_hold_alone_and_together(db: &Repositories) {
+/// Each filter alone and every combination restrict both items and total.
+pub async fn list_with_filters_returns_matches_of_all_filters(db: &Repositories) {
     let portal = given_projeto(db, 1, "Portal").await.id;
     let outro = given_projeto(db, 2, "Outro").await.id;
     let vazio = given_projeto(db, 3, "Vazio").await.id;
@@ -106,8 +106,8 @@ pub async fn filters_hold_alone_and_together(db: &Repositories) {
     }
 }
 
-/// However far beyond the end, also with a filter.
-pub async fn a_page_beyond_the_end_is_empty_and_has_the_total(db: &Repositories) {
+/// Any distance beyond the end, with and without a filter.
+pub async fn list_beyond_the_end_is_empty_with_total(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     for (n, ativo) in [(1, true), (2, false), (3, true)] {
         given(db, n, projeto, 0, ativo).await;

@@ -1,4 +1,4 @@
-//! Other orders, cursors, and looking for names.
+//! Orders, cursors and search of atividades.
 
 use super::atividades_list::{page, query};
 use super::{NOW, Repositories, given_projeto, later, nome_atividade, record};
@@ -7,7 +7,7 @@ use crate::{
     Ordem, ProjetoId,
 };
 
-/// Every order that a list can have.
+/// Every order and direction of a list.
 const ORDENS: [(AtividadeCampo, bool); 6] = [
     (AtividadeCampo::CriadoEm, true),
     (AtividadeCampo::CriadoEm, false),
@@ -22,7 +22,7 @@ async fn given(db: &Repositories, projeto: ProjetoId, n: u128, nome: &str, secon
     db.atividades.insert(record).await.unwrap();
 }
 
-/// Some with equal names, some with equal times, some that changed.
+/// Inserts atividades, some with equal names, some with equal times, some changed later.
 async fn given_some(db: &Repositories) -> ProjetoId {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     let nomes = ["Éden", "abacaxi", "Zebra", "eden", "Ábaco", "zebra", "~", "Éden"];
@@ -40,8 +40,8 @@ fn ordered(campo: AtividadeCampo, decrescente: bool) -> AtividadeQuery {
     AtividadeQuery { ordem: Ordem { campo, decrescente }, ..AtividadeQuery::default() }
 }
 
-/// What is equal comes in the order of its ids, in the same direction; names are equal without case and accents.
-pub async fn each_order_holds_in_both_directions(db: &Repositories) {
+/// Ties are ordered by id in the same direction. Names that differ in case or accents only are ties.
+pub async fn list_in_each_order_and_direction_is_ordered(db: &Repositories) {
     given_some(db).await;
 
     for (campo, expected) in [
@@ -55,8 +55,8 @@ pub async fn each_order_holds_in_both_directions(db: &Repositories) {
     }
 }
 
-/// Following the cursors of pages of any size leads through the whole list, in every order, and the total stays.
-pub async fn cursors_lead_through_the_whole_list(db: &Repositories) {
+/// Pages of any size in every order have no gap and no overlap, and the total stays equal.
+pub async fn list_pages_by_cursor_cover_the_whole_list(db: &Repositories) {
     given_some(db).await;
 
     for (campo, decrescente) in ORDENS {
@@ -79,8 +79,8 @@ pub async fn cursors_lead_through_the_whole_list(db: &Repositories) {
     }
 }
 
-/// A cursor is a place and not a row: what was there may be gone, and what came since is in its place.
-pub async fn a_cursor_outlives_its_atividade(db: &Repositories) {
+/// A cursor stays valid after its row is deleted. Rows inserted later appear at their position.
+pub async fn list_after_cursor_of_deleted_row_continues_there(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     for (n, seconds) in [(1, 1), (2, 2), (3, 3), (4, 4)] {
         given(db, projeto, n, "A", seconds).await;
@@ -95,8 +95,8 @@ pub async fn a_cursor_outlives_its_atividade(db: &Repositories) {
     assert_eq!(page(db, after).await, (vec![2, 1, 6], 5));
 }
 
-/// A text is found anywhere in a name, whatever its case and accents, and no character of it is a pattern.
-pub async fn names_are_found_without_case_and_accents(db: &Repositories) {
+/// A text is found anywhere in a name. No character is a wildcard.
+pub async fn list_with_texto_ignores_case_and_accents(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     let nomes = ["Revisão do código", "REVISAO", "100% pronto", "a_b", "O'Brien \\ «x»", "e\u{301}den 🦀", "Ёлка"];
     for (n, nome) in (1..).zip(nomes) {
@@ -125,8 +125,8 @@ pub async fn names_are_found_without_case_and_accents(db: &Repositories) {
     }
 }
 
-/// A new name is found, and the old one is not any more.
-pub async fn a_new_name_is_found_and_ordered_as_such(db: &Repositories) {
+/// Search finds the new name and no longer the old one.
+pub async fn list_after_renaming_uses_the_new_name(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     given(db, projeto, 1, "Ação", 0).await;
     given(db, projeto, 2, "Bola", 0).await;

@@ -1,9 +1,9 @@
-//! Changing atividades.
+//! Updates of atividades.
 
 use time::Duration;
 
 use super::atividades::assert_unknown_projeto;
-use super::{NOW, Repositories, given_atividade, given_projeto, id, later, nome_atividade, nome_projeto, side_by_side};
+use super::{NOW, Repositories, given_atividade, given_projeto, id, join_all, later, nome_atividade, nome_projeto};
 use crate::{Atividade, AtividadeId, AtividadePatch, Descricao, Patch, ProjetoId, ProjetoRef};
 
 fn descricao(text: &str) -> Descricao {
@@ -14,7 +14,7 @@ fn patch() -> AtividadePatch {
     AtividadePatch::default()
 }
 
-/// `update` answers `expected`, and that is what is there.
+/// Asserts that `update` returns `expected`, and that `find` returns it too.
 async fn assert_update(db: &Repositories, patch: AtividadePatch, seconds: i64, expected: &Atividade) {
     let updated = db.atividades.update(expected.id, patch.clone(), later(seconds)).await.unwrap();
 
@@ -22,8 +22,8 @@ async fn assert_update(db: &Repositories, patch: AtividadePatch, seconds: i64, e
     assert_eq!(db.atividades.find(expected.id).await.unwrap().as_ref(), Some(expected), "{patch:?}");
 }
 
-/// A patch with one field changes that field and `atualizado_em`, and no other atividade.
-pub async fn each_field_changes_alone(db: &Repositories) {
+/// A patch with one field changes that field, `atualizado_em`, and no other atividade.
+pub async fn update_of_one_field_changes_only_that_field(db: &Repositories) {
     let mut expected = given_atividade(db).await;
     let other = db.atividades.insert(super::record(2, expected.id_projeto)).await.unwrap();
     let outro = given_projeto(db, 2, "Outro").await;
@@ -46,8 +46,8 @@ pub async fn each_field_changes_alone(db: &Repositories) {
     assert_eq!(db.atividades.find(other.id).await.unwrap(), Some(other));
 }
 
-/// A patch with every field changes them all, and neither the author nor `criado_em`.
-pub async fn all_fields_change_at_once(db: &Repositories) {
+/// Author and `criado_em` do not change.
+pub async fn update_of_all_fields_changes_them_all(db: &Repositories) {
     let before = given_atividade(db).await;
     let outro = given_projeto(db, 2, "Outro").await;
     let patch = AtividadePatch {
@@ -70,8 +70,8 @@ pub async fn all_fields_change_at_once(db: &Repositories) {
     assert_update(db, patch, 1, &expected).await;
 }
 
-/// Writing "" over none, and none over "", is a change.
-pub async fn an_empty_descricao_is_not_none(db: &Repositories) {
+/// NULL to an empty text and back are both changes.
+pub async fn update_to_empty_descricao_differs_from_null(db: &Repositories) {
     let mut expected = given_atividade(db).await;
 
     (expected.descricao, expected.atualizado_em) = (Some(descricao("")), later(1));
@@ -80,8 +80,8 @@ pub async fn an_empty_descricao_is_not_none(db: &Repositories) {
     assert_update(db, AtividadePatch { descricao: Patch::Null, ..patch() }, 2, &expected).await;
 }
 
-/// One wrong field, and none of the others is written.
-pub async fn an_unknown_projeto_is_refused_and_nothing_changes(db: &Repositories) {
+/// One invalid field prevents the update of the others.
+pub async fn update_with_unknown_projeto_changes_nothing(db: &Repositories) {
     let before = given_atividade(db).await;
     let alone = AtividadePatch { projeto: Some(ProjetoRef(id(99))), ..patch() };
     let with_others = AtividadePatch {
@@ -92,15 +92,15 @@ pub async fn an_unknown_projeto_is_refused_and_nothing_changes(db: &Repositories
     };
 
     for patch in [alone, with_others] {
-        let refused = db.atividades.update(before.id, patch, later(1)).await.unwrap_err();
+        let error = db.atividades.update(before.id, patch, later(1)).await.unwrap_err();
 
-        assert_unknown_projeto(&refused);
+        assert_unknown_projeto(&error);
         assert_eq!(db.atividades.find(before.id).await.unwrap().as_ref(), Some(&before));
     }
 }
 
-/// There is nothing to change, whatever the patch says: that comes before a projeto nobody knows.
-pub async fn update_answers_nothing_for_an_unknown_id(db: &Repositories) {
+/// A missing row takes precedence over an unknown projeto in the patch.
+pub async fn update_unknown_id_returns_none(db: &Repositories) {
     let before = given_atividade(db).await;
     let unknown = AtividadeId(id(2));
     let patches = [
@@ -117,8 +117,8 @@ pub async fn update_answers_nothing_for_an_unknown_id(db: &Repositories) {
     assert_eq!(db.atividades.find(before.id).await.unwrap(), Some(before));
 }
 
-/// An empty patch and a patch of equal values leave `atualizado_em` as it is.
-pub async fn what_does_not_differ_is_not_written(db: &Repositories) {
+/// An empty patch and a patch of equal values do not modify `atualizado_em`.
+pub async fn update_with_equal_values_keeps_atualizado_em(db: &Repositories) {
     let mut expected = given_atividade(db).await;
     let same = |a: &Atividade| AtividadePatch {
         nome: Some(a.nome.clone()),
@@ -136,8 +136,8 @@ pub async fn what_does_not_differ_is_not_written(db: &Repositories) {
     assert_update(db, patch(), 5, &expected).await;
 }
 
-/// With a clock that stands still or went back, a change is still one microsecond later than the last.
-pub async fn a_clock_behind_still_moves_atualizado_em_on(db: &Repositories) {
+/// If the clock does not advance, a change adds 1 µs.
+pub async fn update_with_earlier_clock_increments_atualizado_em(db: &Repositories) {
     let mut expected = given_atividade(db).await;
 
     for (seconds, nome) in [(0, "Parado"), (-60, "Atrasado"), (-3600, "Muito atrasado")] {
@@ -148,8 +148,8 @@ pub async fn a_clock_behind_still_moves_atualizado_em_on(db: &Repositories) {
     assert_eq!(expected.atualizado_em, NOW + Duration::microseconds(3));
 }
 
-/// Patches of different fields that arrive together are all there in the end, and each moved `atualizado_em` on.
-pub async fn updates_side_by_side_lose_nothing(db: &Repositories) {
+/// Each concurrent update advances `atualizado_em`.
+pub async fn concurrent_updates_of_different_fields_are_all_applied(db: &Repositories) {
     let before = given_atividade(db).await;
     let outro = given_projeto(db, 2, "Outro").await;
     let patches = [
@@ -161,7 +161,7 @@ pub async fn updates_side_by_side_lose_nothing(db: &Repositories) {
 
     let updates = patches.map(|patch| db.atividades.update(before.id, patch, NOW)).into();
     let mut times: Vec<_> =
-        side_by_side(updates).await.into_iter().map(|answer| answer.unwrap().unwrap().atualizado_em).collect();
+        join_all(updates).await.into_iter().map(|result| result.unwrap().unwrap().atualizado_em).collect();
 
     times.sort_unstable();
     assert!(times.into_iter().eq((1..=4).map(|n| NOW + Duration::microseconds(n))));

@@ -1,8 +1,8 @@
-//! Storing many at once, and requests that count once.
+//! Bulk inserts and idempotency keys.
 
 use super::atividades_list::{page, query};
 use super::projetos::all;
-use super::{NOW, Repositories, given_projeto, id, later, nome_atividade, record, side_by_side};
+use super::{NOW, Repositories, given_projeto, id, join_all, later, nome_atividade, record};
 use crate::testing::remote_projeto;
 use crate::{
     AtividadeId, AtividadeQuery, AtividadeRecord, Error, Idempotency, IdempotencyKey, NomeAtividade, NomeProjeto,
@@ -14,7 +14,7 @@ fn request(usuario: &str, key: &str, request: u8) -> Idempotency {
     Idempotency { usuario: usuario.to_owned(), key, request: [request; 32] }
 }
 
-/// Records number `numbers` in a projeto, each a microsecond after the one before.
+/// Returns the records with these numbers, 1 µs apart.
 fn records(projeto: ProjetoId, numbers: std::ops::RangeInclusive<u128>) -> Vec<AtividadeRecord> {
     let after = |n: u128| NOW + time::Duration::microseconds(i64::try_from(n).unwrap());
     numbers.map(|n| AtividadeRecord { criado_em: after(n), ..record(n, projeto) }).collect()
@@ -24,8 +24,8 @@ async fn total(db: &Repositories) -> u64 {
     page(db, AtividadeQuery::default()).await.1
 }
 
-/// A thousand are stored and answered in their order, each as it is found.
-pub async fn insert_all_answers_each_as_it_is_kept(db: &Repositories) {
+/// A thousand rows are returned in order, each equal to the stored one.
+pub async fn insert_all_returns_the_stored_rows_in_order(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     let mut records = records(projeto, 1..=1000);
     records[1].nome = nome_atividade("Revisão \"à\" {1}");
@@ -44,8 +44,8 @@ pub async fn insert_all_answers_each_as_it_is_kept(db: &Repositories) {
     assert_eq!(db.atividades.insert_all(Vec::new(), None).await.unwrap(), []);
 }
 
-/// Every visible character can stand at the ends of a name, also those that some escape makes of a letter.
-pub async fn every_character_can_begin_and_end_a_name(db: &Repositories) {
+/// No character is lost at the ends of a name, also those that an escape sequence could represent.
+pub async fn insert_all_of_names_with_any_outer_character_returns_them_unchanged(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     let characters = ('\u{1}'..='\u{2ff}').chain(['\u{feff}', '\u{200b}', '\u{10ffff}']);
     let nomes: Vec<_> = characters.filter(|c| !c.is_whitespace()).map(|c| format!("{c}a{c}")).collect();
@@ -64,29 +64,29 @@ pub async fn every_character_can_begin_and_end_a_name(db: &Repositories) {
     assert_eq!(all(db).await.len(), nomes.len() + 1);
 }
 
-/// One unknown projeto keeps all from being stored, and every fault is told with its place.
-pub async fn insert_all_stores_all_or_none(db: &Repositories) {
+/// One unknown projeto prevents all inserts. Each invalid item is reported with its index.
+pub async fn insert_all_with_unknown_projetos_inserts_none(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     let mut records = records(projeto, 1..=5);
     records[1] = AtividadeRecord { criado_em: records[1].criado_em, ..record(2, ProjetoId(id(98))) };
     records[4] = AtividadeRecord { criado_em: records[4].criado_em, ..record(5, ProjetoId(id(99))) };
 
-    for once in [None, Some(request("ana", "a", 1))] {
-        let refused = db.atividades.insert_all(records.clone(), once).await.unwrap_err();
-        let Error::Invalid(fields) = &refused else { panic!("{refused:?}") };
-        let told: Vec<_> = fields.iter().map(|field| (field.item, field.field, field.violation)).collect();
-        let fault = |item| (Some(item), "id_projeto", Violation::UnknownProjeto);
-        assert_eq!(told, [fault(1), fault(4)]);
+    for idempotency in [None, Some(request("ana", "a", 1))] {
+        let error = db.atividades.insert_all(records.clone(), idempotency).await.unwrap_err();
+        let Error::Invalid(fields) = &error else { panic!("{error:?}") };
+        let reported: Vec<_> = fields.iter().map(|field| (field.item, field.field, field.violation)).collect();
+        let invalid = |item| (Some(item), "id_projeto", Violation::UnknownProjeto);
+        assert_eq!(reported, [invalid(1), invalid(4)]);
     }
     assert_eq!(total(db).await, 0);
-    // A refused request is not remembered.
+    // A rejected request does not use up its key.
     records.truncate(1);
     db.atividades.insert_all(records, Some(request("ana", "a", 2))).await.unwrap();
     assert_eq!(total(db).await, 1);
 }
 
-/// The same request is answered as it was the first time, whatever became of what it made.
-pub async fn a_request_that_comes_again_is_answered_as_before(db: &Repositories) {
+/// The first result is returned even after its rows were changed or deleted.
+pub async fn insert_all_with_repeated_key_returns_the_first_result(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     let first = db.atividades.insert_all(records(projeto, 1..=2), Some(request("ana", "a", 1))).await.unwrap();
     db.atividades.delete(first[0].id, None).await.unwrap();
@@ -99,8 +99,8 @@ pub async fn a_request_that_comes_again_is_answered_as_before(db: &Repositories)
     assert_eq!(total(db).await, 1);
 }
 
-/// Keys are each user's own, and stand for one request.
-pub async fn a_key_stands_for_one_request_of_one_user(db: &Repositories) {
+/// Keys are scoped to a user. Within that scope each belongs to one request.
+pub async fn idempotency_key_of_another_request_is_rejected(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     db.atividades.insert_all(records(projeto, 1..=1), Some(request("ana", "a", 1))).await.unwrap();
 
@@ -117,8 +117,8 @@ pub async fn a_key_stands_for_one_request_of_one_user(db: &Repositories) {
     assert_eq!((total(db).await, all(db).await.len()), (4, 1));
 }
 
-/// A day later a key is free again.
-pub async fn a_key_is_forgotten_after_its_lifetime(db: &Repositories) {
+/// An expired key can be used for another request.
+pub async fn idempotency_key_expires_after_its_lifetime(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     let at = |n: u128, criado_em| vec![AtividadeRecord { criado_em, ..record(n, projeto) }];
     let almost = NOW + Idempotency::LIFETIME - time::Duration::MICROSECOND;
@@ -131,31 +131,31 @@ pub async fn a_key_is_forgotten_after_its_lifetime(db: &Repositories) {
     assert_eq!((again[0].id, other[0].id), (AtividadeId(id(1)), AtividadeId(id(4))));
 }
 
-/// However many send it at once, it happens once and all get the same answer.
-pub async fn a_request_that_comes_at_once_happens_once(db: &Repositories) {
+/// All concurrent calls return the same result.
+pub async fn concurrent_insert_all_with_one_key_inserts_once(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     let calls = (1..=8).map(|n| db.atividades.insert_all(records(projeto, n..=n), Some(request("ana", "a", 1))));
 
-    let ends = side_by_side(calls.collect()).await;
+    let results = join_all(calls.collect()).await;
 
-    let answers: Vec<_> = ends.into_iter().map(Result::unwrap).collect();
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    let results: Vec<_> = results.into_iter().map(Result::unwrap).collect();
+    assert!(results.iter().all(|result| *result == results[0]), "{results:?}");
     assert_eq!(total(db).await, 1);
 }
 
-/// The same holds for projetos.
-pub async fn a_projeto_is_created_once(db: &Repositories) {
+/// The same for projetos.
+pub async fn concurrent_projeto_inserts_with_one_key_insert_once(db: &Repositories) {
     let record = |n: u128, nome: &str| {
         let nome = super::nome_projeto(nome);
         ProjetoRecord { id: ProjetoId(id(n)), nome, descricao: None, criado_em: NOW }
     };
     let calls = (1..=8).map(|n| db.projetos.insert(record(n, "Portal"), Some(request("ana", "p", 1))));
 
-    let ends = side_by_side(calls.collect()).await;
+    let results = join_all(calls.collect()).await;
 
-    let answers: Vec<_> = ends.into_iter().map(Result::unwrap).collect();
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-    assert_eq!(all(db).await, answers[..1]);
+    let results: Vec<_> = results.into_iter().map(Result::unwrap).collect();
+    assert!(results.iter().all(|result| *result == results[0]), "{results:?}");
+    assert_eq!(all(db).await, results[..1]);
     let reused = db.projetos.insert(record(9, "Outro"), Some(request("ana", "p", 2))).await.unwrap_err();
     assert!(matches!(reused, Error::IdempotencyKeyReused), "{reused:?}");
 }

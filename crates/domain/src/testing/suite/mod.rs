@@ -1,9 +1,9 @@
-//! What every repository promises: one check for each promise of the ports, for every database.
+//! One test for each guarantee of the ports, run on every database.
 //!
-//! The crate of an adapter runs them all in its tests, each on an empty database of its own:
+//! The crate of an adapter runs them all in its tests, each on its own empty database:
 //!
 //! ```text
-//! /// An empty database, and what must live as long as the test uses it.
+//! /// Returns an empty database, and a guard that is dropped after the test.
 //! async fn fresh() -> (domain::testing::suite::Repositories, Guard) { … }
 //!
 //! mod suite {
@@ -11,14 +11,14 @@
 //! }
 //! ```
 //!
-//! `cargo test -p adapters-sqlite suite` then runs the suite, `… suite::update` one chapter of it. A new promise is a
-//! new function in a chapter and its name in the list of [`crate::repository_suite`].
+//! `cargo test -p adapters-sqlite suite` runs the suite. To test a new guarantee, add a function to one of the modules
+//! and its name to the list of [`crate::repository_suite`].
 #![allow(
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a check fails by a panic, as every test does"
+    reason = "a test fails by a panic"
 )]
 
 pub mod atividades;
@@ -29,6 +29,7 @@ pub mod bulk;
 pub mod pages;
 pub mod projetos;
 pub mod readiness;
+pub mod store_remote;
 pub mod sync;
 pub mod versions;
 
@@ -46,132 +47,134 @@ use crate::{
     ProjetoRepository, Readiness,
 };
 
-/// The ports of one empty database.
+/// The ports on one empty database.
 #[derive(Clone)]
 pub struct Repositories {
-    /// Its atividades.
+    /// The atividades.
     pub atividades: Arc<dyn AtividadeRepository>,
-    /// Its projetos.
+    /// The projetos.
     pub projetos: Arc<dyn ProjetoRepository>,
-    /// Whether it answers.
+    /// The readiness check.
     pub readiness: Arc<dyn Readiness>,
 }
 
-/// One `#[tokio::test]` for each check of the [suite](crate::testing::suite). `$fresh` is an async function that
-/// answers the [`Repositories`](crate::testing::suite::Repositories) of an empty database that nobody else uses, and a
-/// value that is kept until the test has ended.
+/// Generates a `#[tokio::test]` for each test of the [suite](crate::testing::suite). `$fresh` is an async function that
+/// returns the [`Repositories`](crate::testing::suite::Repositories) of a new, empty database, and a guard that is
+/// dropped after the test.
 #[macro_export]
 macro_rules! repository_suite {
     ($fresh:path) => {
         $crate::repository_suite!($fresh, atividades: [
-            insert_answers_what_find_and_list_answer,
-            insert_finds_the_name_of_an_azure_projeto,
-            insert_refuses_an_unknown_projeto,
-            find_answers_nothing_for_an_unknown_id,
-            every_text_survives,
-            every_time_survives_to_the_microsecond,
-            delete_happens_once_and_spares_the_others,
-            renaming_a_projeto_shows_in_its_atividades,
+            insert_returns_the_row_that_find_and_list_return,
+            insert_into_azure_projeto_returns_its_name,
+            insert_with_unknown_projeto_is_invalid,
+            find_unknown_id_returns_none,
+            insert_of_any_text_returns_it_unchanged,
+            insert_of_any_time_keeps_the_microsecond,
+            delete_twice_returns_true_then_false,
+            find_after_renamed_projeto_returns_its_new_name,
         ]);
         $crate::repository_suite!($fresh, atividades_list: [
-            list_of_nothing_is_empty,
-            list_is_newest_first_whatever_came_first,
-            list_breaks_ties_by_id,
-            pages_follow_each_other_without_gap_or_overlap,
-            filters_hold_alone_and_together,
-            a_page_beyond_the_end_is_empty_and_has_the_total,
+            list_of_empty_table_is_empty,
+            list_by_default_is_newest_first,
+            list_of_equal_times_is_ordered_by_id,
+            list_pages_by_skip_cover_the_whole_list,
+            list_with_filters_returns_matches_of_all_filters,
+            list_beyond_the_end_is_empty_with_total,
         ]);
         $crate::repository_suite!($fresh, atividades_order: [
-            each_order_holds_in_both_directions,
-            cursors_lead_through_the_whole_list,
-            a_cursor_outlives_its_atividade,
-            names_are_found_without_case_and_accents,
-            a_new_name_is_found_and_ordered_as_such,
+            list_in_each_order_and_direction_is_ordered,
+            list_pages_by_cursor_cover_the_whole_list,
+            list_after_cursor_of_deleted_row_continues_there,
+            list_with_texto_ignores_case_and_accents,
+            list_after_renaming_uses_the_new_name,
         ]);
         $crate::repository_suite!($fresh, atividades_update: [
-            each_field_changes_alone,
-            all_fields_change_at_once,
-            an_empty_descricao_is_not_none,
-            an_unknown_projeto_is_refused_and_nothing_changes,
-            update_answers_nothing_for_an_unknown_id,
-            what_does_not_differ_is_not_written,
-            a_clock_behind_still_moves_atualizado_em_on,
-            updates_side_by_side_lose_nothing,
+            update_of_one_field_changes_only_that_field,
+            update_of_all_fields_changes_them_all,
+            update_to_empty_descricao_differs_from_null,
+            update_with_unknown_projeto_changes_nothing,
+            update_unknown_id_returns_none,
+            update_with_equal_values_keeps_atualizado_em,
+            update_with_earlier_clock_increments_atualizado_em,
+            concurrent_updates_of_different_fields_are_all_applied,
         ]);
         $crate::repository_suite!($fresh, bulk: [
-            insert_all_answers_each_as_it_is_kept,
-            every_character_can_begin_and_end_a_name,
-            insert_all_stores_all_or_none,
-            a_request_that_comes_again_is_answered_as_before,
-            a_key_stands_for_one_request_of_one_user,
-            a_key_is_forgotten_after_its_lifetime,
-            a_request_that_comes_at_once_happens_once,
-            a_projeto_is_created_once,
+            insert_all_returns_the_stored_rows_in_order,
+            insert_all_of_names_with_any_outer_character_returns_them_unchanged,
+            insert_all_with_unknown_projetos_inserts_none,
+            insert_all_with_repeated_key_returns_the_first_result,
+            idempotency_key_of_another_request_is_rejected,
+            idempotency_key_expires_after_its_lifetime,
+            concurrent_insert_all_with_one_key_inserts_once,
+            concurrent_projeto_inserts_with_one_key_insert_once,
         ]);
         $crate::repository_suite!($fresh, pages: [
-            a_page_is_cut_at_its_bytes_and_its_rest_follows,
-            the_rest_of_a_page_ends_where_the_page_did,
-            projetos_come_in_the_order_of_their_names,
-            a_page_of_projetos_is_cut_at_its_bytes,
+            list_of_large_rows_is_cut_and_the_rest_can_be_read,
+            list_with_ate_ends_at_that_position,
+            projeto_list_is_ordered_by_name,
+            projeto_list_of_large_rows_is_cut,
         ]);
         $crate::repository_suite!($fresh, projetos: [
-            projeto_insert_answers_what_find_and_list_answer,
-            projeto_find_answers_nothing_for_an_unknown_id,
-            projeto_list_has_every_one,
-            every_text_of_a_projeto_survives,
-            each_field_of_a_projeto_changes_alone,
-            projeto_update_answers_nothing_for_an_unknown_id,
-            what_does_not_differ_in_a_projeto_is_not_written,
-            a_clock_behind_still_moves_a_projeto_on,
-            projeto_update_refuses_one_of_azure,
-            projeto_delete_happens_once_and_spares_the_others,
-            projeto_delete_refuses_one_of_azure,
-            projeto_delete_refuses_one_with_atividades,
+            projeto_insert_returns_the_row_that_find_and_list_return,
+            projeto_find_unknown_id_returns_none,
+            projeto_list_returns_local_and_azure_projetos,
+            projeto_of_any_text_is_returned_unchanged,
+            projeto_update_of_one_field_changes_only_that_field,
+            projeto_update_unknown_id_returns_none,
+            projeto_update_with_equal_values_keeps_atualizado_em,
+            projeto_update_with_earlier_clock_increments_atualizado_em,
+            projeto_update_of_azure_projeto_is_a_conflict,
+            projeto_delete_twice_returns_true_then_false,
+            projeto_delete_of_azure_projeto_is_a_conflict,
+            projeto_delete_with_atividades_is_a_conflict,
         ]);
         $crate::repository_suite!($fresh, sync: [
-            synchronize_creates_under_azures_guid,
-            synchronize_again_writes_nothing,
-            synchronize_follows_each_field_of_azure,
-            synchronize_marks_what_is_gone_once,
-            synchronize_leaves_alone_what_is_not_said_to_be_gone,
-            synchronize_leaves_alone_what_is_newer,
-            synchronize_of_nothing_marks_all_of_azures,
-            synchronize_brings_back_what_is_listed_again,
-            synchronize_counts_an_id_that_comes_twice_once,
-            synchronize_leaves_local_projetos_alone,
+            synchronize_new_projects_creates_them_under_their_guid,
+            synchronize_equal_projects_writes_nothing,
+            synchronize_changed_field_updates_it,
+            synchronize_deleted_project_marks_it_once,
+            synchronize_unlisted_unconfirmed_project_keeps_it,
+            synchronize_older_list_keeps_newer_rows,
+            synchronize_empty_list_marks_all_confirmed,
+            synchronize_relisted_project_restores_it,
+            synchronize_duplicate_id_counts_once_and_keeps_the_last,
+            synchronize_keeps_local_projetos,
             synchronize_keeps_atividades,
-            synchronize_takes_a_thousand_projetos,
-            synchronize_moves_atualizado_em_on_when_the_clock_stands,
-            synchronize_side_by_side_takes_turns,
-            synchronize_side_by_side_ends_as_one_of_them,
-            store_remote_creates_and_follows,
-            store_remote_writes_nothing_when_nothing_differs,
-            store_remote_leaves_the_others_alone,
-            store_remote_side_by_side_creates_one,
+            synchronize_thousand_projects_counts_each,
+            synchronize_with_stopped_clock_increments_atualizado_em,
+            concurrent_synchronize_of_one_list_creates_each_project_once,
+            concurrent_synchronize_of_different_lists_ends_as_one_of_them,
+        ]);
+        $crate::repository_suite!($fresh, store_remote: [
+            store_remote_creates_then_updates,
+            store_remote_equal_project_writes_nothing,
+            store_remote_keeps_other_rows,
+            concurrent_store_remote_creates_one,
         ]);
         $crate::repository_suite!($fresh, versions: [
-            update_holds_for_the_expected_version_only,
-            one_of_many_updates_of_a_version_holds,
-            delete_holds_for_the_expected_version_only,
-            changes_of_a_projeto_hold_for_the_expected_version_only,
+            update_of_another_version_is_a_mismatch,
+            concurrent_updates_of_one_version_apply_once,
+            delete_of_another_version_is_a_mismatch,
+            projeto_change_of_another_version_is_a_mismatch,
         ]);
         $crate::repository_suite!($fresh, readiness: [
-            readiness_answers,
+            readiness_of_reachable_database_is_ok,
         ]);
     };
-    ($fresh:path, $chapter:ident: [$($check:ident,)+]) => {
+    ($fresh:path, $module:ident: [$($test:ident,)+]) => {
         $(
             #[tokio::test]
-            async fn $check() {
+            async fn $test() {
                 let (repositories, guard) = $fresh().await;
-                $crate::testing::suite::$chapter::$check(&repositories).await;
+                $crate::testing::suite::$module::$test(&repositories).await;
                 drop(guard);
             }
         )+
     };
 }
 
-/// What `varchar`, quoting, patterns and escapes could harm in a name.
+/// Names that quoting, patterns, escapes or `varchar` could corrupt.
 const NOMES: [&str; 6] = [
     "Revisão «final» — ação",
     "'; DROP TABLE projetos; --",
@@ -181,50 +184,50 @@ const NOMES: [&str; 6] = [
     "NULL",
 ];
 
-/// A moment `seconds` after [`NOW`].
+/// Returns the time `seconds` after [`NOW`].
 fn later(seconds: i64) -> OffsetDateTime {
     NOW + Duration::seconds(seconds)
 }
 
-/// An id for which `n` alone decides the order.
+/// Returns an id that sorts by `n`.
 fn id(n: u128) -> Uuid {
     Uuid::from_u128(0x0194_f6a0_0000_7000_8000_0000_0000_0000 + n)
 }
 
-/// Stores a projeto that exists only here.
+/// Inserts a local projeto.
 async fn given_projeto(db: &Repositories, n: u128, nome: &str) -> Projeto {
     let record = ProjetoRecord { id: ProjetoId(id(n)), nome: nome_projeto(nome), descricao: None, criado_em: NOW };
     db.projetos.insert(record, None).await.unwrap()
 }
 
-/// An atividade to be stored: created by Maria at [`NOW`], active, without a description.
+/// Returns a record created by Maria at [`NOW`], active, without a description.
 fn record(n: u128, projeto: ProjetoId) -> AtividadeRecord {
     let nova = nova_atividade(&format!("Atividade {n}"));
     let record = AtividadeRecord::new(nova, &maria().usuario, NOW);
     AtividadeRecord { id: AtividadeId(id(n)), projeto: ProjetoRef(projeto.0), ..record }
 }
 
-/// Stores a projeto «Portal» and in it the atividade number 1 with the name «Revisar».
+/// Inserts the projeto «Portal» and in it the atividade number 1, «Revisar».
 async fn given_atividade(db: &Repositories) -> Atividade {
     let projeto = given_projeto(db, 1, "Portal").await;
     let record = AtividadeRecord { nome: nome_atividade("Revisar"), ..record(1, projeto.id) };
     db.atividades.insert(record).await.unwrap()
 }
 
-/// Runs all futures side by side and answers what they answer. It needs no runtime of its own: waiting for a database
-/// is what they do, and while one waits the next one goes on.
-async fn side_by_side<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
+/// Runs all futures concurrently and returns their results in order. Like `futures::future::join_all`, which would be a
+/// dependency for this function alone.
+async fn join_all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
     let mut running: Vec<_> = futures.into_iter().map(|future| (Some(future), None)).collect();
     poll_fn(move |context| {
-        for (future, answer) in &mut running {
+        for (future, result) in &mut running {
             if let Some(Poll::Ready(value)) = future.as_mut().map(|future| future.as_mut().poll(context)) {
-                (*future, *answer) = (None, Some(value));
+                (*future, *result) = (None, Some(value));
             }
         }
         if running.iter().any(|(future, _)| future.is_some()) {
             return Poll::Pending;
         }
-        Poll::Ready(running.iter_mut().filter_map(|(_, answer)| answer.take()).collect())
+        Poll::Ready(running.iter_mut().filter_map(|(_, result)| result.take()).collect())
     })
     .await
 }

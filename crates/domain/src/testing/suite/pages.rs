@@ -1,4 +1,4 @@
-//! Pages of which not all rows fit into memory.
+//! Pages whose rows exceed the memory bound.
 
 use super::atividades_list::query;
 use super::{Repositories, given_projeto, id, later, nome_atividade, nome_projeto, record};
@@ -7,19 +7,19 @@ use crate::{
     PAGE_BYTES, Projeto, ProjetoId, ProjetoQuery, ProjetoRecord, Skip,
 };
 
-/// How many of the largest rows there are: two and a half pages full.
+/// The number of largest rows: they fill two and a half pages.
 const ROWS: u128 = 20;
 
 fn largest() -> Descricao {
     Descricao::parse("ç".repeat(Descricao::MAX_BYTES / 2)).unwrap()
 }
 
-/// Atividades with the largest text there is, among some with a small one.
+/// Inserts atividades with the largest description, and some without one.
 async fn given_large(db: &Repositories) -> ProjetoId {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     for n in 1..=ROWS {
         let record = AtividadeRecord {
-            // Names and ages have orders of their own.
+            // Names and times have other orders than ids.
             nome: nome_atividade(&format!("Nome {}", n * 7 % 10)),
             descricao: (n % 10 != 3).then(largest),
             criado_em: later(i64::try_from(n * 3 % 7).unwrap()),
@@ -38,7 +38,7 @@ fn ids(rows: &[Atividade]) -> Vec<u128> {
     rows.iter().map(|row| row.id.0.as_u128() - id(0).as_u128()).collect()
 }
 
-/// All of them, a row at a time, which is never too much.
+/// Returns all atividades, read one by one, which never exceeds the bound.
 async fn one_by_one(db: &Repositories, ordem: Ordem<AtividadeCampo>) -> Vec<Atividade> {
     let (mut rows, mut apos) = (Vec::new(), None);
     loop {
@@ -49,9 +49,9 @@ async fn one_by_one(db: &Repositories, ordem: Ordem<AtividadeCampo>) -> Vec<Ativ
     }
 }
 
-/// The rows that fit come first, as many as fit; `last` is the end of the page, and what is between them and it is the
-/// rest, in every order and also behind `skip`.
-pub async fn a_page_is_cut_at_its_bytes_and_its_rest_follows(db: &Repositories) {
+/// `items` are as many of the first rows as fit, and `last` is the end of the page. The rows between them can be read,
+/// in every order and with `skip`.
+pub async fn list_of_large_rows_is_cut_and_the_rest_can_be_read(db: &Repositories) {
     given_large(db).await;
 
     for campo in [AtividadeCampo::CriadoEm, AtividadeCampo::AtualizadoEm, AtividadeCampo::Nome] {
@@ -82,8 +82,8 @@ pub async fn a_page_is_cut_at_its_bytes_and_its_rest_follows(db: &Repositories) 
     }
 }
 
-/// `ate` is a place as `apos` is: what came behind it since belongs to the next page, and what was there may be gone.
-pub async fn the_rest_of_a_page_ends_where_the_page_did(db: &Repositories) {
+/// `ate` is a position, like `apos`. It stays valid after its row is deleted and excludes rows inserted after it.
+pub async fn list_with_ate_ends_at_that_position(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await.id;
     for n in 1..=6 {
         let record = AtividadeRecord { criado_em: later(i64::try_from(n).unwrap()), ..record(n, projeto) };
@@ -120,8 +120,8 @@ fn names(projetos: &[Projeto]) -> Vec<(&str, u128)> {
     projetos.iter().map(|p| (p.nome.as_str(), p.id.0.as_u128() - id(0).as_u128())).collect()
 }
 
-/// Case and accents do not count, unless names differ in nothing else; pages of any size lead through the whole list.
-pub async fn projetos_come_in_the_order_of_their_names(db: &Repositories) {
+/// Case and accents count only between otherwise equal names. Pages of any size cover the whole list.
+pub async fn projeto_list_is_ordered_by_name(db: &Repositories) {
     let expected =
         [("abaco", 5), ("Ábaco", 4), ("Alfa", 3), ("área", 2), ("beta", 6), ("beta", 8), ("Beta b", 7), ("Zebra", 1)];
     let mut given = expected.map(|(nome, n)| (n, nome, None));
@@ -141,7 +141,7 @@ pub async fn projetos_come_in_the_order_of_their_names(db: &Repositories) {
         }
         assert_eq!(names(&seen), expected, "limit {limit}");
     }
-    // A place outlives its projeto.
+    // A cursor needs no existing row.
     let apos = Some(Cursor { key: nome_projeto("BETA"), id: id(99) });
     let after = db.projetos.list(ProjetoQuery { apos, ..ProjetoQuery::default() }).await.unwrap();
     assert_eq!(names(&after.items), [("beta", 6), ("beta", 8), ("Beta b", 7), ("Zebra", 1)]);
@@ -159,8 +159,8 @@ pub async fn projetos_come_in_the_order_of_their_names(db: &Repositories) {
     assert_eq!(names(&listed.items), [("Alfa", 3), ("área", 2), ("beta", 6), ("beta", 8)]);
 }
 
-/// As of atividades, but that a page ends with the list.
-pub async fn a_page_of_projetos_is_cut_at_its_bytes(db: &Repositories) {
+/// As for atividades.
+pub async fn projeto_list_of_large_rows_is_cut(db: &Repositories) {
     let nomes: Vec<_> = (1..=ROWS).map(|n| format!("Projeto {n:02}")).collect();
     let given: Vec<_> = (1..).zip(&nomes).map(|(n, nome)| (n, nome.as_str(), Some(largest()))).collect();
     given_projetos(db, &given).await;

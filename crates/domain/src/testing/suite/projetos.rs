@@ -1,4 +1,4 @@
-//! Storing, finding, changing and deleting projetos that exist only here.
+//! Inserting, finding, updating and deleting local projetos.
 
 use time::Duration;
 
@@ -14,7 +14,7 @@ fn patch() -> ProjetoPatch {
     ProjetoPatch::default()
 }
 
-/// All projetos by their ids.
+/// Returns all projetos, ordered by id.
 pub(super) async fn all(db: &Repositories) -> Vec<Projeto> {
     let mut projetos = Vec::new();
     let mut query = ProjetoQuery::default();
@@ -28,7 +28,7 @@ pub(super) async fn all(db: &Repositories) -> Vec<Projeto> {
     projetos
 }
 
-/// `update` answers `expected`, and that is what is there.
+/// Asserts that `update` returns `expected`, and that `find` returns it too.
 async fn assert_update(db: &Repositories, patch: ProjetoPatch, seconds: i64, expected: &Projeto) {
     let updated = db.projetos.update(expected.id, patch.clone(), later(seconds)).await.unwrap();
 
@@ -36,8 +36,8 @@ async fn assert_update(db: &Repositories, patch: ProjetoPatch, seconds: i64, exp
     assert_eq!(db.projetos.find(expected.id).await.unwrap().as_ref(), Some(expected), "{patch:?}");
 }
 
-/// What `insert` answers is what is there, field by field, and nothing of it is Azure's.
-pub async fn projeto_insert_answers_what_find_and_list_answer(db: &Repositories) {
+/// Every field of the result equals the stored one, and the fields of Azure DevOps are empty.
+pub async fn projeto_insert_returns_the_row_that_find_and_list_return(db: &Repositories) {
     let record = ProjetoRecord {
         id: ProjetoId(id(7)),
         nome: nome_projeto("Interno"),
@@ -63,15 +63,15 @@ pub async fn projeto_insert_answers_what_find_and_list_answer(db: &Repositories)
     assert_eq!(all(db).await, [expected]);
 }
 
-/// What is not there is not found, also where other things are.
-pub async fn projeto_find_answers_nothing_for_an_unknown_id(db: &Repositories) {
+/// Another row is not returned instead.
+pub async fn projeto_find_unknown_id_returns_none(db: &Repositories) {
     given_projeto(db, 1, "Portal").await;
 
     assert_eq!(db.projetos.find(ProjetoId(id(2))).await.unwrap(), None);
 }
 
-/// Nothing of nothing; then all of them, Azure's and local ones, also those with equal names.
-pub async fn projeto_list_has_every_one(db: &Repositories) {
+/// Projetos with equal names are all returned.
+pub async fn projeto_list_returns_local_and_azure_projetos(db: &Repositories) {
     assert_eq!(all(db).await, []);
     let mut stored = vec![db.projetos.store_remote(remote_projeto(1, "Portal"), NOW).await.unwrap()];
     for (n, nome) in [(1, "Portal"), (2, "Portal"), (3, "Outro")] {
@@ -82,8 +82,8 @@ pub async fn projeto_list_has_every_one(db: &Repositories) {
     assert_eq!(all(db).await, stored);
 }
 
-/// Every text that a name or a description can be comes back as it was written, from Azure DevOps as well.
-pub async fn every_text_of_a_projeto_survives(db: &Repositories) {
+/// Names and descriptions are returned exactly as they were stored, also after a synchronisation.
+pub async fn projeto_of_any_text_is_returned_unchanged(db: &Repositories) {
     let crabs = "🦀".repeat(255);
     let large = "ç".repeat(Descricao::MAX_BYTES / 2);
     let descricoes = ["", "  \n\t ", "é\\'\"%_\u{1}\u{7f}\u{10ffff}", &large, "{\"a\":[1]}", "{a,NULL,\"b\"}"];
@@ -114,8 +114,8 @@ fn local(n: u32) -> ProjetoRecord {
     ProjetoRecord { id: ProjetoId(id(n.into())), nome, descricao: None, criado_em: NOW }
 }
 
-/// A patch with one field changes that field and `atualizado_em`, and no other projeto.
-pub async fn each_field_of_a_projeto_changes_alone(db: &Repositories) {
+/// A patch with one field changes that field, `atualizado_em`, and no other projeto.
+pub async fn projeto_update_of_one_field_changes_only_that_field(db: &Repositories) {
     let mut expected = given_projeto(db, 1, "Portal").await;
     let other = given_projeto(db, 2, "Outro").await;
 
@@ -136,8 +136,8 @@ pub async fn each_field_of_a_projeto_changes_alone(db: &Repositories) {
     assert_eq!(db.projetos.find(other.id).await.unwrap(), Some(other));
 }
 
-/// There is nothing to change, whatever the patch says.
-pub async fn projeto_update_answers_nothing_for_an_unknown_id(db: &Repositories) {
+/// An empty and a non-empty patch both return `None`.
+pub async fn projeto_update_unknown_id_returns_none(db: &Repositories) {
     given_projeto(db, 1, "Portal").await;
 
     for patch in [patch(), ProjetoPatch { nome: Some(nome_projeto("Novo")), ..patch() }] {
@@ -145,8 +145,8 @@ pub async fn projeto_update_answers_nothing_for_an_unknown_id(db: &Repositories)
     }
 }
 
-/// An empty patch and a patch of equal values leave `atualizado_em` as it is.
-pub async fn what_does_not_differ_in_a_projeto_is_not_written(db: &Repositories) {
+/// An empty patch and a patch of equal values do not modify `atualizado_em`.
+pub async fn projeto_update_with_equal_values_keeps_atualizado_em(db: &Repositories) {
     let mut expected = given_projeto(db, 1, "Portal").await;
     let nome = Some(nome_projeto("Portal"));
     let with_text =
@@ -160,8 +160,8 @@ pub async fn what_does_not_differ_in_a_projeto_is_not_written(db: &Repositories)
     assert_update(db, patch(), 5, &expected).await;
 }
 
-/// With a clock that stands still or went back, a change is still one microsecond later than the last.
-pub async fn a_clock_behind_still_moves_a_projeto_on(db: &Repositories) {
+/// If the clock does not advance, a change adds 1 µs.
+pub async fn projeto_update_with_earlier_clock_increments_atualizado_em(db: &Repositories) {
     let mut expected = given_projeto(db, 1, "Portal").await;
 
     for (seconds, nome) in [(0, "Parado"), (-60, "Atrasado")] {
@@ -171,8 +171,8 @@ pub async fn a_clock_behind_still_moves_a_projeto_on(db: &Repositories) {
     }
 }
 
-/// What Azure DevOps owns is read-only, whatever the patch says, and also once Azure no longer lists it.
-pub async fn projeto_update_refuses_one_of_azure(db: &Repositories) {
+/// A project of Azure DevOps is read-only, also for a patch without changes and after it is no longer listed.
+pub async fn projeto_update_of_azure_projeto_is_a_conflict(db: &Repositories) {
     db.projetos.store_remote(remote_projeto(1, "Azure"), NOW).await.unwrap();
     db.projetos.synchronize(vec![remote_projeto(2, "Azure")], vec![], NOW).await.unwrap();
     let patches = [
@@ -187,28 +187,28 @@ pub async fn projeto_update_refuses_one_of_azure(db: &Repositories) {
 
     for before in all(db).await {
         for patch in patches.clone() {
-            let refused = db.projetos.update(before.id, patch, later(1)).await.unwrap_err();
+            let error = db.projetos.update(before.id, patch, later(1)).await.unwrap_err();
 
-            assert!(matches!(refused, Error::Conflict(Conflict::ProjetoDoAzure)), "{refused:?}");
+            assert!(matches!(error, Error::Conflict(Conflict::ProjetoDoAzure)), "{error:?}");
             assert_eq!(db.projetos.find(before.id).await.unwrap().as_ref(), Some(&before));
         }
     }
 }
 
-/// What was deleted is gone; deleting it again finds nothing; the others stay.
-pub async fn projeto_delete_happens_once_and_spares_the_others(db: &Repositories) {
-    let gone = given_projeto(db, 1, "Portal").await;
+/// A deleted row is not found; other rows stay.
+pub async fn projeto_delete_twice_returns_true_then_false(db: &Repositories) {
+    let deleted = given_projeto(db, 1, "Portal").await;
     let other = given_projeto(db, 2, "Outro").await;
 
-    assert!(db.projetos.delete(gone.id, None).await.unwrap());
+    assert!(db.projetos.delete(deleted.id, None).await.unwrap());
 
-    assert!(!db.projetos.delete(gone.id, None).await.unwrap());
-    assert_eq!(db.projetos.find(gone.id).await.unwrap(), None);
+    assert!(!db.projetos.delete(deleted.id, None).await.unwrap());
+    assert_eq!(db.projetos.find(deleted.id).await.unwrap(), None);
     assert_eq!(all(db).await, [other]);
 }
 
-/// What Azure DevOps owns is not deleted here, with atividades or without, and also once Azure no longer lists it.
-pub async fn projeto_delete_refuses_one_of_azure(db: &Repositories) {
+/// A project of Azure DevOps cannot be deleted, with or without atividades, also after it is no longer listed.
+pub async fn projeto_delete_of_azure_projeto_is_a_conflict(db: &Repositories) {
     let with_atividade = db.projetos.store_remote(remote_projeto(1, "Azure"), NOW).await.unwrap();
     db.atividades.insert(super::record(1, with_atividade.id)).await.unwrap();
     db.projetos.store_remote(remote_projeto(2, "Azure"), NOW).await.unwrap();
@@ -216,20 +216,20 @@ pub async fn projeto_delete_refuses_one_of_azure(db: &Repositories) {
 
     let before = all(db).await;
     for projeto in &before {
-        let refused = db.projetos.delete(projeto.id, None).await.unwrap_err();
+        let error = db.projetos.delete(projeto.id, None).await.unwrap_err();
 
-        assert!(matches!(refused, Error::Conflict(Conflict::ProjetoDoAzure)), "{refused:?}");
+        assert!(matches!(error, Error::Conflict(Conflict::ProjetoDoAzure)), "{error:?}");
     }
     assert_eq!(all(db).await, before);
 }
 
-/// A projeto goes after its last atividade, not before.
-pub async fn projeto_delete_refuses_one_with_atividades(db: &Repositories) {
+/// A projeto can be deleted after its last atividade.
+pub async fn projeto_delete_with_atividades_is_a_conflict(db: &Repositories) {
     let atividade = given_atividade(db).await;
 
-    let refused = db.projetos.delete(atividade.id_projeto, None).await.unwrap_err();
+    let error = db.projetos.delete(atividade.id_projeto, None).await.unwrap_err();
 
-    assert!(matches!(refused, Error::Conflict(Conflict::ProjetoComAtividades)), "{refused:?}");
+    assert!(matches!(error, Error::Conflict(Conflict::ProjetoComAtividades)), "{error:?}");
     assert_eq!(db.atividades.find(atividade.id).await.unwrap(), Some(atividade.clone()));
     db.atividades.delete(atividade.id, None).await.unwrap();
     assert!(db.projetos.delete(atividade.id_projeto, None).await.unwrap());

@@ -1,8 +1,8 @@
-//! What a database that is there says of itself.
+//! The readiness check.
 
 use super::Repositories;
 
-/// A database that is there is ready.
-pub async fn readiness_answers(db: &Repositories) {
+/// A reachable database passes the check.
+pub async fn readiness_of_reachable_database_is_ok(db: &Repositories) {
     db.readiness.check().await.unwrap();
 }

@@ -1,10 +1,10 @@
-//! Changes that hold for one version only, so that nobody overwrites what they have not seen.
+//! Updates and deletions of an expected version (lost-update protection).
 
-use super::{NOW, Repositories, given_atividade, given_projeto, later, nome_atividade, nome_projeto, side_by_side};
+use super::{NOW, Repositories, given_atividade, given_projeto, join_all, later, nome_atividade, nome_projeto};
 use crate::{AtividadeId, AtividadePatch, Error, ProjetoId, ProjetoPatch};
 
-/// An atividade changes while it is the one that is expected, and not any more afterwards.
-pub async fn update_holds_for_the_expected_version_only(db: &Repositories) {
+/// The first update of a version succeeds, later ones fail.
+pub async fn update_of_another_version_is_a_mismatch(db: &Repositories) {
     let atividade = given_atividade(db).await;
     let renamed = |nome, expected| AtividadePatch {
         nome: Some(nome_atividade(nome)),
@@ -14,8 +14,8 @@ pub async fn update_holds_for_the_expected_version_only(db: &Repositories) {
 
     let changed = db.atividades.update(atividade.id, renamed("B", NOW), later(1)).await.unwrap().unwrap();
     for stale in [renamed("C", NOW), renamed("B", NOW)] {
-        let refused = db.atividades.update(atividade.id, stale, later(2)).await.unwrap_err();
-        assert!(matches!(refused, Error::VersionMismatch), "{refused:?}");
+        let error = db.atividades.update(atividade.id, stale, later(2)).await.unwrap_err();
+        assert!(matches!(error, Error::VersionMismatch), "{error:?}");
     }
 
     assert_eq!(db.atividades.find(atividade.id).await.unwrap(), Some(changed.clone()));
@@ -25,8 +25,8 @@ pub async fn update_holds_for_the_expected_version_only(db: &Repositories) {
     assert_eq!(unknown, None);
 }
 
-/// Of many that saw the same version one changes it.
-pub async fn one_of_many_updates_of_a_version_holds(db: &Repositories) {
+/// One of several concurrent updates succeeds.
+pub async fn concurrent_updates_of_one_version_apply_once(db: &Repositories) {
     let atividade = given_atividade(db).await;
     let calls = (0..8).map(|n| {
         let nome = Some(nome_atividade(&format!("Nome {n}")));
@@ -34,25 +34,25 @@ pub async fn one_of_many_updates_of_a_version_holds(db: &Repositories) {
         db.atividades.update(atividade.id, patch, later(1))
     });
 
-    let ends = side_by_side(calls.collect()).await;
+    let results = join_all(calls.collect()).await;
 
-    assert_eq!(ends.iter().filter(|end| end.is_ok()).count(), 1, "{ends:?}");
-    assert!(ends.iter().all(|end| matches!(end, Ok(Some(_)) | Err(Error::VersionMismatch))), "{ends:?}");
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+    assert!(results.iter().all(|result| matches!(result, Ok(Some(_)) | Err(Error::VersionMismatch))), "{results:?}");
 }
 
-/// An atividade that is not the one that is expected stays.
-pub async fn delete_holds_for_the_expected_version_only(db: &Repositories) {
+/// An atividade of another version is not deleted.
+pub async fn delete_of_another_version_is_a_mismatch(db: &Repositories) {
     let atividade = given_atividade(db).await;
 
-    let refused = db.atividades.delete(atividade.id, Some(later(1))).await.unwrap_err();
+    let error = db.atividades.delete(atividade.id, Some(later(1))).await.unwrap_err();
 
-    assert!(matches!(refused, Error::VersionMismatch), "{refused:?}");
+    assert!(matches!(error, Error::VersionMismatch), "{error:?}");
     assert!(db.atividades.delete(atividade.id, Some(NOW)).await.unwrap());
     assert!(!db.atividades.delete(atividade.id, Some(NOW)).await.unwrap());
 }
 
-/// The same holds for projetos.
-pub async fn changes_of_a_projeto_hold_for_the_expected_version_only(db: &Repositories) {
+/// The same for projetos.
+pub async fn projeto_change_of_another_version_is_a_mismatch(db: &Repositories) {
     let projeto = given_projeto(db, 1, "Portal").await;
     let renamed = |nome, expected| ProjetoPatch {
         nome: Some(nome_projeto(nome)),
@@ -62,11 +62,11 @@ pub async fn changes_of_a_projeto_hold_for_the_expected_version_only(db: &Reposi
 
     let changed = db.projetos.update(projeto.id, renamed("B", NOW), later(1)).await.unwrap().unwrap();
     for stale in [renamed("C", NOW), renamed("B", NOW)] {
-        let refused = db.projetos.update(projeto.id, stale, later(2)).await.unwrap_err();
-        assert!(matches!(refused, Error::VersionMismatch), "{refused:?}");
+        let error = db.projetos.update(projeto.id, stale, later(2)).await.unwrap_err();
+        assert!(matches!(error, Error::VersionMismatch), "{error:?}");
     }
-    let refused = db.projetos.delete(projeto.id, Some(NOW)).await.unwrap_err();
-    assert!(matches!(refused, Error::VersionMismatch), "{refused:?}");
+    let error = db.projetos.delete(projeto.id, Some(NOW)).await.unwrap_err();
+    assert!(matches!(error, Error::VersionMismatch), "{error:?}");
 
     assert_eq!(db.projetos.find(projeto.id).await.unwrap(), Some(changed.clone()));
     assert_eq!(db.projetos.update(ProjetoId(super::id(9)), renamed("C", NOW), later(2)).await.unwrap(), None);
