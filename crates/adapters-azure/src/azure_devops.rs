@@ -15,9 +15,9 @@ use crate::client::{self, Upstream, json};
 use crate::config::AzureConfig;
 use crate::credential::{Fingerprint, Fingerprints, PresentedCredential, Scheme};
 use crate::directory::{Directory, Principal, Project};
-use crate::error::AzureError;
+use crate::error::{AzureError, Rejection};
 use crate::identity::{AppTokens, Identities, Members, Source};
-use crate::service_url::{OrgUrl, ServiceUrl};
+use crate::service_url::OrgUrl;
 
 /// Identity provider and project directory over Azure DevOps. Clones share caches and connections.
 ///
@@ -56,11 +56,7 @@ impl AzureDevOps {
     /// `Internal` if TLS is unavailable: no root certificates or no random number generator.
     pub fn new(config: &AzureConfig, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let org = config.org_url.as_ref().map(OrgUrl::service);
-        let source = match (org, &config.profile_base_url) {
-            (Some(org), _) => Source::Organisation(org.clone()),
-            (None, Some(base)) => Source::Profile(base.clone()),
-            (None, None) => Source::Profile(ServiceUrl::parse(AzureConfig::PROFILE_BASE_URL).map_err(Error::internal)?),
-        };
+        let source = Source::from_config(config)?;
         let base = source.base();
         let upstream = Arc::new(Upstream::new(config, base.is_loopback())?);
         let fingerprints = Fingerprints::new(base.as_str())?;
@@ -165,7 +161,7 @@ impl Inner {
             Subject::AppUser { nameid, access } => {
                 let identity = self.identities.identify_within(&access, max_age).await?;
                 if identity.usuario.id != nameid.to_string() {
-                    return Err(AzureError::Rejected);
+                    return Err(AzureError::Rejected(Rejection::NotConfirmed));
                 }
                 self.identities.recently_accepted().insert(self.user_fingerprint(nameid)).await;
                 Ok((identity.usuario, Some((access, identity.scheme))))
@@ -175,7 +171,7 @@ impl Inner {
     }
 
     async fn member(&self, id: Uuid, user: Fingerprint) -> Result<Usuario, AzureError> {
-        let members = self.members.as_ref().ok_or(AzureError::Rejected)?;
+        let members = self.members.as_ref().ok_or(AzureError::Rejected(Rejection::NotConfirmed))?;
         members.find(id, user, self.identities.recently_accepted()).await
     }
 
@@ -221,7 +217,7 @@ impl Inner {
         result: Result<T, AzureError>,
     ) -> Result<T, AzureError> {
         match result {
-            Err(AzureError::Rejected) => {
+            Err(AzureError::Rejected(_)) => {
                 self.identities.forget(&principal.credential).await;
                 Err(AzureError::Forbidden)
             }
@@ -232,7 +228,10 @@ impl Inner {
     fn subject(&self, credential: &Credential) -> Result<Subject, AzureError> {
         match credential {
             Credential::Bearer { token, azure_access_token } if self.app_tokens.is_app_token(token) => {
-                let nameid = self.app_tokens.verify(token, self.clock.now()).ok_or(AzureError::Rejected)?;
+                let nameid = self
+                    .app_tokens
+                    .verify(token, self.clock.now())
+                    .ok_or(AzureError::Rejected(Rejection::NotConfirmed))?;
                 let user = self.user_fingerprint(nameid);
                 match azure_access_token {
                     None if self.members.is_some() => Ok(Subject::Member { id: nameid, user }),
@@ -244,18 +243,10 @@ impl Inner {
                         };
                         Ok(Subject::AppUser { nameid, access })
                     }
-                    _ => Err(AzureError::Rejected),
+                    _ => Err(AzureError::Rejected(Rejection::NotConfirmed)),
                 }
             }
             _ => Ok(Subject::CredentialOwner(PresentedCredential::from_credential(credential, &self.fingerprints))),
-        }
-    }
-}
-
-impl Source {
-    fn base(&self) -> &ServiceUrl {
-        match self {
-            Self::Organisation(url) | Self::Profile(url) => url,
         }
     }
 }

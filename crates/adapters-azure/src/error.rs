@@ -7,8 +7,8 @@ use domain::{Conflict, Error, Service};
 
 #[derive(Debug, Clone)]
 pub(crate) enum AzureError {
-    /// Azure DevOps rejects the credential: 401, a sign-in page, or the anonymous identity.
-    Rejected,
+    /// The credential identifies no user.
+    Rejected(Rejection),
     /// Azure DevOps knows the user and denies the request.
     Forbidden,
     /// No such project. Unless it `is_definitive`, the project may exist and be hidden from the caller.
@@ -21,8 +21,27 @@ pub(crate) enum AzureError {
     Unavailable { retry_after: Option<Duration>, detail: ErrorDetail },
     /// No response in time.
     TimedOut(ErrorDetail),
+    /// A redirect to the given address, which is no sign-in page.
+    Moved(ErrorDetail),
+    /// The server supports only versions of the REST API that this adapter does not.
+    UnsupportedVersion(ErrorDetail),
     /// An error response, or an invalid one.
     BadUpstream(ErrorDetail),
+}
+
+/// How a credential was rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// 401 that states that the PAT has expired.
+    Expired,
+    /// 401 for another reason: unknown, revoked, or of another organisation.
+    Unauthorized,
+    /// A sign-in page, or a redirect to one.
+    SignInPage,
+    /// 200 with the anonymous identity, in an organisation with a public project.
+    Anonymous,
+    /// Rejected by this adapter: malformed, recently rejected, or not confirmed by Azure DevOps.
+    NotConfirmed,
 }
 
 /// The cause for the log. It never holds a token, a body or an e-mail address.
@@ -50,15 +69,19 @@ impl From<AzureError> for Error {
     fn from(error: AzureError) -> Self {
         let service = Service::AzureDevOps;
         match error {
-            AzureError::Rejected => Self::CredentialRejected,
+            AzureError::Rejected(_) => Self::CredentialRejected,
             AzureError::Forbidden => Self::Forbidden,
             AzureError::NoOrganisation => Self::Conflict(Conflict::SemOrganizacao),
             AzureError::Unavailable { retry_after, detail } => {
                 Self::Unavailable { service, retry_after, cause: detail.into() }
             }
+            AzureError::Moved(location) => {
+                Self::BadUpstream { service, cause: format!("redirected to {location}").into() }
+            }
             AzureError::TimedOut(detail) => Self::TimedOut { service, cause: detail.into() },
             AzureError::ProjectNotFound { detail, .. }
             | AzureError::NotFound(detail)
+            | AzureError::UnsupportedVersion(detail)
             | AzureError::BadUpstream(detail) => Self::BadUpstream { service, cause: detail.into() },
         }
     }

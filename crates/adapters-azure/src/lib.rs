@@ -8,7 +8,7 @@
 //! 4. the bulkhead and the circuit breaker of its kind of caller;
 //! 5. the limits on time and size of one response.
 //!
-//! `client::response` classifies every response. A token leaves its `SecretString` only for the fingerprint, the HMAC
+//! [`Probe`] diagnoses the connection for `aponta doctor`. `client::response` classifies every response. A token leaves its `SecretString` only for the fingerprint, the HMAC
 //! check and the `Authorization` header.
 
 mod azure_devops;
@@ -20,9 +20,13 @@ mod error;
 #[cfg(test)]
 mod fuzz;
 mod identity;
+mod probe;
 mod service_url;
 
 pub use azure_devops::AzureDevOps;
+pub use client::ApiVersion;
 pub use config::{AzureConfig, BreakerConfig, InFlight, Retries, Timeouts};
 pub use credential::{AppKey, AppKeyError};
+pub use error::Rejection;
+pub use probe::{Connection, ConnectionReport, PatStatus, Probe, Product};
 pub use service_url::{OrgUrl, ServiceUrl, UrlError};

@@ -1,6 +1,7 @@
 //! Authentication with tokens of an organisation of Azure DevOps.
 
 mod app_tokens;
+mod doctor;
 mod outages;
 mod projects;
 mod rejections;

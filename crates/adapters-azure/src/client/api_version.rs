@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A version of the REST API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ApiVersion {
+pub struct ApiVersion {
     major: u8,
     minor: u8,
 }
@@ -30,6 +30,9 @@ impl ApiVersion {
     /// Update 1 and 2019.
     const SUPPORTED: [Self; 5] = [Self::new(7, 1), Self::new(7, 0), Self::new(6, 0), Self::new(5, 1), Self::new(5, 0)];
 
+    /// The version of Azure DevOps Services.
+    pub(crate) const NEWEST: Self = Self::new(7, 1);
+
     const fn new(major: u8, minor: u8) -> Self {
         Self { major, minor }
     }
@@ -37,6 +40,17 @@ impl ApiVersion {
     /// Whether lists of projects carry a continuation token. Older versions may support only `$skip`.
     pub(crate) fn has_continuation_tokens(self) -> bool {
         Self::new(6, 0) <= self
+    }
+
+    /// Returns the product whose newest version this is.
+    #[must_use]
+    pub const fn server_product(self) -> &'static str {
+        match (self.major, self.minor) {
+            (..=5, _) => "Azure DevOps Server 2019",
+            (6, _) => "Azure DevOps Server 2020",
+            (7, 0) => "Azure DevOps Server 2022",
+            _ => "Azure DevOps Server 2022.1 or later",
+        }
     }
 
     /// Returns the newest supported version to try after `rejection` of this one.
@@ -70,7 +84,7 @@ impl fmt::Display for ApiVersion {
 impl NegotiatedVersion {
     pub(crate) fn get(&self) -> ApiVersion {
         let index = self.0.load(Ordering::Relaxed);
-        ApiVersion::SUPPORTED.get(index).copied().unwrap_or(ApiVersion::new(7, 1))
+        ApiVersion::SUPPORTED.get(index).copied().unwrap_or(ApiVersion::NEWEST)
     }
 
     /// Remembers that the server accepted `version`. Returns whether that changes the negotiated version.

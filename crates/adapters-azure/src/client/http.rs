@@ -2,7 +2,7 @@
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, ClientBuilder, RequestBuilder};
 use tokio::time::Instant;
 
 use super::api_version::ApiVersion;
@@ -12,15 +12,15 @@ use super::io_runtime::IoRuntime;
 use super::response::Response;
 use super::transport_error;
 use crate::config::AzureConfig;
-use crate::error::AzureError;
+use crate::error::{AzureError, Rejection};
 
 /// The header of the W3C trace context (<https://www.w3.org/TR/trace-context/>).
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Makes Azure DevOps reject a credential with 401 instead of a redirect to the sign-in page.
 const SUPPRESS_REDIRECT: HeaderName = HeaderName::from_static("x-tfs-fedauthredirect");
 
-/// Builds the client for all calls. It never follows redirects, because the credential would be forwarded.
-pub(crate) fn build_client(config: &AzureConfig, is_loopback: bool) -> Result<Client, domain::Error> {
+/// Returns the settings of the client for all calls. It never follows redirects, because the credential would be forwarded.
+pub(crate) fn client_builder(config: &AzureConfig, is_loopback: bool) -> ClientBuilder {
     // An `Err` means that a provider is already installed, and any provider will do.
     drop(rustls::crypto::ring::default_provider().install_default());
     let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
@@ -32,8 +32,7 @@ pub(crate) fn build_client(config: &AzureConfig, is_loopback: bool) -> Result<Cl
         .default_headers(headers)
         .redirect(Policy::none())
         .connect_timeout(config.timeouts.connect);
-    let builder = if is_loopback { builder.no_proxy() } else { builder };
-    builder.build().map_err(transport_error::from_build)
+    if is_loopback { builder.no_proxy() } else { builder }
 }
 
 /// Sends `call` once on `runtime`, in the negotiated `version`, with the header that `traceparent` returns, and reads the whole response.
@@ -44,7 +43,8 @@ pub(crate) async fn send(
     version: ApiVersion,
     traceparent: Option<fn() -> Option<String>>,
 ) -> Result<Response, CallError> {
-    let authorization = call.credential.authorization(call.scheme).ok_or(AzureError::Rejected)?;
+    let authorization =
+        call.credential.authorization(call.scheme).ok_or(AzureError::Rejected(Rejection::NotConfirmed))?;
     let started = Instant::now();
     let mut url = call.url.clone();
     url.query_pairs_mut().append_pair("api-version", &call.version.parameter(version));
@@ -65,7 +65,7 @@ pub(crate) async fn send(
     Ok(response)
 }
 
-async fn exchange(request: RequestBuilder, max_bytes: usize) -> Result<Response, CallError> {
+pub(crate) async fn exchange(request: RequestBuilder, max_bytes: usize) -> Result<Response, CallError> {
     let mut response = request.send().await.map_err(transport_error::from_send)?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(transport_error::from_body)? {

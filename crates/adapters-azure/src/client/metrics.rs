@@ -86,13 +86,13 @@ pub(crate) fn outcome(result: &Result<Response, CallError>) -> &'static str {
     match result {
         Ok(_) => "ok",
         Err(failed) => match &failed.error {
-            AzureError::Rejected => "rejected",
+            AzureError::Rejected(_) => "rejected",
             AzureError::Forbidden => "forbidden",
             AzureError::ProjectNotFound { .. } | AzureError::NotFound(_) => "missing",
             AzureError::Unavailable { retry_after: Some(_), .. } => "throttled",
             AzureError::Unavailable { .. } | AzureError::NoOrganisation => "unavailable",
             AzureError::TimedOut(_) => "timeout",
-            AzureError::BadUpstream(_) => "invalid_response",
+            AzureError::Moved(_) | AzureError::UnsupportedVersion(_) | AzureError::BadUpstream(_) => "invalid_response",
         },
     }
 }

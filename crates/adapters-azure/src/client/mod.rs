@@ -18,5 +18,9 @@ mod upstream;
 pub(crate) use breaker_metrics::register;
 pub(crate) use bulkhead::Bulkhead;
 pub(crate) use call::{Call, Traffic, Version};
+pub(crate) use http::client_builder;
 pub(crate) use metrics::CacheResult;
+pub(crate) use response::is_sign_in_page;
 pub(crate) use upstream::Upstream;
+
+pub use api_version::ApiVersion;

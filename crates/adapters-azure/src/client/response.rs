@@ -10,7 +10,7 @@ use super::api_version::{ApiVersion, VersionRejection};
 use super::call_error::CallError;
 use super::json;
 use super::throttle::MAX_THROTTLE_DELAY;
-use crate::error::{AzureError, ErrorDetail};
+use crate::error::{AzureError, ErrorDetail, Rejection};
 
 /// The delay for a throttled credential if the response does not state one.
 const DEFAULT_THROTTLE_DELAY: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ impl Response {
         Self {
             status,
             content,
-            redirect: text(LOCATION.as_str()).map(str::to_ascii_lowercase),
+            redirect: text(LOCATION.as_str()).map(str::to_owned),
             retry_after: retry_after.map(|wait| wait.min(MAX_THROTTLE_DELAY)),
             is_exhausted: text("x-ratelimit-remaining") == Some("0"),
             is_host_offline: headers.contains_key("x-vss-hostofflineerror"),
@@ -100,12 +100,19 @@ impl Response {
         let is_json = self.content == Content::Json;
         let error = match self.status.as_u16() {
             200 if is_json => return Ok(self),
-            401 => AzureError::Rejected,
-            203 if !is_json => AzureError::Rejected,
-            200 if self.content == Content::Html && has_sign_in_mark(&String::from_utf8_lossy(&self.body)) => {
-                AzureError::Rejected
+            401 if json::type_key(&self.body).as_deref() == Some("AccessCheckException") => {
+                AzureError::Rejected(Rejection::Expired)
             }
-            300..=399 if self.redirect.as_deref().is_some_and(has_sign_in_mark) => AzureError::Rejected,
+            401 => AzureError::Rejected(Rejection::Unauthorized),
+            203 if !is_json => AzureError::Rejected(Rejection::SignInPage),
+            200 if self.content == Content::Html && is_sign_in_page(&String::from_utf8_lossy(&self.body)) => {
+                AzureError::Rejected(Rejection::SignInPage)
+            }
+            300..=399 => match self.redirect.as_deref() {
+                Some(location) if is_sign_in_page(location) => AzureError::Rejected(Rejection::SignInPage),
+                Some(location) => AzureError::Moved(ErrorDetail::new(without_query(location))),
+                None => AzureError::BadUpstream(self.detail("redirect without a location")),
+            },
             403 => AzureError::Forbidden,
             // A 400 means that the project is hidden from the caller.
             status @ (400 | 404) if self.is_project_not_found() => {
@@ -153,7 +160,13 @@ impl Response {
     }
 }
 
-fn has_sign_in_mark(text: &str) -> bool {
+/// Returns `location` without its query, which may hold personal data.
+fn without_query(location: &str) -> &str {
+    location.split_once(['?', '#']).map_or(location, |(address, _)| address)
+}
+
+/// Whether `text`, a page or the address of a redirect, is that of a sign-in page.
+pub(crate) fn is_sign_in_page(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     SIGN_IN_MARKS.iter().any(|mark| text.contains(mark))
 }

@@ -6,7 +6,7 @@ use reqwest::Client;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use super::api_version::{ApiVersion, NegotiatedVersion};
+use super::api_version::{ApiVersion, NegotiatedVersion, VersionRejection};
 use super::breaker::{Breaker, BreakerState};
 use super::bulkhead::Bulkhead;
 use super::call::{Call, Traffic};
@@ -16,6 +16,7 @@ use super::io_runtime::IoRuntime;
 use super::metrics::{self, Metrics};
 use super::response::Response;
 use super::throttle::Throttle;
+use super::transport_error;
 use crate::config::{AzureConfig, Retries, Timeouts};
 use crate::credential::PresentedCredential;
 use crate::error::{AzureError, ErrorDetail};
@@ -41,7 +42,7 @@ impl Upstream {
     pub(crate) fn new(config: &AzureConfig, is_loopback: bool) -> Result<Self, Error> {
         Ok(Self {
             version: NegotiatedVersion::default(),
-            client: http::build_client(config, is_loopback)?,
+            client: http::client_builder(config, is_loopback).build().map_err(transport_error::from_build)?,
             runtime: IoRuntime::new()?,
             breaker: Breaker::new(config.breaker),
             unknown_breaker: Breaker::new(config.breaker),
@@ -82,8 +83,11 @@ impl Upstream {
                 version = older;
                 continue;
             }
+            if let Some(VersionRejection::OutOfRange { maximum }) = rejection {
+                return Err(unsupported(maximum));
+            }
             let result = result.map_err(|failed| failed.error);
-            let is_accepted = matches!(result, Ok(_) | Err(AzureError::Rejected | AzureError::Forbidden));
+            let is_accepted = matches!(result, Ok(_) | Err(AzureError::Rejected(_) | AzureError::Forbidden));
             if is_accepted && self.version.remember(version) {
                 tracing::info!(%version, "Azure DevOps supports only an older version of the REST API");
             }
@@ -152,10 +156,17 @@ impl Upstream {
         let was_throttled = self.throttle.recently_throttled(credential.throttle_key).await;
         let instead_of_rejection = response.rejection_while_throttled(was_throttled);
         response.classify().map_err(|failed| match (failed.error, instead_of_rejection) {
-            (AzureError::Rejected, Some(unavailable)) => unavailable.into(),
+            (AzureError::Rejected(_), Some(unavailable)) => unavailable.into(),
             (error, _) => CallError { error, ..failed },
         })
     }
+}
+
+fn unsupported(maximum: Option<ApiVersion>) -> AzureError {
+    let maximum = maximum.map_or_else(|| "unknown".to_owned(), |maximum| maximum.to_string());
+    AzureError::UnsupportedVersion(ErrorDetail::new(format!(
+        "the newest REST API version of the server is {maximum}; Azure DevOps Server 2019 or later is required"
+    )))
 }
 
 /// The error of an attempt that timed out. An attempt cut short by the deadline of its call does not trip the breaker.

@@ -3,26 +3,45 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Clock, Usuario};
+use domain::{Clock, Error, Usuario};
 use moka::Expiry;
 use moka::future::Cache;
 use tokio::time::Instant;
 
 use super::identity_check;
+use super::payload::ConnectionData;
 use super::recently_accepted::RecentlyAccepted;
 use crate::client::{CacheResult, Call, Traffic, Upstream, Version, json};
 use crate::config::AzureConfig;
 use crate::credential::{Fingerprint, Jwt, PresentedCredential, Scheme};
-use crate::error::AzureError;
+use crate::error::{AzureError, Rejection};
 use crate::service_url::ServiceUrl;
 
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// The service that identifies users, with its base address.
+#[derive(Debug, Clone)]
 pub(crate) enum Source {
     Organisation(ServiceUrl),
     /// The global profile service.
     Profile(ServiceUrl),
+}
+
+impl Source {
+    /// Returns the organisation of `config`, or else the profile service.
+    pub(crate) fn from_config(config: &AzureConfig) -> Result<Self, Error> {
+        Ok(match (&config.org_url, &config.profile_base_url) {
+            (Some(org), _) => Self::Organisation(org.service().clone()),
+            (None, Some(base)) => Self::Profile(base.clone()),
+            (None, None) => Self::Profile(ServiceUrl::parse(AzureConfig::PROFILE_BASE_URL).map_err(Error::internal)?),
+        })
+    }
+
+    pub(crate) fn base(&self) -> &ServiceUrl {
+        match self {
+            Self::Organisation(url) | Self::Profile(url) => url,
+        }
+    }
 }
 
 /// A user with the time and the scheme of the look-up.
@@ -31,6 +50,8 @@ pub(crate) struct CachedIdentity {
     pub(crate) usuario: Usuario,
     /// The scheme that Azure DevOps accepted.
     pub(crate) scheme: Scheme,
+    /// Whether Azure DevOps Server responded, and not Services.
+    pub(crate) is_on_premises: bool,
     checked_at: Instant,
     lifetime: Duration,
 }
@@ -74,7 +95,7 @@ impl Identities {
         let metrics = self.upstream.metrics();
         if !credential.is_sendable() || self.rejected.contains_key(&credential.fingerprint) {
             metrics.record_cache_lookup(CacheResult::Rejected);
-            return Err(AzureError::Rejected);
+            return Err(AzureError::Rejected(Rejection::NotConfirmed));
         }
         if let Some(cached) = self.accepted.get(&credential.fingerprint).await {
             metrics.record_cache_lookup(CacheResult::Hit);
@@ -110,7 +131,7 @@ impl Identities {
         let found = self.look_up(credential).await;
         match &found {
             Ok(identity) => self.accepted.insert(credential.fingerprint, identity.clone()).await,
-            Err(AzureError::Rejected) => self.forget(credential).await,
+            Err(AzureError::Rejected(_)) => self.forget(credential).await,
             Err(_) => {}
         }
         found
@@ -125,30 +146,35 @@ impl Identities {
         let deadline = Instant::now() + self.timeout;
         let priority = self.recently_accepted.acquire_priority(credential.fingerprint, credential.user).await;
         let traffic = if priority.is_some() { Traffic::KnownUser } else { Traffic::Unknown };
+        let mut rejection = None;
         for &scheme in credential.schemes {
             match self.look_up_with(scheme, credential, traffic, deadline).await {
-                Err(AzureError::Rejected) => {}
+                Err(AzureError::Rejected(reason)) => {
+                    rejection.get_or_insert(reason);
+                }
                 Err(error) => return Err(error),
-                Ok(usuario) => {
+                Ok((usuario, is_on_premises)) => {
                     tracing::info!(user = usuario.id, ?scheme, "Azure DevOps accepted the credential");
                     self.recently_accepted.insert(credential.fingerprint).await;
-                    return Ok(self.cached_identity(usuario, scheme, credential));
+                    return Ok(self.cached_identity(usuario, scheme, is_on_premises, credential));
                 }
             }
         }
-        tracing::info!("Azure DevOps rejected the credential");
+        let rejection = rejection.unwrap_or(Rejection::NotConfirmed);
+        tracing::info!(reason = ?rejection, "Azure DevOps rejected the credential");
         self.recently_accepted.remove(credential.fingerprint).await;
         self.rejected.insert(credential.fingerprint, ()).await;
-        Err(AzureError::Rejected)
+        Err(AzureError::Rejected(rejection))
     }
 
+    /// Returns the user, and whether Azure DevOps Server responded.
     async fn look_up_with(
         &self,
         scheme: Scheme,
         credential: &PresentedCredential,
         traffic: Traffic,
         deadline: Instant,
-    ) -> Result<Usuario, AzureError> {
+    ) -> Result<(Usuario, bool), AzureError> {
         let (name, url, version) = match &self.source {
             // A preview resource: with `7.1` alone Azure DevOps responds 400.
             Source::Organisation(org) => ("connectionData", org.at("/_apis/connectionData", &[]), Version::Preview),
@@ -157,15 +183,25 @@ impl Identities {
         let call = Call { name, url, version, credential, scheme, traffic, max_bytes: MAX_BYTES, deadline };
         let response = self.upstream.get(&call).await?;
         match self.source {
-            Source::Organisation(_) => identity_check::from_connection_data(json::read(&response.body)?),
-            Source::Profile(_) => identity_check::from_profile(json::read(&response.body)?),
+            Source::Organisation(_) => {
+                let data: ConnectionData = json::read(&response.body)?;
+                let is_on_premises = data.is_on_premises();
+                Ok((identity_check::from_connection_data(data)?, is_on_premises))
+            }
+            Source::Profile(_) => Ok((identity_check::from_profile(json::read(&response.body)?)?, false)),
         }
     }
 
-    fn cached_identity(&self, usuario: Usuario, scheme: Scheme, credential: &PresentedCredential) -> CachedIdentity {
+    fn cached_identity(
+        &self,
+        usuario: Usuario,
+        scheme: Scheme,
+        is_on_premises: bool,
+        credential: &PresentedCredential,
+    ) -> CachedIdentity {
         let until_exp = Jwt::read(&credential.token).and_then(|jwt| jwt.lifetime(self.clock.now()));
         let lifetime = until_exp.map_or(self.cache_ttl, |left| left.min(self.cache_ttl));
-        CachedIdentity { usuario, scheme, checked_at: Instant::now(), lifetime }
+        CachedIdentity { usuario, scheme, is_on_premises, checked_at: Instant::now(), lifetime }
     }
 }
 

@@ -5,7 +5,7 @@ use domain::Usuario;
 use uuid::Uuid;
 
 use super::payload::{ConnectionData, Entitlement, Identity, Profile};
-use crate::error::AzureError;
+use crate::error::{AzureError, Rejection};
 
 /// The id of the anonymous identity.
 const ANONYMOUS: Uuid = Uuid::from_bytes([0xaa; 16]);
@@ -22,7 +22,7 @@ pub(crate) fn from_connection_data(data: ConnectionData) -> Result<Usuario, Azur
     if let Some(authorized) = data.authorized_user {
         reject_public(&authorized)?;
         if real_id(authorized.id.as_deref())? != id {
-            return Err(AzureError::Rejected); // The call ran as another user.
+            return Err(AzureError::Rejected(Rejection::NotConfirmed)); // The call ran as another user.
         }
     }
     // For some users the display name is the e-mail address.
@@ -44,7 +44,7 @@ pub(crate) fn from_entitlement(entitlement: Entitlement, id: Uuid) -> Result<Usu
     }
     let status = entitlement.access_level.and_then(|level| level.status);
     if !status.is_some_and(|status| status.eq_ignore_ascii_case("active")) {
-        return Err(AzureError::Rejected);
+        return Err(AzureError::Rejected(Rejection::NotConfirmed));
     }
     let (name, emails) = match entitlement.user {
         Some(user) => (user.display_name, [user.mail_address, user.principal_name]),
@@ -57,7 +57,7 @@ pub(crate) fn from_entitlement(entitlement: Entitlement, id: Uuid) -> Result<Usu
 fn real_id(id: Option<&str>) -> Result<Uuid, AzureError> {
     let id = id.and_then(|id| Uuid::parse_str(id).ok());
     let id = id.ok_or_else(|| AzureError::invalid_response("an identity without a valid id"))?;
-    if is_real_identity(id) { Ok(id) } else { Err(AzureError::Rejected) }
+    if is_real_identity(id) { Ok(id) } else { Err(AzureError::Rejected(Rejection::Anonymous)) }
 }
 
 /// Whether `id` belongs to a real identity: neither nil nor anonymous.
@@ -67,7 +67,7 @@ pub(crate) fn is_real_identity(id: Uuid) -> bool {
 
 fn reject_public(identity: &Identity) -> Result<(), AzureError> {
     let is_public = identity.descriptor.as_deref().is_some_and(|d| d.starts_with(PUBLIC_ACCESS_PREFIX));
-    if is_public { Err(AzureError::Rejected) } else { Ok(()) }
+    if is_public { Err(AzureError::Rejected(Rejection::Anonymous)) } else { Ok(()) }
 }
 
 fn usuario(id: Uuid, names: [Option<String>; 2], email: Option<String>) -> Usuario {

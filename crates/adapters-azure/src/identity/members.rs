@@ -14,7 +14,7 @@ use super::recently_accepted::RecentlyAccepted;
 use crate::client::{Call, Traffic, Upstream, Version, json};
 use crate::config::AzureConfig;
 use crate::credential::{Fingerprint, PresentedCredential, Scheme};
-use crate::error::AzureError;
+use crate::error::{AzureError, Rejection};
 use crate::service_url::ServiceUrl;
 
 const MAX_BYTES: usize = 1024 * 1024;
@@ -56,7 +56,7 @@ impl Members {
         recent: &RecentlyAccepted,
     ) -> Result<Usuario, AzureError> {
         if self.rejected.contains_key(&id) {
-            return Err(AzureError::Rejected);
+            return Err(AzureError::Rejected(Rejection::NotConfirmed));
         }
         let found = self.active.try_get_with(id, self.look_up(id, user, recent)).await;
         found.map_err(|error| (*error).clone())
@@ -68,7 +68,7 @@ impl Members {
         let member = self.fetch(id, traffic).await;
         match &member {
             Ok(_) => recent.insert(user).await,
-            Err(AzureError::Rejected) => {
+            Err(AzureError::Rejected(_)) => {
                 tracing::info!(user = %id, "the user of an app token is no active member of the organisation");
                 recent.remove(user).await;
                 self.rejected.insert(id, ()).await;
@@ -92,9 +92,9 @@ impl Members {
         match self.upstream.get(&call).await {
             Ok(response) => identity_check::from_entitlement(json::read(&response.body)?, id),
             // A 404 in JSON comes from Azure DevOps; other 404s may come from a proxy.
-            Err(AzureError::NotFound(_)) => Err(AzureError::Rejected),
+            Err(AzureError::NotFound(_)) => Err(AzureError::Rejected(Rejection::NotConfirmed)),
             // The rejection concerns the PAT of the service, not the token of the user.
-            Err(AzureError::Rejected | AzureError::Forbidden) => {
+            Err(AzureError::Rejected(_) | AzureError::Forbidden) => {
                 tracing::warn!("AZURE_DEVOPS_PAT lacks permission to read the members of the organisation");
                 Err(AzureError::invalid_response("the PAT of the service lacks permission to read members"))
             }

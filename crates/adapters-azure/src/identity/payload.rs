@@ -9,6 +9,15 @@ use serde_json::Value;
 pub(crate) struct ConnectionData {
     pub(crate) authenticated_user: Option<Identity>,
     pub(crate) authorized_user: Option<Identity>,
+    /// `hosted` or `onPremises`, in any case.
+    deployment_type: Option<String>,
+}
+
+impl ConnectionData {
+    /// Whether the response is from Azure DevOps Server.
+    pub(crate) fn is_on_premises(&self) -> bool {
+        self.deployment_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("onPremises"))
+    }
 }
 
 /// A user of an organisation.

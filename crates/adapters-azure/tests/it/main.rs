@@ -12,6 +12,7 @@ mod cache;
 mod identity;
 mod members;
 mod outages;
+mod probe;
 mod profile;
 mod projects;
 mod protection;

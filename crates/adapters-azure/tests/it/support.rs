@@ -25,7 +25,7 @@ pub const PROJECTS: &str = "/contoso-lab/_apis/projects";
 /// The time of the test clock, at which the app tokens of the fixtures are valid.
 pub const NOW: i64 = 1_795_501_000;
 
-struct StandingClock;
+pub struct StandingClock;
 
 impl Clock for StandingClock {
     fn now(&self) -> OffsetDateTime {
