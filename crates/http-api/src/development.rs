@@ -1,11 +1,11 @@
-//! What stands in for Azure DevOps where nobody is asked who they are.
+//! Ports for a service without authentication and without an organisation.
 
 use async_trait::async_trait;
 use domain::{
     AzureProjectId, Caller, Conflict, Credential, Error, IdentityProvider, ProjectDirectory, RemoteProjeto, Usuario,
 };
 
-/// Takes everybody for the development user, whatever they show: authentication is off.
+/// Identifies each caller as the development user, with any credential or none.
 pub struct DevelopmentIdentity;
 
 #[async_trait]
@@ -16,7 +16,7 @@ impl IdentityProvider for DevelopmentIdentity {
             display_name: "Dev User".to_owned(),
             email: Some("dev@localhost".to_owned()),
         };
-        // Nobody has checked what was shown, so nobody is asked anything with it.
+        // The credential is not validated, so it is not used for calls to Azure DevOps.
         Ok(Caller { usuario, credential: None })
     }
 
@@ -25,7 +25,7 @@ impl IdentityProvider for DevelopmentIdentity {
     }
 }
 
-/// There is no organisation, and so none of its projects.
+/// Returns a conflict for each call, because no organisation is configured.
 pub struct NoOrganisation;
 
 #[async_trait]

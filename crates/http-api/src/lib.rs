@@ -1,6 +1,6 @@
 //! The HTTP API: routes, extractors, responses, errors, middleware, the OpenAPI description and its pages.
 //!
-//! Depends on `domain` alone. [`AppState::new`] takes the ports, [`app`] makes the application of one worker, and
+//! Depends on `domain` only. [`AppState::new`] takes the ports, [`app`] builds the application of one worker, and
 //! [`Server`] listens.
 
 mod app;
@@ -9,16 +9,20 @@ mod docs;
 mod error;
 mod extract;
 mod limits;
+mod media_type;
 mod middleware;
 mod observability;
 mod openapi;
 mod respond;
 mod routes;
 mod server;
+mod state;
 
-pub use app::{AppState, Ports, ServiceInfo, app};
+pub use app::app;
 pub use development::{DevelopmentIdentity, NoOrganisation};
-pub use middleware::{NotAnOriginPattern, OriginPattern, TrustedProxies, is_host_name};
+pub use middleware::client_address::TrustedProxies;
+pub use middleware::origin_pattern::{NotAnOriginPattern, OriginPattern, is_host_name};
 pub use observability::{Metrics, MetricsServer, traceparent};
-pub use openapi::describe;
+pub use openapi::generate_spec;
 pub use server::{Server, Stop};
+pub use state::{AppState, Ports, ServiceInfo};

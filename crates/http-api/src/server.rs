@@ -5,35 +5,35 @@ use std::net::SocketAddr;
 
 use actix_web::HttpServer;
 
-use crate::app::{AppState, app};
+use crate::app::app;
+use crate::state::AppState;
 
-/// How long a stop waits for the requests in flight, in seconds: less than the 30 s after which an orchestrator kills.
+/// The maximum time that a graceful stop waits for requests in flight, in seconds. Orchestrators kill after 30 s.
 const SHUTDOWN_TIMEOUT: u64 = 25;
 
-/// How many threads of a worker compress bodies. Each keeps memory of its own.
+/// The number of threads per worker that compress bodies. Each has its own memory arena.
 const ENCODER_THREADS: usize = 2;
 
-/// How a server is told to stop.
+/// How a server stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// What is in flight is finished.
+    /// Requests in flight are completed.
     Graceful,
-    /// What is in flight is cut.
+    /// Requests in flight are aborted.
     Immediate,
 }
 
-/// A server that has its port and can run.
+/// A server that is bound to its address.
 pub struct Server {
     inner: actix_web::dev::Server,
     address: SocketAddr,
 }
 
 impl Server {
-    /// Takes `address`; with port 0 the system picks one. Each of the `workers` has the state that `state` makes in its
-    /// own thread.
+    /// Binds to `address`; port 0 selects a free port. Each worker calls `state` in its own thread.
     ///
     /// # Errors
-    /// When the address is taken or is not this machine's.
+    /// If the address is in use or not local.
     pub fn bind(
         state: impl Fn() -> AppState + Send + Clone + 'static,
         workers: usize,
@@ -41,22 +41,22 @@ impl Server {
     ) -> io::Result<Self> {
         let server = HttpServer::new(move || app(&state())).workers(workers);
         let server = server.worker_max_blocking_threads(ENCODER_THREADS);
-        // Its own handlers would hear only what comes after they were installed.
+        // The binary handles signals, because it installs its handlers before the server starts.
         let server = server.disable_signals().shutdown_timeout(SHUTDOWN_TIMEOUT).bind(address)?;
         let address = server.addrs().first().copied().unwrap_or(address);
         Ok(Self { inner: server.run(), address })
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` says how to end.
+    /// Serves until `stop` resolves.
     ///
     /// # Errors
-    /// When the socket breaks.
+    /// If the socket fails.
     pub async fn run(self, stop: impl Future<Output = Stop> + 'static) -> io::Result<()> {
         let handle = self.inner.handle();
         let stopper = actix_web::rt::spawn(async move {

@@ -39,7 +39,7 @@ async fn a_request_is_one_line_with_all_that_matters() {
     let line = line_of(&aponta.server, "com-token");
     assert_eq!(
         (&line["level"], &line["message"], &line["method"], &line["route"], &line["status"]),
-        (&json!("INFO"), &json!("answered"), &json!("GET"), &json!("/api/v1/projetos/{id}"), &json!(404))
+        (&json!("INFO"), &json!("request completed"), &json!("GET"), &json!("/api/v1/projetos/{id}"), &json!(404))
     );
     assert_eq!(
         (&line["user"], &line["client"], &line["trace_id"], &line["bytes"]),
@@ -65,7 +65,7 @@ async fn attempts_to_be_let_in_are_told_without_the_token() {
     let told = |message: &str| lines.iter().filter(|line| line["message"] == message).cloned().collect::<Vec<_>>();
     let known = told("Azure DevOps accepted the credential");
     assert_eq!((known.len(), &known[0]["user"]), (1, &json!(user)));
-    let refused = told("authentication refused");
+    let refused = told("authentication failed");
     let outcomes: Vec<_> = refused.iter().map(|line| &line["outcome"]).collect();
     assert_eq!(outcomes, ["rejected", "missing"]);
     assert!(refused.iter().all(|line| line["span"]["request_id"].is_string()), "{refused:#?}");
@@ -120,8 +120,8 @@ async fn what_is_logged_is_chosen_by_module() {
     let _ = aponta.api.get("/healthz").await.expect(200);
     let (quiet, verbose) = (aponta.server.log(), only("info,adapters_postgres=trace"));
     let _ = verbose.api.get("/api/v1/projetos").await.expect(200);
-    verbose.server.wait_for_log("answered");
+    verbose.server.wait_for_log("request completed");
 
-    assert!(!quiet.contains("answered") && quiet.contains("listening on"), "{quiet}");
+    assert!(!quiet.contains("request completed") && quiet.contains("listening on"), "{quiet}");
     assert!(verbose.server.log().contains("SELECT id, nome"), "{}", verbose.server.log());
 }

@@ -103,7 +103,7 @@ async fn continuation_header_alone_decides_about_another_page() {
 }
 
 #[tokio::test]
-async fn list_verbatim_returns_the_original_bytes() {
+async fn list_raw_returns_the_original_bytes() {
     let (server, azure) = azure().await;
     know_the_pat(&server).await;
     let ours = r#"{"id":"ad70e5d0-def2-5124-bbdb-f6c44b2d056e", "name":"é é","n":1.0, "novo":[ ]}"#;

@@ -9,7 +9,7 @@ use crate::error::CliError;
 /// # Errors
 /// When standard output is closed.
 pub async fn run() -> Result<(), CliError> {
-    let document = http_api::describe().await;
+    let document = http_api::generate_spec().await;
     let mut out = std::io::stdout().lock();
     out.write_all(&document).and_then(|()| writeln!(out)).map_err(CliError::new)
 }

@@ -71,7 +71,7 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
     let job_metrics = JobMetrics::default();
     let proxies = TrustedProxies::new(settings.trusted_proxies);
     let info = ServiceInfo::new(environment);
-    let state = AppState::new(wiring.ports(&database), info, settings.cors_origins).behind(proxies);
+    let state = AppState::new(wiring.ports(&database), info, settings.cors_origins).with_trusted_proxies(proxies);
     let state = if settings.auth_enabled { state } else { state.loopback_only() };
     let metrics = match settings.metrics {
         Some(address) => {

@@ -51,27 +51,27 @@ impl Asset {
         Self { name, kind, content: Content::Gzip(bytes) }
     }
 
-    fn answer(&self, request: &HttpRequest, cache: &'static str) -> HttpResponse {
-        let mut answer = HttpResponse::Ok();
-        answer
+    fn respond(&self, request: &HttpRequest, cache: &'static str) -> HttpResponse {
+        let mut response = HttpResponse::Ok();
+        response
             .content_type(self.kind)
             .insert_header((CACHE_CONTROL, HeaderValue::from_static(cache)))
             .insert_header((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
         let bytes = match self.content {
-            Content::Plain(bytes) => return answer.body(bytes),
+            Content::Plain(bytes) => return response.body(bytes),
             Content::Document(document) => {
-                let mut answer = document.respond(request, self.kind, cache);
-                answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-                return answer;
+                let mut response = document.respond(request, self.kind, cache);
+                response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                return response;
             }
             Content::Gzip(bytes) => bytes,
         };
-        answer.insert_header((VARY, HeaderValue::from_static("Accept-Encoding")));
+        response.insert_header((VARY, HeaderValue::from_static("Accept-Encoding")));
         if takes_gzip(request) {
             // With this header set, a compressing middleware leaves the body alone.
-            return answer.insert_header(ContentEncoding::Gzip).body(bytes);
+            return response.insert_header(ContentEncoding::Gzip).body(bytes);
         }
-        answer.body(SizedStream::new(inflated_size(bytes), inflate(bytes)))
+        response.body(SizedStream::new(inflated_size(bytes), inflate(bytes)))
     }
 }
 
@@ -132,7 +132,7 @@ const fn fingerprint(manifest: &[u8], mut assets: &[Asset]) -> u64 {
 pub async fn serve(request: HttpRequest) -> HttpResponse {
     let path = request.match_info();
     match ASSETS.iter().find(|asset| asset.name == path.query("file")) {
-        Some(asset) if path.query("release") == release() => asset.answer(&request, FOREVER),
+        Some(asset) if path.query("release") == release() => asset.respond(&request, FOREVER),
         // A replica of another release would otherwise fill caches with its files under this one's path.
         _ => HttpResponse::NotFound().finish(),
     }
@@ -140,7 +140,7 @@ pub async fn serve(request: HttpRequest) -> HttpResponse {
 
 /// The icon of the service, for browsers that look for it in the usual places.
 pub async fn favicon(request: HttpRequest) -> HttpResponse {
-    FAVICON.answer(&request, A_DAY)
+    FAVICON.respond(&request, A_DAY)
 }
 
 fn takes_gzip(request: &HttpRequest) -> bool {

@@ -13,20 +13,20 @@ use super::assets::{ASSETS, Asset, Content, MANIFEST, inflate, release};
 use super::configure;
 use crate::respond::document::Document;
 
-struct Answer {
+struct Response {
     status: StatusCode,
     headers: Vec<(HeaderName, String)>,
     size: BodySize,
     body: Bytes,
 }
 
-impl Answer {
+impl Response {
     fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 }
 
-async fn ask(method: Method, path: &str, accept_encoding: &str) -> Answer {
+async fn send(method: Method, path: &str, accept_encoding: &str) -> Response {
     let app = init_service(App::new().wrap(Compress::default()).configure(configure)).await;
     let mut request = TestRequest::with_uri(path).method(method);
     if !accept_encoding.is_empty() {
@@ -37,11 +37,11 @@ async fn ask(method: Method, path: &str, accept_encoding: &str) -> Answer {
         head.headers().iter().map(|(name, value)| (name.clone(), value.to_str().unwrap().to_owned())).collect();
     let size = body.size();
     let Ok(body) = to_bytes(body).await else { panic!("{path}: the body broke off") };
-    Answer { status: head.status(), headers, size, body }
+    Response { status: head.status(), headers, size, body }
 }
 
-async fn get(path: &str, accept_encoding: &str) -> Answer {
-    ask(Method::GET, path, accept_encoding).await
+async fn get(path: &str, accept_encoding: &str) -> Response {
+    send(Method::GET, path, accept_encoding).await
 }
 
 fn address(file: &str) -> String {
@@ -61,7 +61,7 @@ fn quoted_after<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a 
 }
 
 #[actix_web::test]
-async fn pages_allow_nothing_from_outside_and_no_inline_script() {
+async fn pages_have_a_strict_policy_and_no_inline_script() {
     for path in ["/docs", "/redoc"] {
         let page = get(path, "identity").await;
 
@@ -84,7 +84,7 @@ async fn pages_allow_nothing_from_outside_and_no_inline_script() {
 }
 
 #[actix_web::test]
-async fn every_file_that_a_page_names_is_served_with_and_without_a_trailing_slash() {
+async fn page_assets_resolve_with_and_without_trailing_slash() {
     for (path, least) in [("/docs", 6), ("/redoc", 5)] {
         let page = get(path, "identity").await;
         let html = std::str::from_utf8(&page.body).unwrap();
@@ -93,74 +93,78 @@ async fn every_file_that_a_page_names_is_served_with_and_without_a_trailing_slas
 
         for file in files {
             for seen_from in ["/", "/docs/", "/redoc/"] {
-                let answer = get(&format!("{seen_from}{file}"), "gzip").await;
-                assert_eq!(answer.status, StatusCode::OK, "{seen_from}{file}");
-                assert_eq!(answer.header(&CACHE_CONTROL), Some("public, max-age=31536000, immutable"));
-                assert_eq!(answer.header(&X_CONTENT_TYPE_OPTIONS), Some("nosniff"));
+                let response = get(&format!("{seen_from}{file}"), "gzip").await;
+                assert_eq!(response.status, StatusCode::OK, "{seen_from}{file}");
+                assert_eq!(response.header(&CACHE_CONTROL), Some("public, max-age=31536000, immutable"));
+                assert_eq!(response.header(&X_CONTENT_TYPE_OPTIONS), Some("nosniff"));
             }
         }
     }
 }
 
 #[actix_web::test]
-async fn a_vendored_file_goes_out_as_it_is_kept_to_clients_that_take_gzip() {
+async fn vendored_asset_is_sent_compressed_if_gzip_is_accepted() {
     let bundle = ASSETS.iter().find(|asset| asset.name == "swagger-ui-bundle.js").unwrap();
     let Content::Gzip(compressed) = bundle.content else { panic!("the bundle is not compressed") };
 
     // The Compress around it must not compress a second time.
     for accepted in ["gzip", "gzip, deflate, br, zstd", "identity;q=0.5, gzip"] {
-        let answer = get(&address(bundle.name), accepted).await;
-        assert_eq!(answer.header(&CONTENT_ENCODING), Some("gzip"), "{accepted}");
-        assert_eq!(answer.header(&CONTENT_TYPE), Some("text/javascript; charset=utf-8"));
-        assert_eq!(answer.header(&VARY).map(str::to_ascii_lowercase).as_deref(), Some("accept-encoding"));
-        assert_eq!(answer.size, BodySize::Sized(compressed.len() as u64));
-        assert!(answer.body == compressed, "{accepted}: another body");
+        let response = get(&address(bundle.name), accepted).await;
+        assert_eq!(response.header(&CONTENT_ENCODING), Some("gzip"), "{accepted}");
+        assert_eq!(response.header(&CONTENT_TYPE), Some("text/javascript; charset=utf-8"));
+        assert_eq!(response.header(&VARY).map(str::to_ascii_lowercase).as_deref(), Some("accept-encoding"));
+        assert_eq!(response.size, BodySize::Sized(compressed.len() as u64));
+        assert!(response.body == compressed, "{accepted}: another body");
     }
 }
 
 #[actix_web::test]
-async fn a_vendored_file_is_inflated_for_clients_that_do_not_take_gzip() {
+async fn vendored_asset_is_inflated_without_gzip() {
     let style = ASSETS.iter().find(|asset| asset.name == "swagger-ui.css").unwrap();
     let inflated = plain(style).await;
 
     for accepted in ["", "identity", "gzip;q=0"] {
-        let answer = get(&address(style.name), accepted).await;
-        assert_eq!(answer.header(&CONTENT_ENCODING), None, "{accepted}");
-        assert_eq!(answer.header(&VARY).map(str::to_ascii_lowercase).as_deref(), Some("accept-encoding"));
-        assert_eq!(answer.size, BodySize::Sized(inflated.len() as u64));
-        assert!(answer.body == inflated, "{accepted}: another body");
+        let response = get(&address(style.name), accepted).await;
+        assert_eq!(response.header(&CONTENT_ENCODING), None, "{accepted}");
+        assert_eq!(response.header(&VARY).map(str::to_ascii_lowercase).as_deref(), Some("accept-encoding"));
+        assert_eq!(response.size, BodySize::Sized(inflated.len() as u64));
+        assert!(response.body == inflated, "{accepted}: another body");
     }
 }
 
 #[actix_web::test]
-async fn the_favicon_is_where_browsers_look_for_it() {
+async fn favicon_is_served_at_both_usual_paths() {
     for path in ["/favicon.ico", "/favicon.svg"] {
-        let answer = get(path, "identity").await;
-        assert_eq!((answer.status, answer.header(&CONTENT_TYPE)), (StatusCode::OK, Some("image/svg+xml")), "{path}");
-        assert_eq!(answer.header(&CACHE_CONTROL), Some("public, max-age=86400"));
+        let response = get(path, "identity").await;
+        assert_eq!(
+            (response.status, response.header(&CONTENT_TYPE)),
+            (StatusCode::OK, Some("image/svg+xml")),
+            "{path}"
+        );
+        assert_eq!(response.header(&CACHE_CONTROL), Some("public, max-age=86400"));
     }
 }
 
 #[actix_web::test]
-async fn what_is_not_there_is_not_found() {
+async fn unknown_asset_returns_404() {
     let another_release = "/docs/assets/0000000000000000/swagger-ui.css";
     for path in [another_release, &address("nada.js"), &address(""), "/docs/assets", "/outra/docs/assets/a/b"] {
-        let answer = get(path, "identity").await;
-        assert_eq!((answer.status, answer.header(&CACHE_CONTROL)), (StatusCode::NOT_FOUND, None), "{path}");
+        let response = get(path, "identity").await;
+        assert_eq!((response.status, response.header(&CACHE_CONTROL)), (StatusCode::NOT_FOUND, None), "{path}");
     }
 }
 
 #[actix_web::test]
-async fn other_methods_are_refused() {
+async fn other_methods_return_405() {
     for path in ["/docs", "/redoc", "/favicon.ico", &address("swagger-ui.css")] {
-        let answer = ask(Method::POST, path, "identity").await;
-        let allowed = answer.header(&ALLOW);
-        assert_eq!((answer.status, allowed), (StatusCode::METHOD_NOT_ALLOWED, Some("GET")), "{path}");
+        let response = send(Method::POST, path, "identity").await;
+        let allowed = response.header(&ALLOW);
+        assert_eq!((response.status, allowed), (StatusCode::METHOD_NOT_ALLOWED, Some("GET")), "{path}");
     }
 }
 
 #[actix_web::test]
-async fn embedded_files_are_those_that_update_sh_checked() {
+async fn embedded_assets_match_their_checksums() {
     let mut checked = 0;
     for line in MANIFEST.lines() {
         let (expected, path) = line.split_once("  ").unwrap();

@@ -1,10 +1,11 @@
-//! Every text that a person gets from the API, in Brazilian Portuguese, in one place.
+//! All messages for API users, in Brazilian Portuguese.
 
 use actix_web::http::StatusCode;
 use domain::{Conflict, Resource, Service, SyncSummary, Violation};
 use uuid::Uuid;
 
 pub const CREDENTIAL_MISSING: &str = "Token de autenticação não fornecido";
+pub const UNREADABLE_CREDENTIAL: &str = "O cabeçalho Authorization não pode ser lido: use Bearer com um token em ASCII ou Basic com base64 de usuário:token";
 pub const CREDENTIAL_REJECTED: &str = "Token inválido ou expirado";
 pub const FORBIDDEN: &str = "Token não possui permissões necessárias";
 pub const CHANGED: &str = "O recurso mudou desde que foi lido; leia-o de novo";
@@ -13,7 +14,7 @@ pub const UNREADABLE_PATH: &str = "O caminho da requisição não pode ser lido:
 pub const UNREADABLE_BODY: &str = "O corpo da requisição não pôde ser lido";
 pub const BODY_TOO_LARGE: &str = "O corpo da requisição ultrapassa 1 MiB";
 pub const BODY_TOO_SLOW: &str = "O corpo da requisição demorou demais";
-pub const PREFLIGHT_REFUSED: &str =
+pub const PREFLIGHT_REJECTED: &str =
     "Esta página não pode fazer esta chamada: a origem, o método ou um cabeçalho não é permitido";
 pub const NOT_ACCEPTABLE: &str = "A resposta não existe em nenhum dos formatos do cabeçalho Accept";
 pub const TOO_MANY: &str = "Requisições demais; tente novamente em instantes";
@@ -40,9 +41,10 @@ pub const UUID_PARSING: &str = "Não é um UUID válido";
 pub const LIST_TYPE: &str = "Deve ser uma lista";
 pub const OBJECT_TYPE: &str = "Deve ser um objeto JSON";
 pub const JSON_INVALID: &str = "JSON inválido";
+pub const BODY_NOT_UTF8: &str = "O corpo da requisição deve estar codificado em UTF-8";
 pub const UNREADABLE_TEXT: &str = "Não pode ser lido: codificação inválida";
 
-/// What a value broke, in words.
+/// Returns the message of a violated rule.
 pub fn violation(violation: Violation) -> String {
     match violation {
         Violation::TooShort { min: 1 } => "Deve ter no mínimo 1 caractere".to_owned(),
@@ -64,7 +66,7 @@ pub fn violation(violation: Violation) -> String {
     }
 }
 
-/// That no resource has that id.
+/// Returns the message of an unknown id.
 pub fn not_found(resource: Resource, id: Uuid) -> String {
     let (name, ending) = match resource {
         Resource::Atividade => ("Atividade", "a"),
@@ -73,7 +75,7 @@ pub fn not_found(resource: Resource, id: Uuid) -> String {
     format!("{name} com ID {id} não encontrad{ending}")
 }
 
-/// Why the state of things forbids it.
+/// Returns the message of a conflict with the current state.
 pub const fn conflict(conflict: Conflict) -> &'static str {
     match conflict {
         Conflict::ProjetoComAtividades => "O projeto possui atividades e não pode ser excluído",
@@ -82,7 +84,7 @@ pub const fn conflict(conflict: Conflict) -> &'static str {
     }
 }
 
-/// That a service cannot be reached.
+/// Returns the message of an unreachable service.
 pub const fn unavailable(service: Service) -> &'static str {
     match service {
         Service::Database => "Banco de dados indisponível no momento; tente novamente em instantes",
@@ -90,7 +92,7 @@ pub const fn unavailable(service: Service) -> &'static str {
     }
 }
 
-/// That a service took too long.
+/// Returns the message of a service that timed out.
 pub const fn timed_out(service: Service) -> &'static str {
     match service {
         Service::Database => "O banco de dados não respondeu a tempo",
@@ -98,7 +100,7 @@ pub const fn timed_out(service: Service) -> &'static str {
     }
 }
 
-/// That a service answered with an error.
+/// Returns the message of a service that returned an error.
 pub const fn bad_upstream(service: Service) -> &'static str {
     match service {
         Service::Database => "O banco de dados respondeu com um erro",
@@ -106,24 +108,24 @@ pub const fn bad_upstream(service: Service) -> &'static str {
     }
 }
 
-/// That a body has more values than anybody needs.
+/// Returns the message of a body with too many values.
 pub fn too_many_values(max: usize) -> String {
     format!("O corpo tem valores demais: no máximo {max}")
 }
 
-/// That a value has to be one of a few.
+/// Returns the message of a value that is not in a list of allowed ones.
 pub fn one_of(allowed: &[&str]) -> String {
     format!("Deve ser um destes: {}", allowed.join(" "))
 }
 
-/// What a synchronisation did.
+/// Returns the summary of a synchronisation.
 pub fn synchronised(summary: SyncSummary) -> String {
     let SyncSummary { synced, created, updated, removed } = summary;
     let noun = if synced == 1 { "projeto sincronizado" } else { "projetos sincronizados" };
     format!("{synced} {noun}: novos {created}, alterados {updated}, removidos {removed}")
 }
 
-/// What a status says by itself: the title of a problem, and all that is told where nothing more is known.
+/// Returns the title of a status, also used as the message if there is no other.
 pub fn status(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "A requisição não pode ser lida",
@@ -153,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_status_that_is_answered_has_a_title_of_its_own() {
+    fn status_title_is_unique_per_status() {
         let all = [400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 415, 421, 422, 429, 500, 502, 503, 504];
         let titles = all.map(|code| status(StatusCode::from_u16(code).unwrap()));
         assert_eq!(std::collections::BTreeSet::from(titles).len(), all.len());
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn not_found_agrees_in_gender() {
+    fn not_found_message_agrees_in_gender() {
         assert_eq!(
             not_found(Resource::Atividade, Uuid::nil()),
             "Atividade com ID 00000000-0000-0000-0000-000000000000 não encontrada"

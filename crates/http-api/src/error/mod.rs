@@ -1,7 +1,6 @@
-//! The one place where a failure becomes an answer.
+//! Error responses: each failure maps to its status, headers and body here.
 
 pub mod messages_pt;
-pub mod openapi;
 pub mod validation;
 
 use std::error::Error as _;
@@ -14,63 +13,68 @@ use domain::InvalidField;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::error::validation::{Fault, Faults};
-use crate::respond::{JSON, RETRY_SOON};
+use crate::error::validation::{ValidationError, ValidationErrors};
+use crate::media_type::JSON_UTF8;
 
-/// Whatever keeps a request from its answer.
+/// A failure of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// What the domain or an adapter could not do.
+    /// An error of the domain or of an adapter.
     #[error(transparent)]
     Domain(#[from] domain::Error),
-    /// What is wrong with the request's values.
-    #[error("invalid request: {}", .0.in_words())]
-    Validation(Faults),
-    /// A request that is not read at all.
-    #[error("refused: {0:?}")]
-    Refused(#[from] Refusal),
+    /// Invalid values.
+    #[error("invalid request: {}", .0.to_message())]
+    Validation(ValidationErrors),
+    /// A request that is rejected before its values are validated.
+    #[error("rejected: {0:?}")]
+    Rejected(#[from] RequestRejection),
 }
 
-/// Why a request is not read at all.
+/// The reason to reject a request before its values are validated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It is broken below the level of values.
+pub enum RequestRejection {
+    /// The path, a header or the body is malformed.
     #[error("unreadable")]
     Unreadable(&'static str),
-    /// It takes none of the representations that there are.
+    /// `Accept` lists none of the available representations.
     #[error("not acceptable")]
     NotAcceptable,
-    /// Its body is larger than [`crate::extract::MAX_BODY`].
+    /// The body is larger than 1 MiB.
     #[error("too large")]
     TooLarge,
-    /// Its body does not arrive.
+    /// The body did not arrive in time.
     #[error("too slow")]
     TooSlow,
-    /// Its body is no JSON.
+    /// The body is not JSON, or it is compressed.
     #[error("unsupported media type")]
     UnsupportedMediaType(&'static str),
-    /// Authentication is off, and the request is for another host than loopback.
+    /// Authentication is off and `Host` is not a loopback address.
     #[error("foreign host")]
     ForeignHost,
-    /// Authentication is off, and a page from elsewhere wants to change something.
+    /// Authentication is off and a page of another origin sends a write.
     #[error("foreign origin")]
     ForeignOrigin,
-    /// Too many sign-ins of its client's address have failed.
+    /// `Authorization` cannot be decoded.
+    #[error("unreadable credential")]
+    UnreadableCredential,
+    /// Too many sign-ins from the client's address have failed.
     #[error("too many failed sign-ins")]
     TooManyFailures {
-        /// When the next one is let through.
+        /// The time until the next sign-in is allowed.
         retry_after: Duration,
     },
-    /// This process, or the user, holds as much memory as it may.
+    /// The process or the user holds the maximum of memory or of searches.
     #[error("overloaded")]
     Overloaded,
-    /// Something broke that nobody thought of.
+    /// A handler panicked.
     #[error("internal")]
     Internal,
 }
 
-/// Keys are forgotten one by one over a day.
-const RETRY_WITH_KEY: Duration = Duration::from_hours(1);
+/// The default for `Retry-After`, if the failed service gives no time.
+pub const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// `Retry-After` of the limit of idempotency keys: they expire one by one over a day.
+const RETRY_AFTER_KEY_LIMIT: Duration = Duration::from_hours(1);
 
 /// The body of every error.
 #[derive(Serialize)]
@@ -83,27 +87,27 @@ struct ErrorBody<'a> {
 #[serde(untagged)]
 enum Detail<'a> {
     Text(&'a str),
-    Faults(&'a Faults),
+    ValidationErrors(&'a ValidationErrors),
 }
 
-/// The JSON of an error that is told by `text` alone.
+/// Returns the JSON body of an error without validation errors.
 pub fn body(text: &str) -> String {
     to_json(&ErrorBody { detail: Detail::Text(text), message: text })
 }
 
 fn to_json(body: &ErrorBody<'_>) -> String {
-    // Texts and plain maps always serialise.
+    // Serialization of strings and JSON values cannot fail.
     serde_json::to_string(body).unwrap_or_default()
 }
 
 impl ApiError {
-    /// What a person is told.
+    /// Returns the message for the API user.
     fn detail(&self) -> String {
         use domain::Error as E;
         match self {
             Self::Domain(error) => match error {
                 E::NotFound { resource, id } => messages_pt::not_found(*resource, *id),
-                E::Invalid(_) => self.faults().in_words(),
+                E::Invalid(_) => self.errors().to_message(),
                 E::Conflict(conflict) => messages_pt::conflict(*conflict).to_owned(),
                 E::VersionMismatch => messages_pt::CHANGED.to_owned(),
                 E::IdempotencyKeyReused => messages_pt::KEY_REUSED.to_owned(),
@@ -116,44 +120,51 @@ impl ApiError {
                 E::BadUpstream { service, .. } => messages_pt::bad_upstream(*service).to_owned(),
                 E::Internal(_) => messages_pt::INTERNAL.to_owned(),
             },
-            Self::Validation(faults) => faults.in_words(),
-            Self::Refused(Refusal::Unreadable(text) | Refusal::UnsupportedMediaType(text)) => (*text).to_owned(),
-            Self::Refused(Refusal::NotAcceptable) => messages_pt::NOT_ACCEPTABLE.to_owned(),
-            Self::Refused(Refusal::TooLarge) => messages_pt::BODY_TOO_LARGE.to_owned(),
-            Self::Refused(Refusal::TooSlow) => messages_pt::BODY_TOO_SLOW.to_owned(),
-            Self::Refused(Refusal::ForeignHost) => messages_pt::FOREIGN_HOST.to_owned(),
-            Self::Refused(Refusal::ForeignOrigin) => messages_pt::FOREIGN_ORIGIN.to_owned(),
-            Self::Refused(Refusal::TooManyFailures { .. }) => messages_pt::TOO_MANY_FAILURES.to_owned(),
-            Self::Refused(Refusal::Overloaded) => messages_pt::OVERLOADED.to_owned(),
-            Self::Refused(Refusal::Internal) => messages_pt::INTERNAL.to_owned(),
+            Self::Validation(errors) => errors.to_message(),
+            Self::Rejected(RequestRejection::Unreadable(text) | RequestRejection::UnsupportedMediaType(text)) => {
+                (*text).to_owned()
+            }
+            Self::Rejected(RequestRejection::NotAcceptable) => messages_pt::NOT_ACCEPTABLE.to_owned(),
+            Self::Rejected(RequestRejection::UnreadableCredential) => messages_pt::UNREADABLE_CREDENTIAL.to_owned(),
+            Self::Rejected(RequestRejection::TooLarge) => messages_pt::BODY_TOO_LARGE.to_owned(),
+            Self::Rejected(RequestRejection::TooSlow) => messages_pt::BODY_TOO_SLOW.to_owned(),
+            Self::Rejected(RequestRejection::ForeignHost) => messages_pt::FOREIGN_HOST.to_owned(),
+            Self::Rejected(RequestRejection::ForeignOrigin) => messages_pt::FOREIGN_ORIGIN.to_owned(),
+            Self::Rejected(RequestRejection::TooManyFailures { .. }) => messages_pt::TOO_MANY_FAILURES.to_owned(),
+            Self::Rejected(RequestRejection::Overloaded) => messages_pt::OVERLOADED.to_owned(),
+            Self::Rejected(RequestRejection::Internal) => messages_pt::INTERNAL.to_owned(),
         }
     }
 
-    /// The entries of a 422.
-    fn faults(&self) -> Faults {
+    /// Returns the entries of a 422.
+    fn errors(&self) -> ValidationErrors {
         match self {
-            Self::Validation(faults) => faults.clone(),
+            Self::Validation(errors) => errors.clone(),
             Self::Domain(domain::Error::Invalid(fields)) => {
-                fields.iter().map(|field| Fault::of(field.violation, place(field))).collect()
+                fields.iter().map(|field| ValidationError::from_violation(field.violation, location(field))).collect()
             }
-            Self::Domain(domain::Error::IdempotencyKeyReused) => {
-                Faults::one(Fault::new("value_error", vec!["body".into()], messages_pt::KEY_REUSED))
-            }
-            Self::Domain(_) | Self::Refused(_) => Faults::default(),
+            Self::Domain(domain::Error::IdempotencyKeyReused) => ValidationErrors::from(ValidationError::new(
+                "value_error",
+                vec!["body".into()],
+                messages_pt::KEY_REUSED,
+            )),
+            Self::Domain(_) | Self::Rejected(_) => ValidationErrors::default(),
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Domain(domain::Error::Unavailable { retry_after, .. }) => Some(retry_after.unwrap_or(RETRY_SOON)),
-            Self::Refused(Refusal::TooManyFailures { retry_after }) => Some(*retry_after),
-            Self::Domain(domain::Error::TooManyIdempotencyKeys) => Some(RETRY_WITH_KEY),
-            Self::Refused(Refusal::Overloaded) => Some(RETRY_SOON),
+            Self::Domain(domain::Error::Unavailable { retry_after, .. }) => {
+                Some(retry_after.unwrap_or(DEFAULT_RETRY_AFTER))
+            }
+            Self::Rejected(RequestRejection::TooManyFailures { retry_after }) => Some(*retry_after),
+            Self::Domain(domain::Error::TooManyIdempotencyKeys) => Some(RETRY_AFTER_KEY_LIMIT),
+            Self::Rejected(RequestRejection::Overloaded) => Some(DEFAULT_RETRY_AFTER),
             _ => None,
         }
     }
 
-    /// Once, inside the request's span, what failed and why: here, or where the answer has begun already.
+    /// Logs the error and its sources, once per request: in [`Self::error_response`], or if a streamed body fails.
     pub fn log(&self) {
         let status = self.status_code();
         let mut causes = String::new();
@@ -171,8 +182,8 @@ impl ApiError {
     }
 }
 
-/// Where a field stands in the body: the items of a request that has many are its `items`.
-fn place(field: &InvalidField) -> Vec<Value> {
+/// Returns the location of a field in the body. The items of a bulk request are in `items`.
+fn location(field: &InvalidField) -> Vec<Value> {
     match field.item {
         Some(item) => vec!["body".into(), "items".into(), item.into(), field.field.into()],
         None => vec!["body".into(), field.field.into()],
@@ -197,17 +208,18 @@ impl ResponseError for ApiError {
                 E::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Self::Validation(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Refused(refusal) => match refusal {
-                Refusal::Unreadable(_) => StatusCode::BAD_REQUEST,
-                Refusal::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-                Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-                Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
-                Refusal::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
-                Refusal::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                Refusal::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
-                Refusal::ForeignOrigin => StatusCode::FORBIDDEN,
-                Refusal::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-                Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Rejected(rejection) => match rejection {
+                RequestRejection::Unreadable(_) => StatusCode::BAD_REQUEST,
+                RequestRejection::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+                RequestRejection::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                RequestRejection::TooSlow => StatusCode::REQUEST_TIMEOUT,
+                RequestRejection::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
+                RequestRejection::UnreadableCredential => StatusCode::UNAUTHORIZED,
+                RequestRejection::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                RequestRejection::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
+                RequestRejection::ForeignOrigin => StatusCode::FORBIDDEN,
+                RequestRejection::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+                RequestRejection::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }
     }
@@ -216,18 +228,18 @@ impl ResponseError for ApiError {
         let status = self.status_code();
         self.log();
         let text = self.detail();
-        let faults = self.faults();
-        let detail = if faults.is_empty() { Detail::Text(&text) } else { Detail::Faults(&faults) };
-        let mut answer = HttpResponse::build(status);
-        answer.content_type(JSON);
+        let errors = self.errors();
+        let detail = if errors.is_empty() { Detail::Text(&text) } else { Detail::ValidationErrors(&errors) };
+        let mut response = HttpResponse::build(status);
+        response.content_type(JSON_UTF8);
         if status == StatusCode::UNAUTHORIZED {
-            answer.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+            response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         if let Some(wait) = self.retry_after() {
-            // Up, and at least a second: who comes too early is refused again, and clients read 0 as «at once».
+            // Rounded up, and at least 1: a client that retries too early is rejected again.
             let seconds = wait.as_secs() + u64::from(0 < wait.subsec_nanos());
-            answer.insert_header((RETRY_AFTER, seconds.max(1)));
+            response.insert_header((RETRY_AFTER, seconds.max(1)));
         }
-        answer.body(to_json(&ErrorBody { detail, message: &text }))
+        response.body(to_json(&ErrorBody { detail, message: &text }))
     }
 }

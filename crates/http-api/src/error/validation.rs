@@ -1,5 +1,5 @@
-//! What is wrong with a request, in the shape that clients of FastAPI know: every fault at once, each with one of
-//! pydantic 2's codes. The one place where a [`Violation`] becomes an entry of a 422 answer.
+//! Validation errors in the shape of FastAPI: all errors of a request at once, each with a code of pydantic 2. A
+//! [`Violation`] of the domain becomes an entry of a 422 response only here.
 
 use std::ops::ControlFlow;
 
@@ -10,34 +10,34 @@ use serde_json::{Map, Value, json};
 
 use crate::error::messages_pt;
 
-/// The faults of one request.
+/// The validation errors of a request.
 #[derive(Debug, Default, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Faults(Vec<Fault>);
+pub struct ValidationErrors(Vec<ValidationError>);
 
-/// One fault: what, where, in words and with the limit that was broken.
+/// One validation error.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Fault {
-    /// One of pydantic's codes; clients switch on them.
+pub struct ValidationError {
+    /// A code of pydantic 2. Clients switch on it.
     #[serde(rename = "type")]
     pub code: &'static str,
-    /// Where: `body`, `query` or `path`, then the way to the value.
+    /// The location: `body`, `query` or `path`, then the path to the value.
     pub loc: Vec<Value>,
-    /// What is wrong, in words.
+    /// The message for the API user.
     pub msg: String,
-    /// The limit that was broken, by pydantic's name.
+    /// The violated limit, by the name that pydantic gives it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ctx: Option<Map<String, Value>>,
 }
 
-impl Fault {
-    /// A fault that its code and place say all about.
+impl ValidationError {
+    /// Returns an error without a limit.
     pub fn new(code: &'static str, loc: Vec<Value>, msg: impl Into<String>) -> Self {
         Self { code, loc, msg: msg.into(), ctx: None }
     }
 
-    /// What a broken rule is called.
-    pub fn of(violation: Violation, loc: Vec<Value>) -> Self {
+    /// Returns the error of a violated rule.
+    pub fn from_violation(violation: Violation, loc: Vec<Value>) -> Self {
         let (code, limit) = match violation {
             Violation::TooShort { min } => ("string_too_short", Some(("min_length", json!(min)))),
             Violation::TooLong { max } | Violation::TooManyBytes { max } => {
@@ -58,35 +58,30 @@ impl Fault {
     }
 }
 
-impl Faults {
-    /// A single fault.
-    pub fn one(fault: Fault) -> Self {
-        Self(vec![fault])
-    }
-
-    /// Whether nothing is wrong.
+impl ValidationErrors {
+    /// Returns whether there are no errors.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All of them, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+    /// Returns the errors in order.
+    pub fn iter(&self) -> impl Iterator<Item = &ValidationError> {
         self.0.iter()
     }
 
-    /// Takes over `other`, whose places lie within `section` (`path`, `query` or `body`), in the order of `fields`:
-    /// deserr reports them in the order of the keys that came, and the missing ones last.
-    pub fn absorb(&mut self, section: &str, other: Self, fields: &[String]) {
-        let found = other.in_order_of(fields, 0);
-        self.0.extend(found.0.into_iter().map(|mut fault| {
-            fault.loc.insert(0, section.into());
-            fault
+    /// Appends `other` with `part` (`path`, `query` or `body`) in front of each location, in the order of `fields`. deserr
+    /// reports errors in the order of the keys in the request, and missing fields last.
+    pub fn extend_prefixed(&mut self, part: &str, other: Self, fields: &[String]) {
+        let found = other.sort_by_fields(fields, 0);
+        self.0.extend(found.0.into_iter().map(|mut error| {
+            error.loc.insert(0, part.into());
+            error
         }));
     }
 
-    /// The same, in the order in which `fields` stand in the object that is `depth` steps down.
-    pub fn in_order_of(mut self, fields: &[String], depth: usize) -> Self {
-        self.0.sort_by_key(|fault| match fault.loc.get(depth) {
+    /// Sorts the errors by the order of `fields` in the object at `depth` of their locations.
+    pub fn sort_by_fields(mut self, fields: &[String], depth: usize) -> Self {
+        self.0.sort_by_key(|error| match error.loc.get(depth) {
             Some(Value::String(name)) => fields.iter().position(|field| field == name).unwrap_or(usize::MAX),
             Some(Value::Number(index)) => index.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX),
             _ => 0,
@@ -94,95 +89,103 @@ impl Faults {
         self
     }
 
-    /// Those of both.
+    /// Appends `other`.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    /// All faults in one sentence for a person.
-    pub fn in_words(&self) -> String {
-        let words = self.iter().map(|fault| match fault.loc.get(1..) {
-            Some(way @ [Value::String(_), ..]) => format!("{}: {}", way_in_words(way), fault.msg),
-            _ => fault.msg.clone(),
+    /// Returns all errors in one sentence.
+    pub fn to_message(&self) -> String {
+        let words = self.iter().map(|error| match error.loc.get(1..) {
+            Some(path @ [Value::String(_), ..]) => format!("{}: {}", field_path(path), error.msg),
+            _ => error.msg.clone(),
         });
         words.collect::<Vec<_>>().join("; ")
     }
 
-    /// The fault `code` at `location`, on top of `self_`; the search goes on.
-    fn and(self_: Option<Self>, fault: Fault) -> ControlFlow<Self, Self> {
-        let mut faults = self_.unwrap_or_default();
-        faults.0.push(fault);
-        ControlFlow::Continue(faults)
+    /// Appends `error` and continues validation.
+    fn and(errors: Option<Self>, error: ValidationError) -> ControlFlow<Self, Self> {
+        let mut errors = errors.unwrap_or_default();
+        errors.0.push(error);
+        ControlFlow::Continue(errors)
     }
 }
 
-/// `items.3.nome`.
-fn way_in_words(way: &[Value]) -> String {
-    let steps = way.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
+/// Returns a path as text, such as `items.3.nome`.
+fn field_path(path: &[Value]) -> String {
+    let steps = path.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
     steps.collect::<Vec<_>>().join(".")
 }
 
-impl FromIterator<Fault> for Faults {
-    fn from_iter<I: IntoIterator<Item = Fault>>(faults: I) -> Self {
-        Self(faults.into_iter().collect())
+impl From<ValidationError> for ValidationErrors {
+    fn from(error: ValidationError) -> Self {
+        Self(vec![error])
     }
 }
 
-/// The way to a value, within its section.
-fn loc(location: ValuePointerRef<'_>) -> Vec<Value> {
-    let (mut way, last): (_, Value) = match location {
+impl FromIterator<ValidationError> for ValidationErrors {
+    fn from_iter<I: IntoIterator<Item = ValidationError>>(errors: I) -> Self {
+        Self(errors.into_iter().collect())
+    }
+}
+
+/// Returns the path to a value within its part of the request.
+fn path_to(location: ValuePointerRef<'_>) -> Vec<Value> {
+    let (mut path, last): (_, Value) = match location {
         ValuePointerRef::Origin => return Vec::new(),
-        ValuePointerRef::Key { key, prev } => (loc(*prev), key.into()),
-        ValuePointerRef::Index { index, prev } => (loc(*prev), index.into()),
+        ValuePointerRef::Key { key, prev } => (path_to(*prev), key.into()),
+        ValuePointerRef::Index { index, prev } => (path_to(*prev), index.into()),
     };
-    way.push(last);
-    way
+    path.push(last);
+    path
 }
 
-/// A value at `location` has the wrong JSON type.
-pub fn wrong_type(code: &'static str, msg: &str, location: ValuePointerRef<'_>) -> Faults {
-    Faults::one(Fault::new(code, loc(location), msg))
+/// Returns the error of a value with the wrong JSON type.
+pub fn type_error(code: &'static str, msg: &str, location: ValuePointerRef<'_>) -> ValidationErrors {
+    ValidationError::new(code, path_to(location), msg).into()
 }
 
-/// A value at `location` broke a rule.
-pub fn broken(violation: Violation, location: ValuePointerRef<'_>) -> Faults {
-    Faults::one(Fault::of(violation, loc(location)))
+/// Returns the error of a value that violates a rule.
+pub fn constraint_error(violation: Violation, location: ValuePointerRef<'_>) -> ValidationErrors {
+    ValidationError::from_violation(violation, path_to(location)).into()
 }
 
-impl MergeWithError<Self> for Faults {
-    fn merge(self_: Option<Self>, other: Self, _at: ValuePointerRef<'_>) -> ControlFlow<Self, Self> {
-        let mut faults = self_.unwrap_or_default();
-        faults.0.extend(other.0);
-        ControlFlow::Continue(faults) // `Break` would stop at the first fault.
+impl MergeWithError<Self> for ValidationErrors {
+    fn merge(errors: Option<Self>, other: Self, _: ValuePointerRef<'_>) -> ControlFlow<Self, Self> {
+        let mut errors = errors.unwrap_or_default();
+        errors.0.extend(other.0);
+        ControlFlow::Continue(errors) // `Break` would stop at the first error.
     }
 }
 
-impl DeserializeError for Faults {
+impl DeserializeError for ValidationErrors {
     fn error<V: IntoValue>(
-        self_: Option<Self>,
+        errors: Option<Self>,
         error: ErrorKind<'_, V>,
         location: ValuePointerRef<'_>,
     ) -> ControlFlow<Self, Self> {
-        let mut at = loc(location);
-        let fault = match error {
+        let mut path = path_to(location);
+        let error = match error {
             ErrorKind::MissingField { field } => {
-                at.push(field.into());
-                Fault::new("missing", at, messages_pt::MISSING)
+                path.push(field.into());
+                ValidationError::new("missing", path, messages_pt::MISSING)
             }
             ErrorKind::IncorrectValueKind { accepted: [ValueKind::Boolean], .. } => {
-                Fault::new("bool_type", at, messages_pt::BOOL_TYPE)
+                ValidationError::new("bool_type", path, messages_pt::BOOL_TYPE)
             }
             ErrorKind::IncorrectValueKind { accepted: [ValueKind::Map], .. } => {
-                Fault::new("model_attributes_type", at, messages_pt::OBJECT_TYPE)
+                ValidationError::new("model_attributes_type", path, messages_pt::OBJECT_TYPE)
             }
-            ErrorKind::IncorrectValueKind { .. } => Fault::new("string_type", at, messages_pt::STRING_TYPE),
+            ErrorKind::IncorrectValueKind { .. } => ValidationError::new("string_type", path, messages_pt::STRING_TYPE),
             ErrorKind::UnknownKey { .. }
             | ErrorKind::UnknownValue { .. }
             | ErrorKind::BadSequenceLen { .. }
-            | ErrorKind::Unexpected { .. } => {
-                Fault::new("value_error", at, messages_pt::status(actix_web::http::StatusCode::UNPROCESSABLE_ENTITY))
-            }
+            | ErrorKind::Unexpected { .. } => ValidationError::new(
+                "value_error",
+                path,
+                messages_pt::status(actix_web::http::StatusCode::UNPROCESSABLE_ENTITY),
+            ),
         };
-        Self::and(self_, fault)
+        Self::and(errors, error)
     }
 }

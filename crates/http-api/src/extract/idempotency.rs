@@ -1,43 +1,44 @@
-//! `Idempotency-Key`: a client that got no answer sends its request again, and nothing happens twice.
+//! The `Idempotency-Key` header: a client can retry a POST that got no response without creating a second resource.
 
 use actix_web::HttpRequest;
 use apistos::paths::Parameter;
 use domain::{Caller, Idempotency, IdempotencyKey};
 use sha2::{Digest, Sha256};
 
-use crate::error::{ApiError, Refusal};
-use crate::respond::conditional::header_parameter;
-use crate::{error::messages_pt, openapi::schema};
+use crate::error::messages_pt;
+use crate::error::{ApiError, RequestRejection};
+use crate::openapi::component::header_parameter;
+use crate::openapi::schema;
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
-/// A request that its client gave a key.
-pub struct KeyedRequest {
+/// The key of a request and a hash of its content.
+pub struct IdempotentRequest {
     key: IdempotencyKey,
     hash: [u8; 32],
 }
 
-impl KeyedRequest {
-    /// The key of a request with that body, if it has one.
+impl IdempotentRequest {
+    /// Parses the header of `request`, if present.
     ///
     /// # Errors
-    /// A refusal when the key is none.
-    pub fn read(request: &HttpRequest, body: &[u8]) -> Result<Option<Self>, ApiError> {
+    /// `Unreadable` if the key is invalid.
+    pub fn parse(request: &HttpRequest, body: &[u8]) -> Result<Option<Self>, ApiError> {
         let Some(key) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
         let key = key.to_str().ok().and_then(IdempotencyKey::parse);
-        let key = key.ok_or(Refusal::Unreadable(messages_pt::IDEMPOTENCY_KEY))?;
-        // The path is part of what is asked for; it has no body in front that could be mistaken for it.
+        let key = key.ok_or(RequestRejection::Unreadable(messages_pt::IDEMPOTENCY_KEY))?;
+        // The separator keeps a path and a body from being mistaken for another pair.
         let hash = Sha256::new().chain_update(request.path()).chain_update([0]).chain_update(body).finalize();
         Ok(Some(Self { key, hash: hash.into() }))
     }
 
-    /// The same, as `caller` sent it.
-    pub fn of(self, caller: &Caller) -> Idempotency {
+    /// Returns the key scoped to `caller`.
+    pub fn scoped_to(self, caller: &Caller) -> Idempotency {
         Idempotency { usuario: caller.usuario.id.clone(), key: self.key, request: self.hash }
     }
 }
 
-/// How OpenAPI is told of the header.
+/// Returns the OpenAPI description of the header.
 pub fn parameter() -> Parameter {
     header_parameter(
         IDEMPOTENCY_KEY,

@@ -1,52 +1,53 @@
-//! A query as values: forms' encoding, of which nothing is guessed that cannot be read.
+//! Query strings: strict decoding of `application/x-www-form-urlencoded`.
 
 use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value as Json};
 
-use super::Section;
+use super::part::{RequestPart, fields};
 use crate::error::messages_pt;
-use crate::error::validation::{Fault, Faults};
+use crate::error::validation::{ValidationError, ValidationErrors};
 
-/// Reads the section from a query, or adds its faults. Of a parameter that comes more than once the last counts.
-pub fn read<T: Section>(query: &str, faults: &mut Faults) -> Option<T> {
+/// Parses a query, or appends its errors. The last value of a repeated parameter counts.
+pub fn parse<T: RequestPart>(query: &str, errors: &mut ValidationErrors) -> Option<T> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    // A name that cannot be read is that of no parameter.
+    // A malformed name is an unknown parameter.
     let pairs = pairs.filter_map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Some((text(name)?, text(value)))
+        Some((decode(name)?, decode(value)))
     });
-    let (mut values, mut broken) = (Map::new(), Vec::new());
+    let (mut values, mut malformed) = (Map::new(), Vec::new());
     for (name, value) in pairs.collect::<BTreeMap<_, _>>() {
         if let Some(value) = value {
             values.insert(name, value.into());
         } else {
-            broken.push(name);
+            malformed.push(name);
         }
     }
     let read = deserr::deserialize::<T, _, _>(Json::Object(values));
-    if broken.is_empty()
+    if malformed.is_empty()
         && let Ok(read) = read
     {
         return Some(read);
     }
-    let fields = super::fields::<T>();
-    broken.retain(|name| fields.contains(name));
+    let fields = fields::<T>();
+    malformed.retain(|name| fields.contains(name));
     match read {
-        Ok(read) if broken.is_empty() => Some(read),
+        Ok(read) if malformed.is_empty() => Some(read),
         read => {
-            let unreadable = |name: String| Fault::new("value_error", vec![name.into()], messages_pt::UNREADABLE_TEXT);
-            let mut found: Faults = broken.into_iter().map(unreadable).collect();
+            let unreadable =
+                |name: String| ValidationError::new("value_error", vec![name.into()], messages_pt::UNREADABLE_TEXT);
+            let mut found: ValidationErrors = malformed.into_iter().map(unreadable).collect();
             found.extend(read.err().unwrap_or_default());
-            faults.absorb("query", found, &fields);
+            errors.extend_prefixed("query", found, &fields);
             None
         }
     }
 }
 
-/// A name or a value as it was meant; none where a percent sign begins no code, or the whole is not UTF-8.
-fn text(encoded: &str) -> Option<String> {
+/// Decodes a name or a value. Returns `None` for malformed percent-encoding and bytes that are not UTF-8.
+fn decode(encoded: &str) -> Option<String> {
     let spaced = encoded.replace('+', " ");
     let is_whole = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
     if !spaced.split('%').skip(1).all(is_whole) {
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_read_or_refused_whole() {
+    fn text_with_malformed_encoding_is_rejected() {
         let cases = [
             ("", Some("")),
             ("a+b%2Bc", Some("a b+c")),
@@ -75,7 +76,7 @@ mod tests {
             ("%%41", None),
         ];
         for (encoded, expected) in cases {
-            assert_eq!(text(encoded).as_deref(), expected, "{encoded}");
+            assert_eq!(decode(encoded).as_deref(), expected, "{encoded}");
         }
     }
 }

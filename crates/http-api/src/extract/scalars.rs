@@ -1,4 +1,4 @@
-//! How the values of a request are read: the domain's types from JSON and from text, with the fault that each can have.
+//! Domain types as values of a request: parsing from JSON and from query strings.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -10,51 +10,51 @@ use domain::{
 use uuid::Uuid;
 
 use crate::error::messages_pt;
-use crate::error::validation::{Faults, broken, wrong_type};
+use crate::error::validation::{ValidationErrors, constraint_error, type_error};
 
-/// A text, or the fault of not being one.
-fn text<V: IntoValue>(value: Value<V>, at: ValuePointerRef<'_>) -> Result<String, Faults> {
+/// Parses a string.
+fn text<V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_>) -> Result<String, ValidationErrors> {
     match value {
         Value::String(text) => Ok(text),
-        _ => Err(wrong_type("string_type", messages_pt::STRING_TYPE, at)),
+        _ => Err(type_error("string_type", messages_pt::STRING_TYPE, location)),
     }
 }
 
-/// A UUID in any of its spellings, or the fault of not being one.
-fn uuid<V: IntoValue>(value: Value<V>, at: ValuePointerRef<'_>) -> Result<Uuid, Faults> {
+/// Parses a UUID in any of its notations.
+fn uuid<V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_>) -> Result<Uuid, ValidationErrors> {
     match value {
         Value::String(text) => {
-            Uuid::parse_str(&text).map_err(|_| wrong_type("uuid_parsing", messages_pt::UUID_PARSING, at))
+            Uuid::parse_str(&text).map_err(|_| type_error("uuid_parsing", messages_pt::UUID_PARSING, location))
         }
-        _ => Err(wrong_type("uuid_type", messages_pt::UUID_TYPE, at)),
+        _ => Err(type_error("uuid_type", messages_pt::UUID_TYPE, location)),
     }
 }
 
-/// An integer written as text, as in a query; what does not fit into 64 bits is none.
-fn integer<V: IntoValue>(value: Value<V>, at: ValuePointerRef<'_>) -> Result<i64, Faults> {
-    let fault = || wrong_type("int_parsing", messages_pt::INT_PARSING, at);
+/// Parses an integer of 64 bits from a string.
+fn integer<V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_>) -> Result<i64, ValidationErrors> {
+    let error = || type_error("int_parsing", messages_pt::INT_PARSING, location);
     match value {
-        Value::String(text) => text.trim().parse().map_err(|_| fault()),
-        _ => Err(fault()),
+        Value::String(text) => text.trim().parse().map_err(|_| error()),
+        _ => Err(error()),
     }
 }
 
-/// Reads a type of the domain from a JSON value by one of the functions above and the type's own constructor.
-macro_rules! read {
+/// Implements `Deserr` for domain types: one of the functions above, then the constructor of the type.
+macro_rules! parse_with {
     ($($type:ty: $from:ident => $parse:expr;)+) => {$(
-        impl Deserr<Faults> for $type {
+        impl Deserr<ValidationErrors> for $type {
             fn deserialize_from_value<V: IntoValue>(
                 value: Value<V>,
-                at: ValuePointerRef<'_>,
-            ) -> Result<Self, Faults> {
+                location: ValuePointerRef<'_>,
+            ) -> Result<Self, ValidationErrors> {
                 let parse: fn(_) -> Result<Self, Violation> = $parse;
-                parse($from(value, at)?).map_err(|violation| broken(violation, at))
+                parse($from(value, location)?).map_err(|violation| constraint_error(violation, location))
             }
         }
     )+};
 }
 
-read! {
+parse_with! {
     NomeAtividade: text => Self::parse;
     NomeProjeto: text => Self::parse;
     Descricao: text => Self::parse;
@@ -66,28 +66,53 @@ read! {
     Busca: text => |text: String| Self::parse(&text);
 }
 
-/// A cursor as [`cursor_text`] writes it.
-fn read_cursor<K: SortKey>(text: &str) -> Result<Cursor<K>, Violation> {
+/// Parses the text that [`cursor_text`] returns.
+fn parse_cursor<K: SortKey>(text: &str) -> Result<Cursor<K>, Violation> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| Violation::NotACursor)?;
     Cursor::parse(std::str::from_utf8(&bytes).map_err(|_| Violation::NotACursor)?)
 }
 
-impl<K: SortKey> Deserr<Faults> for Cursor<K> {
-    fn deserialize_from_value<V: IntoValue>(value: Value<V>, at: ValuePointerRef<'_>) -> Result<Self, Faults> {
-        read_cursor(&text(value, at)?).map_err(|violation| broken(violation, at))
+impl<K: SortKey> Deserr<ValidationErrors> for Cursor<K> {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ValidationErrors> {
+        parse_cursor(&text(value, location)?).map_err(|violation| constraint_error(violation, location))
     }
 }
 
-/// A cursor as clients get it: it goes into an address as it is, and looks like nothing to take apart.
+/// Returns a cursor as opaque text that needs no encoding in a URL.
 pub fn cursor_text<K: SortKey>(cursor: &Cursor<K>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(cursor.to_text())
 }
 
-impl<T: Deserr<Faults>> Deserr<Faults> for Patch<T> {
-    fn deserialize_from_value<V: IntoValue>(value: Value<V>, at: ValuePointerRef<'_>) -> Result<Self, Faults> {
+impl<T: Deserr<ValidationErrors>> Deserr<ValidationErrors> for Patch<T> {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ValidationErrors> {
         match value {
             Value::Null => Ok(Self::Null),
-            value => T::deserialize_from_value(value, at).map(Self::Value),
+            value => T::deserialize_from_value(value, location).map(Self::Value),
         }
+    }
+}
+
+/// A field of an update that keeps its value if absent and cannot be null.
+pub struct IfPresent<T>(pub Option<T>);
+
+// Not derived, because a derived implementation would require `T: Default`.
+impl<T> Default for IfPresent<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Deserr<ValidationErrors>> Deserr<ValidationErrors> for IfPresent<T> {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ValidationErrors> {
+        T::deserialize_from_value(value, location).map(|value| Self(Some(value)))
     }
 }

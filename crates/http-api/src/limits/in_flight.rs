@@ -1,4 +1,4 @@
-//! How much memory requests and responses hold at once in this process, and how much of it one user.
+//! The memory that requests and responses hold, limited for the process and for each user.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,28 +9,27 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::Refusal;
+use crate::error::RequestRejection;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// What all of them together may hold, in bytes.
-const TOTAL: usize = 48 * MIB;
-/// What those of one user may hold: a client that reads slowly over many connections leaves room for the others.
-const SHARE: usize = 20 * MIB;
-/// What a body that is written while it is read holds at most: a batch of rows, or a page of which the JSON turned out to
-/// be large, and a chunk of text.
+/// The limit of the process, in bytes.
+const MAX_TOTAL: usize = 48 * MIB;
+/// The limit of one user: a client with many slow connections leaves room for others.
+const MAX_PER_USER: usize = 20 * MIB;
+/// The cost of a streamed body: a batch of rows or a page with large JSON, and a chunk of text.
 pub const STREAM: usize = 1536 * KIB;
-/// What an encoder of gzip holds: its window, its tables and what it has written.
+/// The cost of a gzip encoder: window, tables and output.
 pub const ENCODER: usize = 384 * KIB;
-/// The largest list of projects that Azure DevOps may return.
+/// The maximum size of a list of projects from Azure DevOps.
 pub const AZURE_LIST: usize = 16 * MIB;
-/// A body up to this size is not counted: the buffers of its connection are larger.
-const SMALL: usize = 16 * KIB;
-/// How long a request waits until others have freed what it needs.
-const WAIT: Duration = Duration::from_secs(5);
+/// The maximum size of a body without cost: the buffers of its connection are larger.
+const MAX_FREE_BYTES: usize = 16 * KIB;
+/// The maximum time that a request waits for memory.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// What is held now. A clone counts on.
+/// The reserved memory. A clone shares the counters.
 #[derive(Debug, Clone, Default)]
 pub struct InFlight(Arc<Inner>);
 
@@ -39,7 +38,7 @@ struct Inner {
     held: Mutex<Held>,
     freed: Notify,
     bytes: Gauge,
-    refusals: Counter,
+    rejections: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -49,31 +48,31 @@ struct Held {
 }
 
 impl InFlight {
-    /// The gauge of the bytes that are held, and the counter of refusals.
+    /// Returns the gauge of reserved bytes and the counter of rejections.
     pub fn metrics(&self) -> (Gauge, Counter) {
-        (self.0.bytes.clone(), self.0.refusals.clone())
+        (self.0.bytes.clone(), self.0.rejections.clone())
     }
 
-    /// Reserves `bytes` for `user` at once.
+    /// Reserves `bytes` for `user` without waiting.
     ///
     /// # Errors
-    /// `Overloaded` when they, or the user, would hold too much.
-    pub fn try_reserve(&self, user: &str, bytes: usize) -> Result<Reservation, Refusal> {
-        self.attempt(user, bytes).ok_or_else(|| self.refuse())
+    /// `Overloaded` if a limit would be exceeded.
+    pub fn try_reserve(&self, user: &str, bytes: usize) -> Result<Reservation, RequestRejection> {
+        self.attempt(user, bytes).ok_or_else(|| self.reject())
     }
 
-    /// Reserves `bytes` for `user`, as soon as others have freed them.
+    /// Reserves `bytes` for `user`, and waits until they are available.
     ///
     /// # Errors
-    /// `Overloaded` when that takes longer than [`WAIT`].
-    pub async fn reserve(&self, user: &str, bytes: usize) -> Result<Reservation, Refusal> {
-        let deadline = Instant::now() + WAIT;
+    /// `Overloaded` after [`MAX_WAIT`].
+    pub async fn reserve(&self, user: &str, bytes: usize) -> Result<Reservation, RequestRejection> {
+        let deadline = Instant::now() + MAX_WAIT;
         loop {
             let freed = self.0.freed.notified();
             if let Some(reservation) = self.attempt(user, bytes) {
                 return Ok(reservation);
             }
-            timeout_at(deadline, freed).await.map_err(|_| self.refuse())?;
+            timeout_at(deadline, freed).await.map_err(|_| self.reject())?;
         }
     }
 
@@ -82,25 +81,25 @@ impl InFlight {
         {
             let mut held = self.held();
             let own = held.users.get(&user).copied().unwrap_or_default();
-            if TOTAL < held.total.saturating_add(bytes) || SHARE < own.saturating_add(bytes) {
+            if MAX_TOTAL < held.total.saturating_add(bytes) || MAX_PER_USER < own.saturating_add(bytes) {
                 return None;
             }
             held.add(&user, bytes);
-            self.show(&held);
+            self.publish(&held);
         }
         Some(Reservation { in_flight: self.clone(), user, bytes })
     }
 
-    fn refuse(&self) -> Refusal {
-        self.0.refusals.inc();
-        Refusal::Overloaded
+    fn reject(&self) -> RequestRejection {
+        self.0.rejections.inc();
+        RequestRejection::Overloaded
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
         self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn show(&self, held: &Held) {
+    fn publish(&self, held: &Held) {
         self.0.bytes.set(i64::try_from(held.total).unwrap_or(i64::MAX));
     }
 }
@@ -123,7 +122,7 @@ impl Held {
     }
 }
 
-/// Bytes that are held until this is dropped.
+/// Reserved bytes. They are released on drop.
 #[derive(Debug)]
 pub struct Reservation {
     in_flight: InFlight,
@@ -132,13 +131,13 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Holds `bytes` instead. More of them are never refused: what has been done must be reported.
+    /// Changes the size to `bytes`. It never fails, because the response to a completed write must be sent.
     pub fn resize(&mut self, bytes: usize) {
         {
             let mut held = self.in_flight.held();
             held.remove(&self.user, self.bytes);
             held.add(&self.user, bytes);
-            self.in_flight.show(&held);
+            self.in_flight.publish(&held);
         }
         if bytes < self.bytes {
             self.in_flight.0.freed.notify_waiters();
@@ -152,16 +151,16 @@ impl Drop for Reservation {
         {
             let mut held = self.in_flight.held();
             held.remove(&self.user, self.bytes);
-            self.in_flight.show(&held);
+            self.in_flight.publish(&held);
         }
         self.in_flight.0.freed.notify_waiters();
     }
 }
 
-/// What a body of that size counts, or one of unknown size.
+/// Returns the cost of a body of that size, or of unknown size.
 pub fn cost(size: Option<u64>) -> usize {
     match size.map(usize::try_from) {
-        Some(Ok(bytes)) if bytes <= SMALL => 0,
+        Some(Ok(bytes)) if bytes <= MAX_FREE_BYTES => 0,
         Some(Ok(bytes)) => bytes,
         Some(Err(_)) => usize::MAX,
         None => STREAM,
@@ -177,17 +176,17 @@ mod tests {
     }
 
     #[test]
-    fn one_user_holds_a_share_and_all_of_them_the_total() {
+    fn reservations_are_limited_per_user_and_in_total() {
         let in_flight = InFlight::default();
-        let first = in_flight.try_reserve("ana", SHARE).unwrap();
-        assert_eq!(in_flight.try_reserve("ana", 1).unwrap_err(), Refusal::Overloaded);
-        let second = in_flight.try_reserve("bia", SHARE).unwrap();
-        let third = in_flight.try_reserve("caio", TOTAL - 2 * SHARE).unwrap();
-        assert_eq!(in_flight.try_reserve("davi", 1).unwrap_err(), Refusal::Overloaded);
-        assert_eq!((total(&in_flight), in_flight.metrics().1.get()), (TOTAL, 2));
+        let first = in_flight.try_reserve("ana", MAX_PER_USER).unwrap();
+        assert_eq!(in_flight.try_reserve("ana", 1).unwrap_err(), RequestRejection::Overloaded);
+        let second = in_flight.try_reserve("bia", MAX_PER_USER).unwrap();
+        let third = in_flight.try_reserve("caio", MAX_TOTAL - 2 * MAX_PER_USER).unwrap();
+        assert_eq!(in_flight.try_reserve("davi", 1).unwrap_err(), RequestRejection::Overloaded);
+        assert_eq!((total(&in_flight), in_flight.metrics().1.get()), (MAX_TOTAL, 2));
 
         drop(second);
-        let _ = in_flight.try_reserve("davi", SHARE).unwrap();
+        let _ = in_flight.try_reserve("davi", MAX_PER_USER).unwrap();
         drop((first, third));
 
         assert_eq!(total(&in_flight), 0);
@@ -195,23 +194,23 @@ mod tests {
     }
 
     #[test]
-    fn a_reservation_changes_its_size_and_is_never_refused_then() {
+    fn resize_beyond_the_limit_is_never_rejected() {
         let in_flight = InFlight::default();
         let mut reservation = in_flight.try_reserve("ana", MIB).unwrap();
-        reservation.resize(2 * SHARE);
-        assert_eq!(total(&in_flight), 2 * SHARE);
+        reservation.resize(2 * MAX_PER_USER);
+        assert_eq!(total(&in_flight), 2 * MAX_PER_USER);
         reservation.resize(0);
         assert_eq!(total(&in_flight), 0);
-        assert!(in_flight.try_reserve("ana", SHARE).is_ok());
+        assert!(in_flight.try_reserve("ana", MAX_PER_USER).is_ok());
     }
 
     #[actix_web::test]
-    async fn a_request_waits_until_there_is_room_but_not_forever() {
+    async fn reserve_waits_for_memory_and_times_out() {
         let in_flight = InFlight::default();
-        let held = in_flight.try_reserve("ana", SHARE).unwrap();
+        let held = in_flight.try_reserve("ana", MAX_PER_USER).unwrap();
         let began = Instant::now();
-        assert_eq!(in_flight.reserve("ana", 1).await.unwrap_err(), Refusal::Overloaded);
-        assert!(WAIT <= began.elapsed());
+        assert_eq!(in_flight.reserve("ana", 1).await.unwrap_err(), RequestRejection::Overloaded);
+        assert!(MAX_WAIT <= began.elapsed());
 
         let waiting = in_flight.clone();
         let waiting = actix_web::rt::spawn(async move { waiting.reserve("ana", MIB).await.map(|held| held.bytes) });
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn small_bodies_cost_nothing_and_streams_what_they_hold() {
+    fn cost_of_a_small_body_is_zero_and_of_a_stream_is_constant() {
         let cases = [(Some(0), 0), (Some(16 * 1024), 0), (Some(16 * 1024 + 1), 16 * 1024 + 1), (None, STREAM)];
         for (size, expected) in cases {
             assert_eq!(cost(size), expected, "{size:?}");

@@ -1,4 +1,4 @@
-//! Limits that requests share, so that no client takes what others need.
+//! Limits that all requests of the process share.
 
 pub mod in_flight;
 pub mod searches;

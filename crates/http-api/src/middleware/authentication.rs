@@ -1,5 +1,5 @@
-//! Who is calling. A middleware and no extractor: actix polls the extractors of a handler side by side and the first
-//! error wins, so a stranger with a bad body would get 422.
+//! Authentication. A middleware and not an extractor: actix polls the extractors of a handler concurrently and returns
+//! the first error, so an unauthenticated client with an invalid body would get 422.
 
 use std::future::{Ready, ready};
 use std::ops::Deref;
@@ -12,31 +12,27 @@ use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, ResponseError, web};
-use apistos::ApiComponent;
-use apistos::reference_or::ReferenceOr;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use domain::{Caller, Credential, IdentityProvider};
-use schemars::schema::Schema;
 use secrecy::SecretString;
 
-use super::Watch;
+use super::catch_panic::RouteContext;
 use super::failed_sign_ins::{Attempt, FailedSignIns};
-use super::guard::Told;
-use crate::error::{ApiError, Refusal};
-use crate::extract::accept::Accepted;
+use super::http_observability::HttpObservability;
+use crate::error::{ApiError, RequestRejection};
+use crate::extract::accept::AcceptHeader;
+use crate::openapi::component::api_component;
 
 /// The user's access token, beside the extension's app token.
 const AZURE_ACCESS_TOKEN: &str = "X-Azure-Access-Token";
 
-/// The list that can be had as CSV as well.
-const LIST: &str = "/api/v1/atividades";
-
-/// Establishes who is calling, or refuses. A path that does not exist is nobody's secret and goes through to its 404.
-/// What exists is judged by the text that the router reads, which is not always the path as it was sent.
+/// Authenticates the caller of a route, or responds with the error. A path without a route passes through to its 404.
+///
+/// The route is looked up by the text that the router matches, which can differ from the path as it was sent.
 ///
 /// # Errors
-/// Those of the inner service; a refusal is an answer, since an error would slip past the outer middleware.
+/// Those of the inner service. A rejection is a response, because an error would bypass the outer middleware.
 pub async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -44,63 +40,52 @@ pub async fn authenticate(
     let Some(route) = request.resource_map().match_pattern(request.match_info().as_str()) else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
-    let told = request.extensions().get::<Rc<Told>>().cloned().unwrap_or_default();
-    // Neither has been told before.
-    let _ = told.route.set(route);
+    let context = request.extensions().get::<Rc<RouteContext>>().cloned().unwrap_or_default();
+    // Both cells are empty here, so `set` cannot fail.
+    let _ = context.route.set(route);
     let identified = identify(&request).await;
     let outcome = outcome(&identified);
-    if let Some(watch) = request.app_data::<web::Data<Watch>>() {
-        watch.metrics.authenticated(outcome);
+    if let Some(observability) = request.app_data::<web::Data<HttpObservability>>() {
+        observability.metrics.authenticated(outcome);
     }
     match identified {
-        Ok(_) if !can_be_answered(&request) => {
-            Ok(request.into_response(ApiError::from(Refusal::NotAcceptable).error_response()))
-        }
         Ok(caller) => {
-            let _ = told.user.set(caller.usuario.id.clone());
-            request.extensions_mut().insert(CurrentUser(caller));
-            let mut answer = next.call(request).await?.map_into_boxed_body();
-            if !answer.headers().contains_key(CACHE_CONTROL) {
-                answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+            let _ = context.user.set(caller.usuario.id.clone());
+            request.extensions_mut().insert(AuthenticatedCaller(caller));
+            let mut response = next.call(request).await?.map_into_boxed_body();
+            if !response.headers().contains_key(CACHE_CONTROL) {
+                response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
             }
-            Ok(answer)
+            Ok(response)
         }
         Err(error) => {
-            tracing::info!(outcome, "authentication refused");
+            tracing::info!(outcome, "authentication failed");
             Ok(request.into_response(error.error_response()))
         }
     }
 }
 
-/// Whether the client takes what there is: JSON, but for the list that has other formats and judges for itself, and for
-/// what is answered with nothing.
-fn can_be_answered(request: &ServiceRequest) -> bool {
-    match *request.method() {
-        Method::DELETE => true,
-        Method::GET if request.path() == LIST => true,
-        _ => Accepted::by(request).json(),
-    }
-}
-
-/// What an attempt came to, in one word.
+/// Returns the metric label of an authentication.
 fn outcome(identified: &Result<Caller, ApiError>) -> &'static str {
     use domain::Error as E;
     match identified {
         Ok(_) => "ok",
         Err(ApiError::Domain(E::CredentialMissing)) => "missing",
-        Err(ApiError::Domain(E::CredentialRejected)) => "rejected",
+        Err(ApiError::Domain(E::CredentialRejected) | ApiError::Rejected(RequestRejection::UnreadableCredential)) => {
+            "rejected"
+        }
         Err(ApiError::Domain(E::Forbidden)) => "forbidden",
         Err(ApiError::Domain(E::Unavailable { .. } | E::TimedOut { .. } | E::BadUpstream { .. })) => "unavailable",
-        Err(ApiError::Refused(Refusal::TooManyFailures { .. })) => "limited",
+        Err(ApiError::Rejected(RequestRejection::TooManyFailures { .. })) => "limited",
         Err(_) => "error",
     }
 }
 
 async fn identify(request: &ServiceRequest) -> Result<Caller, ApiError> {
-    let wired = "no identity provider is wired";
+    let missing = "no identity provider in the application data";
     let identity = request.app_data::<web::Data<dyn IdentityProvider>>();
-    let identity = identity.ok_or_else(|| domain::Error::internal(wired))?;
-    let credential = credential(request);
+    let identity = identity.ok_or_else(|| domain::Error::internal(missing))?;
+    let credential = credential(request)?;
     let attempt = match &credential {
         Some(credential) if !identity.recently_accepted(credential) => Some(attempt(request).await?),
         _ => None,
@@ -114,46 +99,65 @@ async fn identify(request: &ServiceRequest) -> Result<Caller, ApiError> {
     Ok(identified?)
 }
 
-/// A sign-in with a credential that is not known, unless too many of the client's address have failed.
+/// Starts a sign-in with an unknown credential, or rejects it if too many from the client's address have failed.
 async fn attempt(request: &ServiceRequest) -> Result<Attempt, ApiError> {
-    let wired = "no limit of failed sign-ins is wired";
-    let failed = request.app_data::<web::Data<FailedSignIns>>().ok_or_else(|| domain::Error::internal(wired))?;
-    let watch = request.app_data::<web::Data<Watch>>();
-    let client = watch.and_then(|watch| watch.proxies.client(request.peer_addr(), request.headers()));
+    let missing = "no limit of failed sign-ins in the application data";
+    let failed = request.app_data::<web::Data<FailedSignIns>>().ok_or_else(|| domain::Error::internal(missing))?;
+    let observability = request.app_data::<web::Data<HttpObservability>>();
+    let client = observability.and_then(|shared| shared.proxies.client(request.peer_addr(), request.headers()));
     let attempt = failed.attempt(client, Instant::now()).await;
-    attempt.map_err(|retry_after| Refusal::TooManyFailures { retry_after }.into())
+    attempt.map_err(|retry_after| RequestRejection::TooManyFailures { retry_after }.into())
 }
 
-/// What the caller shows; a scheme that is not known, or a header that cannot be read, is nothing. So is a header that
-/// comes twice: a proxy in front may have looked at the other one.
-fn credential(request: &ServiceRequest) -> Option<Credential> {
+/// Parses the credential of `Authorization`. An unknown scheme is no credential, and neither is a repeated header,
+/// because a proxy may have checked the other value.
+fn credential(request: &ServiceRequest) -> Result<Option<Credential>, RequestRejection> {
     let header = |name: &str| {
         let mut values = request.headers().get_all(name);
-        let value = values.next().filter(|_| values.next().is_none())?;
-        value.to_str().ok().map(str::trim).filter(|text| !text.is_empty())
+        values.next().filter(|_| values.next().is_none())
     };
-    let (scheme, value) = header(AUTHORIZATION.as_str())?.split_once(' ')?;
+    let Some(authorization) = header(AUTHORIZATION.as_str()) else { return Ok(None) };
+    let authorization = authorization.to_str().map_err(|_| RequestRejection::UnreadableCredential)?;
+    let Some((scheme, value)) = authorization.trim().split_once(' ') else { return Ok(None) };
     let value = value.trim();
     if value.is_empty() {
-        None
+        Ok(None)
     } else if scheme.eq_ignore_ascii_case("bearer") {
-        let azure_access_token = header(AZURE_ACCESS_TOKEN).map(SecretString::from);
-        Some(Credential::Bearer { token: value.into(), azure_access_token })
+        let access_token = header(AZURE_ACCESS_TOKEN).and_then(|token| token.to_str().ok()).map(str::trim);
+        let azure_access_token = access_token.filter(|token| !token.is_empty()).map(SecretString::from);
+        Ok(Some(Credential::Bearer { token: value.into(), azure_access_token }))
     } else if scheme.eq_ignore_ascii_case("basic") {
-        let decoded = String::from_utf8(BASE64_STANDARD.decode(value).ok()?).ok()?;
-        // Azure DevOps takes any user name, so this does as well; the password is the token.
-        let (_, pat) = decoded.split_once(':')?;
-        if pat.is_empty() { None } else { Some(Credential::Basic { pat: pat.into() }) }
+        let pat = basic_password(value).ok_or(RequestRejection::UnreadableCredential)?;
+        Ok(if pat.is_empty() { None } else { Some(Credential::Basic { pat: pat.into() }) })
     } else {
-        None
+        Ok(None)
     }
 }
 
-/// The user on whose behalf a handler works: what [`authenticate`] found out.
-#[derive(Clone)]
-pub struct CurrentUser(Caller);
+/// Returns the password of Basic credentials. As in Azure DevOps the user name is ignored, so its encoding does not
+/// matter (RFC 7617 leaves it open).
+fn basic_password(encoded: &str) -> Option<String> {
+    let decoded = BASE64_STANDARD.decode(encoded).ok()?;
+    let password = decoded.splitn(2, |byte| *byte == b':').nth(1)?;
+    String::from_utf8(password.to_vec()).ok()
+}
 
-impl Deref for CurrentUser {
+/// The caller that [`authenticate`] found, as an extension of the request.
+#[derive(Clone)]
+struct AuthenticatedCaller(Caller);
+
+/// Returns the id of the authenticated user; all other clients share the empty id.
+pub(super) fn user_id(request: &impl HttpMessage) -> String {
+    request.extensions().get::<AuthenticatedCaller>().map(|caller| caller.0.usuario.id.clone()).unwrap_or_default()
+}
+
+/// The caller of a handler, which [`authenticate`] has found.
+///
+/// The extractor also responds 406 if the client does not accept JSON. A handler with other representations sets
+/// `NEGOTIATES` and negotiates itself. DELETE has no body, so any `Accept` is fine.
+pub struct CurrentUser<const NEGOTIATES: bool = false>(Caller);
+
+impl<const NEGOTIATES: bool> Deref for CurrentUser<NEGOTIATES> {
     type Target = Caller;
 
     fn deref(&self) -> &Caller {
@@ -161,25 +165,21 @@ impl Deref for CurrentUser {
     }
 }
 
-impl FromRequest for CurrentUser {
+impl<const NEGOTIATES: bool> FromRequest for CurrentUser<NEGOTIATES> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let user = request.extensions().get::<Self>().cloned();
-        ready(user.ok_or_else(|| domain::Error::CredentialMissing.into()))
+        let Some(AuthenticatedCaller(caller)) = request.extensions().get::<AuthenticatedCaller>().cloned() else {
+            return ready(Err(domain::Error::CredentialMissing.into()));
+        };
+        let is_acceptable =
+            NEGOTIATES || *request.method() == Method::DELETE || AcceptHeader::from_request(request).json();
+        ready(if is_acceptable { Ok(Self(caller)) } else { Err(RequestRejection::NotAcceptable.into()) })
     }
 }
 
-impl ApiComponent for CurrentUser {
-    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
-        vec![]
-    }
-
-    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
-        None
-    }
-}
+api_component!([const NEGOTIATES: bool] CurrentUser<NEGOTIATES> => ());
 
 #[cfg(test)]
 mod tests {
@@ -188,32 +188,52 @@ mod tests {
 
     use super::*;
 
-    fn shown(authorization: &str) -> Option<String> {
+    fn parsed(authorization: impl Into<Vec<u8>>) -> Result<Option<String>, RequestRejection> {
+        let authorization = HeaderValue::from_bytes(&authorization.into()).unwrap();
         let request = TestRequest::default().insert_header((AUTHORIZATION, authorization)).to_srv_request();
-        credential(&request).map(|credential| match credential {
-            Credential::Bearer { token, .. } => format!("bearer {}", token.expose_secret()),
-            Credential::Basic { pat } => format!("basic {}", pat.expose_secret()),
+        credential(&request).map(|credential| {
+            credential.map(|credential| match credential {
+                Credential::Bearer { token, .. } => format!("bearer {}", token.expose_secret()),
+                Credential::Basic { pat } => format!("basic {}", pat.expose_secret()),
+            })
         })
     }
 
+    fn basic(text: impl AsRef<[u8]>) -> String {
+        format!("Basic {}", BASE64_STANDARD.encode(text))
+    }
+
     #[test]
-    fn a_credential_is_a_bearer_token_or_the_password_of_basic() {
-        let basic = |text: &str| format!("Basic {}", BASE64_STANDARD.encode(text));
+    fn credential_is_a_bearer_token_or_the_password_of_basic() {
         let cases = [
             ("Bearer abc".to_owned(), Some("bearer abc")),
             ("bearer   abc ".to_owned(), Some("bearer abc")),
             (basic(":pat"), Some("basic pat")),
             (basic("user:p:at"), Some("basic p:at")),
-            (basic("pat"), None),
+            (basic("josé:pat"), Some("basic pat")),
+            (basic(b"jos\xe9:pat"), Some("basic pat")),
             (basic(":"), None),
-            ("Basic !!!".to_owned(), None),
             ("Bearer".to_owned(), None),
             ("Bearer  ".to_owned(), None),
             ("Digest abc".to_owned(), None),
             ("abc".to_owned(), None),
         ];
         for (header, expected) in cases {
-            assert_eq!(shown(&header).as_deref(), expected, "{header:?}");
+            assert_eq!(parsed(header.clone()).unwrap().as_deref(), expected, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn credential_that_cannot_be_decoded_is_unreadable() {
+        let cases = [
+            b"Basic !!!".to_vec(),
+            basic("pat").into_bytes(),
+            basic(b":p\xe9").into_bytes(),
+            b"Bearer \xe9".to_vec(),
+            b"Bearer token\xe9".to_vec(),
+        ];
+        for header in cases {
+            assert_eq!(parsed(header.clone()), Err(RequestRejection::UnreadableCredential), "{header:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Bodies on their way to the connection: as gzip for clients that accept it, and in slices. actix's own middleware
-//! encodes every response, however small, and rejects clients that accept nothing.
+//! Encoding of response bodies with gzip, and their transfer in slices. The middleware of actix encodes small responses as
+//! well and rejects clients whose `Accept-Encoding` allows nothing.
 
 use actix_http::encoding::Encoder;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -11,14 +11,14 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage};
 
-use super::in_flight::user;
+use super::authentication::user_id;
 use crate::limits::in_flight::{ENCODER, InFlight, Reservation};
 use crate::respond::body::{SLICE, SlicedBody};
 
-/// Below this, in bytes, an answer fits into a packet or two anyway.
-const WORTH: u64 = 1024;
+/// The minimum size of an encoded body: a smaller one fits into a packet or two.
+const MIN_SIZE_BYTES: u64 = 1024;
 
-/// Encodes what is large enough, if the client accepts gzip and there is memory for an encoder.
+/// Encodes a large text if the client accepts gzip and the memory of an encoder can be reserved.
 ///
 /// # Errors
 /// Those of the inner service.
@@ -27,55 +27,57 @@ pub async fn compress(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let mut answer = next.call(request).await?.map_into_boxed_body();
-    let reserved = answer.request().extensions_mut().remove::<Reservation>();
-    if !is_worth(&answer) {
-        return Ok(sliced(answer, reserved, None));
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    let reserved = response.request().extensions_mut().remove::<Reservation>();
+    if !should_compress(&response) {
+        return Ok(sliced(response, reserved, None));
     }
-    let encoder = accepts_gzip(&answer).then(|| in_flight.try_reserve(&user(answer.request()), ENCODER).ok()).flatten();
+    let encoder =
+        accepts_gzip(&response).then(|| in_flight.try_reserve(&user_id(response.request()), ENCODER).ok()).flatten();
     if encoder.is_none() {
-        answer.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
-        return Ok(sliced(answer, reserved, None));
+        response.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
+        return Ok(sliced(response, reserved, None));
     }
-    weaken_tag(&mut answer);
-    let answer = sliced(answer, reserved, encoder);
-    Ok(answer.map_body(|head, body| Encoder::response(ContentEncoding::Gzip, head, body)).map_into_boxed_body())
+    weaken_etag(&mut response);
+    let response = sliced(response, reserved, encoder);
+    Ok(response.map_body(|head, body| Encoder::response(ContentEncoding::Gzip, head, body)).map_into_boxed_body())
 }
 
-/// The body in slices, with what is reserved for it; one that is small and holds nothing stays as it is.
-fn sliced(answer: ServiceResponse, body: Option<Reservation>, encoder: Option<Reservation>) -> ServiceResponse {
+/// Wraps the body in slices with its reservations. A small body without reservations is unchanged.
+fn sliced(response: ServiceResponse, body: Option<Reservation>, encoder: Option<Reservation>) -> ServiceResponse {
     let reservations: Vec<_> = body.into_iter().chain(encoder).collect();
-    let is_small = matches!(answer.response().body().size(), BodySize::Sized(size) if size <= SLICE as u64);
+    let is_small = matches!(response.response().body().size(), BodySize::Sized(size) if size <= SLICE as u64);
     if reservations.is_empty() && is_small {
-        return answer;
+        return response;
     }
-    answer.map_body(|_, body| SlicedBody::new(body, reservations)).map_into_boxed_body()
+    response.map_body(|_, body| SlicedBody::new(body, reservations)).map_into_boxed_body()
 }
 
-fn is_worth(answer: &ServiceResponse) -> bool {
-    let is_large = match answer.response().body().size() {
+/// Returns whether the body is a text of at least [`MIN_SIZE_BYTES`] that is not encoded yet.
+fn should_compress(response: &ServiceResponse) -> bool {
+    let is_large = match response.response().body().size() {
         BodySize::None => false,
-        BodySize::Sized(size) => WORTH <= size,
+        BodySize::Sized(size) => MIN_SIZE_BYTES <= size,
         BodySize::Stream => true,
     };
-    let is_text = answer
+    let is_text = response
         .headers()
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/") || kind.as_bytes().starts_with(b"application/"));
-    is_large && is_text && !answer.headers().contains_key(CONTENT_ENCODING)
+    is_large && is_text && !response.headers().contains_key(CONTENT_ENCODING)
 }
 
-/// Whether the client prefers gzip to the body as it is.
-fn accepts_gzip(answer: &ServiceResponse) -> bool {
+/// Returns whether the client prefers gzip to an unencoded body.
+fn accepts_gzip(response: &ServiceResponse) -> bool {
     let supported = [Encoding::identity(), Encoding::gzip()];
-    AcceptEncoding::parse(answer.request())
+    AcceptEncoding::parse(response.request())
         .is_ok_and(|accepted| accepted.negotiate(supported.iter()) == Some(Encoding::gzip()))
 }
 
-/// A strong tag is of the bytes as they are sent (RFC 9110 §8.8.3.3), and these become others.
-fn weaken_tag(answer: &mut ServiceResponse) {
-    let weak = answer.headers().get(ETAG).map(|tag| [b"W/", tag.as_bytes()].concat());
-    if let Some(weak) = weak.and_then(|tag| HeaderValue::from_bytes(&tag).ok()) {
-        answer.headers_mut().insert(ETAG, weak);
+/// Weakens the ETag: a strong one identifies the transferred bytes, and encoding changes them (RFC 9110 §8.8.3.3).
+fn weaken_etag(response: &mut ServiceResponse) {
+    let weak = response.headers().get(ETAG).map(|etag| [b"W/", etag.as_bytes()].concat());
+    if let Some(weak) = weak.and_then(|etag| HeaderValue::from_bytes(&etag).ok()) {
+        response.headers_mut().insert(ETAG, weak);
     }
 }

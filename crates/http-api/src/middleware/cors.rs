@@ -1,4 +1,4 @@
-//! Which browser pages may call (the Fetch standard's CORS protocol).
+//! CORS: the origins whose browser pages may call the API.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use actix_cors::Cors;
 use actix_web::http::Method;
 use actix_web::http::header::HeaderName;
 
-use crate::middleware::OriginPattern;
+use super::origin_pattern::OriginPattern;
 
-/// How long a browser may remember a preflight, in seconds.
-const MAX_AGE: usize = 3600;
+/// The maximum time that a browser caches a preflight, in seconds.
+const PREFLIGHT_MAX_AGE: usize = 3600;
 
-/// Answers preflights and marks answers for the origins that match one of `patterns`.
+/// Returns the CORS middleware for origins that match one of `patterns`.
 pub fn cors(patterns: Arc<[OriginPattern]>) -> Cors {
     let exposed = ["etag", "link", "location", "retry-after", "x-request-id"].map(HeaderName::from_static);
     Cors::default()
@@ -22,5 +22,5 @@ pub fn cors(patterns: Arc<[OriginPattern]>) -> Cors {
         .allow_any_header()
         .expose_headers(exposed)
         .supports_credentials()
-        .max_age(MAX_AGE)
+        .max_age(PREFLIGHT_MAX_AGE)
 }

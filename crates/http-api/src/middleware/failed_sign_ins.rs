@@ -1,5 +1,5 @@
-//! Failed sign-ins by client address: each address has a token bucket. Only credentials that were not accepted lately
-//! need a token, so strangers behind the same address (NAT, a proxy that is not in `TRUSTED_PROXIES`) lock out no user.
+//! Rate limit of failed sign-ins: a token bucket per client address. Only credentials that were not accepted recently take a
+//! token, so failures behind a shared address (NAT, a proxy outside of `TRUSTED_PROXIES`) lock out no signed-in user.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 
-/// How many credentials of one address may fail at once: a whole office whose tokens expired over night.
+/// The burst per address: an office whose tokens expired overnight.
 const BURST: f64 = 100.0;
-/// How many more may fail each second.
+/// The refill rate per address.
 const PER_SECOND: f64 = 1.0;
-/// How many addresses are kept, some 2 MB. The one that was seen least recently is forgotten first.
-const ADDRESSES: u64 = 10_000;
-/// When a bucket is full again whatever happened.
-const FULL_AGAIN: Duration = Duration::from_secs(100);
+/// The maximum number of addresses, about 2 MB. The least recently used one is evicted.
+const MAX_ADDRESSES: u64 = 10_000;
+/// The time until an empty bucket is full.
+const REFILL_TIME: Duration = Duration::from_secs(100);
 
-/// See the module.
+/// The token buckets of all addresses.
 pub struct FailedSignIns(Cache<IpAddr, Arc<Mutex<Bucket>>>);
 
 struct Bucket {
@@ -25,19 +25,18 @@ struct Bucket {
     counted_at: Instant,
 }
 
-/// A sign-in that was let through. Dropped as it is it counts as failed, also when its client goes away.
+/// A sign-in in progress. It counts as failed if it is dropped, also by a client that disconnects.
 #[must_use]
 pub struct Attempt(Arc<Mutex<Bucket>>);
 
 impl FailedSignIns {
-    /// No failures yet.
+    /// Returns full buckets.
     pub fn new() -> Self {
-        let cache = Cache::builder().max_capacity(ADDRESSES).time_to_idle(FULL_AGAIN);
+        let cache = Cache::builder().max_capacity(MAX_ADDRESSES).time_to_idle(REFILL_TIME);
         Self(cache.eviction_policy(EvictionPolicy::lru()).build())
     }
 
-    /// Lets a sign-in of `client` through, or returns how long it has to wait. Without an address there is one bucket
-    /// for all.
+    /// Takes a token of `client`. Clients without an address share one bucket.
     ///
     /// # Errors
     /// The time until the next token.
@@ -50,7 +49,7 @@ impl FailedSignIns {
 }
 
 impl Attempt {
-    /// It has not failed: the token goes back.
+    /// Returns the token.
     pub fn succeeded(self) {
         let mut bucket = lock(&self.0);
         bucket.tokens = (bucket.tokens + 1.0).min(BURST);
@@ -74,7 +73,7 @@ fn lock(bucket: &Mutex<Bucket>) -> MutexGuard<'_, Bucket> {
     bucket.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What one customer of a provider has: an IPv4 address, or a /64 of IPv6.
+/// Returns the network that a provider assigns to one customer: an IPv4 address or a /64 of IPv6.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn an_address_has_a_burst_and_one_more_each_second() {
+    async fn address_has_a_burst_and_refills_once_per_second() {
         let (limit, now) = (FailedSignIns::new(), Instant::now());
 
         assert_eq!(failures(&limit, "192.0.2.1", now).await, 100);
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn an_address_of_ipv6_is_its_first_64_bits() {
+    async fn ipv6_addresses_of_a_64_share_a_bucket() {
         let (limit, now) = (FailedSignIns::new(), Instant::now());
 
         assert_eq!(failures(&limit, "2001:db8:0:1::1", now).await, 100);
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn what_does_not_fail_costs_nothing_and_what_is_still_open_counts() {
+    async fn successful_attempt_returns_its_token_and_open_one_holds_it() {
         let (limit, now) = (FailedSignIns::new(), Instant::now());
         for _ in 0..1_000 {
             limit.attempt(None, now).await.unwrap().succeeded();
@@ -133,13 +132,13 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn memory_is_bounded() {
+    async fn number_of_addresses_is_bounded() {
         let (limit, now) = (FailedSignIns::new(), Instant::now());
         for n in 0..30_000_u32 {
             drop(limit.attempt(Some(Ipv4Addr::from(n).into()), now).await);
         }
         limit.0.run_pending_tasks().await;
 
-        assert!(limit.0.entry_count() <= ADDRESSES, "{}", limit.0.entry_count());
+        assert!(limit.0.entry_count() <= MAX_ADDRESSES, "{}", limit.0.entry_count());
     }
 }

@@ -1,4 +1,4 @@
-//! What requests of users may hold in memory: see [`InFlight`].
+//! Admission of requests by the memory that they and their responses hold: see [`InFlight`].
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -8,34 +8,35 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, ResponseError};
 
-use super::CurrentUser;
+use super::authentication::user_id;
 use crate::error::ApiError;
-use crate::extract::MAX_BODY;
+use crate::extract::input::MAX_BODY_BYTES;
 use crate::limits::in_flight::{InFlight, Reservation, cost};
 
-/// How many times its size a body takes until it is stored: as JSON, as records of which one copy stays for a second
-/// attempt, and as the response. Parameters and rows of statements are bounded by the number of connections.
+/// Memory of a body until it is stored, as a multiple of its size: the JSON value, the records, their copy for a retry, and
+/// the response. Parameters and rows of statements are bounded by the number of connections.
 const COPIES: usize = 4;
-/// What a request that changes something may hold at least: the response to a small one can be a whole description.
-const LEAST: usize = 128 * 1024;
+/// The minimum for a write, in bytes: the response to a small body can hold a description of maximum length.
+const MIN_WRITE_BYTES: usize = 128 * 1024;
 
-/// Reserves what a request takes. One that changes something reserves before anything is done, and waits for it. The
-/// response to any other one is made first, in the bounds of a batch, and dropped if there is no room for it. The
-/// reservation is left in the request, for the body of the response to hold.
+/// Reserves the memory of a request and leaves the reservation in its extensions, for the response body to hold.
+///
+/// A write waits for its reservation before the handler runs. The response to a read is produced first, bounded by the
+/// size of a batch, and replaced by 503 if its memory cannot be reserved.
 ///
 /// # Errors
-/// Those of the inner service; a refusal is a response.
+/// Those of the inner service. A rejection is a response.
 pub async fn admit(
     in_flight: Data<InFlight>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let user = user(&request);
+    let user = user_id(&request);
     let writes = matches!(*request.method(), Method::POST | Method::PUT);
     let reserved = if writes {
         match in_flight.reserve(&user, cost_of_body(&request)).await {
             Ok(reservation) => Some(reservation),
-            Err(refusal) => return Ok(request.into_response(ApiError::from(refusal).error_response())),
+            Err(rejection) => return Ok(request.into_response(ApiError::from(rejection).error_response())),
         }
     } else {
         None
@@ -48,7 +49,7 @@ pub async fn admit(
     };
     let is_reserved = response.request().extensions().get::<Reservation>().is_some();
     let reservation = match reserved {
-        // The handler knows what its response holds.
+        // The handler has reserved the memory of its response.
         _ if is_reserved => return Ok(response),
         Some(mut reservation) => {
             reservation.resize(bytes);
@@ -57,26 +58,21 @@ pub async fn admit(
         None if bytes == 0 => return Ok(response),
         None => match in_flight.try_reserve(&user, bytes) {
             Ok(reservation) => reservation,
-            Err(refusal) => return Ok(response.into_response(ApiError::from(refusal).error_response())),
+            Err(rejection) => return Ok(response.into_response(ApiError::from(rejection).error_response())),
         },
     };
     response.request().extensions_mut().insert(reservation);
     Ok(response)
 }
 
-/// What the request with its body takes in memory until its response is made.
+/// Returns the memory of the request and its body until the response is produced.
 fn cost_of_body(request: &ServiceRequest) -> usize {
     let headers = request.headers();
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let length = match length {
-        Some(length) => MAX_BODY.min(length),
-        None if headers.contains_key(TRANSFER_ENCODING) => MAX_BODY,
+        Some(length) => MAX_BODY_BYTES.min(length),
+        None if headers.contains_key(TRANSFER_ENCODING) => MAX_BODY_BYTES,
         None => 0,
     };
-    (length * COPIES).max(LEAST)
-}
-
-/// Whose request it is; strangers are one user together.
-pub(super) fn user(request: &impl HttpMessage) -> String {
-    request.extensions().get::<CurrentUser>().map(|user| user.usuario.id.clone()).unwrap_or_default()
+    (length * COPIES).max(MIN_WRITE_BYTES)
 }

@@ -1,6 +1,5 @@
-//! What keeps pages from elsewhere away where authentication is off. The browser of a developer reaches the service on
-//! loopback, so a page could read it under a name that it lets resolve to 127.0.0.1 (DNS rebinding), or change data by a
-//! request without a preflight (CSRF).
+//! Protection of a service without authentication from pages of other origins. A browser on this machine reaches the
+//! service on loopback, so a page could read it by DNS rebinding, or change data by a request without a preflight (CSRF).
 
 use std::net::IpAddr;
 
@@ -13,33 +12,33 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, ResponseError};
 
-use crate::error::{ApiError, Refusal};
-use crate::middleware::OriginPattern;
+use super::origin_pattern::OriginPattern;
+use crate::error::{ApiError, RequestRejection};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Rejects requests for another host than loopback, and requests that change something for a page that is neither on
-/// loopback nor in `origins`. Clients that are no browsers send neither `Origin` nor `Sec-Fetch-Site`.
+/// Rejects requests whose host is not loopback, and writes from pages that are neither on loopback nor in `origins`.
+/// Clients other than browsers send neither `Origin` nor `Sec-Fetch-Site`.
 ///
 /// # Errors
-/// Those of the inner service; a rejection is a response, since an error would slip past the outer middleware.
+/// Those of the inner service. A rejection is a response, because an error would bypass the outer middleware.
 pub async fn loopback_only(
     origins: Data<[OriginPattern]>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let refusal = if !is_for_loopback(request.uri(), request.headers()) {
-        Refusal::ForeignHost
+    let rejection = if !is_for_loopback(request.uri(), request.headers()) {
+        RequestRejection::ForeignHost
     } else if !request.method().is_safe() && !is_from_allowed_page(request.headers(), &origins) {
-        Refusal::ForeignOrigin
+        RequestRejection::ForeignOrigin
     } else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
-    Ok(request.into_response(ApiError::from(refusal).error_response()))
+    Ok(request.into_response(ApiError::from(rejection).error_response()))
 }
 
-/// Whether the one `Host` header names loopback, and so does the target where it is a whole URL. `Forwarded` and
-/// `X-Forwarded-Host` do not count: any client can send them.
+/// Returns whether the only `Host` header, and the target if it is an absolute URL, name loopback. `Forwarded` and
+/// `X-Forwarded-Host` are ignored, because any client can send them.
 fn is_for_loopback(uri: &Uri, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST);
     let host =
@@ -47,8 +46,8 @@ fn is_for_loopback(uri: &Uri, headers: &HeaderMap) -> bool {
     host.as_ref().is_some_and(is_loopback) && uri.authority().is_none_or(is_loopback)
 }
 
-/// Whether no page sent the request, or one on loopback, or one of `origins`. Browsers send `Origin` with every request
-/// that can change something; `Sec-Fetch-Site` decides where it is missing.
+/// Returns whether the request comes from no page, from one on loopback or from one of `origins`. Browsers send `Origin`
+/// with each write; without it `Sec-Fetch-Site` decides.
 fn is_from_allowed_page(headers: &HeaderMap, origins: &[OriginPattern]) -> bool {
     let is_allowed = |origin: &HeaderValue| {
         let Ok(origin) = origin.to_str() else { return false };
@@ -66,7 +65,7 @@ fn is_loopback_origin(origin: &str) -> bool {
     })
 }
 
-/// `localhost`, 127.0.0.0/8 or `[::1]`, with any port.
+/// Returns whether the host is `localhost`, in 127.0.0.0/8 or `[::1]`.
 fn is_loopback(authority: &Authority) -> bool {
     let host = authority.host();
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

@@ -1,25 +1,16 @@
-//! What happens to every request before and after its handler.
+//! Middleware: what happens to each request before and after its handler. `app` sets the order.
 
-mod authentication;
-mod client_address;
-mod compression;
-mod cors;
-mod exchange;
-mod failed_sign_ins;
-mod guard;
-mod in_flight;
-mod loopback;
-mod origin_pattern;
+mod access_log;
+pub mod authentication;
+pub mod catch_panic;
+pub mod client_address;
+pub mod compression;
+pub mod cors;
+pub mod failed_sign_ins;
+pub mod http_observability;
+pub mod in_flight;
+pub mod loopback;
+pub mod origin_pattern;
 mod problem;
-mod request;
-
-pub use authentication::{CurrentUser, authenticate};
-pub use client_address::TrustedProxies;
-pub use compression::compress;
-pub use cors::cors;
-pub use failed_sign_ins::FailedSignIns;
-pub use guard::guard;
-pub use in_flight::admit;
-pub use loopback::loopback_only;
-pub use origin_pattern::{NotAnOriginPattern, OriginPattern, is_host_name};
-pub use request::{Watch, around};
+pub mod request_context;
+pub mod request_path;

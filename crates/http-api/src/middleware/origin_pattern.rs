@@ -1,8 +1,8 @@
-//! Which browser origins may call: patterns compared with the parsed host, never as substrings.
+//! Patterns of browser origins. They are compared with the parsed host, never as substrings.
 
 use std::str::FromStr;
 
-/// An origin, or all origins whose first host label is free: `https://app.example.org`, `https://*.dev.azure.com:8443`.
+/// An origin, or all origins that differ in the first host label: `https://app.example.org`, `https://*.dev.azure.com:8443`.
 ///
 /// `*` stands for exactly one label: `https://*.dev.azure.com` is neither `https://dev.azure.com` nor
 /// `https://a.b.dev.azure.com`. At least two labels must follow it, so that no pattern takes in a whole top-level domain.
@@ -16,22 +16,22 @@ pub struct OriginPattern {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum HostPattern {
     Exactly(String),
-    /// One label, then this.
+    /// Any one label, then this parent.
     Under(String),
 }
 
 impl OriginPattern {
-    /// What a pattern looks like, for the operator.
+    /// The syntax of a pattern, for messages to operators.
     pub const ALLOWED: &str =
         "scheme://host[:port] with http or https and no path; the first of three or more host labels may be *";
 
-    /// Whether pages of this origin reach the browser unencrypted, so that the network can change them.
+    /// Returns whether the scheme is `http`, so that the network can modify pages of this origin.
     #[must_use]
     pub fn is_plain_http(&self) -> bool {
         self.scheme == Scheme::Http
     }
 
-    /// Whether the value of an `Origin` header is meant.
+    /// Returns whether the value of an `Origin` header matches.
     #[must_use]
     pub fn matches(&self, origin: &str) -> bool {
         let Some(origin) = Origin::split(origin).filter(|origin| is_host(origin.host)) else { return false };
@@ -61,19 +61,19 @@ impl FromStr for OriginPattern {
     }
 }
 
-/// A text that is no [`OriginPattern`].
+/// The error of a text that is not an [`OriginPattern`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not {}", OriginPattern::ALLOWED)]
 pub struct NotAnOriginPattern;
 
-/// The schemes that a browser calls from.
+/// The schemes of browser origins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scheme {
     Http,
     Https,
 }
 
-/// `scheme://host[:port]` taken apart; the host is still to be judged.
+/// The parts of `scheme://host[:port]`. The host is not validated.
 struct Origin<'a> {
     scheme: Scheme,
     host: &'a str,
@@ -97,12 +97,12 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// As browsers write it: digits without sign or leading zero.
+/// Parses a port as browsers write it: digits without sign or leading zero.
 fn parse_port(text: &str) -> Option<u16> {
     text.starts_with(|c: char| matches!(c, '1'..='9')).then(|| text.parse().ok()).flatten()
 }
 
-/// Whether this is a host name in ASCII, an IPv4 address, or an IPv6 address as browsers write it.
+/// Returns whether `host` is a host name in ASCII, an IPv4 address, or an IPv6 address as browsers write it.
 fn is_host(host: &str) -> bool {
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(ip) => ip.parse::<std::net::Ipv6Addr>().is_ok_and(|parsed| parsed.to_string().eq_ignore_ascii_case(ip)),
@@ -113,14 +113,14 @@ fn is_host(host: &str) -> bool {
 /// Returns whether `host` is a host name in ASCII or an IPv4 address.
 #[must_use]
 pub fn is_host_name(host: &str) -> bool {
-    // The limits of DNS (RFC 1035); `_` is no letter of a host name, but it occurs.
+    // The limits of DNS (RFC 1035). `_` is not allowed in host names, but it occurs.
     let is_label = |label: &str| {
         (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
     host.len() <= 253 && host.split('.').all(is_label)
 }
 
-/// Whether a browser would take the name for an IPv4 address, whose first part is no subdomain.
+/// Returns whether a browser parses the name as an IPv4 address, which has no subdomains.
 fn is_ipv4(name: &str) -> bool {
     name.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit()))
 }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn matches_the_origins_that_are_meant() {
+    fn pattern_matches_equivalent_origins() {
         let cases = [
             ("https://app.example.org", "https://app.example.org"),
             ("https://app.example.org", "https://APP.Example.ORG"),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_every_other_origin() {
+    fn pattern_rejects_every_other_origin() {
         let wildcard = pattern("https://*.dev.azure.com");
         let attacks = [
             "https://evil.com/.dev.azure.com",
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_pattern() {
+    fn parse_rejects_invalid_patterns() {
         let long_name = format!("https://{}org", "a.".repeat(126));
         let cases = [
             "*",

@@ -1,16 +1,15 @@
-//! Errors as problem details (RFC 9457), for those who ask.
+//! Error responses as problem details (RFC 9457).
 
+use actix_web::HttpResponse;
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::http::header::{Accept, CONTENT_TYPE, Header, HeaderValue, Quality};
-use actix_web::{HttpMessage, HttpResponse};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::messages_pt;
+use crate::media_type::PROBLEM_JSON;
 
-const PROBLEM: &str = "application/problem+json";
-
-/// The body of an error, as far as it matters here.
+/// The fields of an error body that problem details repeat.
 #[derive(Deserialize)]
 struct ErrorBody {
     detail: Value,
@@ -28,24 +27,15 @@ struct Problem<'a> {
     errors: Option<&'a Value>,
 }
 
-/// Whether the client asks for problem details.
-pub fn is_wanted(request: &impl HttpMessage) -> bool {
-    Accept::parse(request).is_ok_and(|accept| {
-        accept
-            .iter()
-            .any(|range| range.item.essence_str().eq_ignore_ascii_case(PROBLEM) && Quality::ZERO < range.quality)
-    })
-}
-
-/// The same error as problem details; `instance` is the path at which it happened.
-pub fn of(answer: HttpResponse, instance: &str) -> HttpResponse {
-    let status = answer.status();
-    let (answer, body) = answer.into_parts();
+/// Converts the JSON body of an error response to problem details; `instance` is the path of the request.
+pub fn to_problem(response: HttpResponse, instance: &str) -> HttpResponse {
+    let status = response.status();
+    let (response, body) = response.into_parts();
     let bytes = match body.try_into_bytes() {
         Ok(bytes) => bytes,
-        Err(body) => return answer.set_body(body),
+        Err(body) => return response.set_body(body),
     };
-    let Ok(error) = serde_json::from_slice::<ErrorBody>(&bytes) else { return answer.set_body(BoxBody::new(bytes)) };
+    let Ok(error) = serde_json::from_slice::<ErrorBody>(&bytes) else { return response.set_body(BoxBody::new(bytes)) };
     let problem = Problem {
         r#type: "about:blank",
         title: messages_pt::status(status),
@@ -54,8 +44,8 @@ pub fn of(answer: HttpResponse, instance: &str) -> HttpResponse {
         instance,
         errors: error.detail.is_array().then_some(&error.detail),
     };
-    // Texts and JSON always serialise.
-    let mut answer = answer.set_body(BoxBody::new(serde_json::to_vec(&problem).unwrap_or_default()));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
-    answer
+    // Serialization of strings and JSON values cannot fail.
+    let mut response = response.set_body(BoxBody::new(serde_json::to_vec(&problem).unwrap_or_default()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    response
 }

@@ -94,26 +94,26 @@ mod tests {
 
     /// A database that answers as often as it is allowed to, and counts how often it is asked.
     struct Slow {
-        asked: AtomicUsize,
-        answers: Semaphore,
+        checks: AtomicUsize,
+        responses: Semaphore,
         outcome: fn() -> Result<(), Error>,
     }
 
     impl Slow {
-        fn new(answers: usize, outcome: fn() -> Result<(), Error>) -> Arc<Self> {
-            Arc::new(Self { asked: AtomicUsize::new(0), answers: Semaphore::new(answers), outcome })
+        fn new(responses: usize, outcome: fn() -> Result<(), Error>) -> Arc<Self> {
+            Arc::new(Self { checks: AtomicUsize::new(0), responses: Semaphore::new(responses), outcome })
         }
 
-        fn asked(&self) -> usize {
-            self.asked.load(Ordering::SeqCst)
+        fn checks(&self) -> usize {
+            self.checks.load(Ordering::SeqCst)
         }
     }
 
     #[async_trait]
     impl Readiness for Slow {
         async fn check(&self) -> Result<(), Error> {
-            self.asked.fetch_add(1, Ordering::SeqCst);
-            self.answers.acquire().await.unwrap().forget();
+            self.checks.fetch_add(1, Ordering::SeqCst);
+            self.responses.acquire().await.unwrap().forget();
             (self.outcome)()
         }
     }
@@ -135,14 +135,14 @@ mod tests {
             })
             .collect();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(database.asked(), 1);
+        assert_eq!(database.checks(), 1);
 
-        database.answers.add_permits(1);
+        database.responses.add_permits(1);
 
         for check in waiting {
             assert!(check.await.unwrap().is_ok());
         }
-        assert_eq!(database.asked(), 1);
+        assert_eq!(database.checks(), 1);
     }
 
     #[tokio::test]
@@ -152,12 +152,12 @@ mod tests {
         for readiness in [&first, &second, &first] {
             assert!(readiness.check().await.is_ok());
         }
-        assert_eq!(database.asked(), 1);
+        assert_eq!(database.checks(), 1);
 
         tokio::time::sleep(TTL).await;
 
         assert!(second.check().await.is_ok() && first.check().await.is_ok());
-        assert_eq!(database.asked(), 2);
+        assert_eq!(database.checks(), 2);
     }
 
     #[tokio::test]
@@ -174,7 +174,7 @@ mod tests {
             };
             assert_eq!(cause.to_string(), "internal error");
         }
-        assert_eq!(database.asked(), 1);
+        assert_eq!(database.checks(), 1);
     }
 
     #[tokio::test]
@@ -185,7 +185,7 @@ mod tests {
             let first = first.clone();
             async move { first.check().await }
         });
-        while database.asked() == 0 {
+        while database.checks() == 0 {
             tokio::task::yield_now().await;
         }
         let waiter = tokio::spawn(async move { second.check().await });
@@ -193,11 +193,11 @@ mod tests {
 
         starter.abort();
         assert!(starter.await.unwrap_err().is_cancelled());
-        database.answers.add_permits(1);
+        database.responses.add_permits(1);
 
         assert!(waiter.await.unwrap().is_ok());
         assert!(first.check().await.is_ok());
-        assert_eq!(database.asked(), 1);
+        assert_eq!(database.checks(), 1);
     }
 
     #[tokio::test]
@@ -213,6 +213,6 @@ mod tests {
         assert!(matches!((one, other), (Err(Error::Unavailable { .. }), Err(Error::Unavailable { .. }))));
 
         assert!(first.check().await.is_ok());
-        assert_eq!(database.asked(), 2);
+        assert_eq!(database.checks(), 2);
     }
 }

@@ -46,13 +46,13 @@ impl TraceContext {
     /// The place of a request in a trace: that of `span` if it is exported; else the trace that the client told, or a
     /// new one with the id `fallback`.
     #[must_use]
-    pub fn of_request(told: Option<&str>, span: &Span, fallback: impl FnOnce() -> Uuid) -> Self {
-        let told = told.and_then(Self::parse);
-        if let Some(told) = told {
+    pub fn of_request(context: Option<&str>, span: &Span, fallback: impl FnOnce() -> Uuid) -> Self {
+        let context = context.and_then(Self::parse);
+        if let Some(context) = context {
             // An error says that nothing is exported or that the span is filtered out: there is nothing to tell then.
-            let _ = span.set_parent(opentelemetry::Context::new().with_remote_span_context(told.into()));
+            let _ = span.set_parent(opentelemetry::Context::new().with_remote_span_context(context.into()));
         }
-        Self::of(span).or(told).unwrap_or_else(|| {
+        Self::of(span).or(context).unwrap_or_else(|| {
             let id = fallback();
             // Both ends of a UUID have random bits, and the variant keeps the last half from being zero.
             Self { trace_id: id.as_u128(), parent_id: id.as_u64_pair().1, flags: 0 }
@@ -128,14 +128,14 @@ mod tests {
     const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     #[test]
-    fn a_traceparent_is_read_and_written() {
+    fn traceparent_is_parsed_and_formatted() {
         assert_eq!(TraceContext::parse(GOOD).unwrap().to_string(), GOOD);
         let later = format!("cc{}-what-comes", GOOD.strip_prefix("00").unwrap());
         assert_eq!(TraceContext::parse(&later).unwrap().to_string(), GOOD);
     }
 
     #[test]
-    fn what_is_no_traceparent_is_none() {
+    fn malformed_traceparent_is_ignored() {
         let id = "0af7651916cd43dd8448eb211c80319c";
         for bad in [
             String::new(),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_belongs_to_the_trace_of_its_request() {
+    async fn call_continues_the_trace_of_its_request() {
         assert_eq!(traceparent(), None);
         let request = TraceContext::of_request(Some(GOOD), &Span::none(), || unreachable!());
 
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_trace_there_is_a_new_one() {
+    fn request_without_trace_starts_a_new_one() {
         let id = Uuid::now_v7();
         let context = TraceContext::of_request(Some("lixo"), &Span::none(), || id);
         assert_eq!(context.trace_id().to_string(), id.simple().to_string());

@@ -1,36 +1,26 @@
-//! What apistos does not say of the operations, said in one place for all of them.
+//! Completes the description of apistos: error responses, headers, descriptions and required fields.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::error::openapi as errors;
+use super::errors;
 
-/// What the bodies of answers always have, null where there is nothing.
-const WHOLE: [&str; 2] = ["Atividade", "Projeto"];
-
-/// What success means where a type of answer does not say.
-const SUCCESSES: [(&str, &str); 7] = [
-    ("obter_raiz", "O processo atende"),
-    ("obter_vida", "O processo atende"),
-    ("obter_informacoes", "As informações"),
-    ("listar_projetos", "Os projetos"),
-    ("listar_projetos_azure", "Os projetos, como o Azure DevOps os descreve"),
-    ("sincronizar_projetos", "O que a sincronização fez"),
-    ("atualizar_projeto", "O recurso como ficou"),
-];
-
-/// The description with what holds for all operations: their errors, and the headers that come and go.
-pub fn complete(mut document: Value) -> Value {
+/// Adds to each operation what holds for all of them.
+pub fn enrich(mut document: Value) -> Value {
+    let mut resources = BTreeSet::new();
+    let schemas = document.pointer("/components/schemas").cloned().unwrap_or_default();
     let paths = document.pointer_mut("/paths").and_then(Value::as_object_mut);
     for item in paths.into_iter().flat_map(Map::values_mut) {
         for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            complete_operation(operation);
+            resources.extend(resource_of(operation));
+            enrich_operation(operation, &schemas);
         }
     }
-    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
-    if let Some(schemas) = schemas {
+    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         schemas.extend(errors::schemas());
-        for name in WHOLE {
-            schemas.get_mut(name).map(require_all);
+        for name in resources {
+            schemas.get_mut(&name).map(require_all);
         }
     }
     if let Some(components) = document.pointer_mut("/components").and_then(Value::as_object_mut) {
@@ -41,37 +31,34 @@ pub fn complete(mut document: Value) -> Value {
     document
 }
 
-fn complete_operation(operation: &mut Value) {
+/// Returns the schema of the resource that an operation responds with, which is the one with an ETag.
+fn resource_of(operation: &Value) -> Option<String> {
+    let response =
+        operation.pointer("/responses/200").filter(|response| response.pointer("/headers/ETag").is_some())?;
+    schema_name(response.pointer("/content/application~1json/schema")?)
+}
+
+fn schema_name(schema: &Value) -> Option<String> {
+    schema.get("$ref")?.as_str()?.rsplit('/').next().map(str::to_owned)
+}
+
+fn enrich_operation(operation: &mut Value, schemas: &Value) {
     let is_public = operation.get("security").and_then(Value::as_array).is_some_and(Vec::is_empty);
-    let name = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     if !is_public {
         let own = responses.keys().filter(|status| status.starts_with('4')).cloned().collect::<Vec<_>>();
-        for status in own.iter().map(String::as_str).chain(errors::COMMON) {
+        for status in own.iter().map(String::as_str).chain(errors::COMMON_ERRORS) {
             responses.insert(status.to_owned(), reference("responses", &errors::name(status)));
         }
         if responses.contains_key("204") {
-            // Whoever gets nothing takes it in any format.
+            // A response without a body is acceptable to every client.
             responses.remove("406");
         }
     }
     let is_conditional = responses.contains_key("304");
     for (status, response) in responses {
-        let Some(response) = response.as_object_mut().filter(|response| !response.contains_key("$ref")) else {
-            continue;
-        };
-        let headers = response.entry("headers").or_insert_with(|| json!({}));
-        let more = match status.as_str() {
-            "304" => Some("ETag"),
-            "503" => Some("Retry-After"),
-            _ => None,
-        };
-        for header in more.into_iter().chain(["X-Request-ID"]) {
-            headers.as_object_mut().map(|headers| headers.insert(header.to_owned(), reference("headers", header)));
-        }
-        let success = SUCCESSES.iter().find(|(operation, _)| *operation == name);
-        if let (Some((_, description)), "200") = (success, status.as_str()) {
-            response.insert("description".to_owned(), (*description).into());
+        if let Some(response) = response.as_object_mut().filter(|response| !response.contains_key("$ref")) {
+            enrich_response(status, response, schemas);
         }
     }
     let sent = [(is_conditional, "If-None-Match"), (!is_public, "X-Azure-Access-Token")];
@@ -84,6 +71,32 @@ fn complete_operation(operation: &mut Value) {
     }
 }
 
+fn enrich_response(status: &str, response: &mut Map<String, Value>, schemas: &Value) {
+    let more = match status {
+        "304" => Some("ETag"),
+        "503" => Some("Retry-After"),
+        _ => None,
+    };
+    let headers = response.entry("headers").or_insert_with(|| json!({}));
+    for header in more.into_iter().chain(["X-Request-ID"]) {
+        headers.as_object_mut().map(|headers| headers.insert(header.to_owned(), reference("headers", header)));
+    }
+    let has_description = response.get("description").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    if !has_description && let Some(description) = description_of(response, schemas) {
+        response.insert("description".to_owned(), description.into());
+    }
+}
+
+/// Returns the description of the schema of a response, or that of its items.
+fn description_of(response: &Map<String, Value>, schemas: &Value) -> Option<String> {
+    let schema = response.get("content")?.pointer("/application~1json/schema")?;
+    let (prefix, schema) = schema.get("items").map_or(("", schema), |items| ("Lista: ", items));
+    let description = schemas.get(schema_name(schema)?)?.get("description")?.as_str()?;
+    let sentence = description.split(['.', ';']).next().unwrap_or(description);
+    Some(format!("{prefix}{sentence}"))
+}
+
+/// Makes all fields required: a resource is always serialized with all of them, null included.
 fn require_all(schema: &mut Value) {
     let names = schema.get("properties").and_then(Value::as_object).map(|all| all.keys().cloned().collect::<Vec<_>>());
     if let (Some(names), Some(schema)) = (names, schema.as_object_mut()) {

@@ -1,6 +1,9 @@
-//! The description of the API (OpenAPI 3.0.3), which apistos makes from the code.
+//! The OpenAPI description (3.0.3), which apistos generates from the code.
 
+pub mod component;
 mod enrich;
+mod errors;
+pub mod examples;
 pub mod schema;
 
 use std::collections::BTreeMap;
@@ -17,43 +20,43 @@ use apistos::spec::Spec;
 use apistos::tag::Tag;
 use apistos::web::scope;
 
-use enrich::complete;
+use enrich::enrich;
 
-use crate::respond::JSON;
+use crate::media_type::JSON_UTF8;
 use crate::respond::document::{Document, document};
 use crate::routes;
 
-/// Where the description is served.
+/// The path of the description.
 pub const PATH: &str = "/openapi.json";
 
-/// What is served. Making it at every start takes 25 MB, which stay with the process; a test sees to it that it is
-/// what [`describe`] makes.
-const KEPT: Document = document!("../../../../docs/openapi.json", "openapi.json");
+/// The embedded description. Generating it at each start would take 25 MB, which the process would keep. A test compares
+/// it with [`generate_spec`].
+const SPEC_JSON: Document = document!("../../../../docs/openapi.json", "openapi.json");
 
-/// Makes the description from the routes, as JSON.
-pub async fn describe() -> Bytes {
-    // apistos hands its description out by HTTP alone, so this asks it once and in memory.
+/// Generates the description from the routes, as JSON.
+pub async fn generate_spec() -> Bytes {
+    // apistos returns its description only in a response, so this sends one request in memory.
     let app = App::new()
         .document(spec())
-        .configure(routes::service::described)
-        .service(scope("/api/v1").configure(routes::described_api))
+        .configure(routes::service::documented_routes)
+        .service(scope("/api/v1").configure(routes::documented_api))
         .build(PATH);
     let service = init_service(app).await;
-    let made = call_and_read_body(&service, TestRequest::get().uri(PATH).to_request()).await;
-    // It is JSON, since it was made of what is.
-    complete(serde_json::from_slice(&made).unwrap_or_default()).to_string().into()
+    let generated = call_and_read_body(&service, TestRequest::get().uri(PATH).to_request()).await;
+    // apistos serializes it with serde_json, so it parses.
+    enrich(serde_json::from_slice(&generated).unwrap_or_default()).to_string().into()
 }
 
-/// The route of the description.
+/// Registers the route of the description.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(resource(PATH).route(get().to(serve)));
 }
 
 async fn serve(request: HttpRequest) -> HttpResponse {
-    KEPT.respond(&request, JSON, "no-cache")
+    SPEC_JSON.respond(&request, JSON_UTF8, "no-cache")
 }
 
-/// What the description says beyond the operations.
+/// Returns the parts of the description besides the operations.
 fn spec() -> Spec {
     let tag = |name: &str, description: &str| Tag {
         name: name.to_owned(),

@@ -1,18 +1,18 @@
-//! Schemas of values whose rules need more than a type to be told.
+//! Schemas of values whose rules a Rust type does not express.
 
 use domain::Descricao;
 use schemars::r#gen::SchemaGenerator;
 use schemars::schema::{InstanceType, Schema, SchemaObject, StringValidation};
 use serde_json::json;
 
-/// White space is Unicode's, by its code points: the classes of regular expressions differ from language to language.
+/// The white space of Unicode, by code points: classes of regular expressions differ between languages.
 const SPACE: &str = r"\x09-\x0d\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
 
-/// The control characters that are rejected: all of Unicode's but tabs and line breaks.
+/// The rejected control characters: all of Unicode but tabs and line breaks.
 const CONTROL: &str = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f";
 
-/// A name: 1 to 255 characters between white space that does not count, and no control characters. A bound on the length
-/// of the text would count the white space.
+/// Returns the schema of a name: 1 to 255 characters without surrounding white space, and no control characters. A maximum
+/// length would count the white space.
 pub fn nome(_: &mut SchemaGenerator) -> Schema {
     let (space, other) = (format!("[{SPACE}]*"), format!("[^{CONTROL}{SPACE}]"));
     string(StringValidation {
@@ -22,14 +22,14 @@ pub fn nome(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A description, or none.
+/// Returns the schema of a description, which can be null.
 pub fn descricao(_: &mut SchemaGenerator) -> Schema {
     let mut schema = text(Descricao::MAX_BYTES, &format!("^[^{CONTROL}]*$")).into_object();
     schema.extensions.insert("nullable".to_owned(), json!(true));
     schema.into()
 }
 
-/// A text of at most `max` characters.
+/// Returns the schema of a text of at most `max` characters.
 pub fn text(max: usize, pattern: &str) -> Schema {
     string(StringValidation {
         max_length: u32::try_from(max).ok(),
@@ -38,7 +38,7 @@ pub fn text(max: usize, pattern: &str) -> Schema {
     })
 }
 
-/// A text that is one of a few.
+/// Returns the schema of a text that is one of `texts`.
 pub fn one_of(texts: &[&str]) -> Schema {
     Schema::Object(SchemaObject {
         instance_type: Some(InstanceType::String.into()),

@@ -1,4 +1,4 @@
-//! The body of a response, passed on in slices while the client reads it.
+//! Response bodies in slices that hold their memory reservation until the client has read them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,11 +8,11 @@ use actix_web::web::Bytes;
 
 use crate::limits::in_flight::Reservation;
 
-/// The largest slice. A connection copies what it is given and takes more only when most of that was sent, so a slice is
-/// what it holds beside the body, which is shared and not copied.
+/// The maximum size of a slice. A connection copies one slice and requests the next when most of it is sent, so a slice is
+/// all that it holds beside the shared body.
 pub const SLICE: usize = 64 * 1024;
 
-/// A body that holds what was reserved for it until it was sent or its client has gone.
+/// A body that holds its reservations until it is sent or the client disconnects.
 pub struct SlicedBody {
     body: BoxBody,
     pending: Bytes,
@@ -20,7 +20,7 @@ pub struct SlicedBody {
 }
 
 impl SlicedBody {
-    /// The same bytes as `body`.
+    /// Wraps `body` without changing its bytes.
     pub fn new(body: BoxBody, reservations: Vec<Reservation>) -> Self {
         Self { body, pending: Bytes::new(), _reservations: reservations }
     }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[actix_web::test]
-    async fn a_body_comes_in_slices_and_whole() {
+    async fn body_of_any_size_is_sliced_without_loss() {
         for size in [0, 1, SLICE, SLICE + 1, 3 * SLICE + 7] {
             let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(size).collect();
             let mut body = SlicedBody::new(BoxBody::new(bytes.clone()), Vec::new());

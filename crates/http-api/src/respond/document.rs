@@ -1,4 +1,4 @@
-//! Documents of the binary, which are compressed when it is built: serving them takes neither time nor memory.
+//! Embedded documents. `build.rs` compresses them, so that a response costs neither CPU time nor memory.
 
 use actix_web::http::header::{
     AcceptEncoding, CACHE_CONTROL, ContentEncoding, ETag, Encoding, EntityTag, Header, HeaderValue, VARY,
@@ -7,36 +7,36 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::respond::conditional;
 
-/// A document as it is, and as `build.rs` compressed it.
+/// A document in three encodings.
 #[derive(Clone, Copy)]
 pub struct Document {
-    /// As it is.
+    /// Not encoded.
     pub plain: &'static [u8],
-    /// As gzip.
+    /// Encoded with gzip.
     pub gzip: &'static [u8],
-    /// As Brotli.
+    /// Encoded with Brotli.
     pub brotli: &'static [u8],
-    /// Stands for the content.
-    pub tag: u64,
+    /// A hash of the content.
+    pub hash: u64,
 }
 
-/// The document at `$path`, with the name that it has there.
+/// Embeds the document at `$path`, whose file name is `$name`.
 macro_rules! document {
     ($path:literal, $name:literal) => {
         $crate::respond::document::Document {
             plain: include_bytes!($path),
             gzip: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz")),
             brotli: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".br")),
-            tag: $crate::respond::document::fingerprint($crate::respond::document::SEED, include_bytes!($path)),
+            hash: $crate::respond::document::fingerprint($crate::respond::document::SEED, include_bytes!($path)),
         }
     };
 }
 pub(crate) use document;
 
-/// What [`fingerprint`] begins with.
+/// The initial value of [`fingerprint`].
 pub const SEED: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// FNV-1a: nothing to attack here, only changes to notice.
+/// Returns the FNV-1a hash. It detects changes and resists no attack.
 pub const fn fingerprint(mut hash: u64, mut bytes: &[u8]) -> u64 {
     while let [byte, rest @ ..] = bytes {
         hash = (hash ^ *byte as u64).wrapping_mul(0x0000_0100_0000_01b3);
@@ -46,7 +46,7 @@ pub const fn fingerprint(mut hash: u64, mut bytes: &[u8]) -> u64 {
 }
 
 impl Document {
-    /// The response with it, in the encoding that the client prefers, or 304 when the client has just that.
+    /// Returns the response in the encoding that the client prefers, or 304 if `If-None-Match` lists its ETag.
     pub fn respond(&self, request: &HttpRequest, kind: &'static str, cache: &'static str) -> HttpResponse {
         let supported = [Encoding::identity(), Encoding::gzip(), Encoding::brotli()];
         let encoding =
@@ -54,24 +54,24 @@ impl Document {
                 Some(Encoding::Known(encoding)) => encoding,
                 _ => ContentEncoding::Identity,
             };
-        // Each encoding has other bytes, and a strong tag stands for bytes (RFC 9110 §8.8.3.3).
+        // A strong ETag identifies bytes, so each encoding has its own (RFC 9110 §8.8.3.3).
         let (bytes, suffix) = match encoding {
             ContentEncoding::Brotli => (self.brotli, "-br"),
             ContentEncoding::Gzip => (self.gzip, "-gzip"),
             _ => (self.plain, ""),
         };
-        let tag = EntityTag::new_strong(format!("{:016x}{suffix}", self.tag));
-        let is_known = conditional::is_known(request, &tag);
-        let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+        let etag = EntityTag::new_strong(format!("{:016x}{suffix}", self.hash));
+        let is_not_modified = conditional::if_none_match(request, &etag);
+        let mut response = if is_not_modified { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         response
             .insert_header((CACHE_CONTROL, HeaderValue::from_static(cache)))
             .insert_header((VARY, HeaderValue::from_static("accept-encoding")))
-            .insert_header(ETag(tag));
-        if is_known {
+            .insert_header(ETag(etag));
+        if is_not_modified {
             return response.finish();
         }
         if encoding != ContentEncoding::Identity {
-            // With this header set, the body is not compressed once more.
+            // This header keeps the compression middleware from encoding the body again.
             response.insert_header(encoding);
         }
         response.content_type(kind).body(bytes)

@@ -1,4 +1,4 @@
-//! Long lists, written row by row: whole, if they are short, and else while the client reads them.
+//! Lists that are serialized row by row: a short list at once, a long one while the client reads it.
 
 use std::vec;
 
@@ -6,46 +6,46 @@ use actix_web::body::BoxBody;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use apistos::ApiComponent;
-use apistos::reference_or::ReferenceOr;
 use domain::{Batches, Error};
 use futures_util::stream;
-use schemars::schema::Schema;
 use serde::Serialize;
 
 use crate::error::ApiError;
-use crate::respond::JSON;
+use crate::media_type::JSON_UTF8;
+use crate::openapi::component::api_component;
 
-/// The largest body that is made at once, in bytes.
-const WHOLE: usize = 1024 * 1024;
-/// A chunk ends with the first row that makes it larger.
-const CHUNK: usize = 64 * 1024;
+/// The maximum size of a body that is built at once, in bytes.
+const MAX_BUFFERED_BYTES: usize = 1024 * 1024;
+/// A chunk ends with the first row that makes it larger than this.
+const CHUNK_BYTES: usize = 64 * 1024;
 
+/// Appends a row to a text.
 type Write<T> = Box<dyn FnMut(T, &mut Vec<u8>) -> Result<(), Error>>;
 
-/// Rows that are still to be written.
+/// Rows that are not serialized yet.
 pub struct RowStream<B: Batches> {
     rows: vec::IntoIter<B::Row>,
-    /// Where more of them come from.
+    /// The source of further rows.
     batches: Option<B>,
     write: Write<B::Row>,
-    /// What comes after the last one.
+    /// The text after the last row.
     tail: Vec<u8>,
 }
 
 impl<B: Batches + 'static> RowStream<B> {
-    /// `rows`, those of `batches`, each as `write` writes it, and `tail`.
+    /// Returns the stream of `rows` and those of `batches`, serialized by `write`, followed by `tail`.
     pub fn new(rows: Vec<B::Row>, batches: Option<B>, write: Write<B::Row>, tail: Vec<u8>) -> Self {
         Self { rows: rows.into_iter(), batches, write, tail }
     }
 
-    /// The response with all of it, after `head`. A failure of a later batch aborts the connection, so that no client
-    /// takes a part for the whole.
+    /// Returns the response with `head` and all rows. If a later batch fails, the connection is aborted, so that no client
+    /// mistakes a partial list for a complete one.
     ///
     /// # Errors
-    /// When a row cannot be written.
+    /// If a row cannot be serialized.
     pub fn respond(mut self, mut response: HttpResponseBuilder, head: Vec<u8>) -> Result<HttpResponse, ApiError> {
         let mut body = head;
-        let max = if self.batches.is_none() { WHOLE } else { CHUNK };
+        let max = if self.batches.is_none() { MAX_BUFFERED_BYTES } else { CHUNK_BYTES };
         self.fill(&mut body, max)?;
         if self.batches.is_none() && self.rows.as_slice().is_empty() {
             body.append(&mut self.tail);
@@ -59,11 +59,11 @@ impl<B: Batches + 'static> RowStream<B> {
         Ok(response.streaming(body))
     }
 
-    /// The next piece of text, if there is one. A batch is fetched only when all of the one before was taken.
+    /// Returns the next chunk. A batch is fetched only after all rows of the previous one are serialized.
     async fn next_chunk(&mut self) -> Result<Option<Vec<u8>>, Error> {
         let mut chunk = Vec::new();
         loop {
-            self.fill(&mut chunk, CHUNK)?;
+            self.fill(&mut chunk, CHUNK_BYTES)?;
             if !chunk.is_empty() {
                 return Ok(Some(chunk));
             }
@@ -77,7 +77,7 @@ impl<B: Batches + 'static> RowStream<B> {
         Ok((!chunk.is_empty()).then_some(chunk))
     }
 
-    /// Writes rows at hand until there is more text than `max`.
+    /// Serializes fetched rows until `text` is larger than `max`.
     fn fill(&mut self, text: &mut Vec<u8>, max: usize) -> Result<(), Error> {
         while text.len() <= max
             && let Some(row) = self.rows.next()
@@ -88,12 +88,12 @@ impl<B: Batches + 'static> RowStream<B> {
     }
 }
 
-/// Writes each row as the JSON of an `R`, with commas in between.
+/// Serializes each row as the JSON of an `R`, separated by commas.
 pub fn json<T, R: From<T> + Serialize>() -> Write<T> {
     separated(|row, text| serde_json::to_writer(text, &R::from(row)).map_err(Error::internal))
 }
 
-/// Writes each row, which is JSON, with commas in between.
+/// Copies each row, which is JSON, separated by commas.
 pub fn raw_json() -> Write<String> {
     separated(|row: String, text| {
         text.extend_from_slice(row.as_bytes());
@@ -111,26 +111,26 @@ fn separated<T>(mut write: impl FnMut(T, &mut Vec<u8>) -> Result<(), Error> + 's
     })
 }
 
-/// 200 with a JSON array of `T`, as a response that is made already.
+/// 200 with a JSON array of `T`.
 pub struct JsonArray<T> {
     response: HttpResponse,
-    of: std::marker::PhantomData<T>,
+    item: std::marker::PhantomData<T>,
 }
 
 impl<T> JsonArray<T> {
-    /// The array of `rows` and those of `batches`, each as `write` writes it.
+    /// Returns the response with `rows` and those of `batches`, serialized by `write`.
     ///
     /// # Errors
-    /// When a row cannot be written.
+    /// If a row cannot be serialized.
     pub fn new<B: Batches + 'static>(
         rows: Vec<B::Row>,
         batches: Option<B>,
         write: Write<B::Row>,
     ) -> Result<Self, ApiError> {
         let mut response = HttpResponse::Ok();
-        response.content_type(JSON);
+        response.content_type(JSON_UTF8);
         let response = RowStream::new(rows, batches, write, b"]".to_vec()).respond(response, b"[".to_vec())?;
-        Ok(Self { response, of: std::marker::PhantomData })
+        Ok(Self { response, item: std::marker::PhantomData })
     }
 }
 
@@ -142,19 +142,7 @@ impl<T> Responder for JsonArray<T> {
     }
 }
 
-impl<T: ApiComponent> ApiComponent for JsonArray<T> {
-    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
-        <Vec<T> as ApiComponent>::child_schemas()
-    }
-
-    fn raw_schema() -> Option<ReferenceOr<Schema>> {
-        <Vec<T> as ApiComponent>::raw_schema()
-    }
-
-    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
-        <Vec<T> as ApiComponent>::schema()
-    }
-}
+api_component!([T: ApiComponent] JsonArray<T> => Vec<T>);
 
 #[cfg(test)]
 mod tests {
@@ -162,10 +150,10 @@ mod tests {
 
     use super::*;
 
-    /// Batches of so many rows each; `None` fails.
-    struct Given(vec::IntoIter<Option<usize>>);
+    /// Batches with these numbers of rows; `None` is a failure.
+    struct FixedBatches(vec::IntoIter<Option<usize>>);
 
-    impl Batches for Given {
+    impl Batches for FixedBatches {
         type Row = String;
 
         async fn next(&mut self) -> Result<Option<Vec<String>>, Error> {
@@ -181,22 +169,22 @@ mod tests {
         }
     }
 
-    /// A row of 240 kB in JSON.
+    /// Returns a row of 240 kB in JSON.
     fn row() -> String {
         "\u{1}".repeat(40_000)
     }
 
     fn array(first: usize, batches: Option<Vec<Option<usize>>>) -> HttpResponse {
-        let batches = batches.map(|batches| Given(batches.into_iter()));
+        let batches = batches.map(|batches| FixedBatches(batches.into_iter()));
         JsonArray::<String>::new(vec![row(); first], batches, json::<_, String>()).unwrap().response
     }
 
     #[actix_web::test]
-    async fn a_short_list_is_sized_and_a_long_one_is_streamed() {
+    async fn list_within_the_buffer_is_sized_and_a_longer_one_is_streamed() {
         let cases = [
             (0, None, true),
             (4, None, true),
-            // A whole body ends with the row that makes it larger than 1 MiB.
+            // The last row makes the body larger than 1 MiB.
             (5, None, true),
             (6, None, false),
             (1, Some(vec![]), false),
@@ -207,14 +195,14 @@ mod tests {
             let rows = first + batches.iter().flatten().flatten().sum::<usize>();
             let body = array(first, batches.clone()).into_body();
             assert_eq!(matches!(body.size(), BodySize::Sized(_)), is_sized, "{first} {batches:?}");
-            let Ok(body) = to_bytes(body).await else { panic!("the body broke off") };
+            let Ok(body) = to_bytes(body).await else { panic!("the body was aborted") };
             let read: Vec<String> = serde_json::from_slice(&body).unwrap();
             assert!(read == vec![row(); rows], "{first} {batches:?}");
         }
     }
 
     #[actix_web::test]
-    async fn a_failure_after_the_first_batch_aborts_the_body() {
+    async fn failure_after_the_first_batch_aborts_the_body() {
         let body = array(1, Some(vec![Some(1), None])).into_body();
         assert!(to_bytes(body).await.is_err());
     }

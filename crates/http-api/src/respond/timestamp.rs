@@ -1,9 +1,10 @@
-//! How a point in time is written.
+//! Timestamps in JSON.
 
 use apistos::{ApiType, InstanceType, TypedSchema};
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, UtcOffset};
+
 /// A point in time, UTC: `2026-01-12T16:00:00.123456Z`.
 #[derive(Debug, Clone, Copy, ApiType)]
 pub struct Timestamp(pub OffsetDateTime);
@@ -20,14 +21,14 @@ impl TypedSchema for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = written(self.0).ok_or_else(|| S::Error::custom("a year that has not four digits"))?;
+        let text = format_utc(self.0).ok_or_else(|| S::Error::custom("year out of range 0..=9999"))?;
         str::from_utf8(&text).map_err(S::Error::custom).and_then(|text| serializer.serialize_str(text))
     }
 }
 
-/// RFC 3339 in UTC with the six digits that the database keeps. By hand and two digits at a time, since a list has two
-/// for each row and a description of the format is read again for each.
-fn written(at: OffsetDateTime) -> Option<[u8; 27]> {
+/// Formats RFC 3339 in UTC with the six fractional digits that the database stores. Written by hand, because a list has
+/// two timestamps per row and the formatter of `time` interprets its format description for each.
+fn format_utc(at: OffsetDateTime) -> Option<[u8; 27]> {
     let at = at.to_offset(UtcOffset::UTC);
     let year = u32::try_from(at.year()).ok().filter(|year| *year <= 9999)?;
     let microsecond = at.microsecond();
@@ -44,11 +45,11 @@ fn written(at: OffsetDateTime) -> Option<[u8; 27]> {
         (22, microsecond / 100 % 100),
         (24, microsecond % 100),
     ];
-    for (place, pair) in pairs {
-        // All are less than a hundred.
+    for (index, pair) in pairs {
+        // Each is less than 100.
         let pair = u8::try_from(pair).ok()?;
-        *text.get_mut(place)? = b'0' + pair / 10;
-        *text.get_mut(place + 1)? = b'0' + pair % 10;
+        *text.get_mut(index)? = b'0' + pair / 10;
+        *text.get_mut(index + 1)? = b'0' + pair % 10;
     }
     Some(text)
 }
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn timestamps_are_utc_with_six_digits_and_a_z() {
+    fn timestamp_is_serialized_in_utc_with_six_digits() {
         let cases = [
             (datetime!(2026-01-12 16:00:00.123456 UTC), "\"2026-01-12T16:00:00.123456Z\""),
             (datetime!(2026-01-12 16:00:00 UTC), "\"2026-01-12T16:00:00.000000Z\""),

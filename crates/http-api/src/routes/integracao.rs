@@ -1,4 +1,4 @@
-//! `/api/v1/integracao`: the organisation's projects.
+//! `/api/v1/integracao`: projects of the Azure DevOps organisation.
 
 use std::iter::Empty;
 use std::time::Instant;
@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 use crate::error::ApiError;
 use crate::limits::in_flight::{AZURE_LIST, InFlight};
-use crate::middleware::{CurrentUser, Watch};
+use crate::middleware::authentication::CurrentUser;
+use crate::middleware::http_observability::HttpObservability;
 use crate::openapi::schema;
-use crate::respond::Found;
+use crate::respond::json::Json;
 use crate::respond::row_stream::{self, JsonArray};
 use crate::respond::timestamp::Timestamp;
 
@@ -39,18 +40,18 @@ routes! {
 )]
 async fn sincronizar(
     projetos: Data<Projetos>,
-    watch: Data<Watch>,
+    observability: Data<HttpObservability>,
     in_flight: Data<InFlight>,
     user: CurrentUser,
-) -> Result<Found<SincronizacaoResponse>, ApiError> {
+) -> Result<Json<SincronizacaoResponse>, ApiError> {
     let _list = in_flight.reserve(&user.usuario.id, AZURE_LIST).await?;
     let started = Instant::now();
     let done = projetos.sincronizar(&user).await;
-    // A caller whom Azure DevOps refuses is no fault of ours, and nobody else's sync suffers.
+    // A rejected credential says nothing about the integration, so it is not counted.
     if !matches!(done, Err(domain::Error::Forbidden | domain::Error::CredentialRejected)) {
-        watch.metrics.synchronised(done.is_ok(), started.elapsed());
+        observability.metrics.synchronised(done.is_ok(), started.elapsed());
     }
-    Ok(Found(done?.into()))
+    Ok(Json(done?.into()))
 }
 
 #[api_operation(
@@ -69,7 +70,7 @@ async fn listar(
     let mut list = in_flight.reserve(&user.usuario.id, AZURE_LIST).await?;
     let projects = projetos.listar_do_azure(&user).await?;
     list.resize(projects.iter().map(String::len).sum());
-    // The response holds it.
+    // The response body holds the reservation.
     request.extensions_mut().insert(list);
     JsonArray::new(projects, None::<Empty<String>>, row_stream::raw_json())
 }
@@ -81,7 +82,7 @@ fn success(_: &mut SchemaGenerator) -> Schema {
 /// O que uma sincronização fez.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "Sincronizacao")]
-#[schemars(example = "crate::routes::examples::sincronizacao")]
+#[schemars(example = "crate::openapi::examples::sincronizacao")]
 struct SincronizacaoResponse {
     /// Sempre success.
     #[schemars(schema_with = "success")]
@@ -136,7 +137,7 @@ impl From<Sincronizacao> for SincronizacaoResponse {
 /// (Core, Projects, List).
 #[derive(JsonSchema, ApiComponent)]
 #[expect(dead_code, reason = "it describes JSON that passes through unread")]
-#[schemars(example = "crate::routes::examples::projeto_azure")]
+#[schemars(example = "crate::openapi::examples::projeto_azure")]
 struct ProjetoAzure {
     /// GUID do projeto.
     id: Uuid,

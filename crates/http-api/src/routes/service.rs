@@ -1,4 +1,4 @@
-//! What the service says of itself: health and its name.
+//! Health of the service and information about the API.
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
@@ -6,7 +6,6 @@ use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use apistos::paths::Responses;
-use apistos::reference_or::ReferenceOr;
 use apistos::{ApiComponent, api_operation};
 use domain::Readiness;
 use schemars::JsonSchema;
@@ -14,10 +13,12 @@ use schemars::r#gen::SchemaGenerator;
 use schemars::schema::Schema;
 use serde::Serialize;
 
-use crate::app::ServiceInfo;
+use crate::error::DEFAULT_RETRY_AFTER;
 use crate::observability::readiness::CachedReadiness;
+use crate::openapi::component::{api_component, openapi_responses};
 use crate::openapi::schema;
-use crate::respond::{Found, RETRY_SOON, documented};
+use crate::respond::json::Json;
+use crate::state::ServiceInfo;
 
 routes! {
     /// The routes outside of `/api/v1`, and `/api/v1` itself.
@@ -37,8 +38,8 @@ routes! {
     description = "Diz que o processo atende, sem consultar o banco de dados.",
     no_security = true
 )]
-async fn root(info: Data<ServiceInfo>) -> Found<Health> {
-    Found(Health::of(&info, HEALTHY))
+async fn root(info: Data<ServiceInfo>) -> Json<Health> {
+    Json(Health::of(&info, HEALTHY))
 }
 
 #[api_operation(
@@ -49,11 +50,11 @@ async fn root(info: Data<ServiceInfo>) -> Found<Health> {
     no_security = true,
     skip_args = "readiness"
 )]
-async fn health(info: Data<ServiceInfo>, readiness: Data<CachedReadiness>) -> Ready {
+async fn health(info: Data<ServiceInfo>, readiness: Data<CachedReadiness>) -> HealthResponse {
     match readiness.check().await {
-        Ok(()) => Ready(StatusCode::OK, Health::of(&info, HEALTHY)),
-        // The check has logged it, once for all who wait.
-        Err(_) => Ready(StatusCode::SERVICE_UNAVAILABLE, Health::of(&info, UNHEALTHY)),
+        Ok(()) => HealthResponse(StatusCode::OK, Health::of(&info, HEALTHY)),
+        // The check has logged the error, once for all waiting requests.
+        Err(_) => HealthResponse(StatusCode::SERVICE_UNAVAILABLE, Health::of(&info, UNHEALTHY)),
     }
 }
 
@@ -64,8 +65,8 @@ async fn health(info: Data<ServiceInfo>, readiness: Data<CachedReadiness>) -> Re
     description = "Diz que o processo atende, sem consultar o banco de dados.",
     no_security = true
 )]
-async fn healthz(info: Data<ServiceInfo>) -> Found<Health> {
-    Found(Health::of(&info, HEALTHY))
+async fn healthz(info: Data<ServiceInfo>) -> Json<Health> {
+    Json(Health::of(&info, HEALTHY))
 }
 
 #[api_operation(
@@ -75,8 +76,8 @@ async fn healthz(info: Data<ServiceInfo>) -> Found<Health> {
     description = "Nome, versão e onde está a documentação.",
     no_security = true
 )]
-async fn info(info: Data<ServiceInfo>) -> Found<Info> {
-    Found(Info { name: "API Aponta", version: info.version, docs: "/docs", redoc: "/redoc" })
+async fn info(info: Data<ServiceInfo>) -> Json<Info> {
+    Json(Info { name: "API Aponta", version: info.version, docs: "/docs", redoc: "/redoc" })
 }
 
 const HEALTHY: &str = "healthy";
@@ -92,7 +93,7 @@ fn environments(_: &mut SchemaGenerator) -> Schema {
 
 /// Saúde do serviço.
 #[derive(Serialize, JsonSchema, ApiComponent)]
-#[schemars(rename = "Saude", example = "crate::routes::examples::saude")]
+#[schemars(rename = "Saude", example = "crate::openapi::examples::saude")]
 struct Health {
     /// Se o serviço pode atender.
     #[schemars(schema_with = "states")]
@@ -112,7 +113,7 @@ impl Health {
 
 /// O que o serviço diz de si.
 #[derive(Serialize, JsonSchema, ApiComponent)]
-#[schemars(rename = "Informacoes", example = "crate::routes::examples::informacoes")]
+#[schemars(rename = "Informacoes", example = "crate::openapi::examples::informacoes")]
 struct Info {
     /// Nome da API.
     name: &'static str,
@@ -124,32 +125,24 @@ struct Info {
     redoc: &'static str,
 }
 
-/// The state of the service, under the status that says the same.
-struct Ready(StatusCode, Health);
+/// The health of the service with the matching status.
+struct HealthResponse(StatusCode, Health);
 
-impl Responder for Ready {
+impl Responder for HealthResponse {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let mut answer = Found(self.1).respond_to(request);
-        *answer.status_mut() = self.0;
+        let mut response = Json(self.1).respond_to(request);
+        *response.status_mut() = self.0;
         if self.0 == StatusCode::SERVICE_UNAVAILABLE {
-            answer.headers_mut().insert(RETRY_AFTER, RETRY_SOON.as_secs().into());
+            response.headers_mut().insert(RETRY_AFTER, DEFAULT_RETRY_AFTER.as_secs().into());
         }
-        answer
+        response
     }
 }
 
-impl ApiComponent for Ready {
-    fn child_schemas() -> Vec<(String, ReferenceOr<Schema>)> {
-        Health::child_schemas()
-    }
-
-    fn schema() -> Option<(String, ReferenceOr<Schema>)> {
-        Health::schema()
-    }
-
+api_component!([] HealthResponse => Health, {
     fn responses(_: Option<String>) -> Option<Responses> {
-        Some(documented::<Health>([("200", "O banco de dados responde"), ("503", "O banco de dados não responde")]))
+        Some(openapi_responses::<Health>([("200", "O banco de dados responde"), ("503", "O banco de dados não responde")]))
     }
-}
+});

@@ -13,16 +13,16 @@ use http_api::app;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::support::{Always, World};
+use crate::support::{StubIdentity, TestApp};
 
 type Identity = fn() -> Result<Caller, Error>;
 
-fn world(identity: Identity) -> World {
-    World { identity: Arc::new(Always(identity)), ..World::new() }
+fn test_app(identity: Identity) -> TestApp {
+    TestApp { identity: Arc::new(StubIdentity(identity)), ..TestApp::new() }
 }
 
 #[actix_web::test]
-async fn a_stranger_gets_401_whatever_else_is_wrong() {
+async fn invalid_request_without_authentication_returns_401() {
     let cases = [
         (None, "Token de autenticação não fornecido"),
         (Some("Digest abc"), "Token de autenticação não fornecido"),
@@ -35,30 +35,30 @@ async fn a_stranger_gets_401_whatever_else_is_wrong() {
             request = request.insert_header(("authorization", authorization));
         }
 
-        let answer = world(|| Err(Error::CredentialRejected)).answer(request).await;
+        let response = test_app(|| Err(Error::CredentialRejected)).send(request).await;
 
-        assert_eq!(answer.error(), (401, text.to_owned()));
-        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
-        assert!(answer.header("x-request-id").is_some());
+        assert_eq!(response.error(), (401, text.to_owned()));
+        assert_eq!(response.header("www-authenticate"), Some("Bearer"));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        assert!(response.header("x-request-id").is_some());
     }
 }
 
 #[actix_web::test]
-async fn a_good_token_is_the_author() {
-    let mut world = world(|| Ok(maria()));
-    world.atividades.expect_insert().returning(|record| Ok(stored(record)));
+async fn valid_token_sets_the_author() {
+    let mut test_app = test_app(|| Ok(maria()));
+    test_app.atividades.expect_insert().returning(|record| Ok(stored(record)));
     let body = json!({"nome": "A", "id_projeto": domain::testing::projeto_id().0, "criado_por": "outro@exemplo.br"});
     let request = TestRequest::post().uri("/api/v1/atividades").insert_header(("authorization", "Bearer abc"));
 
-    let answer = world.answer(request.set_json(body)).await;
+    let response = test_app.send(request.set_json(body)).await;
 
-    assert_eq!(answer.json()["criado_por"], "maria@exemplo.br");
-    assert_eq!(answer.header("cache-control"), Some("private, no-cache"));
+    assert_eq!(response.json()["criado_por"], "maria@exemplo.br");
+    assert_eq!(response.header("cache-control"), Some("private, no-cache"));
 }
 
 #[actix_web::test]
-async fn when_nobody_can_tell_it_is_never_a_401() {
+async fn identity_provider_failure_never_returns_401() {
     fn cause() -> domain::Cause {
         "segredo".into()
     }
@@ -72,28 +72,32 @@ async fn when_nobody_can_tell_it_is_never_a_401() {
     for (identity, status) in cases {
         let request = TestRequest::get().uri("/api/v1/projetos").insert_header(("authorization", "Bearer abc"));
 
-        let answer = world(identity).answer(request).await;
+        let response = test_app(identity).send(request).await;
 
-        assert_eq!(answer.error().0, status);
-        assert!(!answer.body.contains("segredo"));
-        assert_eq!(answer.header("retry-after"), (status == 503).then_some("5"));
+        assert_eq!(response.error().0, status);
+        assert!(!response.body.contains("segredo"));
+        assert_eq!(response.header("retry-after"), (status == 503).then_some("5"));
     }
 }
 
 #[actix_web::test]
-async fn who_is_told_to_wait_does_not_come_too_early() {
-    fn ill(milliseconds: u64) -> Error {
+async fn retry_after_is_rounded_up_to_seconds() {
+    fn unhealthy(milliseconds: u64) -> Error {
         let retry_after = Some(std::time::Duration::from_millis(milliseconds));
         Error::Unavailable { service: Service::AzureDevOps, retry_after, cause: "segredo".into() }
     }
-    let cases: [(Identity, &str); 4] =
-        [(|| Err(ill(0)), "1"), (|| Err(ill(1000)), "1"), (|| Err(ill(1001)), "2"), (|| Err(ill(29_500)), "30")];
+    let cases: [(Identity, &str); 4] = [
+        (|| Err(unhealthy(0)), "1"),
+        (|| Err(unhealthy(1000)), "1"),
+        (|| Err(unhealthy(1001)), "2"),
+        (|| Err(unhealthy(29_500)), "30"),
+    ];
     for (identity, seconds) in cases {
         let request = TestRequest::get().uri("/api/v1/projetos").insert_header(("authorization", "Bearer abc"));
 
-        let answer = world(identity).answer(request).await;
+        let response = test_app(identity).send(request).await;
 
-        assert_eq!(answer.header("retry-after"), Some(seconds));
+        assert_eq!(response.header("retry-after"), Some(seconds));
     }
 }
 
@@ -116,11 +120,11 @@ impl IdentityProvider for OneUser {
 }
 
 #[actix_web::test]
-async fn failed_sign_ins_are_limited_by_address_and_lock_out_no_user() {
-    let mut world = World { identity: Arc::new(OneUser), ..World::new() };
-    world.projetos.expect_list().returning(|_| Ok(vec![].into()));
-    let service = init_service(app(&world.state())).await;
-    let ask_from = async |client: &str, authorization: Option<String>| {
+async fn failed_sign_ins_are_limited_by_address_without_locking_out_users() {
+    let mut test_app = TestApp { identity: Arc::new(OneUser), ..TestApp::new() };
+    test_app.projetos.expect_list().returning(|_| Ok(vec![].into()));
+    let service = init_service(app(&test_app.state())).await;
+    let send_from = async |client: &str, authorization: Option<String>| {
         let request = TestRequest::get().uri("/api/v1/projetos").peer_addr(SocketAddr::new(client.parse().unwrap(), 1));
         let request = authorization.into_iter().fold(request, |r, text| r.insert_header(("authorization", text)));
         service.call(request.to_request()).await.unwrap().map_into_boxed_body()
@@ -128,7 +132,7 @@ async fn failed_sign_ins_are_limited_by_address_and_lock_out_no_user() {
     // How many fail until the first is refused, and what it is told.
     let fail = async |client: &str| {
         for n in 0.. {
-            let response = ask_from(client, Some(format!("Bearer errado-{n}"))).await;
+            let response = send_from(client, Some(format!("Bearer errado-{n}"))).await;
             if response.status() != 401 {
                 return (n, response);
             }
@@ -149,8 +153,8 @@ async fn failed_sign_ins_are_limited_by_address_and_lock_out_no_user() {
         assert_eq!(body["detail"], "Tentativas de autenticação demais sem sucesso; tente novamente em instantes");
         // A request without a credential costs nothing, and users go on.
         for _ in 0..200 {
-            assert_eq!(ask_from(client, None).await.status(), 401);
-            assert_eq!(ask_from(client, Some("Bearer bom".to_owned())).await.status(), 200);
+            assert_eq!(send_from(client, None).await.status(), 401);
+            assert_eq!(send_from(client, Some("Bearer bom".to_owned())).await.status(), 200);
         }
     }
     let (failed, _) = fail("2001:db8::ffff").await;
@@ -162,11 +166,11 @@ async fn failed_sign_ins_are_limited_by_address_and_lock_out_no_user() {
 }
 
 #[actix_web::test]
-async fn what_is_public_asks_for_nothing() {
+async fn public_routes_need_no_credential() {
     for path in ["/", "/healthz", "/api/v1", "/openapi.json"] {
-        let answer = world(|| Err(Error::CredentialRejected)).answer(TestRequest::get().uri(path)).await;
+        let response = test_app(|| Err(Error::CredentialRejected)).send(TestRequest::get().uri(path)).await;
 
-        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(response.status, 200, "{path}");
     }
 }
 
@@ -188,8 +192,8 @@ fn spellings(path: &str) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn an_encoded_path_is_as_secret_as_the_plain_one() {
-    let description = World::new().answer(TestRequest::get().uri("/openapi.json")).await.json();
+async fn encoded_path_requires_authentication() {
+    let description = TestApp::new().send(TestRequest::get().uri("/openapi.json")).await.json();
     let secured = description["paths"].as_object().unwrap().iter().filter(|(_, item)| {
         item.as_object()
             .unwrap()
@@ -204,39 +208,39 @@ async fn an_encoded_path_is_as_secret_as_the_plain_one() {
             .flat_map(|method| spellings(path).into_iter().map(move |path| (method.clone(), path)))
         {
             let request = || TestRequest::with_uri(&path).method(method.clone());
-            let stranger = world(|| Err(Error::CredentialRejected)).answer(request()).await;
+            let stranger = test_app(|| Err(Error::CredentialRejected)).send(request()).await;
             assert_eq!(stranger.status, 401, "{method} {path}");
             tried += 1;
         }
     }
     assert!(50 < tried, "{tried}");
 
-    let mut world = world(|| Ok(maria()));
-    world.projetos.expect_list().returning(|_| Ok(vec![].into()));
+    let mut test_app = test_app(|| Ok(maria()));
+    test_app.projetos.expect_list().returning(|_| Ok(vec![].into()));
     let token = ("authorization", "Bearer abc");
-    let answer = world.answer(TestRequest::get().uri("/api/%76%31/%70rojetos").insert_header(token)).await;
-    assert_eq!((answer.status.as_u16(), answer.json()), (200, Value::Array(vec![])));
+    let response = test_app.send(TestRequest::get().uri("/api/%76%31/%70rojetos").insert_header(token)).await;
+    assert_eq!((response.status.as_u16(), response.json()), (200, Value::Array(vec![])));
 }
 
 #[actix_web::test]
-async fn an_unknown_path_is_404_without_a_token_however_it_is_written() {
+async fn unknown_path_without_token_returns_404() {
     for path in ["/api/v1/%6eada", "/api/v1/atividades%2F1", "/api/v1/%2561tividades", "/api/v1/atividade%73/1/2"] {
-        let answer = world(|| Err(Error::CredentialRejected)).answer(TestRequest::get().uri(path)).await;
+        let response = test_app(|| Err(Error::CredentialRejected)).send(TestRequest::get().uri(path)).await;
 
-        assert_eq!(answer.error().0, 404, "{path}");
+        assert_eq!(response.error().0, 404, "{path}");
     }
 }
 
 #[actix_web::test]
-async fn several_credentials_are_none() {
+async fn repeated_authorization_header_is_ignored() {
     for (one, other) in
         [("Bearer abc", "Bearer def"), ("Bearer abc", "Basic OmFiYw=="), ("Basic OmFiYw==", "x"), ("x", "Bearer abc")]
     {
         let request = TestRequest::get().uri("/api/v1/projetos");
         let request = request.append_header(("authorization", one)).append_header(("authorization", other));
 
-        let answer = world(|| Ok(maria())).answer(request).await;
+        let response = test_app(|| Ok(maria())).send(request).await;
 
-        assert_eq!(answer.error(), (401, "Token de autenticação não fornecido".to_owned()), "{one}, {other}");
+        assert_eq!(response.error(), (401, "Token de autenticação não fornecido".to_owned()), "{one}, {other}");
     }
 }

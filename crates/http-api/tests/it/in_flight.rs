@@ -9,7 +9,7 @@ use http_api::{AppState, app};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::support::{World, ask};
+use crate::support::{TestApp, send};
 
 const LIST: &str = "/api/v1/atividades";
 
@@ -36,14 +36,14 @@ fn large() -> Atividade {
 
 /// A page whose second half does not fit, without end.
 fn state() -> AppState {
-    let mut world = World { identity: std::sync::Arc::new(ByToken), ..World::new() };
+    let mut test_app = TestApp { identity: std::sync::Arc::new(ByToken), ..TestApp::new() };
     let last = || Some(Cursor::of(&atividade("Z"), Ordem::default()));
-    world.atividades.expect_list().returning(move |_| Ok(Page { items: vec![large()], total: 2, last: last() }));
-    world.atividades.expect_list_items().returning(move |_| Ok(Batch { items: vec![large()], last: last() }));
-    world.atividades.expect_find().returning(|_| Ok(Some(large())));
-    world.atividades.expect_insert().returning(|record| Ok(stored(record)));
-    world.atividades.expect_update().returning(|_, _, _| Ok(Some(large())));
-    world.state()
+    test_app.atividades.expect_list().returning(move |_| Ok(Page { items: vec![large()], total: 2, last: last() }));
+    test_app.atividades.expect_list_items().returning(move |_| Ok(Batch { items: vec![large()], last: last() }));
+    test_app.atividades.expect_find().returning(|_| Ok(Some(large())));
+    test_app.atividades.expect_insert().returning(|record| Ok(stored(record)));
+    test_app.atividades.expect_update().returning(|_, _, _| Ok(Some(large())));
+    test_app.state()
 }
 
 /// The numbers of the gauge and of the counter.
@@ -64,7 +64,7 @@ fn get(uri: &str, user: &str) -> TestRequest {
 }
 
 /// Sends the same request until it is refused, and keeps what came before.
-async fn until_refused(state: &AppState, request: impl Fn() -> TestRequest) -> (Vec<BoxBody>, Option<String>) {
+async fn until_rejected(state: &AppState, request: impl Fn() -> TestRequest) -> (Vec<BoxBody>, Option<String>) {
     let service = init_service(app(state)).await;
     let mut bodies = Vec::new();
     loop {
@@ -80,49 +80,49 @@ async fn until_refused(state: &AppState, request: impl Fn() -> TestRequest) -> (
 }
 
 #[actix_web::test]
-async fn unsent_streams_of_one_user_are_bounded_and_leave_room_for_others() {
+async fn unsent_streams_are_limited_per_user() {
     for uri in [LIST.to_owned(), format!("{LIST}?apos="), format!("{LIST}?formato=csv")] {
         // A stream holds 1.5 MiB, an encoder 384 KiB.
         for (accepted, most) in [("identity", 13), ("gzip", 10), ("br", 13)] {
             let state = state();
             let request = |user: &str| get(&uri, user).insert_header(("Accept-Encoding", accepted));
 
-            let (bodies, retry_after) = until_refused(&state, || request("ana")).await;
+            let (bodies, retry_after) = until_rejected(&state, || request("ana")).await;
 
             assert!(bodies.iter().all(|body| body.size() == BodySize::Stream));
             assert_eq!((bodies.len(), retry_after.as_deref()), (most, Some("5")), "{uri} {accepted}");
-            let (held, refusals) = figures(&state);
-            assert!((18 << 20..=20 << 20).contains(&held) && 1 <= refusals, "{held} {refusals}");
-            let (others, _) = until_refused(&state, || request("bia")).await;
+            let (held, rejections) = figures(&state);
+            assert!((18 << 20..=20 << 20).contains(&held) && 1 <= rejections, "{held} {rejections}");
+            let (others, _) = until_rejected(&state, || request("bia")).await;
             assert_eq!(others.len(), most, "{uri} {accepted}");
 
-            let refused = ask(&state, request("ana")).await;
+            let refused = send(&state, request("ana")).await;
             let error: serde_json::Value = serde_json::from_slice(&refused.body).unwrap();
             assert_eq!(error["detail"], "Requisições ou respostas demais em andamento; tente novamente em instantes");
             drop((bodies, others));
             assert_eq!(figures(&state).0, 0);
-            assert!(!until_refused(&state, || request("ana")).await.0.is_empty());
+            assert!(!until_rejected(&state, || request("ana")).await.0.is_empty());
         }
     }
 }
 
 #[actix_web::test]
-async fn unsent_large_bodies_count_what_they_hold_and_small_ones_nothing() {
+async fn unsent_bodies_count_their_size_unless_small() {
     let state = state();
     let id = domain::testing::atividade_id().0;
 
-    let (bodies, _) = until_refused(&state, || get(&format!("{LIST}/{id}"), "ana")).await;
+    let (bodies, _) = until_rejected(&state, || get(&format!("{LIST}/{id}"), "ana")).await;
 
     // 64 KiB of control characters are 384 KiB of JSON.
     let BodySize::Sized(size) = bodies[0].size() else { panic!("not sized") };
     assert!(384 << 10 < size && bodies.len() as u64 == (20 << 20) / size, "{size} {}", bodies.len());
     assert_eq!(figures(&state).0, size * bodies.len() as u64);
-    let small = ask(&state, get("/api/v1/atividades/x", "ana")).await;
+    let small = send(&state, get("/api/v1/atividades/x", "ana")).await;
     assert_eq!(small.status, 422);
 }
 
 #[actix_web::test]
-async fn what_was_done_is_never_refused_and_what_cannot_be_reported_is_not_done() {
+async fn completed_write_is_never_rejected_for_memory() {
     let state = state();
     let uri = format!("{LIST}/{}", domain::testing::atividade_id().0);
     let put = || {

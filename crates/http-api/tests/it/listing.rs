@@ -7,30 +7,30 @@ use domain::{
 use mockall::predicate::{eq, function};
 use serde_json::json;
 
-use crate::support::{Answer, World};
+use crate::support::{Response, TestApp};
 
 const LIST: &str = "/api/v1/atividades";
 const HEADER: &str = "id,nome,descricao,ativo,id_projeto,nome_projeto,criado_por,criado_em,atualizado_em\r\n";
 
 /// What a list of `total` atividades, one to a page, answers to a query.
-async fn listed(query: &str, total: u64) -> Answer {
-    let mut world = World::new();
-    world.atividades.expect_list().returning(move |_| Ok(Page { items: vec![atividade("A")], total, last: None }));
-    world.atividades.expect_list_items().returning(|_| Ok(vec![atividade("B")].into()));
-    world.answer(TestRequest::get().uri(&format!("{LIST}?{query}"))).await
+async fn listed(query: &str, total: u64) -> Response {
+    let mut test_app = TestApp::new();
+    test_app.atividades.expect_list().returning(move |_| Ok(Page { items: vec![atividade("A")], total, last: None }));
+    test_app.atividades.expect_list_items().returning(|_| Ok(vec![atividade("B")].into()));
+    test_app.send(TestRequest::get().uri(&format!("{LIST}?{query}"))).await
 }
 
 /// The relations of the `Link` header and where they lead.
-fn links(answer: &Answer) -> Vec<(String, String)> {
+fn links(response: &Response) -> Vec<(String, String)> {
     let link = |link: &str| {
         let (target, rel) = link.split_once(">; rel=\"").unwrap();
         (rel.trim_end_matches('"').to_owned(), target.trim_start_matches('<').to_owned())
     };
-    answer.header("link").unwrap().split(", ").map(link).collect()
+    response.header("link").unwrap().split(", ").map(link).collect()
 }
 
 #[actix_web::test]
-async fn q_and_ordem_are_asked_for() {
+async fn listar_passes_q_and_ordem_to_the_repository() {
     for (ordem, campo, decrescente) in [
         ("criado_em", AtividadeCampo::CriadoEm, false),
         ("-criado_em", AtividadeCampo::CriadoEm, true),
@@ -39,22 +39,26 @@ async fn q_and_ordem_are_asked_for() {
         ("nome", AtividadeCampo::Nome, false),
         ("-nome", AtividadeCampo::Nome, true),
     ] {
-        let mut world = World::new();
+        let mut test_app = TestApp::new();
         let filtro = AtividadeFiltro { texto: Some(Busca::parse("Ação %").unwrap()), ..AtividadeFiltro::default() };
         let query = AtividadeQuery { filtro, ordem: Ordem { campo, decrescente }, ..AtividadeQuery::default() };
-        world.atividades.expect_list().with(eq(query)).returning(|_| Ok(Page { items: vec![], total: 0, last: None }));
+        test_app
+            .atividades
+            .expect_list()
+            .with(eq(query))
+            .returning(|_| Ok(Page { items: vec![], total: 0, last: None }));
 
         let uri = format!("{LIST}?q=A%C3%A7%C3%A3o+%25&ordem={ordem}");
-        assert_eq!(world.answer(TestRequest::get().uri(&uri)).await.status, 200);
+        assert_eq!(test_app.send(TestRequest::get().uri(&uri)).await.status, 200);
     }
 }
 
 #[actix_web::test]
-async fn every_fault_of_the_new_parameters_comes_at_once() {
+async fn listar_invalid_parameters_reports_all_errors() {
     let long = "a".repeat(256);
     let uri = format!("{LIST}?separador=x&bom=x&formato=xml&apos=x&ordem=NOME&q={long}");
 
-    let answer = World::new().answer(TestRequest::get().uri(&uri)).await;
+    let response = TestApp::new().send(TestRequest::get().uri(&uri)).await;
 
     let expected = [
         ("string_too_long", "q"),
@@ -64,27 +68,27 @@ async fn every_fault_of_the_new_parameters_comes_at_once() {
         ("bool_parsing", "bom"),
         ("value_error", "separador"),
     ];
-    assert_eq!(answer.faults(), expected.map(|(code, field)| (code.to_owned(), json!(["query", field]))));
+    assert_eq!(response.errors(), expected.map(|(code, field)| (code.to_owned(), json!(["query", field]))));
     assert_eq!(
-        answer.json()["detail"][1]["msg"],
+        response.json()["detail"][1]["msg"],
         "Deve ser um destes: criado_em -criado_em atualizado_em -atualizado_em nome -nome"
     );
 }
 
 #[actix_web::test]
-async fn proximo_leads_on_and_is_null_on_the_last_page() {
+async fn proximo_is_null_on_the_last_page() {
     let first = listed("apos=&limit=1&ordem=nome", 2).await;
     let proximo = first.json()["proximo"].as_str().unwrap().to_owned();
-    let mut world = World::new();
+    let mut test_app = TestApp::new();
     let cursor = Cursor::of(&atividade("A"), Ordem { campo: AtividadeCampo::Nome, decrescente: false });
-    world
+    test_app
         .atividades
         .expect_list()
         .with(function(move |query: &AtividadeQuery| query.apos.as_ref() == Some(&cursor)))
         .returning(|_| Ok(Page { items: vec![], total: 2, last: None }));
 
     let uri = format!("{LIST}?apos={proximo}&limit=1&ordem=-nome");
-    let last = world.answer(TestRequest::get().uri(&uri)).await;
+    let last = test_app.send(TestRequest::get().uri(&uri)).await;
 
     assert_eq!(last.body, r#"{"items":[],"total":2,"proximo":null}"#);
     assert_eq!(links(&last), [("first".to_owned(), format!("{LIST}?limit=1&ordem=-nome&apos="))]);
@@ -92,28 +96,28 @@ async fn proximo_leads_on_and_is_null_on_the_last_page() {
 }
 
 #[actix_web::test]
-async fn a_full_last_page_has_no_next_one() {
-    let mut world = World::new();
-    world.atividades.expect_list().returning(|_| Ok(Page { items: vec![atividade("A")], total: 1, last: None }));
-    world.atividades.expect_list_items().returning(|_| Ok(vec![].into()));
+async fn full_last_page_has_no_proximo() {
+    let mut test_app = TestApp::new();
+    test_app.atividades.expect_list().returning(|_| Ok(Page { items: vec![atividade("A")], total: 1, last: None }));
+    test_app.atividades.expect_list_items().returning(|_| Ok(vec![].into()));
 
-    let answer = world.answer(TestRequest::get().uri(&format!("{LIST}?apos=&limit=1"))).await;
+    let response = test_app.send(TestRequest::get().uri(&format!("{LIST}?apos=&limit=1"))).await;
 
-    assert_eq!(answer.json()["proximo"], json!(null));
+    assert_eq!(response.json()["proximo"], json!(null));
 }
 
 #[actix_web::test]
-async fn a_cursor_of_another_order_is_a_fault() {
+async fn cursor_of_another_order_returns_422() {
     let first = listed("apos=&limit=1&ordem=nome", 2).await;
     let proximo = first.json()["proximo"].as_str().unwrap().to_owned();
 
-    let answer = listed(&format!("apos={proximo}"), 2).await;
+    let response = listed(&format!("apos={proximo}"), 2).await;
 
-    assert_eq!(answer.faults(), [("value_error".to_owned(), json!(["query", "apos"]))]);
+    assert_eq!(response.errors(), [("value_error".to_owned(), json!(["query", "apos"]))]);
 }
 
 #[actix_web::test]
-async fn links_lead_to_the_other_pages_and_keep_the_filters() {
+async fn links_point_to_other_pages_with_the_same_filters() {
     let page = |rel: &str, skip| (rel.to_owned(), format!("{LIST}?ativo=true&q=%C3%A7+%26&limit=2&skip={skip}"));
     let cases = [
         (0, 5, vec![page("first", 0), page("next", 2), page("last", 4)]),
@@ -124,22 +128,22 @@ async fn links_lead_to_the_other_pages_and_keep_the_filters() {
         (0, 0, vec![page("first", 0), page("last", 0)]),
     ];
     for (skip, total, expected) in cases {
-        let answer = listed(&format!("ativo=true&skip={skip}&q=%C3%A7%20%26&x=1&limit=2"), total).await;
-        assert_eq!(links(&answer), expected, "skip {skip} of {total}");
+        let response = listed(&format!("ativo=true&skip={skip}&q=%C3%A7%20%26&x=1&limit=2"), total).await;
+        assert_eq!(links(&response), expected, "skip {skip} of {total}");
     }
     let named = listed("formato=json&limit=1", 2).await;
     assert!(links(&named).contains(&("next".to_owned(), format!("{LIST}?formato=json&limit=1&skip=1"))));
 }
 
 #[actix_web::test]
-async fn links_that_no_proxy_would_pass_on_are_left_out() {
-    let answer = listed(&format!("q={}", "%F0%9F%A6%80".repeat(255)), 1).await;
+async fn overlong_link_header_is_omitted() {
+    let response = listed(&format!("q={}", "%F0%9F%A6%80".repeat(255)), 1).await;
 
-    assert_eq!((answer.status.as_u16(), answer.header("link")), (200, None));
+    assert_eq!((response.status.as_u16(), response.header("link")), (200, None));
 }
 
 #[actix_web::test]
-async fn csv_is_asked_for_by_parameter_or_header() {
+async fn csv_is_selected_by_parameter_or_accept() {
     for (query, accept, is_csv) in [
         ("?formato=csv", "*/*", true),
         ("?formato=csv", "application/json", true),
@@ -151,21 +155,21 @@ async fn csv_is_asked_for_by_parameter_or_header() {
         ("", "text/csv;q=0, */*", false),
         ("", "application/json;q=0, */*", true),
     ] {
-        let mut world = World::new();
-        world.atividades.expect_list().returning(|_| Ok(Page { items: vec![], total: 0, last: None }));
-        world.atividades.expect_list_items().returning(|_| Ok(vec![].into()));
+        let mut test_app = TestApp::new();
+        test_app.atividades.expect_list().returning(|_| Ok(Page { items: vec![], total: 0, last: None }));
+        test_app.atividades.expect_list_items().returning(|_| Ok(vec![].into()));
         let request = TestRequest::get().uri(&format!("{LIST}{query}")).insert_header(("Accept", accept));
 
-        let answer = world.answer(request).await;
+        let response = test_app.send(request).await;
 
         let kind = if is_csv { "text/csv; charset=utf-8; header=present" } else { "application/json; charset=utf-8" };
-        assert_eq!(answer.header("content-type"), Some(kind), "{query} {accept}");
-        assert_eq!(answer.body == HEADER, is_csv, "{query} {accept}");
+        assert_eq!(response.header("content-type"), Some(kind), "{query} {accept}");
+        assert_eq!(response.body == HEADER, is_csv, "{query} {accept}");
     }
 }
 
 #[actix_web::test]
-async fn who_takes_no_representation_is_told() {
+async fn unacceptable_representation_returns_406() {
     for (request, accept, status) in [
         (TestRequest::get().uri(LIST), "application/xml", 406),
         (TestRequest::get().uri(LIST), "text/csv;q=0", 406),
@@ -176,22 +180,22 @@ async fn who_takes_no_representation_is_told() {
         (TestRequest::get().uri("/healthz"), "text/html", 200),
         (TestRequest::get().uri("/docs"), "application/xml", 200),
     ] {
-        let mut world = World::new();
-        world.atividades.expect_list_items().returning(|_| Ok(vec![].into()));
+        let mut test_app = TestApp::new();
+        test_app.atividades.expect_list_items().returning(|_| Ok(vec![].into()));
 
-        let answer = world.answer(request.insert_header(("Accept", accept))).await;
+        let response = test_app.send(request.insert_header(("Accept", accept))).await;
 
-        assert_eq!(answer.status, status, "{accept}: {}", answer.body);
+        assert_eq!(response.status, status, "{accept}: {}", response.body);
         if status == 406 {
-            assert_eq!(answer.error().1, "A resposta não existe em nenhum dos formatos do cabeçalho Accept");
+            assert_eq!(response.error().1, "A resposta não existe em nenhum dos formatos do cabeçalho Accept");
         }
     }
 }
 
 #[actix_web::test]
-async fn csv_has_a_row_for_each_and_no_formula_in_it() {
-    let mut world = World::new();
-    world.atividades.expect_list_items().returning(|_| {
+async fn csv_escapes_formulas() {
+    let mut test_app = TestApp::new();
+    test_app.atividades.expect_list_items().returning(|_| {
         let harmful = Atividade {
             descricao: Some(Descricao::parse("@SUM(1)\nduas \"linhas\"; fim".to_owned()).unwrap()),
             nome_projeto: nome_projeto("-1+1"),
@@ -201,62 +205,62 @@ async fn csv_has_a_row_for_each_and_no_formula_in_it() {
         Ok(vec![atividade("A, b"), harmful].into())
     });
 
-    let answer = world.answer(TestRequest::get().uri(&format!("{LIST}?formato=csv"))).await;
+    let response = test_app.send(TestRequest::get().uri(&format!("{LIST}?formato=csv"))).await;
 
     let (id, projeto, now) = (atividade_id().0, domain::testing::projeto_id().0, "2026-01-12T16:00:00.123456Z");
     let expected = format!(
         "{HEADER}{id},\"A, b\",,true,{projeto},Portal,maria@exemplo.br,{now},{now}\r\n\
          {id},'=HYPERLINK(1),\"'@SUM(1)\nduas \"\"linhas\"\"; fim\",true,{projeto},'-1+1,,{now},{now}\r\n"
     );
-    assert_eq!(answer.body, expected);
-    assert_eq!(answer.header("content-disposition"), Some("attachment; filename=\"atividades.csv\""));
+    assert_eq!(response.body, expected);
+    assert_eq!(response.header("content-disposition"), Some("attachment; filename=\"atividades.csv\""));
     assert_eq!(NOW, atividade("A").criado_em);
 }
 
 #[actix_web::test]
-async fn csv_for_excel_has_a_mark_and_semicolons() {
-    let mut world = World::new();
-    world.atividades.expect_list_items().returning(|_| Ok(vec![].into()));
+async fn csv_with_bom_and_semicolons_is_written() {
+    let mut test_app = TestApp::new();
+    test_app.atividades.expect_list_items().returning(|_| Ok(vec![].into()));
 
-    let answer = world.answer(TestRequest::get().uri(&format!("{LIST}?formato=csv&bom=true&separador=%3B"))).await;
+    let response = test_app.send(TestRequest::get().uri(&format!("{LIST}?formato=csv&bom=true&separador=%3B"))).await;
 
-    assert_eq!(answer.body, format!("\u{feff}{}", HEADER.replace(',', ";")));
+    assert_eq!(response.body, format!("\u{feff}{}", HEADER.replace(',', ";")));
 }
 
 #[actix_web::test]
-async fn csv_goes_on_to_the_end_unless_it_is_bounded() {
-    let world = |limit: i64, pages: usize| {
-        let mut world = World::new();
+async fn csv_without_limit_contains_all_rows() {
+    let test_app = |limit: i64, pages: usize| {
+        let mut test_app = TestApp::new();
         let with_limit = move |query: &AtividadeQuery| query.limit == Limit::parse(limit).unwrap();
         let first = function(move |query: &AtividadeQuery| with_limit(query) && query.apos.is_none());
         let full = vec![atividade("A"); usize::try_from(limit).unwrap()];
-        world.atividades.expect_list_items().times(1).with(first).returning(move |_| Ok(full.clone().into()));
+        test_app.atividades.expect_list_items().times(1).with(first).returning(move |_| Ok(full.clone().into()));
         let next = function(move |query: &AtividadeQuery| {
             with_limit(query) && query.apos.is_some() && query.skip == Skip::default()
         });
-        world
+        test_app
             .atividades
             .expect_list_items()
             .times(pages - 1)
             .with(next)
             .returning(|_| Ok(vec![atividade("B"); 3].into()));
-        world
+        test_app
     };
 
-    let whole = world(1000, 2).answer(TestRequest::get().uri(&format!("{LIST}?formato=csv&skip=1"))).await;
-    let bounded = world(7, 1).answer(TestRequest::get().uri(&format!("{LIST}?formato=csv&limit=7"))).await;
+    let whole = test_app(1000, 2).send(TestRequest::get().uri(&format!("{LIST}?formato=csv&skip=1"))).await;
+    let bounded = test_app(7, 1).send(TestRequest::get().uri(&format!("{LIST}?formato=csv&limit=7"))).await;
 
     assert_eq!((whole.body.lines().count(), bounded.body.lines().count()), (1004, 8));
 }
 
 #[actix_web::test]
-async fn csv_that_cannot_begin_is_an_error() {
-    let mut world = World::new();
-    world.atividades.expect_list_items().returning(|_| {
+async fn csv_with_failed_first_batch_returns_503() {
+    let mut test_app = TestApp::new();
+    test_app.atividades.expect_list_items().returning(|_| {
         Err(Error::Unavailable { service: Service::Database, retry_after: None, cause: "segredo".into() })
     });
 
-    let answer = world.answer(TestRequest::get().uri(&format!("{LIST}?formato=csv"))).await;
+    let response = test_app.send(TestRequest::get().uri(&format!("{LIST}?formato=csv"))).await;
 
-    assert_eq!(answer.error().0, 503);
+    assert_eq!(response.error().0, 503);
 }

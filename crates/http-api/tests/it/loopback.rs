@@ -5,7 +5,7 @@ use actix_web::test::TestRequest;
 use domain::testing::projeto;
 use http_api::AppState;
 
-use crate::support::{Answer, World, ask};
+use crate::support::{Response, TestApp, send};
 
 const PATH: &str = "/api/v1/projetos";
 const HOST: (&str, &str) = ("host", "localhost:8000");
@@ -16,34 +16,34 @@ const FOREIGN_HOST: &str =
 const FOREIGN_ORIGIN: &str = "Sem autenticação, uma página de outra origem não pode alterar dados";
 
 fn state() -> AppState {
-    let mut world = World::new();
-    world.projetos.expect_list().returning(|_| Ok(vec![].into()));
-    world.projetos.expect_insert().returning(|_, _| Ok(projeto("A")));
-    world.state().loopback_only()
+    let mut test_app = TestApp::new();
+    test_app.projetos.expect_list().returning(|_| Ok(vec![].into()));
+    test_app.projetos.expect_insert().returning(|_, _| Ok(projeto("A")));
+    test_app.state().loopback_only()
 }
 
-async fn answer(method: Method, uri: &str, headers: &[(&str, &str)], body: &'static str) -> Answer {
+async fn request(method: Method, uri: &str, headers: &[(&str, &str)], body: &'static str) -> Response {
     let request = TestRequest::with_uri(uri).method(method).set_payload(body);
     let request = headers.iter().fold(request, |request, header| request.append_header(*header));
-    let Answer { status, headers, body } = ask(&state(), request).await;
-    Answer { status, headers, body: String::from_utf8(body).unwrap() }
+    let Response { status, headers, body } = send(&state(), request).await;
+    Response { status, headers, body: String::from_utf8(body).unwrap() }
 }
 
-async fn created(headers: &[(&str, &str)]) -> Answer {
-    answer(Method::POST, PATH, &[&[HOST], headers].concat(), r#"{"nome":"A"}"#).await
+async fn created(headers: &[(&str, &str)]) -> Response {
+    request(Method::POST, PATH, &[&[HOST], headers].concat(), r#"{"nome":"A"}"#).await
 }
 
 #[actix_web::test]
-async fn loopback_host_is_served() {
+async fn loopback_host_returns_200() {
     for host in ["localhost", "LocalHost:8000", "127.0.0.1", "127.0.0.1:65535", "127.9.8.7:80", "[::1]", "[::1]:8000"] {
-        let answer = answer(Method::GET, PATH, &[("host", host)], "").await;
+        let response = request(Method::GET, PATH, &[("host", host)], "").await;
 
-        assert_eq!(answer.status, 200, "{host}: {}", answer.body);
+        assert_eq!(response.status, 200, "{host}: {}", response.body);
     }
 }
 
 #[actix_web::test]
-async fn other_host_is_rejected_whatever_the_request() {
+async fn other_host_returns_421_for_any_request() {
     let hosts = [
         "evil.example",
         "evil.example:8000",
@@ -68,32 +68,32 @@ async fn other_host_is_rejected_whatever_the_request() {
     ];
     for host in hosts {
         for (method, path) in &requests {
-            let answer = answer(method.clone(), path, &[("host", host), JSON], "{}").await;
+            let response = request(method.clone(), path, &[("host", host), JSON], "{}").await;
 
-            assert_eq!(answer.error(), (421, FOREIGN_HOST.to_owned()), "{host} {method} {path}");
-            assert!(answer.header("x-request-id").is_some() && answer.header("cache-control") == Some("no-store"));
+            assert_eq!(response.error(), (421, FOREIGN_HOST.to_owned()), "{host} {method} {path}");
+            assert!(response.header("x-request-id").is_some() && response.header("cache-control") == Some("no-store"));
         }
     }
     let preflight = [EVIL, ("host", "evil.example"), ("access-control-request-method", "POST")];
-    assert_eq!(answer(Method::OPTIONS, PATH, &preflight, "").await.status, 421);
+    assert_eq!(request(Method::OPTIONS, PATH, &preflight, "").await.status, 421);
 }
 
 #[actix_web::test]
-async fn host_cannot_be_argued_away() {
+async fn forwarded_host_is_ignored() {
     for headers in [
         &[][..],
         &[HOST, ("host", "evil.example")],
         &[("host", "evil.example"), ("x-forwarded-host", "localhost")],
         &[("host", "evil.example"), ("forwarded", "host=localhost")],
     ] {
-        assert_eq!(answer(Method::GET, PATH, headers, "").await.error().0, 421, "{headers:?}");
+        assert_eq!(request(Method::GET, PATH, headers, "").await.error().0, 421, "{headers:?}");
     }
-    assert_eq!(answer(Method::GET, "http://evil.example/api/v1/projetos", &[HOST], "").await.error().0, 421);
-    assert_eq!(answer(Method::GET, "http://localhost:8000/api/v1/projetos", &[HOST], "").await.status, 200);
+    assert_eq!(request(Method::GET, "http://evil.example/api/v1/projetos", &[HOST], "").await.error().0, 421);
+    assert_eq!(request(Method::GET, "http://localhost:8000/api/v1/projetos", &[HOST], "").await.status, 200);
 }
 
 #[actix_web::test]
-async fn page_from_elsewhere_changes_nothing() {
+async fn write_from_foreign_page_returns_403() {
     let site = |site: &'static str| ("sec-fetch-site", site);
     let cases: [&[(&str, &str)]; 12] = [
         &[EVIL, JSON],
@@ -113,15 +113,15 @@ async fn page_from_elsewhere_changes_nothing() {
         assert_eq!(created(headers).await.error(), (403, FOREIGN_ORIGIN.to_owned()), "{headers:?}");
     }
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {
-        let answer = answer(method.clone(), "/api/v1/projetos/1", &[HOST, EVIL, JSON], "{}").await;
-        assert_eq!(answer.error().0, 403, "{method}");
+        let response = request(method.clone(), "/api/v1/projetos/1", &[HOST, EVIL, JSON], "{}").await;
+        assert_eq!(response.error().0, 403, "{method}");
     }
-    let read = answer(Method::GET, PATH, &[HOST, EVIL], "").await;
+    let read = request(Method::GET, PATH, &[HOST, EVIL], "").await;
     assert_eq!((read.status.as_u16(), read.header("access-control-allow-origin")), (200, None));
 }
 
 #[actix_web::test]
-async fn scripts_pages_of_this_machine_and_allowed_origins_may_change_data() {
+async fn write_from_script_or_allowed_page_returns_201() {
     let cases: [&[(&str, &str)]; 7] = [
         &[JSON],
         &[],
@@ -132,19 +132,19 @@ async fn scripts_pages_of_this_machine_and_allowed_origins_may_change_data() {
         &[("sec-fetch-site", "none"), JSON],
     ];
     for headers in cases {
-        let answer = created(headers).await;
-        assert_eq!(answer.status, 201, "{headers:?}: {}", answer.body);
+        let response = created(headers).await;
+        assert_eq!(response.status, 201, "{headers:?}: {}", response.body);
     }
     assert_eq!(created(&[("content-type", "text/plain")]).await.status, 415);
 }
 
 #[actix_web::test]
-async fn any_host_is_served_where_authentication_is_on() {
-    let mut world = World::new();
-    world.projetos.expect_insert().returning(|_, _| Ok(projeto("A")));
+async fn any_host_with_authentication_returns_200() {
+    let mut test_app = TestApp::new();
+    test_app.projetos.expect_insert().returning(|_, _| Ok(projeto("A")));
     let request = TestRequest::post().uri(PATH).insert_header(("host", "evil.example")).insert_header(EVIL);
 
-    let answer = world.answer(request.insert_header(JSON).set_payload(r#"{"nome":"A"}"#)).await;
+    let response = test_app.send(request.insert_header(JSON).set_payload(r#"{"nome":"A"}"#)).await;
 
-    assert_eq!(answer.status, 201);
+    assert_eq!(response.status, 201);
 }

@@ -1,14 +1,14 @@
 use actix_web::test::TestRequest;
 use serde_json::Value;
 
-use crate::support::World;
+use crate::support::TestApp;
 
 async fn document() -> Value {
-    World::new().answer(TestRequest::get().uri("/openapi.json")).await.json()
+    TestApp::new().send(TestRequest::get().uri("/openapi.json")).await.json()
 }
 
 #[actix_web::test]
-async fn the_description_names_every_operation() {
+async fn spec_lists_every_operation() {
     let document = document().await;
 
     assert_eq!(document["openapi"], "3.0.3");
@@ -41,7 +41,7 @@ async fn the_description_names_every_operation() {
 }
 
 #[actix_web::test]
-async fn every_operation_says_what_it_does_and_how_it_fails() {
+async fn spec_describes_each_operation_and_its_errors() {
     let document = document().await;
 
     // Comments of the code are English, and so would be what they become by mistake.
@@ -56,18 +56,18 @@ async fn every_operation_says_what_it_does_and_how_it_fails() {
             for text in ["summary", "description", "operationId"] {
                 assert!(operation[text].as_str().is_some_and(|text| !text.contains('\\')), "{name}: {text}");
             }
-            let answers = operation["responses"].as_object().unwrap();
-            assert!(answers.keys().any(|status| status.starts_with('2')), "{name}");
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.keys().any(|status| status.starts_with('2')), "{name}");
             let is_public = operation["security"].as_array().is_some_and(Vec::is_empty);
             for status in ["401", "403", "429", "500", "502", "503", "504"] {
-                assert!(is_public || answers.contains_key(status), "{name}: {status}");
+                assert!(is_public || responses.contains_key(status), "{name}: {status}");
             }
-            assert_eq!(answers.contains_key("401"), !is_public, "{name}");
-            for (status, answer) in answers {
-                let answer = resolved(&document, answer);
-                assert!(answer["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}: {status}");
-                assert!(answer["headers"]["X-Request-ID"].is_object(), "{name}: {status}");
-                let is_problem = answer["content"]["application/problem+json"].is_object();
+            assert_eq!(responses.contains_key("401"), !is_public, "{name}");
+            for (status, response) in responses {
+                let response = resolved(&document, response);
+                assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}: {status}");
+                assert!(response["headers"]["X-Request-ID"].is_object(), "{name}: {status}");
+                let is_problem = response["content"]["application/problem+json"].is_object();
                 assert_eq!(is_problem, !is_public && "400" <= status.as_str(), "{name}: {status}");
             }
         }
@@ -94,21 +94,21 @@ fn references(value: &Value) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn references_lead_somewhere_and_errors_have_fitting_examples() {
+async fn spec_references_resolve_and_errors_have_examples() {
     let document = document().await;
 
     for reference in references(&document) {
         assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
     }
     let mut texts = std::collections::BTreeSet::new();
-    for (name, answer) in document["components"]["responses"].as_object().unwrap() {
-        let example = |kind: &str| answer["content"][kind]["example"].clone();
+    for (name, response) in document["components"]["responses"].as_object().unwrap() {
+        let example = |kind: &str| response["content"][kind]["example"].clone();
         let problem = example("application/problem+json");
         assert_eq!(format!("Erro{}", problem["status"]), *name);
         assert_eq!(problem["detail"], example("application/json")["message"], "{name}");
         assert!(texts.insert(problem["detail"].to_string()), "{name} says what another one says");
         let waits = ["Erro429", "Erro503"].contains(&name.as_str());
-        assert_eq!(answer["headers"]["Retry-After"].is_object(), waits, "{name}");
+        assert_eq!(response["headers"]["Retry-After"].is_object(), waits, "{name}");
     }
     let atividade = &document["components"]["schemas"]["Atividade"];
     assert_eq!(atividade["required"].as_array().unwrap().len(), atividade["properties"].as_object().unwrap().len());

@@ -4,16 +4,16 @@ use domain::{AzureProjectId, Conflict, Error, Projeto};
 use insta::assert_json_snapshot;
 use serde_json::json;
 
-use crate::support::World;
+use crate::support::TestApp;
 
 fn uri() -> String {
     format!("/api/v1/projetos/{}", projeto_id().0)
 }
 
 #[actix_web::test]
-async fn listar_answers_a_bare_array_with_the_names_of_old_beside_the_new() {
-    let mut world = World::new();
-    world.projetos.expect_list().returning(|_| {
+async fn listar_returns_an_array_with_deprecated_names() {
+    let mut test_app = TestApp::new();
+    test_app.projetos.expect_list().returning(|_| {
         let portal = projeto("Portal");
         Ok(vec![Projeto {
             azure_project_id: Some(AzureProjectId::parse("EB6E4656-77FC-42A1-9181-4C6D8E9DA5D1").unwrap()),
@@ -25,9 +25,9 @@ async fn listar_answers_a_bare_array_with_the_names_of_old_beside_the_new() {
         .into())
     });
 
-    let answer = world.answer(TestRequest::get().uri("/api/v1/projetos")).await;
+    let response = test_app.send(TestRequest::get().uri("/api/v1/projetos")).await;
 
-    assert_json_snapshot!(answer.json(), @r#"
+    assert_json_snapshot!(response.json(), @r#"
     [
       {
         "atualizado_em": "2026-01-12T16:00:00.123456Z",
@@ -49,45 +49,45 @@ async fn listar_answers_a_bare_array_with_the_names_of_old_beside_the_new() {
 }
 
 #[actix_web::test]
-async fn criar_ignores_what_only_azure_devops_may_say() {
-    let mut world = World::new();
-    world.projetos.expect_insert().returning(|record, _| Ok(stored_projeto(record)));
+async fn criar_ignores_fields_of_azure_devops() {
+    let mut test_app = TestApp::new();
+    test_app.projetos.expect_insert().returning(|record, _| Ok(stored_projeto(record)));
     let body = json!({"nome": "Interno", "azure_project_id": projeto_id().0, "estado": "wellFormed", "id": "x"});
 
-    let answer = world.answer(TestRequest::post().uri("/api/v1/projetos").set_json(body)).await;
+    let response = test_app.send(TestRequest::post().uri("/api/v1/projetos").set_json(body)).await;
 
-    assert_eq!(answer.status, 201);
-    let projeto = answer.json();
+    assert_eq!(response.status, 201);
+    let projeto = response.json();
     assert_eq!(
-        answer.header("location"),
+        response.header("location"),
         Some(format!("/api/v1/projetos/{}", projeto["id"].as_str().unwrap()).as_str())
     );
     assert_eq!((&projeto["azure_project_id"], &projeto["estado"]), (&json!(null), &json!(null)));
 }
 
 #[actix_web::test]
-async fn what_the_state_of_things_forbids_is_a_409() {
+async fn excluir_conflict_returns_409() {
     let cases = [
         (Conflict::ProjetoComAtividades, "O projeto possui atividades e não pode ser excluído"),
         (Conflict::ProjetoDoAzure, "O projeto pertence ao Azure DevOps e não pode ser alterado aqui"),
     ];
     for (conflict, text) in cases {
-        let mut world = World::new();
-        world.projetos.expect_delete().returning(move |_, _| Err(Error::Conflict(conflict)));
+        let mut test_app = TestApp::new();
+        test_app.projetos.expect_delete().returning(move |_, _| Err(Error::Conflict(conflict)));
 
-        assert_eq!(world.answer(TestRequest::delete().uri(&uri())).await.error(), (409, text.to_owned()));
+        assert_eq!(test_app.send(TestRequest::delete().uri(&uri())).await.error(), (409, text.to_owned()));
     }
 }
 
 #[actix_web::test]
-async fn what_does_not_exist_is_a_404_that_names_it() {
+async fn unknown_id_returns_404_with_its_name() {
     let expected = (404, format!("Projeto com ID {} não encontrado", projeto_id().0));
     for request in [TestRequest::get(), TestRequest::put().set_json(json!({})), TestRequest::delete()] {
-        let mut world = World::new();
-        world.projetos.expect_find().returning(|_| Ok(None));
-        world.projetos.expect_update().returning(|_, _, _| Ok(None));
-        world.projetos.expect_delete().returning(|_, _| Ok(false));
+        let mut test_app = TestApp::new();
+        test_app.projetos.expect_find().returning(|_| Ok(None));
+        test_app.projetos.expect_update().returning(|_, _, _| Ok(None));
+        test_app.projetos.expect_delete().returning(|_, _| Ok(false));
 
-        assert_eq!(world.answer(request.uri(&uri())).await.error(), expected);
+        assert_eq!(test_app.send(request.uri(&uri())).await.error(), expected);
     }
 }

@@ -18,7 +18,7 @@ use http_api::{AppState, DevelopmentIdentity, Ports, ServiceInfo, app};
 use serde_json::Value;
 
 /// The ports of one test; what it does not expect, it does not allow.
-pub struct World {
+pub struct TestApp {
     pub atividades: MockAtividadeRepository,
     pub projetos: MockProjetoRepository,
     pub readiness: MockReadiness,
@@ -26,7 +26,7 @@ pub struct World {
     pub directory: MockProjectDirectory,
 }
 
-impl World {
+impl TestApp {
     /// Nothing may be called, and everybody is the development user.
     pub fn new() -> Self {
         Self {
@@ -39,14 +39,14 @@ impl World {
     }
 
     /// What the application answers, whose body is text.
-    pub async fn answer(self, request: TestRequest) -> Answer {
-        let Answer { status, headers, body } = self.raw_answer(request).await;
-        Answer { status, headers, body: String::from_utf8(body).unwrap() }
+    pub async fn send(self, request: TestRequest) -> Response {
+        let Response { status, headers, body } = self.send_raw(request).await;
+        Response { status, headers, body: String::from_utf8(body).unwrap() }
     }
 
     /// What the application answers.
-    pub async fn raw_answer(self, request: TestRequest) -> Answer<Vec<u8>> {
-        ask(&self.state(), request).await
+    pub async fn send_raw(self, request: TestRequest) -> Response<Vec<u8>> {
+        send(&self.state(), request).await
     }
 
     /// What the application is made of.
@@ -66,7 +66,7 @@ impl World {
 }
 
 /// What the application of that state answers.
-pub async fn ask(state: &AppState, request: TestRequest) -> Answer<Vec<u8>> {
+pub async fn send(state: &AppState, request: TestRequest) -> Response<Vec<u8>> {
     let service = init_service(app(state)).await;
     // What an error carries is what goes over the wire.
     let response = match service.call(request.to_request()).await {
@@ -75,23 +75,23 @@ pub async fn ask(state: &AppState, request: TestRequest) -> Answer<Vec<u8>> {
     };
     let (status, headers) = (response.status(), response.headers().clone());
     let body = to_bytes(response.into_body()).await.unwrap();
-    Answer { status, headers, body: body.to_vec() }
+    Response { status, headers, body: body.to_vec() }
 }
 
 /// An answer, read to its end.
-pub struct Answer<Body = String> {
+pub struct Response<Body = String> {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Body,
 }
 
-impl<Body> Answer<Body> {
+impl<Body> Response<Body> {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 }
 
-impl Answer {
+impl Response {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {:?}", self.body))
     }
@@ -105,25 +105,25 @@ impl Answer {
     }
 
     /// The faults of a 422: code, place and words of each.
-    pub fn faults(&self) -> Vec<(String, Value)> {
+    pub fn errors(&self) -> Vec<(String, Value)> {
         assert_eq!(self.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", self.body);
         let json = self.json();
         assert!(!json["message"].as_str().unwrap().is_empty());
-        let faults = json["detail"].as_array().unwrap().iter();
-        faults
-            .map(|fault| {
-                assert!(!fault["msg"].as_str().unwrap().is_empty());
-                (fault["type"].as_str().unwrap().to_owned(), fault["loc"].clone())
+        let errors = json["detail"].as_array().unwrap().iter();
+        errors
+            .map(|error| {
+                assert!(!error["msg"].as_str().unwrap().is_empty());
+                (error["type"].as_str().unwrap().to_owned(), error["loc"].clone())
             })
             .collect()
     }
 }
 
 /// An identity provider that answers the same to everybody who shows anything.
-pub struct Always(pub fn() -> Result<Caller, Error>);
+pub struct StubIdentity(pub fn() -> Result<Caller, Error>);
 
 #[async_trait]
-impl IdentityProvider for Always {
+impl IdentityProvider for StubIdentity {
     async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error> {
         credential.map_or(Err(Error::CredentialMissing), |_| (self.0)())
     }

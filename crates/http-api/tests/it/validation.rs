@@ -2,20 +2,20 @@ use actix_web::test::TestRequest;
 use domain::testing::{atividade_id, projeto_id};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World};
+use crate::support::{Response, TestApp};
 
-async fn post(body: impl Into<Vec<u8>>) -> Answer {
+async fn post(body: impl Into<Vec<u8>>) -> Response {
     let request = TestRequest::post().uri("/api/v1/atividades").insert_header(("content-type", "application/json"));
-    World::new().answer(request.set_payload(body.into())).await
+    TestApp::new().send(request.set_payload(body.into())).await
 }
 
-fn faults(expected: &[(&str, Value)]) -> Vec<(String, Value)> {
+fn errors(expected: &[(&str, Value)]) -> Vec<(String, Value)> {
     expected.iter().map(|(code, loc)| ((*code).to_owned(), loc.clone())).collect()
 }
 
 #[actix_web::test]
-async fn every_fault_of_a_body_comes_at_once_in_the_order_of_the_fields() {
-    let answer = post(r#"{"ativo":"true","descricao":1,"nome":" \t"}"#).await;
+async fn body_with_several_errors_reports_all_in_field_order() {
+    let response = post(r#"{"ativo":"true","descricao":1,"nome":" \t"}"#).await;
 
     let expected = [
         ("string_too_short", json!(["body", "nome"])),
@@ -23,32 +23,32 @@ async fn every_fault_of_a_body_comes_at_once_in_the_order_of_the_fields() {
         ("bool_type", json!(["body", "ativo"])),
         ("missing", json!(["body", "id_projeto"])),
     ];
-    assert_eq!(answer.faults(), faults(&expected));
-    assert_eq!(answer.json()["detail"][0]["ctx"], json!({"min_length": 1}));
-    assert_eq!(answer.json()["detail"][1].get("ctx"), None);
+    assert_eq!(response.errors(), errors(&expected));
+    assert_eq!(response.json()["detail"][0]["ctx"], json!({"min_length": 1}));
+    assert_eq!(response.json()["detail"][1].get("ctx"), None);
     assert_eq!(
-        answer.json()["message"],
+        response.json()["message"],
         "nome: Deve ter no mínimo 1 caractere; descricao: Deve ser um texto; \
          ativo: Deve ser true ou false; id_projeto: Campo obrigatório"
     );
 }
 
 #[actix_web::test]
-async fn path_and_body_fail_together() {
+async fn path_and_body_errors_are_reported_together() {
     let request = TestRequest::put().uri("/api/v1/atividades/1").set_json(json!({"nome": null, "ativo": null}));
 
-    let answer = World::new().answer(request).await;
+    let response = TestApp::new().send(request).await;
 
     let expected = [
         ("uuid_parsing", json!(["path", "id"])),
         ("string_type", json!(["body", "nome"])),
         ("bool_type", json!(["body", "ativo"])),
     ];
-    assert_eq!(answer.faults(), faults(&expected));
+    assert_eq!(response.errors(), errors(&expected));
 }
 
 #[actix_web::test]
-async fn each_value_has_its_fault() {
+async fn invalid_value_returns_its_error_type() {
     let cases = [
         (json!({"nome": "é".repeat(256)}), "string_too_long", "nome"),
         (json!({"nome": "a\0"}), "value_error", "nome"),
@@ -65,12 +65,12 @@ async fn each_value_has_its_fault() {
         let mut body = json!({"nome": "A", "id_projeto": projeto_id().0});
         body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
 
-        assert_eq!(post(body.to_string()).await.faults(), faults(&[(code, json!(["body", field]))]), "{change}");
+        assert_eq!(post(body.to_string()).await.errors(), errors(&[(code, json!(["body", field]))]), "{change}");
     }
 }
 
 #[actix_web::test]
-async fn a_body_that_is_no_object_is_one_fault() {
+async fn body_that_is_no_object_returns_one_error() {
     let cases: [(&[u8], &str, Value); 9] = [
         (b"", "missing", json!(["body"])),
         (b" ", "missing", json!(["body"])),
@@ -83,13 +83,13 @@ async fn a_body_that_is_no_object_is_one_fault() {
         (b"{\"nome\": 1e999}", "json_invalid", json!(["body", 13])),
     ];
     for (body, code, loc) in cases {
-        assert_eq!(post(body).await.faults(), faults(&[(code, loc)]), "{:?}", String::from_utf8_lossy(body));
+        assert_eq!(post(body).await.errors(), errors(&[(code, loc)]), "{:?}", String::from_utf8_lossy(body));
     }
-    assert_eq!(post("[".repeat(10_000)).await.faults()[0].0, "json_invalid");
+    assert_eq!(post("[".repeat(10_000)).await.errors()[0].0, "json_invalid");
 }
 
 #[actix_web::test]
-async fn a_body_of_countless_values_is_one_fault() {
+async fn body_with_too_many_values_returns_one_error() {
     let value = |text: &str| text.repeat(1024 * 1024 / text.len());
     for body in [
         value("["),
@@ -97,15 +97,15 @@ async fn a_body_of_countless_values_is_one_fault() {
         format!("[{}0]", "{},".repeat(300_000)),
         format!(r#"{{"x":[{}0]}}"#, "0,".repeat(500_000)),
     ] {
-        assert_eq!(post(body).await.faults(), faults(&[("value_error", json!(["body"]))]));
+        assert_eq!(post(body).await.errors(), errors(&[("value_error", json!(["body"]))]));
     }
 }
 
 #[actix_web::test]
-async fn a_parameter_that_cannot_be_read_is_a_fault_in_its_place() {
+async fn malformed_parameter_returns_422_at_its_name() {
     let uri = "/api/v1/atividades?ativo=talvez&q=%FF&id_projeto=%ED%A0%80&apos=%&nada=%FF&skip=-1&%FF=1";
 
-    let answer = World::new().answer(TestRequest::get().uri(uri)).await;
+    let response = TestApp::new().send(TestRequest::get().uri(uri)).await;
 
     let expected = [
         ("greater_than_equal", json!(["query", "skip"])),
@@ -114,24 +114,24 @@ async fn a_parameter_that_cannot_be_read_is_a_fault_in_its_place() {
         ("value_error", json!(["query", "q"])),
         ("value_error", json!(["query", "apos"])),
     ];
-    assert_eq!(answer.faults(), faults(&expected));
+    assert_eq!(response.errors(), errors(&expected));
 }
 
 #[actix_web::test]
-async fn what_no_parameter_is_may_be_unreadable_and_the_last_value_counts() {
-    let mut world = World::new();
-    world.atividades.expect_list().returning(|_| Ok(domain::Page { items: vec![], total: 0, last: None }));
+async fn malformed_unknown_parameter_is_ignored_and_the_last_value_counts() {
+    let mut test_app = TestApp::new();
+    test_app.atividades.expect_list().returning(|_| Ok(domain::Page { items: vec![], total: 0, last: None }));
 
-    let answer = world.answer(TestRequest::get().uri("/api/v1/atividades?nada=%FF&%zz&q=%FF&q=a+b&&=")).await;
+    let response = test_app.send(TestRequest::get().uri("/api/v1/atividades?nada=%FF&%zz&q=%FF&q=a+b&&=")).await;
 
-    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(response.status, 200, "{}", response.body);
 }
 
 #[actix_web::test]
-async fn every_fault_of_a_query_comes_at_once() {
+async fn query_with_several_errors_reports_all() {
     let uri = "/api/v1/atividades?limit=1001&skip=-1&id_projeto=x&ativo=talvez";
 
-    let answer = World::new().answer(TestRequest::get().uri(uri)).await;
+    let response = TestApp::new().send(TestRequest::get().uri(uri)).await;
 
     let expected = [
         ("greater_than_equal", json!(["query", "skip"])),
@@ -139,35 +139,35 @@ async fn every_fault_of_a_query_comes_at_once() {
         ("bool_parsing", json!(["query", "ativo"])),
         ("uuid_parsing", json!(["query", "id_projeto"])),
     ];
-    assert_eq!(answer.faults(), faults(&expected));
-    assert_eq!(answer.json()["detail"][0]["ctx"], json!({"ge": 0}));
-    assert_eq!(answer.json()["detail"][1]["ctx"], json!({"le": 1000}));
+    assert_eq!(response.errors(), errors(&expected));
+    assert_eq!(response.json()["detail"][0]["ctx"], json!({"ge": 0}));
+    assert_eq!(response.json()["detail"][1]["ctx"], json!({"le": 1000}));
 }
 
 #[actix_web::test]
-async fn integers_of_a_query_are_integers_of_64_bits() {
+async fn query_integer_beyond_64_bits_returns_422() {
     for value in ["", "a", "1.5", "9223372036854775808", "-9223372036854775809", "0x10"] {
         let uri = format!("/api/v1/atividades?skip={value}");
 
-        let answer = World::new().answer(TestRequest::get().uri(&uri)).await;
+        let response = TestApp::new().send(TestRequest::get().uri(&uri)).await;
 
-        assert_eq!(answer.faults(), faults(&[("int_parsing", json!(["query", "skip"]))]), "{value:?}");
+        assert_eq!(response.errors(), errors(&[("int_parsing", json!(["query", "skip"]))]), "{value:?}");
     }
 }
 
 #[actix_web::test]
-async fn a_bad_id_is_a_fault_of_the_path() {
+async fn invalid_id_returns_422_at_path() {
     for path in ["atividades", "projetos"] {
         for request in [TestRequest::get(), TestRequest::delete()] {
-            let answer = World::new().answer(request.uri(&format!("/api/v1/{path}/1"))).await;
+            let response = TestApp::new().send(request.uri(&format!("/api/v1/{path}/1"))).await;
 
-            assert_eq!(answer.faults(), faults(&[("uuid_parsing", json!(["path", "id"]))]));
+            assert_eq!(response.errors(), errors(&[("uuid_parsing", json!(["path", "id"]))]));
         }
     }
 }
 
 #[actix_web::test]
-async fn a_body_must_be_json_uncompressed_and_at_most_1_mib() {
+async fn body_of_wrong_type_encoding_or_size_is_rejected() {
     let uri = format!("/api/v1/atividades/{}", atividade_id().0);
     let cases = [
         (vec![("content-type", "text/plain")], 2, 415),
@@ -181,8 +181,8 @@ async fn a_body_must_be_json_uncompressed_and_at_most_1_mib() {
             request = request.insert_header(header);
         }
 
-        assert_eq!(World::new().answer(request).await.error().0, status);
+        assert_eq!(TestApp::new().send(request).await.error().0, status);
     }
     let largest = TestRequest::put().uri(&uri).set_payload(vec![b' '; 1024 * 1024]);
-    assert_eq!(World::new().answer(largest).await.faults(), faults(&[("missing", json!(["body"]))]));
+    assert_eq!(TestApp::new().send(largest).await.errors(), errors(&[("missing", json!(["body"]))]));
 }

@@ -90,13 +90,13 @@ impl Metrics {
     }
 
     /// A request is worked on until the guard is dropped.
-    pub(crate) fn begin(&self) -> ActiveRequest {
+    pub(crate) fn request_started(&self) -> ActiveRequest {
         self.active.inc();
         ActiveRequest(self.active.clone())
     }
 
     /// A request was answered.
-    pub(crate) fn answered(&self, method: &Method, route: &str, status: StatusCode, duration: Duration) {
+    pub(crate) fn request_completed(&self, method: &Method, route: &str, status: StatusCode, duration: Duration) {
         let labels = Answered { method: method_name(method), route: route.to_owned(), status: status.as_u16() };
         self.requests.get_or_create(&labels).observe(duration.as_secs_f64());
     }
@@ -141,14 +141,14 @@ impl Metrics {
             "When this process last synchronised; 0 if it has not",
             self.last_sync.clone(),
         );
-        let (bytes, refusals) = &self.in_flight;
+        let (bytes, rejections) = &self.in_flight;
         ours.register_with_unit(
             "in_flight",
             "Memory reserved for requests and responses that are worked on or not sent yet",
             Unit::Bytes,
             bytes.clone(),
         );
-        ours.register("in_flight_refusals", "Requests rejected for lack of such memory", refusals.clone());
+        ours.register("in_flight_refusals", "Requests rejected for lack of such memory", rejections.clone());
         #[cfg(target_os = "linux")]
         registry.register_collector(Box::new(process::Process));
     }

@@ -1,4 +1,4 @@
-//! What a request says about an atividade.
+//! Bodies of requests about atividades.
 
 use apistos::ApiComponent;
 use deserr::{Deserr, IntoValue, Sequence, Value, ValuePointerRef};
@@ -6,15 +6,16 @@ use domain::{AtividadePatch, Descricao, NomeAtividade, NovaAtividade, Patch, Pro
 use schemars::JsonSchema;
 use uuid::Uuid;
 
-use crate::error::validation::{Faults, broken, wrong_type};
-use crate::extract::{self, Section};
-use crate::routes::IfPresent;
-use crate::{error::messages_pt, openapi::schema};
+use crate::error::messages_pt;
+use crate::error::validation::{ValidationErrors, constraint_error, type_error};
+use crate::extract::part::{RequestPart, fields};
+use crate::extract::scalars::IfPresent;
+use crate::openapi::schema;
 
 /// Uma atividade a criar.
 #[derive(Deserr, JsonSchema, ApiComponent)]
-#[deserr(error = Faults)]
-#[schemars(example = "crate::routes::examples::criar_atividade")]
+#[deserr(error = ValidationErrors)]
+#[schemars(example = "crate::openapi::examples::criar_atividade")]
 pub struct CriarAtividade {
     /// Nome da atividade; espaços em volta são descartados.
     #[schemars(schema_with = "schema::nome")]
@@ -38,15 +39,15 @@ const fn ativo_default() -> bool {
 
 /// Várias atividades a criar.
 #[derive(Deserr, JsonSchema, ApiComponent)]
-#[deserr(error = Faults)]
-#[schemars(example = "crate::routes::examples::criar_lote")]
+#[deserr(error = ValidationErrors)]
+#[schemars(example = "crate::openapi::examples::criar_lote")]
 pub struct CriarLote {
     /// As atividades; todas são criadas, ou nenhuma.
     #[schemars(with = "Vec<CriarAtividade>", length(min = 1, max = 1000))]
     pub items: Itens,
 }
 
-/// The items of a request that has many: not none, and not too many.
+/// The items of a bulk request: 1 to 1,000.
 pub struct Itens(pub Vec<CriarAtividade>);
 
 impl Itens {
@@ -54,34 +55,34 @@ impl Itens {
     const MAX: usize = 1000;
 }
 
-impl Deserr<Faults> for Itens {
-    fn deserialize_from_value<V: IntoValue>(value: Value<V>, at: ValuePointerRef<'_>) -> Result<Self, Faults> {
+impl Deserr<ValidationErrors> for Itens {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_>) -> Result<Self, ValidationErrors> {
         let Value::Sequence(items) = value else {
-            return Err(wrong_type("list_type", messages_pt::LIST_TYPE, at));
+            return Err(type_error("list_type", messages_pt::LIST_TYPE, location));
         };
         match items.len() {
-            n if n < Self::MIN => return Err(broken(Violation::TooFew { min: Self::MIN }, at)),
-            // Beyond the bound nobody wants to read the faults of each.
-            n if Self::MAX < n => return Err(broken(Violation::TooMany { max: Self::MAX }, at)),
+            n if n < Self::MIN => return Err(constraint_error(Violation::TooFew { min: Self::MIN }, location)),
+            // The items of an oversized list are not validated.
+            n if Self::MAX < n => return Err(constraint_error(Violation::TooMany { max: Self::MAX }, location)),
             _ => {}
         }
-        let fields = extract::fields::<CriarAtividade>();
-        let (mut read, mut faults) = (Vec::with_capacity(items.len()), Faults::default());
+        let fields = fields::<CriarAtividade>();
+        let (mut read, mut errors) = (Vec::with_capacity(items.len()), ValidationErrors::default());
         for (index, item) in items.into_iter().enumerate() {
-            match CriarAtividade::deserialize_from_value(item.into_value(), at.push_index(index)) {
+            match CriarAtividade::deserialize_from_value(item.into_value(), location.push_index(index)) {
                 Ok(item) => read.push(item),
-                // In the body they are two steps further down: `items`, and the index.
-                Err(found) => faults.extend(found.in_order_of(&fields, 2)),
+                // The fields are at depth 2 of the body, after `items` and the index.
+                Err(found) => errors.extend(found.sort_by_fields(&fields, 2)),
             }
         }
-        if faults.is_empty() { Ok(Self(read)) } else { Err(faults) }
+        if errors.is_empty() { Ok(Self(read)) } else { Err(errors) }
     }
 }
 
 /// O que muda em uma atividade.
 #[derive(Deserr, JsonSchema, ApiComponent)]
-#[deserr(error = Faults)]
-#[schemars(example = "crate::routes::examples::atualizar_atividade")]
+#[deserr(error = ValidationErrors)]
+#[schemars(example = "crate::openapi::examples::atualizar_atividade")]
 pub struct AtualizarAtividade {
     /// Novo nome.
     #[deserr(default)]
@@ -101,15 +102,15 @@ pub struct AtualizarAtividade {
     id_projeto: IfPresent<ProjetoRef>,
 }
 
-impl Section for CriarAtividade {
-    const KEYED: bool = true;
+impl RequestPart for CriarAtividade {
+    const IDEMPOTENT: bool = true;
 }
 
-impl Section for CriarLote {
-    const KEYED: bool = true;
+impl RequestPart for CriarLote {
+    const IDEMPOTENT: bool = true;
 }
 
-impl Section for AtualizarAtividade {}
+impl RequestPart for AtualizarAtividade {}
 
 impl From<CriarAtividade> for NovaAtividade {
     fn from(body: CriarAtividade) -> Self {

@@ -1,8 +1,6 @@
 //! `/api/v1/atividades`.
 
 mod body;
-mod csv;
-mod links;
 mod list;
 mod query;
 mod response;
@@ -17,11 +15,13 @@ use uuid::Uuid;
 use self::body::{AtualizarAtividade, CriarAtividade, CriarLote};
 use self::response::{AtividadeResponse, LoteCriado};
 use crate::error::ApiError;
-use crate::error::validation::Faults;
-use crate::extract::{Input, Nothing, Section};
-use crate::middleware::CurrentUser;
+use crate::error::validation::ValidationErrors;
+use crate::extract::input::Input;
+use crate::extract::part::{NoPart, RequestPart};
+use crate::middleware::authentication::CurrentUser;
 use crate::respond::conditional::IfMatch;
-use crate::respond::{Created, Gone, Single, Stored, Updated};
+use crate::respond::json::CreatedList;
+use crate::respond::resource::{Created, NoContent, Updated, WithEtag};
 
 routes! {
     /// The routes of atividades.
@@ -46,10 +46,10 @@ routes! {
 async fn criar(
     atividades: Data<Atividades>,
     user: CurrentUser,
-    input: Input<Nothing, Nothing, CriarAtividade>,
+    input: Input<NoPart, NoPart, CriarAtividade>,
 ) -> Result<Created<AtividadeResponse>, ApiError> {
-    let once = input.keyed.map(|keyed| keyed.of(&user));
-    let atividade = atividades.criar(&user, input.body.into(), once).await?;
+    let idempotency = input.idempotency.map(|request| request.scoped_to(&user));
+    let atividade = atividades.criar(&user, input.body.into(), idempotency).await?;
     Ok(Created::at(format!("/api/v1/atividades/{}", atividade.id.0), atividade.into()))
 }
 
@@ -66,12 +66,12 @@ async fn criar(
 async fn criar_lote(
     atividades: Data<Atividades>,
     user: CurrentUser,
-    input: Input<Nothing, Nothing, CriarLote>,
-) -> Result<Stored<LoteCriado>, ApiError> {
-    let once = input.keyed.map(|keyed| keyed.of(&user));
+    input: Input<NoPart, NoPart, CriarLote>,
+) -> Result<CreatedList<LoteCriado>, ApiError> {
+    let idempotency = input.idempotency.map(|request| request.scoped_to(&user));
     let novas = input.body.items.0.into_iter().map(Into::into).collect();
-    let criadas = atividades.criar_lote(&user, novas, once).await?;
-    Ok(Stored(criadas.into()))
+    let criadas = atividades.criar_lote(&user, novas, idempotency).await?;
+    Ok(CreatedList(criadas.into()))
 }
 
 #[api_operation(
@@ -86,8 +86,8 @@ async fn obter(
     atividades: Data<Atividades>,
     _user: CurrentUser,
     input: Input<AtividadePath>,
-) -> Result<Single<AtividadeResponse>, ApiError> {
-    Ok(Single(atividades.obter(input.path.id).await?.into()))
+) -> Result<WithEtag<AtividadeResponse>, ApiError> {
+    Ok(WithEtag(atividades.obter(input.path.id).await?.into()))
 }
 
 #[api_operation(
@@ -106,12 +106,12 @@ async fn atualizar(
     atividades: Data<Atividades>,
     user: CurrentUser,
     if_match: IfMatch,
-    input: Input<AtividadePath, Nothing, AtualizarAtividade>,
+    input: Input<AtividadePath, NoPart, AtualizarAtividade>,
 ) -> Result<Updated<AtividadeResponse>, ApiError> {
     let id = input.path.id;
     let expected = if_match.version::<_, AtividadeResponse>(atividades.obter(id), |found| found.atualizado_em).await?;
     let patch = AtividadePatch { expected, ..input.body.into() };
-    Ok(Single(atividades.atualizar(&user, id, patch).await?.into()))
+    Ok(Updated(atividades.atualizar(&user, id, patch).await?.into()))
 }
 
 #[api_operation(
@@ -128,19 +128,19 @@ async fn excluir(
     _user: CurrentUser,
     if_match: IfMatch,
     input: Input<AtividadePath>,
-) -> Result<Gone, ApiError> {
+) -> Result<NoContent, ApiError> {
     let id = input.path.id;
     let expected = if_match.version::<_, AtividadeResponse>(atividades.obter(id), |found| found.atualizado_em).await?;
     atividades.excluir(id, expected).await?;
-    Ok(Gone)
+    Ok(NoContent)
 }
 
 #[derive(Deserr, JsonSchema, ApiComponent)]
-#[deserr(error = Faults)]
+#[deserr(error = ValidationErrors)]
 struct AtividadePath {
     /// Id da atividade.
     #[schemars(with = "Uuid")]
     id: AtividadeId,
 }
 
-impl Section for AtividadePath {}
+impl RequestPart for AtividadePath {}

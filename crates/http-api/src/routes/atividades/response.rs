@@ -1,4 +1,4 @@
-//! An atividade as it is answered.
+//! Representations of atividades.
 
 use apistos::ApiComponent;
 use domain::{Atividade, Descricao};
@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::respond::csv::CsvRow;
 use crate::respond::timestamp::Timestamp;
 
 /// As atividades que uma requisição criou.
 #[derive(Serialize, JsonSchema, ApiComponent)]
-#[schemars(example = "crate::routes::examples::lote_criado")]
+#[schemars(example = "crate::openapi::examples::lote_criado")]
 pub struct LoteCriado {
     /// As atividades criadas, na ordem em que foram enviadas.
     items: Vec<AtividadeResponse>,
@@ -27,7 +28,7 @@ impl From<Vec<Atividade>> for LoteCriado {
 /// Uma atividade.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "Atividade")]
-#[schemars(example = "crate::routes::examples::atividade")]
+#[schemars(example = "crate::openapi::examples::atividade")]
 pub struct AtividadeResponse {
     /// Id da atividade.
     pub id: Uuid,
@@ -63,6 +64,18 @@ impl From<Atividade> for AtividadeResponse {
             criado_por,
             criado_em: Timestamp(criado_em),
             atualizado_em: Timestamp(atualizado_em),
+        }
+    }
+}
+
+impl CsvRow for AtividadeResponse {
+    fn map_texts(self, escape: fn(String) -> String) -> Self {
+        Self {
+            nome: escape(self.nome),
+            descricao: self.descricao.map(escape),
+            nome_projeto: self.nome_projeto.map(escape),
+            criado_por: self.criado_por.map(escape),
+            ..self
         }
     }
 }

@@ -8,16 +8,17 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::IfPresent;
 use crate::error::ApiError;
-use crate::error::validation::Faults;
-use crate::extract::{Input, Nothing, Section};
-use crate::middleware::CurrentUser;
+use crate::error::validation::ValidationErrors;
+use crate::extract::input::Input;
+use crate::extract::part::{NoPart, RequestPart};
+use crate::extract::scalars::IfPresent;
+use crate::middleware::authentication::CurrentUser;
 use crate::openapi::schema;
 use crate::respond::conditional::IfMatch;
 use crate::respond::row_stream::{self, JsonArray};
 use crate::respond::timestamp::Timestamp;
-use crate::respond::{Created, Gone, Single, Updated};
+use crate::respond::resource::{Created, NoContent, Updated, WithEtag};
 
 routes! {
     /// The routes of projetos.
@@ -33,7 +34,7 @@ routes! {
     operation_id = "listar_projetos",
     summary = "Listar projetos",
     description = "Todos os projetos, em ordem de nome.",
-    // Without any, apistos takes all.
+    // Without an error code apistos documents all of them.
     error_code = 401
 )]
 async fn listar(projetos: Data<Projetos>, _user: CurrentUser) -> Result<JsonArray<ProjetoResponse>, ApiError> {
@@ -56,10 +57,10 @@ async fn listar(projetos: Data<Projetos>, _user: CurrentUser) -> Result<JsonArra
 async fn criar(
     projetos: Data<Projetos>,
     user: CurrentUser,
-    input: Input<Nothing, Nothing, CriarProjeto>,
+    input: Input<NoPart, NoPart, CriarProjeto>,
 ) -> Result<Created<ProjetoResponse>, ApiError> {
-    let once = input.keyed.map(|keyed| keyed.of(&user));
-    let projeto = projetos.criar(input.body.into(), once).await?;
+    let idempotency = input.idempotency.map(|request| request.scoped_to(&user));
+    let projeto = projetos.criar(input.body.into(), idempotency).await?;
     Ok(Created::at(format!("/api/v1/projetos/{}", projeto.id.0), projeto.into()))
 }
 
@@ -75,8 +76,8 @@ async fn obter(
     projetos: Data<Projetos>,
     _user: CurrentUser,
     input: Input<ProjetoPath>,
-) -> Result<Single<ProjetoResponse>, ApiError> {
-    Ok(Single(projetos.obter(input.path.id).await?.into()))
+) -> Result<WithEtag<ProjetoResponse>, ApiError> {
+    Ok(WithEtag(projetos.obter(input.path.id).await?.into()))
 }
 
 #[api_operation(
@@ -96,12 +97,12 @@ async fn atualizar(
     projetos: Data<Projetos>,
     _user: CurrentUser,
     if_match: IfMatch,
-    input: Input<ProjetoPath, Nothing, AtualizarProjeto>,
+    input: Input<ProjetoPath, NoPart, AtualizarProjeto>,
 ) -> Result<Updated<ProjetoResponse>, ApiError> {
     let id = input.path.id;
     let expected = if_match.version::<_, ProjetoResponse>(projetos.obter(id), |found| found.atualizado_em).await?;
     let patch = ProjetoPatch { expected, ..input.body.into() };
-    Ok(Single(projetos.atualizar(id, patch).await?.into()))
+    Ok(Updated(projetos.atualizar(id, patch).await?.into()))
 }
 
 #[api_operation(
@@ -119,15 +120,15 @@ async fn excluir(
     _user: CurrentUser,
     if_match: IfMatch,
     input: Input<ProjetoPath>,
-) -> Result<Gone, ApiError> {
+) -> Result<NoContent, ApiError> {
     let id = input.path.id;
     let expected = if_match.version::<_, ProjetoResponse>(projetos.obter(id), |found| found.atualizado_em).await?;
     projetos.excluir(id, expected).await?;
-    Ok(Gone)
+    Ok(NoContent)
 }
 
 #[derive(Deserr, JsonSchema, ApiComponent)]
-#[deserr(error = Faults)]
+#[deserr(error = ValidationErrors)]
 struct ProjetoPath {
     /// Id do projeto.
     #[schemars(with = "Uuid")]
@@ -136,8 +137,8 @@ struct ProjetoPath {
 
 /// Um projeto a criar.
 #[derive(Deserr, JsonSchema, ApiComponent)]
-#[deserr(error = Faults)]
-#[schemars(example = "crate::routes::examples::criar_projeto")]
+#[deserr(error = ValidationErrors)]
+#[schemars(example = "crate::openapi::examples::criar_projeto")]
 struct CriarProjeto {
     /// Nome do projeto; espaços em volta são descartados.
     #[schemars(schema_with = "schema::nome")]
@@ -150,8 +151,8 @@ struct CriarProjeto {
 
 /// O que muda em um projeto.
 #[derive(Deserr, JsonSchema, ApiComponent)]
-#[deserr(error = Faults)]
-#[schemars(example = "crate::routes::examples::atualizar_projeto")]
+#[deserr(error = ValidationErrors)]
+#[schemars(example = "crate::openapi::examples::atualizar_projeto")]
 struct AtualizarProjeto {
     /// Novo nome.
     #[deserr(default)]
@@ -163,12 +164,12 @@ struct AtualizarProjeto {
     descricao: Patch<Descricao>,
 }
 
-impl Section for ProjetoPath {}
-impl Section for CriarProjeto {
-    const KEYED: bool = true;
+impl RequestPart for ProjetoPath {}
+impl RequestPart for CriarProjeto {
+    const IDEMPOTENT: bool = true;
 }
 
-impl Section for AtualizarProjeto {}
+impl RequestPart for AtualizarProjeto {}
 
 impl From<CriarProjeto> for NovoProjeto {
     fn from(body: CriarProjeto) -> Self {
@@ -187,7 +188,7 @@ impl From<AtualizarProjeto> for ProjetoPatch {
 /// Um projeto.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "Projeto")]
-#[schemars(example = "crate::routes::examples::projeto")]
+#[schemars(example = "crate::openapi::examples::projeto")]
 struct ProjetoResponse {
     /// Id do projeto; de um projeto sincronizado, o GUID do próprio Azure DevOps.
     id: Uuid,

@@ -10,7 +10,7 @@ use domain::{Error, Page};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::support::{Always, Answer, World};
+use crate::support::{Response, StubIdentity, TestApp};
 
 const BODIES: &str = include_str!("../corpus/bodies.txt");
 const QUERIES: &str = include_str!("../corpus/queries.txt");
@@ -39,25 +39,25 @@ fn bytes(corpus: &'static str) -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// A world in which everything succeeds.
-fn willing() -> World {
-    let mut world = World::new();
-    world.atividades.expect_insert().returning(|record| Ok(stored(record)));
-    world.atividades.expect_insert_all().returning(|records, _| Ok(records.into_iter().map(stored).collect()));
-    world
+fn willing() -> TestApp {
+    let mut test_app = TestApp::new();
+    test_app.atividades.expect_insert().returning(|record| Ok(stored(record)));
+    test_app.atividades.expect_insert_all().returning(|records, _| Ok(records.into_iter().map(stored).collect()));
+    test_app
         .atividades
         .expect_list()
         .returning(|_| Ok(Page { items: vec![atividade("A")], total: 1_000_000, last: None }));
-    world.atividades.expect_list_items().returning(|_| Ok(vec![atividade("=A")].into()));
-    world.atividades.expect_find().returning(|_| Ok(Some(atividade("A"))));
-    world.atividades.expect_update().returning(|_, _, _| Ok(Some(atividade("A"))));
-    world.atividades.expect_delete().returning(|_, _| Ok(true));
-    world.projetos.expect_insert().returning(|_, _| Ok(projeto("P")));
-    world.projetos.expect_list().returning(|_| Ok(vec![projeto("P")].into()));
-    world.projetos.expect_find().returning(|_| Ok(Some(projeto("P"))));
-    world.projetos.expect_update().returning(|_, _, _| Ok(Some(projeto("P"))));
-    world.projetos.expect_delete().returning(|_, _| Ok(true));
-    world.readiness.expect_check().returning(|| Ok(()));
-    world
+    test_app.atividades.expect_list_items().returning(|_| Ok(vec![atividade("=A")].into()));
+    test_app.atividades.expect_find().returning(|_| Ok(Some(atividade("A"))));
+    test_app.atividades.expect_update().returning(|_, _, _| Ok(Some(atividade("A"))));
+    test_app.atividades.expect_delete().returning(|_, _| Ok(true));
+    test_app.projetos.expect_insert().returning(|_, _| Ok(projeto("P")));
+    test_app.projetos.expect_list().returning(|_| Ok(vec![projeto("P")].into()));
+    test_app.projetos.expect_find().returning(|_| Ok(Some(projeto("P"))));
+    test_app.projetos.expect_update().returning(|_, _, _| Ok(Some(projeto("P"))));
+    test_app.projetos.expect_delete().returning(|_, _| Ok(true));
+    test_app.readiness.expect_check().returning(|| Ok(()));
+    test_app
 }
 
 /// A path as it can stand in an address; what it escapes stays escaped.
@@ -90,18 +90,18 @@ fn is_credential(value: &header::HeaderValue) -> bool {
     }
 }
 
-fn answered(world: World, request: TestRequest) -> Answer<Vec<u8>> {
-    actix_web::rt::System::new().block_on(world.raw_answer(request))
+fn respond(test_app: TestApp, request: TestRequest) -> Response<Vec<u8>> {
+    actix_web::rt::System::new().block_on(test_app.send_raw(request))
 }
 
 /// No failure of ours, and whoever is refused is told in JSON.
-fn assert_sane(answer: &Answer<Vec<u8>>) {
-    assert!(!answer.status.is_server_error(), "{}", String::from_utf8_lossy(&answer.body));
-    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-    if answer.status.is_client_error() {
-        let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+fn assert_sane(response: &Response<Vec<u8>>) {
+    assert!(!response.status.is_server_error(), "{}", String::from_utf8_lossy(&response.body));
+    assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+    if response.status.is_client_error() {
+        let json: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
         assert!(json["message"].as_str().is_some_and(|message| !message.is_empty()), "{json}");
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
     }
 }
 
@@ -111,9 +111,9 @@ proptest! {
         let method = if path.ends_with("07") { Method::PUT } else { Method::POST };
         let request = TestRequest::default().method(method).uri(path).set_payload(body);
         let request = if kind.is_empty() { request } else { request.insert_header((header::CONTENT_TYPE, kind)) };
-        let answer = answered(willing(), request);
-        assert_sane(&answer);
-        prop_assert!([200, 201, 400, 415, 422].contains(&answer.status.as_u16()), "{}", answer.status);
+        let response = respond(willing(), request);
+        assert_sane(&response);
+        prop_assert!([200, 201, 400, 415, 422].contains(&response.status.as_u16()), "{}", response.status);
     }
 
     #[test]
@@ -123,25 +123,25 @@ proptest! {
             b'!' | b'$'..=b';' | b'=' | b'?'..=b'Z' | b'_' | b'a'..=b'z' | b'~' => char::from(*byte).to_string(),
             byte => format!("%{byte:02x}"),
         }).collect();
-        let answer = answered(willing(), TestRequest::get().uri(&format!("/api/v1/atividades?{query}")));
-        assert_sane(&answer);
-        prop_assert!([200, 422].contains(&answer.status.as_u16()), "{} {query}", answer.status);
+        let response = respond(willing(), TestRequest::get().uri(&format!("/api/v1/atividades?{query}")));
+        assert_sane(&response);
+        prop_assert!([200, 422].contains(&response.status.as_u16()), "{} {query}", response.status);
         // Wherever a link leads, one gets there.
-        let links = answer.header("link").unwrap_or_default().to_owned();
+        let links = response.header("link").unwrap_or_default().to_owned();
         for target in links.split(", ").filter_map(|link| link.strip_prefix('<')?.split_once('>')) {
-            prop_assert_eq!(answered(willing(), TestRequest::get().uri(target.0)).status.as_u16(), 200, "{}", target.0);
+            prop_assert_eq!(respond(willing(), TestRequest::get().uri(target.0)).status.as_u16(), 200, "{}", target.0);
         }
     }
 
     #[test]
     fn whatever_the_authorization(value in bytes(AUTHORIZATION), path in select(WRITABLE.to_vec())) {
         let Ok(value) = header::HeaderValue::from_bytes(&value) else { return Ok(()) };
-        let mut world = World::new();
-        world.identity = std::sync::Arc::new(Always(|| Err(Error::CredentialRejected)));
-        let answer = answered(world, TestRequest::post().uri(path).insert_header((header::AUTHORIZATION, value)));
-        assert_sane(&answer);
-        prop_assert_eq!(answer.status.as_u16(), 401);
-        prop_assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        let mut test_app = TestApp::new();
+        test_app.identity = std::sync::Arc::new(StubIdentity(|| Err(Error::CredentialRejected)));
+        let response = respond(test_app, TestRequest::post().uri(path).insert_header((header::AUTHORIZATION, value)));
+        assert_sane(&response);
+        prop_assert_eq!(response.status.as_u16(), 401);
+        prop_assert_eq!(response.header("www-authenticate"), Some("Bearer"));
     }
 
     #[test]
@@ -154,37 +154,37 @@ proptest! {
             let label = origin.strip_prefix("https://").and_then(|host| host.strip_suffix(".gallerycdn.vsassets.io"));
             label.is_some_and(|label| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)))
         });
-        let answer = answered(willing(), TestRequest::get().uri("/api/v1/atividades").insert_header((header::ORIGIN, value.clone())));
-        assert_sane(&answer);
-        let allowed = answer.headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        let response = respond(willing(), TestRequest::get().uri("/api/v1/atividades").insert_header((header::ORIGIN, value.clone())));
+        assert_sane(&response);
+        let allowed = response.headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
         prop_assert!(allowed.is_none() || is_ours && allowed == Some(&value), "{value:?} is allowed as {allowed:?}");
     }
 
     /// Where the identity provider takes everybody, whoever shows something passes, and nobody else.
     #[test]
-    fn whoever_shows_a_credential_is_asked_about(value in bytes(AUTHORIZATION)) {
+    fn any_credential_reaches_the_identity_provider(value in bytes(AUTHORIZATION)) {
         let Ok(value) = header::HeaderValue::from_bytes(&value) else { return Ok(()) };
-        let mut world = willing();
-        world.identity = std::sync::Arc::new(Always(|| Ok(maria())));
-        let answer = answered(world, TestRequest::get().uri(WRITABLE[3]).insert_header((header::AUTHORIZATION, value.clone())));
-        assert_sane(&answer);
-        prop_assert_eq!(answer.status.as_u16(), if is_credential(&value) { 200 } else { 401 }, "{:?}", value);
+        let mut test_app = willing();
+        test_app.identity = std::sync::Arc::new(StubIdentity(|| Ok(maria())));
+        let response = respond(test_app, TestRequest::get().uri(WRITABLE[3]).insert_header((header::AUTHORIZATION, value.clone())));
+        assert_sane(&response);
+        prop_assert_eq!(response.status.as_u16(), if is_credential(&value) { 200 } else { 401 }, "{:?}", value);
     }
 
     #[test]
     fn whatever_the_path(path in path(), method in select(METHODS.to_vec())) {
-        let answer = answered(willing(), TestRequest::default().method(method).uri(&path));
-        assert_sane(&answer);
+        let response = respond(willing(), TestRequest::default().method(method).uri(&path));
+        assert_sane(&response);
     }
 
     /// No spelling of a path leads past the door: behind it, nothing may be called.
     #[test]
     fn whatever_the_path_of_a_stranger(path in path(), method in select(METHODS.to_vec())) {
-        let mut world = World::new();
-        world.readiness.expect_check().returning(|| Ok(()));
-        world.identity = std::sync::Arc::new(Always(|| Err(Error::CredentialRejected)));
+        let mut test_app = TestApp::new();
+        test_app.readiness.expect_check().returning(|| Ok(()));
+        test_app.identity = std::sync::Arc::new(StubIdentity(|| Err(Error::CredentialRejected)));
         let request = TestRequest::default().method(method).uri(&path).insert_header((header::AUTHORIZATION, "Bearer lixo"));
-        assert_sane(&answered(world, request));
+        assert_sane(&respond(test_app, request));
     }
 
     #[test]
@@ -196,6 +196,6 @@ proptest! {
                 request = request.insert_header((name, value));
             }
         }
-        assert_sane(&answered(willing(), request));
+        assert_sane(&respond(willing(), request));
     }
 }

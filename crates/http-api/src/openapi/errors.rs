@@ -1,4 +1,4 @@
-//! How the errors are described in OpenAPI: each status with its meaning, and the two shapes of a body.
+//! Error responses in OpenAPI: each status with its description, and the two shapes of a body.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,10 @@ use schemars::r#gen::SchemaSettings;
 use schemars::schema::Schema;
 use serde_json::{Map, Value, json};
 
-use super::ApiError;
-use crate::error::messages_pt;
-use crate::routes::examples;
+use crate::error::{ApiError, messages_pt};
+use crate::openapi::examples;
 
-/// What the errors that are no 422 say for example. Each status has one here or is [`VALIDATION`].
+/// Status, description and example of each error but [`VALIDATION`].
 const EXAMPLES: [(&str, &str, &str); 15] = [
     ("400", "A requisição não pode ser lida", messages_pt::UNREADABLE_BODY),
     ("401", "Token ausente, inválido ou expirado", messages_pt::CREDENTIAL_REJECTED),
@@ -41,13 +40,13 @@ const EXAMPLES: [(&str, &str, &str); 15] = [
 
 const VALIDATION: &str = "422";
 
-/// What every operation can answer that asks who is calling.
-pub const COMMON: [&str; 9] = ["400", "401", "403", "406", "429", "500", "502", "503", "504"];
+/// The error statuses of every operation with authentication.
+pub const COMMON_ERRORS: [&str; 9] = ["400", "401", "403", "406", "429", "500", "502", "503", "504"];
 
 /// Um erro.
 #[derive(JsonSchema)]
-#[expect(dead_code, reason = "it describes what `ErrorBody` writes")]
-#[schemars(example = "crate::routes::examples::erro")]
+#[expect(dead_code, reason = "it describes what `ErrorBody` serializes")]
+#[schemars(example = "crate::openapi::examples::erro")]
 struct Erro {
     /// O que houve, em palavras.
     detail: String,
@@ -57,8 +56,8 @@ struct Erro {
 
 /// Os dados da requisição são inválidos.
 #[derive(JsonSchema)]
-#[expect(dead_code, reason = "it describes what `ErrorBody` writes")]
-#[schemars(example = "crate::routes::examples::erro_de_validacao")]
+#[expect(dead_code, reason = "it describes what `ErrorBody` serializes")]
+#[schemars(example = "crate::openapi::examples::erro_de_validacao")]
 struct ErroDeValidacao {
     /// Todas as falhas da requisição.
     detail: Vec<Falha>,
@@ -68,8 +67,8 @@ struct ErroDeValidacao {
 
 /// Um erro como problem details (RFC 9457), para quem o pede com `Accept: application/problem+json`.
 #[derive(JsonSchema)]
-#[expect(dead_code, reason = "it describes what `middleware::problem` writes")]
-#[schemars(example = "crate::routes::examples::problema")]
+#[expect(dead_code, reason = "it describes what `middleware::problem` serializes")]
+#[schemars(example = "crate::openapi::examples::problema")]
 struct Problema {
     /// Sempre about:blank: o status diz o que houve.
     r#type: String,
@@ -88,7 +87,7 @@ struct Problema {
 
 /// Uma falha da requisição.
 #[derive(JsonSchema)]
-#[expect(dead_code, reason = "it describes what `Fault` writes")]
+#[expect(dead_code, reason = "it describes what `ValidationError` serializes")]
 struct Falha {
     /// Código da falha, como no pydantic 2.
     r#type: String,
@@ -104,13 +103,13 @@ struct Falha {
 /// Um nome de campo ou uma posição.
 #[derive(JsonSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "it describes what `Fault` writes")]
+#[expect(dead_code, reason = "it describes what `ValidationError` serializes")]
 enum Passo {
     Nome(String),
     Posicao(u64),
 }
 
-/// An operation names the statuses that it alone can answer; what they are is told once for all, in [`responses`].
+/// Operations list their own statuses. [`responses`] describes them once for all operations.
 impl ApiErrorComponent for ApiError {
     fn schemas_by_status_code() -> BTreeMap<String, (String, ReferenceOr<Schema>)> {
         BTreeMap::new()
@@ -122,12 +121,12 @@ impl ApiErrorComponent for ApiError {
     }
 }
 
-/// The name under which the answer of a status is described.
+/// Returns the name of the response component of a status.
 pub fn name(status: &str) -> String {
     format!("Erro{status}")
 }
 
-/// The answers of all errors, by their names.
+/// Returns the response components of all errors.
 pub fn responses() -> Map<String, Value> {
     let plain = EXAMPLES.iter().map(|(status, description, text)| {
         let erro = json!({"detail": text, "message": text});
@@ -159,7 +158,7 @@ fn response(status: &str, description: &str, schema: &str, erro: &Value) -> Valu
     })
 }
 
-/// The same error as problem details.
+/// Returns the error as problem details.
 fn problem(status: &str, erro: &Value) -> Value {
     let code = status.parse().unwrap_or_default();
     let title = StatusCode::from_u16(code).map_or("", messages_pt::status);
@@ -175,13 +174,13 @@ fn problem(status: &str, erro: &Value) -> Value {
     problem
 }
 
-/// The schemas of the bodies, by their names.
+/// Returns the schemas of the bodies, by name.
 pub fn schemas() -> Map<String, Value> {
-    [described::<Erro>(), described::<ErroDeValidacao>(), described::<Problema>()].into_iter().collect()
+    [schema_of::<Erro>(), schema_of::<ErroDeValidacao>(), schema_of::<Problema>()].into_iter().collect()
 }
 
-/// The schema of `T` with all that it needs inside.
-fn described<T: JsonSchema>() -> (String, Value) {
+/// Returns the name and the schema of `T` with its dependencies inlined.
+fn schema_of<T: JsonSchema>() -> (String, Value) {
     let settings = SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
     let schema = settings.into_generator().into_root_schema_for::<T>().schema;
     (T::schema_name(), serde_json::to_value(schema).unwrap_or_default())

@@ -1,4 +1,4 @@
-//! What bodies look like, for the description of the API.
+//! Examples of bodies in the OpenAPI description.
 
 use serde_json::{Value, json};
 
@@ -89,11 +89,4 @@ pub fn problema() -> Value {
         "type": "about:blank", "title": "Erro interno", "status": 500, "detail": "Erro interno",
         "instance": "/api/v1/atividades",
     })
-}
-
-/// A list as CSV.
-pub fn csv() -> String {
-    let linha = format!("{ID},Revisar contrato,Com o jurídico,true,{PROJETO},Portal,ana.lima@exemplo.com.br,{EM},{EM}");
-    let colunas = "id,nome,descricao,ativo,id_projeto,nome_projeto,criado_por,criado_em,atualizado_em";
-    format!("{colunas}\r\n{linha}\r\n")
 }

@@ -1,4 +1,4 @@
-//! One request and its answer, as the log and the metrics tell them: once, when the last byte of the body is made.
+//! The access log: one entry and one observation per request, when the last byte of the response body is produced.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -16,56 +16,61 @@ use tracing::{Span, field};
 use crate::observability::metrics::{self, ActiveRequest, Metrics};
 use crate::observability::trace_context::{self, TraceContext};
 
-/// What is known of a request when it comes.
-pub(super) struct Exchange {
+/// A request in progress.
+pub(super) struct RequestRecord {
     pub(super) method: Method,
     pub(super) client: Option<IpAddr>,
     pub(super) request_id: HeaderValue,
     pub(super) trace: TraceContext,
-    /// The span that is exported.
+    /// The exported span.
     pub(super) span: Span,
     pub(super) started: Instant,
     pub(super) metrics: Metrics,
     pub(super) active: ActiveRequest,
 }
 
-/// What is known of an answer when its body begins.
-struct Answered {
-    exchange: Exchange,
+/// A request whose response body has started.
+struct AccessLogEntry {
+    record: RequestRecord,
     route: Cow<'static, str>,
     user: Option<String>,
     status: StatusCode,
 }
 
-impl Exchange {
-    /// Follows `answer` to its end: that of `route`, a template, to the user with the id `user`.
-    pub(super) fn ends_with(self, answer: HttpResponse, route: Option<String>, user: Option<String>) -> HttpResponse {
-        // The path itself can hold anything, and there is no end of paths.
+impl RequestRecord {
+    /// Emits the log entry when `response` ends. `route` is the matched template, `user` the id of the user.
+    pub(super) fn observe_response(
+        self,
+        response: HttpResponse,
+        route: Option<String>,
+        user: Option<String>,
+    ) -> HttpResponse {
+        // A label with the raw path would have unbounded cardinality.
         let route = route.map_or(Cow::Borrowed("unknown"), Cow::Owned);
         let is_head = self.method == Method::HEAD;
-        let answered = Answered { exchange: self, route, user, status: answer.status() };
-        answer.map_body(|_, body: BoxBody| match body.size() {
-            BodySize::Stream if !is_head => BoxBody::new(Followed { body, bytes: 0, answered: Some(answered) }),
+        let entry = AccessLogEntry { record: self, route, user, status: response.status() };
+        response.map_body(|_, body: BoxBody| match body.size() {
+            BodySize::Stream if !is_head => BoxBody::new(CountingBody { body, bytes: 0, entry: Some(entry) }),
             BodySize::Sized(bytes) if !is_head => {
-                answered.tell(bytes);
+                entry.emit(bytes);
                 body
             }
             _ => {
-                answered.tell(0);
+                entry.emit(0);
                 body
             }
         })
     }
 }
 
-impl Answered {
-    fn tell(self, bytes: u64) {
-        let Self { exchange, route, user, status } = self;
-        let Exchange { method, client, request_id, trace, span, started, metrics: counted, active } = exchange;
+impl AccessLogEntry {
+    fn emit(self, bytes: u64) {
+        let Self { record, route, user, status } = self;
+        let RequestRecord { method, client, request_id, trace, span, started, metrics: counters, active } = record;
         let duration = started.elapsed();
         drop(active);
-        counted.answered(&method, &route, status, duration);
-        // Clients may invent methods, and there is no end of those either.
+        counters.request_completed(&method, &route, status, duration);
+        // Clients can send any method name: unknown ones share one label.
         let method = metrics::method_name(&method);
         trace_context::name(&span, format_args!("{method} {route}"));
         span.record("http.route", &*route);
@@ -84,19 +89,19 @@ impl Answered {
             client = client.map(field::display),
             request_id = request_id.to_str().unwrap_or_default(),
             trace_id = %trace.trace_id(),
-            "answered"
+            "request completed"
         );
     }
 }
 
-/// A body whose length nobody knows before its end, or before the client has gone.
-struct Followed {
+/// A streamed body that emits the log entry with its size when it ends or the client disconnects.
+struct CountingBody {
     body: BoxBody,
     bytes: u64,
-    answered: Option<Answered>,
+    entry: Option<AccessLogEntry>,
 }
 
-impl MessageBody for Followed {
+impl MessageBody for CountingBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -112,10 +117,10 @@ impl MessageBody for Followed {
     }
 }
 
-impl Drop for Followed {
+impl Drop for CountingBody {
     fn drop(&mut self) {
-        if let Some(answered) = self.answered.take() {
-            answered.tell(self.bytes);
+        if let Some(entry) = self.entry.take() {
+            entry.emit(self.bytes);
         }
     }
 }

@@ -1,0 +1,114 @@
+//! Responses about a single resource: its representation with an ETag, its creation and its deletion.
+
+use actix_web::body::BoxBody;
+use actix_web::http::Method;
+use actix_web::http::header::{ETag, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder, ResponseError};
+use apistos::ApiComponent;
+use apistos::paths::Responses;
+use serde::Serialize;
+
+use super::conditional;
+use crate::error::ApiError;
+use crate::media_type::JSON_UTF8;
+use crate::openapi::component::{api_component, empty_response, openapi_headers, openapi_responses};
+
+const ETAG: (&str, &str) = ("ETag", "Identifica esta representação, para If-None-Match e If-Match");
+
+/// Returns the response with the value and its ETag, or 304 if a GET sends that ETag in `If-None-Match`.
+fn with_etag(mut response: HttpResponseBuilder, request: &HttpRequest, value: &impl Serialize) -> HttpResponse {
+    let body = match serde_json::to_vec(value) {
+        Ok(body) => body,
+        Err(error) => return ApiError::Domain(domain::Error::internal(error)).error_response(),
+    };
+    let etag = conditional::etag_of(&body);
+    if request.method() == Method::GET && conditional::if_none_match(request, &etag) {
+        return HttpResponse::NotModified().insert_header(ETag(etag)).finish();
+    }
+    response.insert_header(ETag(etag)).content_type(JSON_UTF8).body(body)
+}
+
+/// 200 with a resource and its ETag, or 304.
+pub struct WithEtag<T>(pub T);
+
+impl<T: Serialize> Responder for WithEtag<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        with_etag(HttpResponse::Ok(), request, &self.0)
+    }
+}
+
+api_component!([T: ApiComponent] WithEtag<T> => T, {
+    fn responses(_: Option<String>) -> Option<Responses> {
+        let mut responses = openapi_headers(openapi_responses::<T>([("200", "O recurso")]), &[ETAG]);
+        let not_modified = empty_response("O cliente já tem esta representação (If-None-Match)");
+        responses.responses.insert("304".to_owned(), not_modified);
+        Some(responses)
+    }
+});
+
+/// 200 with a resource after an update, and its new ETag.
+pub struct Updated<T>(pub T);
+
+impl<T: Serialize> Responder for Updated<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        with_etag(HttpResponse::Ok(), request, &self.0)
+    }
+}
+
+api_component!([T: ApiComponent] Updated<T> => T, {
+    fn responses(_: Option<String>) -> Option<Responses> {
+        Some(openapi_headers(openapi_responses::<T>([("200", "O recurso como ficou")]), &[ETAG]))
+    }
+});
+
+/// 201 with a created resource, its address and its ETag.
+pub struct Created<T> {
+    location: String,
+    value: T,
+}
+
+impl<T> Created<T> {
+    /// Returns the response with `value`, whose address is `location`.
+    pub fn at(location: String, value: T) -> Self {
+        Self { location, value }
+    }
+}
+
+impl<T: Serialize> Responder for Created<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let mut response = HttpResponse::Created();
+        response.insert_header((LOCATION, self.location));
+        with_etag(response, request, &self.value)
+    }
+}
+
+api_component!([T: ApiComponent] Created<T> => T, {
+    fn responses(_: Option<String>) -> Option<Responses> {
+        let location = ("Location", "Onde está o que foi criado");
+        Some(openapi_headers(openapi_responses::<T>([("201", "Criado")]), &[location, ETAG]))
+    }
+});
+
+/// 204 after a deletion.
+pub struct NoContent;
+
+impl Responder for NoContent {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::NoContent().finish()
+    }
+}
+
+api_component!([] NoContent => (), {
+    fn responses(_: Option<String>) -> Option<Responses> {
+        let responses = [("204".to_owned(), empty_response("Excluído"))].into();
+        Some(Responses { responses, ..Responses::default() })
+    }
+});

@@ -1,0 +1,171 @@
+//! The state that handlers and middleware share. Adapters and use cases are joined here.
+
+use std::sync::Arc;
+
+use actix_web::web::{Data, ServiceConfig};
+use domain::{
+    AtividadeRepository, Atividades, Clock, Credential, IdentityProvider, ProjectDirectory, ProjetoRepository,
+    Projetos, Readiness,
+};
+
+use crate::limits::in_flight::InFlight;
+use crate::limits::searches::Searches;
+use crate::middleware::client_address::TrustedProxies;
+use crate::middleware::failed_sign_ins::FailedSignIns;
+use crate::middleware::http_observability::HttpObservability;
+use crate::middleware::origin_pattern::OriginPattern;
+use crate::observability::metrics::Metrics;
+use crate::observability::readiness::{CachedReadiness, LastCheck};
+
+/// The ports of the domain, as adapters implement them.
+pub struct Ports {
+    /// The repository of atividades.
+    pub atividades: Arc<dyn AtividadeRepository>,
+    /// The repository of projetos.
+    pub projetos: Arc<dyn ProjetoRepository>,
+    /// The health of the database.
+    pub readiness: Arc<dyn Readiness>,
+    /// Validates credentials.
+    pub identity: Arc<dyn IdentityProvider>,
+    /// The projects of the organisation.
+    pub directory: Arc<dyn ProjectDirectory>,
+    /// The credential for calls to Azure DevOps if authentication is off.
+    pub service_credential: Option<Credential>,
+    /// The current time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Version and environment of the service.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceInfo {
+    /// The version of this build.
+    pub version: &'static str,
+    /// `development` or `production`.
+    pub environment: &'static str,
+}
+
+impl ServiceInfo {
+    /// Returns the version of this build with `environment`.
+    #[must_use]
+    pub const fn new(environment: &'static str) -> Self {
+        Self { version: env!("CARGO_PKG_VERSION"), environment }
+    }
+}
+
+/// The use cases and ports of one worker.
+#[derive(Clone)]
+struct UseCases {
+    atividades: Data<Atividades>,
+    projetos: Data<Projetos>,
+    readiness: Data<CachedReadiness>,
+    identity: Data<dyn IdentityProvider>,
+}
+
+impl UseCases {
+    fn new(ports: Ports, last_check: LastCheck) -> Self {
+        let Ports { atividades, projetos, readiness, identity, directory, service_credential, clock } = ports;
+        Self {
+            atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
+            projetos: Data::new(Projetos::new(projetos, directory, service_credential, clock)),
+            readiness: Data::new(CachedReadiness::new(readiness, last_check)),
+            identity: Data::from(identity),
+        }
+    }
+}
+
+/// The application state. A clone shares it.
+#[derive(Clone)]
+pub struct AppState {
+    use_cases: UseCases,
+    last_check: LastCheck,
+    info: Data<ServiceInfo>,
+    cors_origins: Data<[OriginPattern]>,
+    is_loopback_only: bool,
+    failed_sign_ins: Data<FailedSignIns>,
+    observability: Data<HttpObservability>,
+    in_flight: Data<InFlight>,
+    searches: Data<Searches>,
+}
+
+impl AppState {
+    /// Returns the state over `ports`. Pages of `cors_origins` may call the API.
+    #[must_use]
+    pub fn new(ports: Ports, info: ServiceInfo, cors_origins: Vec<OriginPattern>) -> Self {
+        let last_check = LastCheck::default();
+        let in_flight = InFlight::default();
+        let metrics = Metrics::new(&in_flight);
+        Self {
+            use_cases: UseCases::new(ports, last_check.clone()),
+            last_check,
+            info: Data::new(info),
+            cors_origins: Data::from(Arc::<[OriginPattern]>::from(cors_origins)),
+            is_loopback_only: false,
+            failed_sign_ins: Data::new(FailedSignIns::new()),
+            observability: Data::new(HttpObservability { metrics, proxies: TrustedProxies::default() }),
+            in_flight: Data::new(in_flight),
+            searches: Data::new(Searches::default()),
+        }
+    }
+
+    /// Replaces the ports, for a worker with its own. Limits, metrics and the readiness result stay shared.
+    #[must_use]
+    pub fn with_ports(&self, ports: Ports) -> Self {
+        Self { use_cases: UseCases::new(ports, self.last_check.clone()), ..self.clone() }
+    }
+
+    /// Sets the proxies whose `X-Forwarded-For` is honoured.
+    #[must_use]
+    pub fn with_trusted_proxies(self, proxies: TrustedProxies) -> Self {
+        Self { observability: Data::new(HttpObservability { metrics: self.metrics().clone(), proxies }), ..self }
+    }
+
+    /// Restricts the API to clients and pages of this machine, for a service without authentication.
+    #[must_use]
+    pub fn loopback_only(self) -> Self {
+        Self { is_loopback_only: true, ..self }
+    }
+
+    /// Returns the HTTP metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.observability.metrics
+    }
+
+    /// Returns the use cases of atividades.
+    #[must_use]
+    pub fn atividades(&self) -> &Atividades {
+        &self.use_cases.atividades
+    }
+
+    /// Returns the use cases of projetos.
+    #[must_use]
+    pub fn projetos(&self) -> &Projetos {
+        &self.use_cases.projetos
+    }
+
+    /// Returns the origins whose pages may call the API.
+    pub(crate) fn cors_origins(&self) -> Arc<[OriginPattern]> {
+        self.cors_origins.clone().into_inner()
+    }
+
+    /// Returns whether only clients and pages of this machine are served.
+    pub(crate) const fn is_loopback_only(&self) -> bool {
+        self.is_loopback_only
+    }
+
+    /// Makes the state available to handlers and middleware.
+    pub(crate) fn configure(&self, config: &mut ServiceConfig) {
+        let UseCases { atividades, projetos, readiness, identity } = self.use_cases.clone();
+        config
+            .app_data(atividades)
+            .app_data(projetos)
+            .app_data(readiness)
+            .app_data(identity)
+            .app_data(self.info.clone())
+            .app_data(self.failed_sign_ins.clone())
+            .app_data(self.observability.clone())
+            .app_data(self.cors_origins.clone())
+            .app_data(self.in_flight.clone())
+            .app_data(self.searches.clone());
+    }
+}
