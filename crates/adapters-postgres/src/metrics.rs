@@ -1,6 +1,7 @@
-//! What can be measured of the database from here. The names are those of OpenTelemetry's semantic conventions for
-//! databases, as Prometheus writes them.
+//! The metrics of the database client, named by the semantic conventions of OpenTelemetry
+//! (<https://opentelemetry.io/docs/specs/semconv/database/database-metrics/>) in the notation of Prometheus.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -12,25 +13,34 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use sea_orm::DbErr;
 
 use crate::connector::Connector;
+use crate::db_error;
 
-/// In seconds: from an answer out of the cache to the bound of a statement.
+/// In seconds: from a response out of the cache to the bound of a statement.
 const BUCKETS: [f64; 13] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Operation {
-    operation: &'static str,
-    outcome: &'static str,
+struct OperationLabels {
+    db_operation_name: &'static str,
+    error_type: Option<Cow<'static, str>>,
 }
 
-/// The counters of one database.
+/// The value of `error.type` for an operation that got no connection.
+const NO_CONNECTION: &str = "no_connection";
+/// The value of `error.type` for an error without a code.
+const OTHER: &str = "_OTHER";
+/// The pool of the requests. The connection of the readiness check is not counted.
+const POOL_NAME: &str = "requests";
+
+/// The metrics of one database.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
-    /// How many wait for a connection.
+    /// How many requests wait for a connection.
     pub(crate) pending: Gauge,
     wait: Histogram,
-    operations: Family<Operation, Histogram, fn() -> Histogram>,
+    operations: Family<OperationLabels, Histogram, fn() -> Histogram>,
 }
 
 impl Default for Metrics {
@@ -48,34 +58,51 @@ fn histogram() -> Histogram {
 }
 
 impl Metrics {
-    /// A connection was free after `wait`.
+    /// Records how long a caller waited for a connection.
     pub(crate) fn waited(&self, wait: Duration) {
         self.wait.observe(wait.as_secs_f64());
     }
 
-    /// An operation has ended: with `ok`, with `error`, or `refused` because there was no connection for it.
-    pub(crate) fn ended(&self, operation: &'static str, outcome: &'static str, duration: Duration) {
-        self.operations.get_or_create(&Operation { operation, outcome }).observe(duration.as_secs_f64());
+    /// Records an operation with its result.
+    pub(crate) fn ended<T>(&self, operation: &'static str, result: &Result<T, DbErr>, duration: Duration) {
+        self.record(operation, result.as_ref().err().map(error_type), duration);
     }
 
-    /// Makes all of it, and the state of the connections, part of `registry`.
+    /// Records an operation that got no connection.
+    pub(crate) fn refused(&self, operation: &'static str) {
+        self.record(operation, Some(NO_CONNECTION.into()), Duration::ZERO);
+    }
+
+    fn record(&self, db_operation_name: &'static str, error_type: Option<Cow<'static, str>>, duration: Duration) {
+        let labels = OperationLabels { db_operation_name, error_type };
+        self.operations.get_or_create(&labels).observe(duration.as_secs_f64());
+    }
+
+    /// Registers the metrics and those of `connections`.
     pub(crate) fn register(&self, registry: &mut Registry, connections: Pool<Connector>) {
         let registry = registry.sub_registry_with_prefix("db_client");
-        registry.register("connections_pending", "Requests that wait for a connection now", self.pending.clone());
-        registry.register_with_unit(
-            "connection_wait",
+        let operations = registry.sub_registry_with_label(("db_system_name".into(), "postgresql".into()));
+        operations.register_with_unit(
+            "operation_duration",
+            "Duration of operations, without the wait for a connection",
+            Unit::Seconds,
+            self.operations.clone(),
+        );
+        let pool = registry.sub_registry_with_label(("db_client_connection_pool_name".into(), POOL_NAME.into()));
+        pool.register("connection_pending_requests", "Requests that wait for a connection", self.pending.clone());
+        pool.register_with_unit(
+            "connection_wait_time",
             "Time until a connection was free",
             Unit::Seconds,
             self.wait.clone(),
         );
-        registry.register_with_unit(
-            "operation_duration",
-            "Time that an operation took with its connection in hand",
-            Unit::Seconds,
-            self.operations.clone(),
-        );
-        registry.register_collector(Box::new(Connections(connections)));
+        pool.register_collector(Box::new(Connections(connections)));
     }
+}
+
+/// Returns the SQLSTATE of a failed statement.
+fn error_type(error: &DbErr) -> Cow<'static, str> {
+    db_error::code(error).map_or(Cow::Borrowed(OTHER), |code| Cow::Owned(code.to_owned()))
 }
 
 /// A caller that waits for a connection, until it is dropped.
@@ -108,12 +135,12 @@ impl Collector for Connections {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let idle = status.available.min(status.size);
         let mut connections =
-            encoder.encode_descriptor("connections", "Connections that are open", None, MetricType::Gauge)?;
+            encoder.encode_descriptor("connection_count", "Open connections, by state", None, MetricType::Gauge)?;
         for (state, n) in [("idle", idle), ("used", status.size - idle)] {
-            let labels = [("state", state)];
+            let labels = [("db_client_connection_state", state)];
             ConstGauge::new(count(n)).encode(connections.encode_family(&labels)?)?;
         }
         let max = ConstGauge::new(count(status.max_size));
-        max.encode(encoder.encode_descriptor("connections_max", "Connections at most", None, MetricType::Gauge)?)
+        max.encode(encoder.encode_descriptor("connection_max", "Connections at most", None, MetricType::Gauge)?)
     }
 }

@@ -67,14 +67,14 @@ impl Operation<'_> {
     async fn attempt(&self, statement: &Statement, take: impl FnMut(PgRow) + Send) -> Result<PgQueryResult, DbErr> {
         let deadline = Instant::now() + self.database.limit(1);
         let (mut lease, _permit) = self.database.acquire(self.kind).await.inspect_err(|_| {
-            self.database.metrics.ended(self.name, "refused", Duration::ZERO);
+            self.database.metrics.refused(self.name);
         })?;
         let started = Instant::now();
         let result = timeout_at(deadline, lease.each(statement, take)).await.unwrap_or_else(|_| {
             lease.discard();
             Err(db_error::no_response(self.database.limit(1)))
         });
-        self.database.metrics.ended(self.name, outcome(&result), started.elapsed());
+        self.database.metrics.ended(self.name, &result, started.elapsed());
         result
     }
 }
@@ -121,7 +121,7 @@ impl<'a> Transaction<'a> {
         limit: Duration,
     ) -> Result<Self, DbErr> {
         let acquired = database.acquire(Kind::Write).await;
-        let (lease, _) = acquired.inspect_err(|_| database.metrics.ended(name, "refused", Duration::ZERO))?;
+        let (lease, _) = acquired.inspect_err(|_| database.metrics.refused(name))?;
         let lease = Mutex::new(lease);
         let transaction =
             Self { database, name, lease, started: Instant::now(), limit, span: span(name), is_ended: false };
@@ -157,7 +157,7 @@ impl<'a> Transaction<'a> {
         if result.is_err() {
             self.span.record("otel.status_code", "ERROR");
         }
-        self.database.metrics.ended(self.name, outcome(result), self.started.elapsed());
+        self.database.metrics.ended(self.name, result, self.started.elapsed());
     }
 }
 
@@ -221,8 +221,4 @@ fn span(operation: &'static str) -> Span {
         db.system.name = "postgresql",
         db.operation.name = operation,
     )
-}
-
-pub(crate) const fn outcome<T>(result: &Result<T, DbErr>) -> &'static str {
-    if result.is_ok() { "ok" } else { "error" }
 }

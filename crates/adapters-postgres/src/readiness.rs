@@ -7,7 +7,6 @@ use domain::{Error, Readiness};
 use sea_orm::DbErr;
 use tokio::time::{Instant, timeout};
 
-use crate::operation::outcome;
 use crate::{PostgresDatabase, db_error};
 
 /// A database that takes longer is not ready.
@@ -42,7 +41,7 @@ impl Readiness for PostgresReadiness {
         let started = Instant::now();
         let checked = timeout(CHECK_LIMIT, self.check_writable()).await;
         let checked = checked.unwrap_or_else(|_| Err(db_error::no_response(CHECK_LIMIT)));
-        self.0.metrics.ended("readiness", outcome(&checked), started.elapsed());
+        self.0.metrics.ended("readiness", &checked, started.elapsed());
         checked.map_err(|error| db_error::into_domain(&error))
     }
 }

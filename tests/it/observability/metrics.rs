@@ -1,6 +1,7 @@
-//! The metrics, as Prometheus would read them.
+//! The metrics as Prometheus reads them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use e2e::client::{Api, send};
 use e2e::server::{Aponta, Program};
@@ -9,11 +10,15 @@ use serde_json::json;
 
 use super::{TOKEN, production};
 
-/// Every sample: its name with labels, and its value.
+const PENDING: &str = r#"db_client_connection_pending_requests{db_client_connection_pool_name="requests"}"#;
+const USED: &str =
+    r#"db_client_connection_count{db_client_connection_pool_name="requests",db_client_connection_state="used"}"#;
+
+/// Returns every sample: its name with labels, and its value.
 async fn samples(metrics: &Api) -> BTreeMap<String, f64> {
-    let answer = metrics.get("/metrics").await;
-    let text = answer.text;
-    assert_eq!(answer.status, 200);
+    let response = metrics.get("/metrics").await;
+    let text = response.text;
+    assert_eq!(response.status, 200);
     assert!(text.ends_with("# EOF\n"), "{text}");
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -27,7 +32,7 @@ fn value(samples: &BTreeMap<String, f64>, name: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn what_happens_is_counted() {
+async fn requests_calls_and_operations_are_counted() {
     let (organisation, _, aponta) = production(|program| program.env("METRICS_PORT", "0")).await;
     let metrics = aponta.server.wait_for_metrics();
     let projeto = organisation.add_project("Portal");
@@ -39,45 +44,72 @@ async fn what_happens_is_counted() {
     let _ = send(sync("lixo")).await.expect(401);
     let after = samples(&metrics).await;
 
+    let azure = reqwest::Url::parse(&organisation.url()).unwrap();
+    let calls = |path| {
+        format!(
+            concat!(
+                r#"http_client_request_duration_seconds_count{{http_request_method="GET",server_address="127.0.0.1","#,
+                r#"server_port="{}",url_template="{}",http_response_status_code="200",error_type=""}}"#
+            ),
+            azure.port().unwrap(),
+            path
+        )
+    };
     for (name, grown) in [
         (r#"aponta_syncs_total{outcome="ok"}"#, 1.0),
         (r#"aponta_syncs_total{outcome="error"}"#, 0.0),
         ("aponta_sync_duration_seconds_count", 1.0),
         (r#"aponta_authentications_total{outcome="ok"}"#, 2.0),
         (r#"azure_identity_cache_requests_total{result="hit"}"#, 2.0),
-        (r#"azure_request_duration_seconds_count{call="projects",outcome="ok"}"#, 1.0),
-        (r#"azure_request_duration_seconds_count{call="connectionData",outcome="ok"}"#, 1.0),
     ] {
         let difference = value(&after, name) - value(&before, name);
         assert!(difference.total_cmp(&grown).is_eq(), "{name}: {difference}");
     }
+    for path in ["/_apis/projects", "/_apis/connectionData"] {
+        assert!(value(&after, &calls(path)).total_cmp(&1.0).is_eq(), "{path}");
+    }
     for (name, expected) in [
-        (r#"http_server_request_duration_seconds_count{method="POST",route="/api/v1/atividades",status="201"}"#, 1.0),
         (
-            r#"http_server_request_duration_seconds_bucket{le="+Inf",method="POST",route="/api/v1/atividades",status="201"}"#,
+            r#"http_server_request_duration_seconds_count{http_request_method="POST",http_route="/api/v1/atividades",http_response_status_code="201"}"#,
             1.0,
         ),
-        (r#"db_client_operation_duration_seconds_count{operation="atividades.insert",outcome="ok"}"#, 1.0),
-        (r#"db_client_operation_duration_seconds_count{operation="projetos.synchronize",outcome="ok"}"#, 1.0),
-        ("http_server_active_requests", 0.0),
-        ("db_client_connections_pending", 0.0),
-        ("db_client_connections_max", 10.0),
-        (r#"db_client_connections{state="used"}"#, 0.0),
+        (
+            r#"http_server_request_duration_seconds_bucket{le="+Inf",http_request_method="POST",http_route="/api/v1/atividades",http_response_status_code="201"}"#,
+            1.0,
+        ),
+        (
+            r#"db_client_operation_duration_seconds_count{db_system_name="postgresql",db_operation_name="atividades.insert",error_type=""}"#,
+            1.0,
+        ),
+        (
+            r#"db_client_operation_duration_seconds_count{db_system_name="postgresql",db_operation_name="projetos.synchronize",error_type=""}"#,
+            1.0,
+        ),
+        (r#"http_server_active_requests{http_request_method="GET"}"#, 0.0),
+        (r#"http_server_active_requests{http_request_method="POST"}"#, 0.0),
+        (PENDING, 0.0),
+        (r#"db_client_connection_max{db_client_connection_pool_name="requests"}"#, 10.0),
+        (USED, 0.0),
         (r#"azure_breaker_state{callers="users",state="closed"}"#, 1.0),
         (concat!("aponta_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\",revision=\"unknown\"}"), 1.0),
     ] {
         assert!(value(&after, name).total_cmp(&expected).is_eq(), "{name}: {}", value(&after, name));
     }
     assert!(1.7e9 < value(&after, "aponta_sync_last_success_timestamp_seconds"));
-    assert!(1.0 <= value(&after, r#"db_client_connections{state="idle"}"#));
+    assert!(
+        1.0 <= value(
+            &after,
+            r#"db_client_connection_count{db_client_connection_pool_name="requests",db_client_connection_state="idle"}"#
+        )
+    );
     for name in ["resident_memory_bytes", "open_fds", "max_fds", "start_time_seconds", "cpu_seconds_total", "threads"] {
         assert!(0.0 < value(&after, &format!("process_{name}")), "{name}");
     }
-    assert_eq!(aponta.api.get("/metrics").await.status, 404, "the API's own port shows them");
+    assert_eq!(aponta.api.get("/metrics").await.status, 404, "the port of the API serves no metrics");
 }
 
 #[tokio::test]
-async fn what_clients_invent_makes_no_metrics() {
+async fn invented_paths_and_methods_create_no_series() {
     let aponta = Aponta::start_with(|program| program.env("METRICS_PORT", "0"));
     let metrics = aponta.server.wait_for_metrics();
     let _ = aponta.api.get("/nada").await.expect(404);
@@ -98,26 +130,29 @@ async fn what_clients_invent_makes_no_metrics() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pool_that_is_used_up_shows() {
+async fn exhausted_pool_counts_waiting_requests() {
     let aponta = Aponta::start_with(|program| program.env("METRICS_PORT", "0").env("DATABASE_POOL_SIZE", "1"));
     let metrics = aponta.server.wait_for_metrics();
-    let lock = "BEGIN; LOCK TABLE api_aponta.projetos; SELECT pg_sleep(2); COMMIT";
+    let lock = "BEGIN; LOCK TABLE api_aponta.projetos; SELECT pg_sleep(4); COMMIT";
 
     std::thread::scope(|scope| {
         scope.spawn(|| aponta.database.execute(lock));
         let requests: Vec<_> = (0..3)
             .map(|_| {
                 let api = aponta.api.clone();
-                std::thread::sleep(std::time::Duration::from_millis(200));
+                std::thread::sleep(Duration::from_millis(200));
                 tokio::spawn(async move { drop(api.get("/api/v1/projetos").await.expect(200)) })
             })
             .collect();
         tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
-                while value(&samples(&metrics).await, "db_client_connections_pending") < 2.0 {}
+                let two_wait = async { while value(&samples(&metrics).await, PENDING) < 2.0 {} };
+                tokio::time::timeout(Duration::from_secs(10), two_wait).await.expect("two requests wait within 10 s");
                 let now = samples(&metrics).await;
-                assert!(value(&now, r#"db_client_connections{state="used"}"#).total_cmp(&1.0).is_eq());
-                assert!(value(&now, "http_server_active_requests").total_cmp(&3.0).is_eq());
+                assert!(value(&now, USED).total_cmp(&1.0).is_eq());
+                assert!(
+                    value(&now, r#"http_server_active_requests{http_request_method="GET"}"#).total_cmp(&3.0).is_eq()
+                );
                 for request in requests {
                     request.await.unwrap();
                 }
@@ -126,12 +161,22 @@ async fn a_pool_that_is_used_up_shows() {
     });
 
     let after = samples(&metrics).await;
-    let quick = value(&after, r#"db_client_connection_wait_seconds_bucket{le="0.25"}"#);
-    assert!(quick + 2.0 <= value(&after, "db_client_connection_wait_seconds_count"), "two have waited");
+    let quick = value(
+        &after,
+        r#"db_client_connection_wait_time_seconds_bucket{db_client_connection_pool_name="requests",le="0.25"}"#,
+    );
+    assert!(
+        quick + 2.0
+            <= value(
+                &after,
+                r#"db_client_connection_wait_time_seconds_count{db_client_connection_pool_name="requests"}"#
+            ),
+        "two have waited"
+    );
 }
 
 #[test]
-fn a_port_for_metrics_that_is_taken_is_told() {
+fn metrics_port_in_use_stops_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let database = e2e::postgres::Cluster::shared().create_database();

@@ -95,13 +95,14 @@ async fn a_request_its_queries_and_its_calls_are_one_trace() {
     assert_eq!((&*told["http.response.status_code"], &*told["client.address"]), ("201", "127.0.0.1"));
     assert!(spans.iter().all(|span| span.events.is_empty()), "log lines are not for the collector");
 
-    for name in ["GET connectionData", "GET project", "atividades.insert", "projetos.store_remote"] {
+    for name in ["GET /_apis/connectionData", "GET /_apis/projects/{id}", "atividades.insert", "projetos.store_remote"]
+    {
         let span = named(name);
         assert_eq!((&span.parent_span_id, span.kind()), (&server.span_id, SpanKind::Client), "{name}");
         assert!(server.start_time_unix_nano <= span.start_time_unix_nano, "{name}");
         assert!(span.end_time_unix_nano <= server.end_time_unix_nano, "{name}");
     }
-    let call = named("GET connectionData");
+    let call = named("GET /_apis/connectionData");
     let told = organisation.headers("connectionData", "traceparent").await;
     assert_eq!(told, [format!("00-{TRACE}-{}-01", hex(&call.span_id))]);
 }
@@ -117,7 +118,7 @@ async fn a_failure_shows_as_one() {
     assert!(aponta.server.wait().success());
 
     let (_, spans) = received(&receiver).await;
-    for name in ["GET /api/v1/projetos", "GET connectionData"] {
+    for name in ["GET /api/v1/projetos", "GET /_apis/connectionData"] {
         let span = find(&spans, name);
         assert_eq!(span.status.as_ref().map(Status::code), Some(StatusCode::Error), "{name}");
         assert!(!span.trace_id.is_empty());

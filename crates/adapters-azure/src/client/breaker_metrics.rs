@@ -12,11 +12,10 @@ use prometheus_client::registry::Registry;
 use super::breaker::BreakerState;
 use super::upstream::Upstream;
 
-/// Registers the metrics of `upstream`, each with the prefix `azure_`.
+/// Registers the metrics of `upstream`.
 pub(crate) fn register(registry: &mut Registry, upstream: Arc<Upstream>) {
-    let registry = registry.sub_registry_with_prefix("azure");
     upstream.metrics().register(registry);
-    registry.register_collector(Box::new(BreakerCollector(upstream)));
+    registry.sub_registry_with_prefix("azure").register_collector(Box::new(BreakerCollector(upstream)));
 }
 
 struct BreakerCollector(Arc<Upstream>);

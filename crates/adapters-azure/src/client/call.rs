@@ -30,8 +30,8 @@ pub(crate) enum Version {
 
 /// A GET request that expects a JSON response.
 pub(crate) struct Call<'a> {
-    /// The name in logs, traces and metrics.
-    pub(crate) name: &'static str,
+    /// The path with placeholders, for logs, traces and metrics.
+    pub(crate) url_template: &'static str,
     /// The address without the `api-version`.
     pub(crate) url: Url,
     pub(crate) version: Version,

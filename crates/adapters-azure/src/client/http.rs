@@ -55,7 +55,7 @@ pub(crate) async fn send(
     };
     let response = runtime.run(exchange(request, call.max_bytes)).await??;
     tracing::debug!(
-        call = call.name,
+        url.template = call.url_template,
         scheme = ?call.scheme,
         status = response.status(),
         activity_id = response.activity_id().map(tracing::field::display),

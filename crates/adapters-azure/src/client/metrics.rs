@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::call::Call;
 use super::call_error::CallError;
 use super::response::Response;
 use crate::error::AzureError;
@@ -15,10 +16,15 @@ use crate::error::AzureError;
 /// In seconds. The upper buckets cover the timeout of one attempt.
 const BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 8.0, 10.0];
 
+/// Attributes of `http.client.request.duration` in the semantic conventions of OpenTelemetry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    call: &'static str,
-    outcome: &'static str,
+    http_request_method: &'static str,
+    server_address: String,
+    server_port: Option<u16>,
+    url_template: &'static str,
+    http_response_status_code: Option<u16>,
+    error_type: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -44,12 +50,9 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Initialises the series of every call name to zero, so that alerts see them from the start.
-    pub(crate) fn new(calls: &[&'static str]) -> Self {
-        let requests: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(|| Histogram::new(BUCKETS));
-        for call in calls {
-            drop(requests.get_or_create(&RequestLabels { call, outcome: "ok" }));
-        }
+    /// Initialises the look-ups to zero. The series of a call starts with its first response or failure.
+    pub(crate) fn new() -> Self {
+        let requests = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
         let metrics = Self { requests, cache_lookups: Family::default() };
         for result in [CacheResult::Hit, CacheResult::Miss, CacheResult::Rejected] {
             drop(metrics.cache_lookups.get_or_create(&result.label()));
@@ -57,9 +60,23 @@ impl Metrics {
         metrics
     }
 
-    pub(crate) fn record_request(&self, call: &'static str, result: &Result<Response, CallError>, duration: Duration) {
-        let outcome = outcome(result);
-        self.requests.get_or_create(&RequestLabels { call, outcome }).observe(duration.as_secs_f64());
+    /// Records one attempt. `status` is that of the response, if there was one.
+    pub(crate) fn record_request(
+        &self,
+        call: &Call<'_>,
+        status: Option<u16>,
+        result: &Result<Response, CallError>,
+        duration: Duration,
+    ) {
+        let labels = RequestLabels {
+            http_request_method: "GET",
+            server_address: call.url.host_str().unwrap_or_default().to_owned(),
+            server_port: call.url.port_or_known_default(),
+            url_template: call.url_template,
+            http_response_status_code: status,
+            error_type: result.as_ref().err().map(|failed| error_type(&failed.error)),
+        };
+        self.requests.get_or_create(&labels).observe(duration.as_secs_f64());
     }
 
     pub(crate) fn record_cache_lookup(&self, result: CacheResult) {
@@ -67,13 +84,13 @@ impl Metrics {
     }
 
     pub(crate) fn register(&self, registry: &mut Registry) {
-        registry.register_with_unit(
+        registry.sub_registry_with_prefix("http_client").register_with_unit(
             "request_duration",
             "Duration of calls to Azure DevOps, per attempt",
             Unit::Seconds,
             self.requests.clone(),
         );
-        registry.register(
+        registry.sub_registry_with_prefix("azure").register(
             "identity_cache_requests",
             "Look-ups of credentials in the identity cache",
             self.cache_lookups.clone(),
@@ -81,19 +98,16 @@ impl Metrics {
     }
 }
 
-/// Returns the value of the label `outcome`.
-pub(crate) fn outcome(result: &Result<Response, CallError>) -> &'static str {
-    match result {
-        Ok(_) => "ok",
-        Err(failed) => match &failed.error {
-            AzureError::Rejected(_) => "rejected",
-            AzureError::Forbidden => "forbidden",
-            AzureError::ProjectNotFound { .. } | AzureError::NotFound(_) => "missing",
-            AzureError::Unavailable { retry_after: Some(_), .. } => "throttled",
-            AzureError::Unavailable { .. } | AzureError::NoOrganisation => "unavailable",
-            AzureError::TimedOut(_) => "timeout",
-            AzureError::Moved(_) | AzureError::UnsupportedVersion(_) | AzureError::BadUpstream(_) => "invalid_response",
-        },
+/// Returns the value of the attribute `error.type`.
+pub(crate) const fn error_type(error: &AzureError) -> &'static str {
+    match error {
+        AzureError::Rejected(_) => "rejected",
+        AzureError::Forbidden => "forbidden",
+        AzureError::ProjectNotFound { .. } | AzureError::NotFound(_) => "not_found",
+        AzureError::Unavailable { retry_after: Some(_), .. } => "throttled",
+        AzureError::Unavailable { .. } | AzureError::NoOrganisation => "unavailable",
+        AzureError::TimedOut(_) => "timeout",
+        AzureError::Moved(_) | AzureError::UnsupportedVersion(_) | AzureError::BadUpstream(_) => "invalid_response",
     }
 }
 

@@ -52,7 +52,7 @@ impl Upstream {
             projects: Bulkhead::new(config.in_flight.projects),
             timeouts: config.timeouts,
             retries: config.retries,
-            metrics: Metrics::new(&["connectionData", "profile", "projects", "project", "member"]),
+            metrics: Metrics::new(),
             traceparent: config.traceparent,
         })
     }
@@ -103,7 +103,7 @@ impl Upstream {
         let attempt = || self.attempt(call, version);
         let result = attempt.retry(backoff).when(|failed: &CallError| failed.is_retryable).await;
         result.inspect_err(|failed| {
-            tracing::debug!(call = call.name, error = ?failed.error, "call to Azure DevOps failed");
+            tracing::debug!(url.template = call.url_template, error = ?failed.error, "call to Azure DevOps failed");
         })
     }
 
@@ -121,25 +121,30 @@ impl Upstream {
         let attempt_deadline = Instant::now() + self.timeouts.attempt;
         let span = tracing::debug_span!(
             "azure",
-            otel.name = format_args!("GET {}", call.name),
+            otel.name = format_args!("GET {}", call.url_template),
             otel.kind = "client",
             otel.status_code = tracing::field::Empty,
             http.request.method = "GET",
             server.address = call.url.host_str(),
-            outcome = tracing::field::Empty,
+            server.port = call.url.port_or_known_default(),
+            url.template = call.url_template,
+            http.response.status_code = tracing::field::Empty,
+            error.type = tracing::field::Empty,
         );
         let started = Instant::now();
         let exchange = http::send(&self.client, &self.runtime, call, version, self.traceparent);
         let exchange = timeout_at(attempt_deadline.min(call.deadline), exchange).instrument(span.clone()).await;
         let is_cut_short = exchange.is_err() && call.deadline < attempt_deadline;
+        let status = exchange.as_ref().ok().and_then(|sent| sent.as_ref().ok()).map(Response::status);
         let result = match exchange {
             Ok(Ok(response)) => self.classify(response, call.credential).await,
             Ok(Err(failed)) => Err(failed),
             Err(_) => Err(timed_out(is_cut_short)),
         };
-        self.metrics.record_request(call.name, &result, started.elapsed());
-        span.record("outcome", metrics::outcome(&result));
-        if result.is_err() {
+        self.metrics.record_request(call, status, &result, started.elapsed());
+        span.record("http.response.status_code", status);
+        if let Err(failed) = &result {
+            span.record("error.type", metrics::error_type(&failed.error));
             span.record("otel.status_code", "ERROR");
         }
         if !is_cut_short {

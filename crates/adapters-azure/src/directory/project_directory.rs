@@ -96,7 +96,7 @@ impl Directory {
         let mut received = 0;
         let mut bytes = 0;
         for _ in 0..MAX_PAGES {
-            let call = principal.call("projects", self.page_url(page.as_ref()), deadline);
+            let call = principal.call("/_apis/projects", self.page_url(page.as_ref()), deadline);
             let response = self.upstream.get(&call).await?;
             bytes += response.body.len();
             if MAX_TOTAL_BYTES < bytes {
@@ -187,7 +187,7 @@ impl Directory {
         deadline: Instant,
     ) -> Result<RemoteProjeto, AzureError> {
         let url = self.org.at(&format!("/_apis/projects/{id}"), &[]);
-        let response = self.upstream.get(&principal.call("project", url, deadline)).await?;
+        let response = self.upstream.get(&principal.call("/_apis/projects/{id}", url, deadline)).await?;
         let found = json::read::<Project>(&response.body)?.into_domain()?;
         if found.id == id {
             Ok(found)
@@ -206,9 +206,18 @@ impl Directory {
 }
 
 impl Principal {
-    fn call(&self, name: &'static str, url: Url, deadline: Instant) -> Call<'_> {
+    fn call(&self, url_template: &'static str, url: Url, deadline: Instant) -> Call<'_> {
         let (credential, scheme, traffic) = (&self.credential, self.scheme, Traffic::Projects);
-        Call { name, url, version: Version::Released, credential, scheme, traffic, max_bytes: MAX_BYTES, deadline }
+        Call {
+            url_template,
+            url,
+            version: Version::Released,
+            credential,
+            scheme,
+            traffic,
+            max_bytes: MAX_BYTES,
+            deadline,
+        }
     }
 }
 

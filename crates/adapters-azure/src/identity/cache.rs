@@ -175,12 +175,16 @@ impl Identities {
         traffic: Traffic,
         deadline: Instant,
     ) -> Result<(Usuario, bool), AzureError> {
-        let (name, url, version) = match &self.source {
+        let (url_template, url, version) = match &self.source {
             // A preview resource: with `7.1` alone Azure DevOps responds 400.
-            Source::Organisation(org) => ("connectionData", org.at("/_apis/connectionData", &[]), Version::Preview),
-            Source::Profile(base) => ("profile", base.at("/_apis/profile/profiles/me", &[]), Version::Fixed("7.1")),
+            Source::Organisation(org) => {
+                ("/_apis/connectionData", org.at("/_apis/connectionData", &[]), Version::Preview)
+            }
+            Source::Profile(base) => {
+                ("/_apis/profile/profiles/me", base.at("/_apis/profile/profiles/me", &[]), Version::Fixed("7.1"))
+            }
         };
-        let call = Call { name, url, version, credential, scheme, traffic, max_bytes: MAX_BYTES, deadline };
+        let call = Call { url_template, url, version, credential, scheme, traffic, max_bytes: MAX_BYTES, deadline };
         let response = self.upstream.get(&call).await?;
         match self.source {
             Source::Organisation(_) => {

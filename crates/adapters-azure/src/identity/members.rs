@@ -80,7 +80,7 @@ impl Members {
 
     async fn fetch(&self, id: Uuid, traffic: Traffic) -> Result<Usuario, AzureError> {
         let call = Call {
-            name: "member",
+            url_template: "/_apis/userentitlements/{id}",
             url: self.base.at(&format!("/_apis/userentitlements/{id}"), &[]),
             version: VERSION,
             credential: &self.pat,

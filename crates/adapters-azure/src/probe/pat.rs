@@ -48,7 +48,7 @@ impl Probe {
             return Ok(PatStatus::Accepted(identity.usuario, Product::Services));
         };
         let call = Call {
-            name: "projects",
+            url_template: "/_apis/projects",
             url: org.at("/_apis/projects", &[("$top", "1")]),
             version: Version::Released,
             credential: &credential,

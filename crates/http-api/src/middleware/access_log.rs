@@ -1,6 +1,5 @@
 //! The access log: one entry and one observation per request, when the last byte of the response body is produced.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -32,7 +31,7 @@ pub(super) struct RequestRecord {
 /// A request whose response body has started.
 struct AccessLogEntry {
     record: RequestRecord,
-    route: Cow<'static, str>,
+    route: Option<String>,
     user: Option<String>,
     status: StatusCode,
 }
@@ -45,8 +44,6 @@ impl RequestRecord {
         route: Option<String>,
         user: Option<String>,
     ) -> HttpResponse {
-        // A label with the raw path would have unbounded cardinality.
-        let route = route.map_or(Cow::Borrowed("unknown"), Cow::Owned);
         let is_head = self.method == Method::HEAD;
         let entry = AccessLogEntry { record: self, route, user, status: response.status() };
         response.map_body(|_, body: BoxBody| match body.size() {
@@ -69,11 +66,13 @@ impl AccessLogEntry {
         let RequestRecord { method, client, request_id, trace, span, started, metrics: counters, active } = record;
         let duration = started.elapsed();
         drop(active);
-        counters.request_completed(&method, &route, status, duration);
+        counters.request_completed(&method, route.as_deref(), status, duration);
+        // Not the path: clients can send any.
+        let route = route.as_deref().unwrap_or("unknown");
         // Clients can send any method name: unknown ones share one label.
         let method = metrics::method_name(&method);
         trace_context::name(&span, format_args!("{method} {route}"));
-        span.record("http.route", &*route);
+        span.record("http.route", route);
         span.record("http.response.status_code", status.as_u16());
         if status.is_server_error() {
             span.record("otel.status_code", "ERROR");
@@ -81,7 +80,7 @@ impl AccessLogEntry {
         tracing::info!(
             target: "http_api::request",
             method,
-            %route,
+            route,
             status = status.as_u16(),
             duration_ms = duration.as_secs_f64() * 1000.0,
             bytes,

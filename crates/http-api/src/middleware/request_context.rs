@@ -100,7 +100,7 @@ fn start_request(observability: &HttpObservability, request: &ServiceRequest) ->
         request_id,
         span,
         started: Instant::now(),
-        active: observability.metrics.request_started(),
+        active: observability.metrics.request_started(request.method()),
         metrics: observability.metrics.clone(),
     }
 }

@@ -1,4 +1,4 @@
-//! Where Prometheus asks: a port of its own, so that nobody reaches it by way of the API.
+//! The endpoint for Prometheus, on a port of its own, so that clients of the API cannot reach it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,21 +12,21 @@ use prometheus_client::registry::Registry;
 /// OpenMetrics (<https://prometheus.io/docs/specs/om/open_metrics_spec/>), which Prometheus reads since 2.5.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The server of `/metrics`, which runs until it is told to stop.
+/// The server of `/metrics`.
 pub struct MetricsServer {
     handle: ServerHandle,
     address: SocketAddr,
 }
 
 impl MetricsServer {
-    /// Takes `address` and answers with what `registry` has; with port 0 the system picks one.
+    /// Listens on `address` and serves the metrics of `registry`. With port 0 the system selects a port.
     ///
     /// # Errors
-    /// When the address is taken or is not this machine's.
+    /// If the address is in use or not one of this machine.
     pub fn start(registry: Registry, address: SocketAddr) -> io::Result<Self> {
         let registry = Data::new(registry);
         let server =
-            HttpServer::new(move || App::new().app_data(registry.clone()).route("/metrics", web::get().to(show)))
+            HttpServer::new(move || App::new().app_data(registry.clone()).route("/metrics", web::get().to(metrics)))
                 .workers(1)
                 .disable_signals()
                 .bind(address)?;
@@ -37,24 +37,24 @@ impl MetricsServer {
         Ok(Self { handle, address })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends it.
+    /// Stops the server.
     pub async fn stop(self) {
         self.handle.stop(false).await;
     }
 }
 
-async fn show(registry: Data<Registry>) -> HttpResponse {
+async fn metrics(registry: Data<Registry>) -> HttpResponse {
     let mut text = String::new();
     match encode(&mut text, &registry) {
         Ok(()) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => {
-            tracing::error!(%error, "the metrics cannot be written down");
+            tracing::error!(%error, "cannot encode the metrics");
             HttpResponse::InternalServerError().finish()
         }
     }

@@ -1,5 +1,7 @@
-//! What can be measured of the service, in the names and units of Prometheus
-//! (<https://prometheus.io/docs/practices/naming/>).
+//! The metrics of the HTTP server and of the use cases.
+//!
+//! `http_server_…` follows the semantic conventions of OpenTelemetry in the notation of Prometheus
+//! (<https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>). `aponta_…` has no counterpart there.
 
 mod endpoint;
 #[cfg(target_os = "linux")]
@@ -20,17 +22,16 @@ pub use endpoint::MetricsServer;
 
 use crate::limits::in_flight::InFlight;
 
-/// In seconds: from an answer out of memory to what no client waits for. One second is a bound, since an alert asks
-/// for it.
+/// In seconds: from a response out of memory to the patience of clients. An alert needs the bound of one second.
 const REQUEST_BUCKETS: [f64; 13] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// In seconds: a sync asks Azure DevOps page by page.
+/// In seconds: a synchronisation reads the projects of Azure DevOps page by page.
 const SYNC_BUCKETS: [f64; 8] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// All that the HTTP side counts. A clone counts on.
+/// The metrics. Clones share their values.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    requests: Family<Answered, Histogram, fn() -> Histogram>,
-    active: Gauge,
+    requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
+    active: Family<ActiveLabels, Gauge>,
     authentications: Family<Outcome, Counter>,
     syncs: Family<Outcome, Counter>,
     sync_duration: Histogram,
@@ -38,12 +39,18 @@ pub struct Metrics {
     in_flight: (Gauge, Counter),
 }
 
-/// The labels of an answer. Each has few values: a route is a template, and what clients invent has one name.
+/// The labels of a request. Each has few values: `http_route` is a template, empty where none matches.
+#[expect(clippy::struct_field_names, reason = "the names are those of the attributes")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
-    method: &'static str,
-    route: String,
-    status: u16,
+struct RequestLabels {
+    http_request_method: &'static str,
+    http_route: String,
+    http_response_status_code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActiveLabels {
+    http_request_method: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -58,7 +65,7 @@ struct Build {
 }
 
 impl Build {
-    /// This build. Which commit it is made of only its maker knows, who says so in `APONTA_REVISION`.
+    /// This build. `APONTA_REVISION` names its commit at build time.
     const THIS: Self = Self {
         version: env!("CARGO_PKG_VERSION"),
         revision: match option_env!("APONTA_REVISION") {
@@ -69,17 +76,20 @@ impl Build {
 }
 
 impl Metrics {
-    /// Nothing counted yet. What can happen is zero, and not missing, until it does.
+    /// Initialises the known label combinations to 0, so that alerts see the series.
     pub(crate) fn new(in_flight: &InFlight) -> Self {
         let metrics = Self {
             requests: Family::new_with_constructor(|| Histogram::new(REQUEST_BUCKETS)),
-            active: Gauge::default(),
+            active: Family::default(),
             authentications: Family::default(),
             syncs: Family::default(),
             sync_duration: Histogram::new(SYNC_BUCKETS),
             last_sync: Gauge::default(),
             in_flight: in_flight.metrics(),
         };
+        for http_request_method in ["GET", "POST", "PUT", "DELETE"] {
+            drop(metrics.active.get_or_create(&ActiveLabels { http_request_method }));
+        }
         for outcome in ["ok", "missing", "rejected", "forbidden", "unavailable", "limited", "error"] {
             drop(metrics.authentications.get_or_create(&Outcome { outcome }));
         }
@@ -89,24 +99,35 @@ impl Metrics {
         metrics
     }
 
-    /// A request is worked on until the guard is dropped.
-    pub(crate) fn request_started(&self) -> ActiveRequest {
-        self.active.inc();
-        ActiveRequest(self.active.clone())
+    /// Counts a request as active until the guard is dropped.
+    pub(crate) fn request_started(&self, method: &Method) -> ActiveRequest {
+        let active = self.active.get_or_create_owned(&ActiveLabels { http_request_method: method_name(method) });
+        active.inc();
+        ActiveRequest(active)
     }
 
-    /// A request was answered.
-    pub(crate) fn request_completed(&self, method: &Method, route: &str, status: StatusCode, duration: Duration) {
-        let labels = Answered { method: method_name(method), route: route.to_owned(), status: status.as_u16() };
+    /// Records a request with its response. `route` is the template of the path, if one matched.
+    pub(crate) fn request_completed(
+        &self,
+        method: &Method,
+        route: Option<&str>,
+        status: StatusCode,
+        duration: Duration,
+    ) {
+        let labels = RequestLabels {
+            http_request_method: method_name(method),
+            http_route: route.unwrap_or_default().to_owned(),
+            http_response_status_code: status.as_u16(),
+        };
         self.requests.get_or_create(&labels).observe(duration.as_secs_f64());
     }
 
-    /// Somebody wanted to be let in.
+    /// Counts an attempt to authenticate.
     pub(crate) fn authenticated(&self, outcome: &'static str) {
         self.authentications.get_or_create(&Outcome { outcome }).inc();
     }
 
-    /// A sync has ended.
+    /// Records a synchronisation.
     pub(crate) fn synchronised(&self, is_ok: bool, duration: Duration) {
         self.syncs.get_or_create(&Outcome { outcome: if is_ok { "ok" } else { "error" } }).inc();
         self.sync_duration.observe(duration.as_secs_f64());
@@ -116,35 +137,35 @@ impl Metrics {
         }
     }
 
-    /// Makes all of it part of `registry`, with what the process uses and what was built.
+    /// Registers all of them, and those of the process and the build.
     pub fn register(&self, registry: &mut Registry) {
         let http = registry.sub_registry_with_prefix("http_server");
         http.register_with_unit(
             "request_duration",
-            "Time until a request was answered; a stream counts to its end",
+            "Time until the last byte of the response",
             Unit::Seconds,
             self.requests.clone(),
         );
-        http.register("active_requests", "Requests that are worked on now", self.active.clone());
+        http.register("active_requests", "Requests in progress", self.active.clone());
         let ours = registry.sub_registry_with_prefix("aponta");
-        ours.register("build", "What runs", Info::new(Build::THIS));
-        ours.register("authentications", "Attempts to be let in, by outcome", self.authentications.clone());
+        ours.register("build", "The running version", Info::new(Build::THIS));
+        ours.register("authentications", "Attempts to authenticate, by outcome", self.authentications.clone());
         ours.register("syncs", "Synchronisations with Azure DevOps", self.syncs.clone());
         ours.register_with_unit(
             "sync_duration",
-            "Time that a synchronisation took",
+            "Duration of synchronisations",
             Unit::Seconds,
             self.sync_duration.clone(),
         );
         ours.register(
             "sync_last_success_timestamp_seconds",
-            "When this process last synchronised; 0 if it has not",
+            "Last synchronisation of this process; 0 if there was none",
             self.last_sync.clone(),
         );
         let (bytes, rejections) = &self.in_flight;
         ours.register_with_unit(
             "in_flight",
-            "Memory reserved for requests and responses that are worked on or not sent yet",
+            "Memory reserved for requests in progress and responses not sent yet",
             Unit::Bytes,
             bytes.clone(),
         );
@@ -154,7 +175,7 @@ impl Metrics {
     }
 }
 
-/// A request that is worked on.
+/// A request in progress.
 #[derive(Debug)]
 pub struct ActiveRequest(Gauge);
 
@@ -164,7 +185,7 @@ impl Drop for ActiveRequest {
     }
 }
 
-/// The methods of RFC 9110 and PATCH; whoever invents one is an «other».
+/// The methods of RFC 9110 and PATCH. All others are `_OTHER`, because clients can invent any number of them.
 pub(crate) fn method_name(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
@@ -176,6 +197,6 @@ pub(crate) fn method_name(method: &Method) -> &'static str {
         "OPTIONS" => "OPTIONS",
         "TRACE" => "TRACE",
         "CONNECT" => "CONNECT",
-        _ => "other",
+        _ => "_OTHER",
     }
 }

@@ -1,4 +1,4 @@
-//! What the process uses, under the names that every Prometheus client has for it
+//! The resources of the process, under the names that Prometheus prescribes
 //! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>).
 
 use std::fmt;
@@ -10,13 +10,13 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// See the module.
+/// Reads `/proc` whenever the metrics are collected.
 #[derive(Debug)]
 pub(super) struct Process;
 
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        // Without /proc there is nothing to tell, and the other metrics still count.
+        // Without /proc the other metrics are still exported.
         let Ok(process) = Proc::myself() else { return Ok(()) };
         let Ok(stat) = process.stat() else { return Ok(()) };
         let mut gauge = |name: &str, help: &str, value: Option<f64>| match value.map(ConstGauge::new) {
