@@ -29,8 +29,8 @@ CHAPTERS = {
     # Half a minute is too short to tell a slow leak from noise.
     "soak": ({"seconds": 240, "growth": 2}, {"seconds": 24, "growth": 30}),
 }
-# The chapters that measure latency or throughput.
-MEASURED = ("overload", "connections")
+# The chapters that measure latency or throughput, or whose many clients a busy machine would starve.
+MEASURED = ("overload", "connections", "soak")
 # Each wait has a bound of its own. This one is for whatever they overlook: minutes of a chapter, long and short.
 CHAPTER_TIMEOUT = (30, 12)
 
