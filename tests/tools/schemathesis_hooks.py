@@ -1,6 +1,6 @@
-"""What Schemathesis cannot know from the description of the API: which values name something that exists.
+"""Replaces values in generated requests by ids that exist, which the OpenAPI document cannot describe.
 
-Only requests that are meant to be good are changed; those that are meant to be bad stay as they are.
+Changes valid requests only. Requests that are generated as invalid stay as they are.
 """
 
 import os
@@ -13,30 +13,29 @@ BASE = os.environ["APONTA_BASE"]
 HEADERS = {"Authorization": os.environ["APONTA_AUTHORIZATION"]}
 
 
-def existing_projeto():
-    """A projeto that is there."""
-    answer = requests.post(f"{BASE}/api/v1/projetos", json={"nome": "Portal"}, headers=HEADERS, timeout=10)
-    return answer.json()["id"]
+def create_projeto():
+    response = requests.post(f"{BASE}/api/v1/projetos", json={"nome": "Portal"}, headers=HEADERS, timeout=10)
+    return response.json()["id"]
 
 
-PROJETO = existing_projeto()
+PROJETO = create_projeto()
 
 
-def refer_to_what_exists(body):
-    """Lets every reference to a projeto be one to a projeto that exists."""
+def reference_existing_projeto(body):
+    """Replaces every reference to a projeto by one to the created projeto."""
     if isinstance(body, dict):
         if "id_projeto" in body:
             body["id_projeto"] = PROJETO
         for item in body["items"] if isinstance(body.get("items"), list) else []:
-            refer_to_what_exists(item)
+            reference_existing_projeto(item)
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     if case.meta is not None and case.meta.generation.mode == GenerationMode.NEGATIVE:
         return
-    refer_to_what_exists(case.body)
-    # A cursor comes from a page before, a tag from an answer, and a key is new for each request.
+    reference_existing_projeto(case.body)
+    # A cursor comes from an earlier page, an ETag from a response, and a key is new for each request.
     if "apos" in (case.query or {}):
         case.query["apos"] = ""
     if "If-Match" in (case.headers or {}):
