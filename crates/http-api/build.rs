@@ -1,13 +1,13 @@
-//! Compresses the documents that the binary serves, once and for all clients.
+//! Compresses the embedded documents at build time.
 
 use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// The documents, from this directory. The vendored ones are compressed already.
-const DOCUMENTS: [&str; 2] = ["../../docs/openapi.json", "src/docs/web/portugues.js"];
-/// Brotli's best quality, and a window larger than each of them.
+/// Paths relative to this directory. Vendored files are compressed already.
+const DOCUMENTS: [&str; 1] = ["../../docs/openapi.json"];
+/// The best quality of Brotli, and a window that is larger than each document.
 const QUALITY: i32 = 11;
 const WINDOW_BITS: i32 = 18;
 

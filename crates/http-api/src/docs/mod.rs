@@ -1,6 +1,4 @@
-//! The pages of the documentation, `/docs` (Swagger UI) and `/redoc` (ReDoc), served wholly from this binary.
-//!
-//! HEAD and the trailing slash are the middleware's, as everywhere; that is why there are routes for GET alone.
+//! The documentation pages `/docs` (Swagger UI) and `/redoc` (ReDoc). The binary serves all their files.
 
 mod assets;
 #[cfg(test)]
@@ -12,19 +10,19 @@ use actix_web::http::header::{
 };
 use actix_web::web::{ServiceConfig, get, resource};
 
-/// Swagger UI sets style attributes and has its icons as data in its style sheet.
+/// Swagger UI sets style attributes, and its style sheet contains icons as data URLs.
 const SWAGGER_UI_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// ReDoc also writes its style sheets into the page, and its search runs in a worker that it makes of a blob.
+/// ReDoc also inserts style sheets, and its search runs in a worker from a blob URL.
 const REDOC_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; connect-src 'self'; worker-src blob:; form-action 'none'; base-uri 'none'; \
     frame-ancestors 'none'";
 
-/// The routes of the documentation.
+/// Registers the routes of the documentation.
 pub fn configure(config: &mut ServiceConfig) {
-    // Addresses in the pages are relative, so that a proxy may serve all this under a prefix. Seen from `/docs/` and
-    // `/redoc/`, which answer like `/docs` and `/redoc`, they have one segment more.
+    // URLs in the pages are relative, so that they work behind a proxy with a path prefix. Relative to `/docs/` and
+    // `/redoc/` they have one segment more.
     let assets = ["/docs/assets/{release}/{file}", "/{page:docs|redoc}/docs/assets/{release}/{file}"];
     config
         .service(resource("/docs").route(get().to(swagger_ui)))
