@@ -9,6 +9,7 @@ use actix_web::{Error, HttpResponse};
 use crate::middleware::authentication::authenticate;
 use crate::middleware::catch_panic::catch_panic;
 use crate::middleware::compression::compress;
+use crate::middleware::connection::adapt_connection;
 use crate::middleware::cors::cors;
 use crate::middleware::in_flight::admit;
 use crate::middleware::loopback::loopback_only;
@@ -35,6 +36,7 @@ pub fn app(
         .wrap(Condition::new(state.is_loopback_only(), from_fn(loopback_only)))
         .wrap(from_fn(request_context))
         .wrap(from_fn(compress))
+        .wrap(from_fn(adapt_connection))
         .configure(routes::service::routes)
         .service(scope("/api/v1").wrap(from_fn(admit)).wrap(from_fn(authenticate)).configure(routes::api))
         .configure(openapi::routes)

@@ -5,6 +5,7 @@ pub mod authentication;
 pub mod catch_panic;
 pub mod client_address;
 pub mod compression;
+pub mod connection;
 pub mod cors;
 pub mod failed_sign_ins;
 pub mod http_observability;

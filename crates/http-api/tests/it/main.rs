@@ -10,6 +10,7 @@ mod atividades;
 mod authentication;
 mod bulk;
 mod conditional;
+mod connection;
 mod fuzz;
 mod http_semantics;
 mod in_flight;
