@@ -25,7 +25,10 @@ async fn operations(api: &e2e::client::Api) -> (Vec<(Method, String)>, Vec<Strin
             if ways.is_empty() || ways.contains(&json!({})) {
                 open.push(format!("{method} {path}"));
             } else {
-                let path = path.replace("{id}", "00000000-0000-0000-0000-000000000001");
+                let path = path
+                    .replace("{projeto_id}", "{id}")
+                    .replace("{atividade_id}", "{id}")
+                    .replace("{id}", "00000000-0000-0000-0000-000000000001");
                 guarded.push((method.to_uppercase().parse().unwrap(), path));
             }
         }
@@ -52,9 +55,12 @@ async fn request_without_valid_token_is_401_before_any_other_error() {
     let expired = format!("Bearer {}", app_token(uuid::Uuid::now_v7(), 1_700_000_000));
     let alone = format!("Bearer {}", app_token(uuid::Uuid::now_v7(), 4_000_000_000));
     for (method, path) in &guarded {
-        for header in [None, Some("Bearer"), Some("Digest abc"), Some("Basic !!!")] {
+        for header in [None, Some("Bearer"), Some("Digest abc")] {
             assert_unauthorized(&send_with(method, path, header).await, "Token de autenticação não fornecido");
         }
+        let unreadable = "O cabeçalho Authorization não pode ser lido: use Bearer com um token em ASCII ou Basic com \
+                          base64 de usuário:token";
+        assert_unauthorized(&send_with(method, path, Some("Basic !!!")).await, unreadable);
         for header in ["Bearer lixo", "Basic OmxpeG8=", "Bearer a.b.c", &expired, &alone] {
             assert_unauthorized(&send_with(method, path, Some(header)).await, "Token inválido ou expirado");
         }

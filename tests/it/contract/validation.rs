@@ -31,13 +31,13 @@ async fn every_code_has_its_place_and_its_limit() {
             json!(null),
         ),
         (json!({"nome": "A", "descricao": [], "id_projeto": NOBODY}), vec!["string_type body.descricao"], json!(null)),
-        (json!({"nome": "A", "ativo": "true", "id_projeto": NOBODY}), vec!["bool_type body.ativo"], json!(null)),
+        (json!({"nome": "A", "ativo": [], "id_projeto": NOBODY}), vec!["bool_type body.ativo"], json!(null)),
         (json!({"nome": "A", "ativo": null, "id_projeto": NOBODY}), vec!["bool_type body.ativo"], json!(null)),
         (json!({"nome": "A", "id_projeto": "x"}), vec!["uuid_parsing body.id_projeto"], json!(null)),
         (json!({"nome": "A", "id_projeto": 7}), vec!["uuid_type body.id_projeto"], json!(null)),
         (json!({"nome": "A", "id_projeto": NOBODY}), vec!["value_error body.id_projeto"], json!(null)),
         (
-            json!({"id_projeto": "x", "ativo": 1, "nome": ""}),
+            json!({"id_projeto": "x", "ativo": null, "nome": ""}),
             vec!["string_too_short body.nome", "bool_type body.ativo", "uuid_parsing body.id_projeto"],
             json!({"min_length": 1}),
         ),
@@ -79,7 +79,7 @@ async fn faults_of_path_and_query_come_with_those_of_the_body() {
     let path = api.put(&format!("{PATH}/x"), &json!({"nome": ""})).await;
     let query = api.get(&format!("{PATH}?limit=0&skip=-1&ativo=talvez&id_projeto=x")).await;
 
-    assert_eq!(path.faults(), ["uuid_parsing path.id", "string_too_short body.nome"]);
+    assert_eq!(path.faults(), ["uuid_parsing path.atividade_id", "string_too_short body.nome"]);
     let expected = [
         "greater_than_equal query.skip",
         "greater_than_equal query.limit",

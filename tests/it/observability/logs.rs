@@ -39,7 +39,13 @@ async fn a_request_is_one_line_with_all_that_matters() {
     let line = line_of(&aponta.server, "com-token");
     assert_eq!(
         (&line["level"], &line["message"], &line["method"], &line["route"], &line["status"]),
-        (&json!("INFO"), &json!("request completed"), &json!("GET"), &json!("/api/v1/projetos/{id}"), &json!(404))
+        (
+            &json!("INFO"),
+            &json!("request completed"),
+            &json!("GET"),
+            &json!("/api/v1/projetos/{projeto_id}"),
+            &json!(404)
+        )
     );
     assert_eq!(
         (&line["user"], &line["client"], &line["trace_id"], &line["bytes"]),

@@ -77,7 +77,7 @@ fn openapi_is_what_the_server_serves() {
 
     let document: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(document["openapi"], "3.0.3");
-    assert!(document["paths"]["/api/v1/atividades/{id}"]["put"].is_object());
+    assert!(document["paths"]["/api/v1/atividades/{atividade_id}"]["put"].is_object());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use schemars::r#gen::SchemaGenerator;
 use schemars::schema::{InstanceType, Metadata, Schema, SchemaObject};
 
 use super::accept::Formato;
+use super::scalars::boolean_text;
 use crate::error::messages_pt;
 use crate::error::validation::{ValidationError, ValidationErrors, type_error};
 use crate::openapi::schema;
@@ -23,6 +24,8 @@ pub struct Paging {
     pub limit: Limit,
     /// Whether the request has a limit.
     pub has_limit: bool,
+    /// Whether the request selects no page: it has neither `skip`, `limit` nor `apos`.
+    pub is_default_page: bool,
     /// Whether the request pages by cursor.
     pub by_cursor: bool,
     /// The requested format; without it `Accept` decides.
@@ -37,9 +40,13 @@ impl Paging {
         (skip, limit, by_cursor): (Option<Skip>, Option<Limit>, bool),
         (formato, bom, separador): (Option<Formato>, Option<QueryBool>, Option<Separador>),
     ) -> Self {
+        // Browser clients list without parameters and filter locally, so a short page would hide rows from them.
+        let is_default_page = skip.is_none() && limit.is_none() && !by_cursor;
+        let default = if is_default_page { Limit::LARGEST } else { Limit::default() };
         Self {
             skip: skip.unwrap_or_default(),
-            limit: limit.unwrap_or_default(),
+            limit: limit.unwrap_or(default),
+            is_default_page,
             has_limit: limit.is_some(),
             by_cursor,
             formato,
@@ -67,11 +74,8 @@ impl Deserr<ValidationErrors> for QueryBool {
         let Value::String(text) = value else {
             return Err(type_error("bool_type", messages_pt::BOOL_TYPE, location));
         };
-        match text.trim().to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" | "t" | "y" => Ok(Self(true)),
-            "false" | "0" | "no" | "off" | "f" | "n" => Ok(Self(false)),
-            _ => Err(type_error("bool_parsing", messages_pt::BOOL_PARSING, location)),
-        }
+        let parsed = boolean_text(text.trim()).map(Self);
+        parsed.ok_or_else(|| type_error("bool_parsing", messages_pt::BOOL_PARSING, location))
     }
 }
 

@@ -98,6 +98,39 @@ impl<T: Deserr<ValidationErrors>> Deserr<ValidationErrors> for Patch<T> {
     }
 }
 
+/// A boolean as pydantic 2 parses it: `true`, `false`, 0, 1, or one of the texts of [`boolean_text`].
+pub struct Booleano(pub bool);
+
+impl Deserr<ValidationErrors> for Booleano {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ValidationErrors> {
+        let parsed = match value {
+            Value::Boolean(boolean) => Some(boolean),
+            Value::Integer(0) => Some(false),
+            Value::Integer(1) => Some(true),
+            // Integers beyond 1 and negative ones are numbers, but no booleans.
+            Value::Integer(_) | Value::NegativeInteger(_) => None,
+            Value::Float(number) => [(0.0, false), (1.0, true)]
+                .into_iter()
+                .find_map(|(float, boolean)| (number.total_cmp(&float).is_eq()).then_some(boolean)),
+            Value::String(text) => boolean_text(&text),
+            _ => return Err(type_error("bool_type", messages_pt::BOOL_TYPE, location)),
+        };
+        parsed.map(Self).ok_or_else(|| type_error("bool_parsing", messages_pt::BOOL_PARSING, location))
+    }
+}
+
+/// Parses a boolean from the texts of pydantic 2, in any case.
+pub fn boolean_text(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" | "t" | "y" => Some(true),
+        "false" | "0" | "no" | "off" | "f" | "n" => Some(false),
+        _ => None,
+    }
+}
+
 /// A field of an update that keeps its value if absent and cannot be null.
 pub struct IfPresent<T>(pub Option<T>);
 

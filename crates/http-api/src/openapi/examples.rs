@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 const ID: &str = "019ab120-3c41-7be2-8a5f-6d09e4c7b218";
-const PROJETO: &str = "eb6e4656-77fc-42a1-9181-4c6d8e9da5d1";
-const EM: &str = "2026-01-12T16:00:00.123456Z";
+pub const PROJETO: &str = "eb6e4656-77fc-42a1-9181-4c6d8e9da5d1";
+pub const EM: &str = "2026-01-12T16:00:00.123456Z";
 
 pub fn atividade() -> Value {
     json!({
@@ -31,23 +31,6 @@ pub fn lote_criado() -> Value {
 
 pub fn lista_atividades() -> Value {
     json!({"items": [atividade()], "total": 1})
-}
-
-pub fn projeto() -> Value {
-    json!({
-        "id": PROJETO, "nome": "Portal", "descricao": null, "azure_project_id": PROJETO,
-        "url": format!("https://dev.azure.com/exemplo/_apis/projects/{PROJETO}"), "estado": "wellFormed",
-        "sincronizado_em": EM, "criado_em": EM, "atualizado_em": EM,
-        "external_id": PROJETO, "last_sync_at": EM, "created_at": EM, "updated_at": EM,
-    })
-}
-
-pub fn criar_projeto() -> Value {
-    json!({"nome": "Administração interna", "descricao": "O que não está no Azure DevOps"})
-}
-
-pub fn atualizar_projeto() -> Value {
-    json!({"nome": "Administração"})
 }
 
 pub fn projeto_azure() -> Value {

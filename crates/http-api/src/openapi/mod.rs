@@ -96,12 +96,7 @@ fn spec() -> Spec {
             description: Some("Este servidor".to_owned()),
             ..Server::default()
         }],
-        tags: vec![
-            tag("Atividades", "Aquilo em que se apontam horas"),
-            tag("Projetos", "Projetos do Azure DevOps e projetos que existem só aqui"),
-            tag("Integração", "O que vem do Azure DevOps"),
-            tag("Serviço", "Saúde e informações do serviço"),
-        ],
+        tags: routes::TAGS.iter().map(|(name, description)| tag(name, description)).collect(),
         securities: vec![
             scheme("bearer", "bearer", "Token de acesso pessoal (PAT) ou token de acesso do Azure DevOps"),
             scheme("basic", "basic", "Usuário vazio e o token de acesso pessoal (PAT) como senha"),

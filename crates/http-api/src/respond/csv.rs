@@ -91,7 +91,9 @@ fn escape_cell(text: String) -> String {
 /// Returns a document with the example of the schema of `R`, for the OpenAPI description.
 pub fn csv_example<R: CsvRow>() -> Option<String> {
     let (_, apistos::reference_or::ReferenceOr::Object(schema)) = R::schema()? else { return None };
-    let example = schema.into_object().metadata?.examples.into_iter().next()?;
+    // Schema generation for OpenAPI 3.0 moves the example out of the metadata.
+    let extensions = schema.into_object().extensions;
+    let example = extensions.get("example")?;
     let columns = fields::<R>();
     let cells: Vec<_> = columns.iter().map(|column| example.get(column)).collect();
     let mut text = Vec::new();

@@ -30,9 +30,11 @@ pub fn links(
         .filter(|(name, _)| parameters.iter().any(|known| known == name))
         .filter(|(name, _)| !PAGE_PARAMETERS.contains(&name.as_ref()))
         .collect();
+    // The default page has a limit of its own, so the other pages must repeat it.
+    let limit = paging.is_default_page.then(|| ("limit", paging.limit.get().to_string()));
     let links = pages.into_iter().map(|(rel, parameter, value)| {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        let query = query.extend_pairs(&preserved).append_pair(parameter, &value).finish();
+        let query = query.extend_pairs(&preserved).extend_pairs(limit.as_ref()).append_pair(parameter, &value).finish();
         format!("<{}?{query}>; rel=\"{rel}\"", request.path())
     });
     let header = links.collect::<Vec<_>>().join(", ");

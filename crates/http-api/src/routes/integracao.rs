@@ -22,6 +22,9 @@ use crate::respond::json::Json;
 use crate::respond::row_stream::{self, JsonArray};
 use crate::respond::timestamp::Timestamp;
 
+/// The tag of the operations and its description.
+pub const TAG: (&str, &str) = ("Integração", "O que vem do Azure DevOps");
+
 routes! {
     /// The routes of the integration.
     config => {

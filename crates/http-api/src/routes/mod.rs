@@ -34,6 +34,9 @@ macro_rules! nouns {
         pub fn documented_api(config: &mut apistos::web::ServiceConfig) {
             $($noun::documented_routes(config);)+
         }
+
+        /// The tags of all operations, each with its description.
+        pub const TAGS: &[(&str, &str)] = &[$($noun::TAG,)+ service::TAG];
     };
 }
 

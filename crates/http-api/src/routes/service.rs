@@ -20,6 +20,9 @@ use crate::openapi::schema;
 use crate::respond::json::Json;
 use crate::state::ServiceInfo;
 
+/// The tag of the operations and its description.
+pub const TAG: (&str, &str) = ("Serviço", "Saúde e informações do serviço");
+
 routes! {
     /// The routes outside of `/api/v1`, and `/api/v1` itself.
     config => {

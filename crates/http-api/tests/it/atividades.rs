@@ -75,12 +75,32 @@ async fn listar_default_returns_items_and_total() {
 #[actix_web::test]
 async fn listar_without_parameters_uses_the_default_page() {
     let mut test_app = TestApp::new();
-    let query = AtividadeQuery::default();
-    test_app.atividades.expect_list().with(eq(query)).returning(|_| Ok(Page { items: vec![], total: 0, last: None }));
+    let query = AtividadeQuery { limit: Limit::LARGEST, ..AtividadeQuery::default() };
+    test_app
+        .atividades
+        .expect_list()
+        .with(eq(query))
+        .returning(|_| Ok(Page { items: vec![], total: 1001, last: None }));
 
     let response = test_app.send(TestRequest::get().uri("/api/v1/atividades")).await;
 
-    assert_eq!(response.body, r#"{"items":[],"total":0}"#);
+    assert_eq!(response.body, r#"{"items":[],"total":1001}"#);
+    let link = response.header("link").unwrap();
+    assert!(link.contains("</api/v1/atividades?limit=1000&skip=1000>; rel=\"next\""), "{link}");
+}
+
+#[actix_web::test]
+async fn listar_with_skip_or_apos_has_a_limit_of_100() {
+    for parameter in ["skip=0", "apos="] {
+        let mut test_app = TestApp::new();
+        let has_default_limit = function(|query: &AtividadeQuery| query.limit == Limit::default());
+        let page = || Ok(Page { items: vec![], total: 0, last: None });
+        test_app.atividades.expect_list().with(has_default_limit).returning(move |_| page());
+
+        let response = test_app.send(TestRequest::get().uri(&format!("/api/v1/atividades?{parameter}"))).await;
+
+        assert_eq!(response.status, 200, "{parameter}");
+    }
 }
 
 #[actix_web::test]

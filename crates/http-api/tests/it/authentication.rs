@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 
 use crate::support::{StubIdentity, TestApp};
 
+const UNREADABLE: &str = "O cabeçalho Authorization não pode ser lido: use Bearer com um token em ASCII ou Basic com base64 de usuário:token";
+
 type Identity = fn() -> Result<Caller, Error>;
 
 fn test_app(identity: Identity) -> TestApp {
@@ -28,6 +30,9 @@ async fn invalid_request_without_authentication_returns_401() {
         (Some("Digest abc"), "Token de autenticação não fornecido"),
         (Some("Bearer abc"), "Token inválido ou expirado"),
         (Some("Basic OmFiYw=="), "Token inválido ou expirado"),
+        // The user name is Latin-1.
+        (Some("Basic am9z6TphYmM="), "Token inválido ou expirado"),
+        (Some("Basic !!!"), UNREADABLE),
     ];
     for (authorization, text) in cases {
         let mut request = TestRequest::post().uri("/api/v1/atividades").set_payload("{no json");
@@ -176,7 +181,8 @@ async fn public_routes_need_no_credential() {
 
 /// Every way to write a path of the description with one segment percent-encoded, wholly or by its first letter.
 fn spellings(path: &str) -> Vec<String> {
-    let path = path.replace("{id}", "0190c0de-0000-7000-8000-000000000000");
+    let path =
+        path.replace("{atividade_id}", "{projeto_id}").replace("{projeto_id}", "0190c0de-0000-7000-8000-000000000000");
     let segments: Vec<&str> = path.split('/').collect();
     let whole = |text: &str| text.bytes().fold(String::new(), |hex, byte| hex + &format!("%{byte:02x}"));
     let first =

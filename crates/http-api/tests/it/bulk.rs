@@ -33,13 +33,13 @@ async fn lote_returns_items_in_request_order() {
 
 #[actix_web::test]
 async fn lote_with_invalid_items_reports_each_location() {
-    let body = json!({"items": [{"ativo": 1, "nome": ""}, {"nome": "A", "id_projeto": projeto_id().0}, 7, {"id_projeto": "x"}]});
+    let body = json!({"items": [{"ativo": 2, "nome": ""}, {"nome": "A", "id_projeto": projeto_id().0}, 7, {"id_projeto": "x"}]});
 
     let response = posted(TestApp::new(), &body).await;
 
     let expected = [
         ("string_too_short", json!(["body", "items", 0, "nome"])),
-        ("bool_type", json!(["body", "items", 0, "ativo"])),
+        ("bool_parsing", json!(["body", "items", 0, "ativo"])),
         ("missing", json!(["body", "items", 0, "id_projeto"])),
         ("model_attributes_type", json!(["body", "items", 2])),
         ("missing", json!(["body", "items", 3, "nome"])),

@@ -31,7 +31,7 @@ fn links(response: &Response) -> Vec<(String, String)> {
 
 #[actix_web::test]
 async fn listar_passes_q_and_ordem_to_the_repository() {
-    for (ordem, campo, decrescente) in [
+    for (name, campo, decrescente) in [
         ("criado_em", AtividadeCampo::CriadoEm, false),
         ("-criado_em", AtividadeCampo::CriadoEm, true),
         ("atualizado_em", AtividadeCampo::AtualizadoEm, false),
@@ -41,14 +41,15 @@ async fn listar_passes_q_and_ordem_to_the_repository() {
     ] {
         let mut test_app = TestApp::new();
         let filtro = AtividadeFiltro { texto: Some(Busca::parse("Ação %").unwrap()), ..AtividadeFiltro::default() };
-        let query = AtividadeQuery { filtro, ordem: Ordem { campo, decrescente }, ..AtividadeQuery::default() };
+        let ordem = Ordem { campo, decrescente };
+        let query = AtividadeQuery { filtro, ordem, limit: Limit::LARGEST, ..AtividadeQuery::default() };
         test_app
             .atividades
             .expect_list()
             .with(eq(query))
             .returning(|_| Ok(Page { items: vec![], total: 0, last: None }));
 
-        let uri = format!("{LIST}?q=A%C3%A7%C3%A3o+%25&ordem={ordem}");
+        let uri = format!("{LIST}?q=A%C3%A7%C3%A3o+%25&ordem={name}");
         assert_eq!(test_app.send(TestRequest::get().uri(&uri)).await.status, 200);
     }
 }

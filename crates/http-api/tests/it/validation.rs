@@ -1,5 +1,5 @@
 use actix_web::test::TestRequest;
-use domain::testing::{atividade_id, projeto_id};
+use domain::testing::{atividade_id, projeto_id, stored};
 use serde_json::{Value, json};
 
 use crate::support::{Response, TestApp};
@@ -15,12 +15,12 @@ fn errors(expected: &[(&str, Value)]) -> Vec<(String, Value)> {
 
 #[actix_web::test]
 async fn body_with_several_errors_reports_all_in_field_order() {
-    let response = post(r#"{"ativo":"true","descricao":1,"nome":" \t"}"#).await;
+    let response = post(r#"{"ativo":"sim","descricao":1,"nome":" \t"}"#).await;
 
     let expected = [
         ("string_too_short", json!(["body", "nome"])),
         ("string_type", json!(["body", "descricao"])),
-        ("bool_type", json!(["body", "ativo"])),
+        ("bool_parsing", json!(["body", "ativo"])),
         ("missing", json!(["body", "id_projeto"])),
     ];
     assert_eq!(response.errors(), errors(&expected));
@@ -29,7 +29,7 @@ async fn body_with_several_errors_reports_all_in_field_order() {
     assert_eq!(
         response.json()["message"],
         "nome: Deve ter no mínimo 1 caractere; descricao: Deve ser um texto; \
-         ativo: Deve ser true ou false; id_projeto: Campo obrigatório"
+         ativo: Não é um booleano válido: use true ou false; id_projeto: Campo obrigatório"
     );
 }
 
@@ -40,7 +40,7 @@ async fn path_and_body_errors_are_reported_together() {
     let response = TestApp::new().send(request).await;
 
     let expected = [
-        ("uuid_parsing", json!(["path", "id"])),
+        ("uuid_parsing", json!(["path", "atividade_id"])),
         ("string_type", json!(["body", "nome"])),
         ("bool_type", json!(["body", "ativo"])),
     ];
@@ -56,7 +56,14 @@ async fn invalid_value_returns_its_error_type() {
         (json!({"nome": 123_456_789_012_345_678_901_234_567_890_f64}), "string_type", "nome"),
         (json!({"descricao": "é".repeat(32 * 1024) + "a"}), "string_too_long", "descricao"),
         (json!({"ativo": null}), "bool_type", "ativo"),
-        (json!({"ativo": 1}), "bool_type", "ativo"),
+        (json!({"ativo": []}), "bool_type", "ativo"),
+        (json!({"ativo": {}}), "bool_type", "ativo"),
+        (json!({"ativo": 2}), "bool_parsing", "ativo"),
+        (json!({"ativo": -1}), "bool_parsing", "ativo"),
+        (json!({"ativo": 0.5}), "bool_parsing", "ativo"),
+        (json!({"ativo": ""}), "bool_parsing", "ativo"),
+        (json!({"ativo": " true"}), "bool_parsing", "ativo"),
+        (json!({"ativo": "sim"}), "bool_parsing", "ativo"),
         (json!({"id_projeto": "1"}), "uuid_parsing", "id_projeto"),
         (json!({"id_projeto": 1}), "uuid_type", "id_projeto"),
         (json!({"id_projeto": null}), "uuid_type", "id_projeto"),
@@ -66,6 +73,22 @@ async fn invalid_value_returns_its_error_type() {
         body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
 
         assert_eq!(post(body.to_string()).await.errors(), errors(&[(code, json!(["body", field]))]), "{change}");
+    }
+}
+
+#[actix_web::test]
+async fn boolean_in_each_notation_of_pydantic_is_accepted() {
+    let (yes, no) = (["true", "T", "yes", "Y", "on", "1"], ["false", "f", "No", "n", "OFF", "0"]);
+    let texts = yes.map(|text| (json!(text), true)).into_iter().chain(no.map(|text| (json!(text), false)));
+    let numbers = [(json!(1), true), (json!(0), false), (json!(1.0), true), (json!(0.0), false)];
+    for (value, expected) in texts.chain(numbers).chain([(json!(true), true), (json!(false), false)]) {
+        let mut test_app = TestApp::new();
+        test_app.atividades.expect_insert().returning(|record| Ok(stored(record)));
+        let body = json!({"nome": "A", "id_projeto": projeto_id().0, "ativo": value});
+
+        let response = test_app.send(TestRequest::post().uri("/api/v1/atividades").set_json(body)).await;
+
+        assert_eq!((response.status.as_u16(), &response.json()["ativo"]), (201, &json!(expected)), "{value}");
     }
 }
 
@@ -157,11 +180,11 @@ async fn query_integer_beyond_64_bits_returns_422() {
 
 #[actix_web::test]
 async fn invalid_id_returns_422_at_path() {
-    for path in ["atividades", "projetos"] {
+    for (path, name) in [("atividades", "atividade_id"), ("projetos", "projeto_id")] {
         for request in [TestRequest::get(), TestRequest::delete()] {
             let response = TestApp::new().send(request.uri(&format!("/api/v1/{path}/1"))).await;
 
-            assert_eq!(response.errors(), errors(&[("uuid_parsing", json!(["path", "id"]))]));
+            assert_eq!(response.errors(), errors(&[("uuid_parsing", json!(["path", name]))]));
         }
     }
 }

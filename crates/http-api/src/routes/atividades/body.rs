@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::error::messages_pt;
 use crate::error::validation::{ValidationErrors, constraint_error, type_error};
 use crate::extract::part::{RequestPart, fields};
-use crate::extract::scalars::IfPresent;
+use crate::extract::scalars::{Booleano, IfPresent};
 use crate::openapi::schema;
 
 /// Uma atividade a criar.
@@ -26,15 +26,19 @@ pub struct CriarAtividade {
     descricao: Option<Descricao>,
     /// Se é possível apontar horas nela.
     #[deserr(default = ativo_default())]
-    #[schemars(default = "ativo_default")]
-    ativo: bool,
+    #[schemars(with = "bool", default = "ativo_schema_default")]
+    ativo: Booleano,
     /// Id do projeto a que pertence.
     #[schemars(with = "Uuid")]
     id_projeto: ProjetoRef,
 }
 
-const fn ativo_default() -> bool {
-    true
+const fn ativo_default() -> Booleano {
+    Booleano(true)
+}
+
+const fn ativo_schema_default() -> bool {
+    ativo_default().0
 }
 
 /// Várias atividades a criar.
@@ -95,7 +99,7 @@ pub struct AtualizarAtividade {
     /// Se é possível apontar horas nela.
     #[deserr(default)]
     #[schemars(with = "bool", default)]
-    ativo: IfPresent<bool>,
+    ativo: IfPresent<Booleano>,
     /// Id do novo projeto.
     #[deserr(default)]
     #[schemars(with = "Uuid", default)]
@@ -115,13 +119,13 @@ impl RequestPart for AtualizarAtividade {}
 impl From<CriarAtividade> for NovaAtividade {
     fn from(body: CriarAtividade) -> Self {
         let CriarAtividade { nome, descricao, ativo, id_projeto } = body;
-        Self { nome, descricao, ativo, projeto: id_projeto }
+        Self { nome, descricao, ativo: ativo.0, projeto: id_projeto }
     }
 }
 
 impl From<AtualizarAtividade> for AtividadePatch {
     fn from(body: AtualizarAtividade) -> Self {
         let AtualizarAtividade { nome, descricao, ativo, id_projeto } = body;
-        Self { nome: nome.0, descricao, ativo: ativo.0, projeto: id_projeto.0, expected: None }
+        Self { nome: nome.0, descricao, ativo: ativo.0.map(|ativo| ativo.0), projeto: id_projeto.0, expected: None }
     }
 }

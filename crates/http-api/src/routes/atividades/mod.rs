@@ -23,12 +23,15 @@ use crate::respond::conditional::IfMatch;
 use crate::respond::json::CreatedList;
 use crate::respond::resource::{Created, NoContent, Updated, WithEtag};
 
+/// The tag of the operations and its description.
+pub const TAG: (&str, &str) = ("Atividades", "Aquilo em que se apontam horas");
+
 routes! {
     /// The routes of atividades.
     config => {
         config.service(resource("/atividades/lote").route(post().to(criar_lote)));
         config.service(resource("/atividades").route(get().to(list::listar)).route(post().to(criar))).service(
-            resource("/atividades/{id}").route(get().to(obter)).route(put().to(atualizar)).route(delete().to(excluir)),
+            resource("/atividades/{atividade_id}").route(get().to(obter)).route(put().to(atualizar)).route(delete().to(excluir)),
         );
     }
 }
@@ -87,7 +90,7 @@ async fn obter(
     _user: CurrentUser,
     input: Input<AtividadePath>,
 ) -> Result<WithEtag<AtividadeResponse>, ApiError> {
-    Ok(WithEtag(atividades.obter(input.path.id).await?.into()))
+    Ok(WithEtag(atividades.obter(input.path.atividade_id).await?.into()))
 }
 
 #[api_operation(
@@ -108,7 +111,7 @@ async fn atualizar(
     if_match: IfMatch,
     input: Input<AtividadePath, NoPart, AtualizarAtividade>,
 ) -> Result<Updated<AtividadeResponse>, ApiError> {
-    let id = input.path.id;
+    let id = input.path.atividade_id;
     let expected = if_match.version::<_, AtividadeResponse>(atividades.obter(id), |found| found.atualizado_em).await?;
     let patch = AtividadePatch { expected, ..input.body.into() };
     Ok(Updated(atividades.atualizar(&user, id, patch).await?.into()))
@@ -129,7 +132,7 @@ async fn excluir(
     if_match: IfMatch,
     input: Input<AtividadePath>,
 ) -> Result<NoContent, ApiError> {
-    let id = input.path.id;
+    let id = input.path.atividade_id;
     let expected = if_match.version::<_, AtividadeResponse>(atividades.obter(id), |found| found.atualizado_em).await?;
     atividades.excluir(id, expected).await?;
     Ok(NoContent)
@@ -140,7 +143,7 @@ async fn excluir(
 struct AtividadePath {
     /// Id da atividade.
     #[schemars(with = "Uuid")]
-    id: AtividadeId,
+    atividade_id: AtividadeId,
 }
 
 impl RequestPart for AtividadePath {}

@@ -24,7 +24,7 @@ pub struct ListarAtividades {
     #[deserr(default)]
     #[schemars(with = "i64", default = "skip_default", range(min = 0))]
     skip: Option<Skip>,
-    /// Quantas atividades responder no máximo; em CSV, sem este parâmetro, todas.
+    /// Quantas atividades responder no máximo; sem `skip`, `limit` e `apos`, 1000; em CSV, sem este parâmetro, todas.
     #[deserr(default)]
     #[schemars(with = "i64", default = "paging::limit_default", range(min = 1, max = 1000))]
     limit: Option<Limit>,

@@ -6,6 +6,7 @@ use deserr::Deserr;
 use domain::{Batches, Descricao, NomeProjeto, NovoProjeto, Patch, Projeto, ProjetoId, ProjetoPatch, Projetos};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::error::ApiError;
@@ -14,17 +15,21 @@ use crate::extract::input::Input;
 use crate::extract::part::{NoPart, RequestPart};
 use crate::extract::scalars::IfPresent;
 use crate::middleware::authentication::CurrentUser;
+use crate::openapi::examples::{EM, PROJETO};
 use crate::openapi::schema;
 use crate::respond::conditional::IfMatch;
 use crate::respond::row_stream::{self, JsonArray};
 use crate::respond::timestamp::Timestamp;
 use crate::respond::resource::{Created, NoContent, Updated, WithEtag};
 
+/// The tag of the operations and its description.
+pub const TAG: (&str, &str) = ("Projetos", "Projetos do Azure DevOps e projetos que existem só aqui");
+
 routes! {
     /// The routes of projetos.
     config => {
         config.service(resource("/projetos").route(get().to(listar)).route(post().to(criar))).service(
-            resource("/projetos/{id}").route(get().to(obter)).route(put().to(atualizar)).route(delete().to(excluir)),
+            resource("/projetos/{projeto_id}").route(get().to(obter)).route(put().to(atualizar)).route(delete().to(excluir)),
         );
     }
 }
@@ -77,7 +82,7 @@ async fn obter(
     _user: CurrentUser,
     input: Input<ProjetoPath>,
 ) -> Result<WithEtag<ProjetoResponse>, ApiError> {
-    Ok(WithEtag(projetos.obter(input.path.id).await?.into()))
+    Ok(WithEtag(projetos.obter(input.path.projeto_id).await?.into()))
 }
 
 #[api_operation(
@@ -99,7 +104,7 @@ async fn atualizar(
     if_match: IfMatch,
     input: Input<ProjetoPath, NoPart, AtualizarProjeto>,
 ) -> Result<Updated<ProjetoResponse>, ApiError> {
-    let id = input.path.id;
+    let id = input.path.projeto_id;
     let expected = if_match.version::<_, ProjetoResponse>(projetos.obter(id), |found| found.atualizado_em).await?;
     let patch = ProjetoPatch { expected, ..input.body.into() };
     Ok(Updated(projetos.atualizar(id, patch).await?.into()))
@@ -121,7 +126,7 @@ async fn excluir(
     if_match: IfMatch,
     input: Input<ProjetoPath>,
 ) -> Result<NoContent, ApiError> {
-    let id = input.path.id;
+    let id = input.path.projeto_id;
     let expected = if_match.version::<_, ProjetoResponse>(projetos.obter(id), |found| found.atualizado_em).await?;
     projetos.excluir(id, expected).await?;
     Ok(NoContent)
@@ -132,13 +137,13 @@ async fn excluir(
 struct ProjetoPath {
     /// Id do projeto.
     #[schemars(with = "Uuid")]
-    id: ProjetoId,
+    projeto_id: ProjetoId,
 }
 
 /// Um projeto a criar.
 #[derive(Deserr, JsonSchema, ApiComponent)]
 #[deserr(error = ValidationErrors)]
-#[schemars(example = "crate::openapi::examples::criar_projeto")]
+#[schemars(example = "exemplo_criar_projeto")]
 struct CriarProjeto {
     /// Nome do projeto; espaços em volta são descartados.
     #[schemars(schema_with = "schema::nome")]
@@ -152,7 +157,7 @@ struct CriarProjeto {
 /// O que muda em um projeto.
 #[derive(Deserr, JsonSchema, ApiComponent)]
 #[deserr(error = ValidationErrors)]
-#[schemars(example = "crate::openapi::examples::atualizar_projeto")]
+#[schemars(example = "exemplo_atualizar_projeto")]
 struct AtualizarProjeto {
     /// Novo nome.
     #[deserr(default)]
@@ -188,7 +193,7 @@ impl From<AtualizarProjeto> for ProjetoPatch {
 /// Um projeto.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "Projeto")]
-#[schemars(example = "crate::openapi::examples::projeto")]
+#[schemars(example = "exemplo")]
 struct ProjetoResponse {
     /// Id do projeto; de um projeto sincronizado, o GUID do próprio Azure DevOps.
     id: Uuid,
@@ -245,4 +250,21 @@ impl From<Projeto> for ProjetoResponse {
             atualizado_em: Timestamp(atualizado_em),
         }
     }
+}
+
+fn exemplo() -> Value {
+    json!({
+        "id": PROJETO, "nome": "Portal", "descricao": null, "azure_project_id": PROJETO,
+        "url": format!("https://dev.azure.com/exemplo/_apis/projects/{PROJETO}"), "estado": "wellFormed",
+        "sincronizado_em": EM, "criado_em": EM, "atualizado_em": EM,
+        "external_id": PROJETO, "last_sync_at": EM, "created_at": EM, "updated_at": EM,
+    })
+}
+
+fn exemplo_criar_projeto() -> Value {
+    json!({"nome": "Administração interna", "descricao": "O que não está no Azure DevOps"})
+}
+
+fn exemplo_atualizar_projeto() -> Value {
+    json!({"nome": "Administração"})
 }
