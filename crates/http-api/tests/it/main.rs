@@ -17,6 +17,7 @@ mod in_flight;
 mod integracao;
 mod listing;
 mod loopback;
+mod new_noun;
 mod openapi;
 mod projetos;
 mod representation;
