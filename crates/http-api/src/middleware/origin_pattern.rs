@@ -1,5 +1,6 @@
 //! Patterns of browser origins. They are compared with the parsed host, never as substrings.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// An origin, or all origins that differ in the first host label: `https://app.example.org`, `https://*.dev.azure.com:8443`.
@@ -42,6 +43,21 @@ impl OriginPattern {
             }
         };
         host_matches && (self.scheme, self.port) == (origin.scheme, origin.port)
+    }
+}
+
+/// The pattern in its normal form: lower case, without the default port.
+impl fmt::Display for OriginPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, default_port) = match self.scheme {
+            Scheme::Http => ("http", 80),
+            Scheme::Https => ("https", 443),
+        };
+        match &self.host {
+            HostPattern::Exactly(host) => write!(f, "{scheme}://{host}")?,
+            HostPattern::Under(parent) => write!(f, "{scheme}://*.{parent}")?,
+        }
+        if self.port == default_port { Ok(()) } else { write!(f, ":{}", self.port) }
     }
 }
 
@@ -131,6 +147,19 @@ mod tests {
 
     fn pattern(text: &str) -> OriginPattern {
         text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn display_is_the_normal_form_and_parses_back() {
+        for (text, shown) in [
+            ("HTTPS://App.Example.Org:443", "https://app.example.org"),
+            ("http://[::1]:80", "http://[::1]"),
+            ("http://localhost:3000", "http://localhost:3000"),
+            ("https://*.Dev.Azure.com:8443", "https://*.dev.azure.com:8443"),
+        ] {
+            assert_eq!(pattern(text).to_string(), shown);
+            assert_eq!(pattern(shown), pattern(text));
+        }
     }
 
     #[test]
