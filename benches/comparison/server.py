@@ -25,7 +25,7 @@ class Server:
         environment = {"PATH": os.environ["PATH"], "API_HOST": "127.0.0.1", "API_PORT": str(self.port)}
         environment |= IMAGE_ENVIRONMENT | {"DATABASE_POOL_SIZE": POOL_SIZE} | settings
         started = time.perf_counter()
-        # In a directory without `.env` and `aponta.toml`.
+        # In a directory without `.env`.
         self.process = Process(label, command, directory / f"{label}.log", env=environment, cwd=directory)
         wait_until(f"the start of {label}", self._is_ready, 60, log=self.process.log, interval=0.001)
         self.started_ms = (time.perf_counter() - started) * 1000

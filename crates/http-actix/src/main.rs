@@ -1,4 +1,4 @@
-//! The binary `aponta`: the service and what an operator does with it.
+//! The binary `aponta`: the service and the commands of its operator.
 
 mod cli;
 mod error;
@@ -8,6 +8,7 @@ mod shutdown;
 mod telemetry;
 mod wiring;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -23,32 +24,35 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Try it: an embedded database with sample data, no authentication, this machine only
+    /// Serve an embedded database with sample data, without authentication, on loopback only
     #[cfg(feature = "embedded")]
     Dev(cli::dev::Options),
-    /// Run the service on PostgreSQL, migrating the database first
+    /// Migrate the PostgreSQL database, then serve it
     Serve,
-    /// Move the database to another version, or say which one it has
+    /// Apply, undo or list the migrations of the database
     #[command(subcommand)]
     Migrate(cli::migrate::Direction),
-    /// Print the effective settings and where each comes from, secrets masked
+    /// Print the effective settings and their sources, secrets masked
     Config,
-    /// Look at everything that the service needs; each line says ok or what to do, the exit code whether all is well
+    /// Check everything that the service needs; each line is ok or names the action, and the exit code is the result
     Doctor(cli::doctor::Options),
-    /// Ask the running service whether it is ready; the exit code says
+    /// Request /health of the running service; the exit code is the result
     Healthcheck,
-    /// Print the OpenAPI description
+    /// Print the OpenAPI document
     Openapi,
 }
 
 fn main() -> ExitCode {
-    // TLS needs one cryptography provider for the whole process; a second installation would be refused, and is none.
+    // TLS needs one cryptography provider per process. Installing it fails only if one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let Cli { command } = Cli::parse();
     match actix_web::rt::System::new().block_on(run(command)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("aponta: {failure}");
+        // The reader has what it wanted; a failure would surprise a script with `pipefail`.
+        Err(CliError::OutputClosed) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed as well, where `eprintln!` would panic.
+            let _ = writeln!(io::stderr(), "aponta: {error}");
             ExitCode::FAILURE
         }
     }

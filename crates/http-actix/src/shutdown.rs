@@ -1,4 +1,4 @@
-//! The signals that tell a process to stop.
+//! The signals that stop the process.
 
 use std::io;
 
@@ -8,28 +8,28 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[cfg(windows)]
 use tokio::signal::windows::{CtrlC, ctrl_c};
 
-/// SIGTERM, SIGINT and SIGQUIT from the moment on that this exists: none is lost between two waits. Without a handler the
-/// first process of a container does not even get them.
+/// Receives SIGTERM, SIGINT and SIGQUIT from its creation on, so that a signal between two waits is not lost. Without a
+/// handler the first process of a container does not receive them at all.
 #[cfg(unix)]
-pub struct StopSignal {
+pub struct ShutdownSignal {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
 }
 
 #[cfg(unix)]
-impl StopSignal {
-    /// Begins to listen.
+impl ShutdownSignal {
+    /// Installs the handlers.
     ///
     /// # Errors
-    /// When the system does not let it.
+    /// If the system refuses them.
     pub fn new() -> io::Result<Self> {
         let [terminate, interrupt, quit] = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()];
         Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)?, quit: signal(quit)? })
     }
 
-    /// Waits for one of them: SIGTERM is how an orchestrator asks, the others are somebody at a terminal.
-    pub async fn told(&mut self) -> Stop {
+    /// Waits for a signal. Orchestrators send SIGTERM, terminals the others.
+    pub async fn recv(&mut self) -> Stop {
         tokio::select! {
             _ = self.terminate.recv() => Stop::Graceful,
             _ = self.interrupt.recv() => Stop::Immediate,
@@ -38,22 +38,22 @@ impl StopSignal {
     }
 }
 
-/// The same of a terminal of Windows.
+/// Receives Ctrl+C of a Windows terminal.
 #[cfg(windows)]
-pub struct StopSignal(CtrlC);
+pub struct ShutdownSignal(CtrlC);
 
 #[cfg(windows)]
-impl StopSignal {
-    /// Begins to listen.
+impl ShutdownSignal {
+    /// Installs the handler.
     ///
     /// # Errors
-    /// When the system does not let it.
+    /// If the system refuses it.
     pub fn new() -> io::Result<Self> {
         ctrl_c().map(Self)
     }
 
-    /// Waits for it.
-    pub async fn told(&mut self) -> Stop {
+    /// Waits for the signal.
+    pub async fn recv(&mut self) -> Stop {
         self.0.recv().await;
         Stop::Immediate
     }

@@ -69,7 +69,7 @@ async fn all_is_well_and_each_thing_has_a_line() {
         "--     app tokens    EXTENSION_APP_KEYS is unset",
         "ok     CORS          1 origins: https://*.gallerycdn.vsassets.io",
         "ok     certificate   ends on ",
-        "ok     backups       the last good one ended 3 h ago",
+        "ok     backups       the last success was 3 h ago",
         "all is well",
     ] {
         assert!(said.contains(expected), "{expected:?} is not in\n{said}");
@@ -121,7 +121,7 @@ async fn each_wrong_thing_says_what_to_do() {
         assert!(line.contains(topic) && line.contains(what), "{line}");
     }
     assert_eq!(finished.code(), 1);
-    assert_eq!(finished.stderr(), "aponta: 4 of 13 things are not as they should be\n");
+    assert_eq!(finished.stderr(), "aponta: 4 of 13 checks failed\n");
 }
 
 #[test]

@@ -40,14 +40,14 @@ fn config_shows_every_setting_and_no_secret() {
         .env("AZURE_DEVOPS_PAT", "segredo-2")
         .env("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/exemplo")
         .env("CORS_ORIGINS", "https://dev.azure.com");
-    std::fs::write(program.directory().join(".env"), "API_PORT=8123\n").unwrap();
-    std::fs::write(program.directory().join("aponta.toml"), "api_port = 9\nlog = \"warn\"\n").unwrap();
+    std::fs::write(program.directory().join(".env"), "API_PORT=8123\nLOG=warn\n").unwrap();
 
     let said = printed(&program.run());
 
     for line in ["API_PORT=8123", "LOG=warn", "AUTH_ENABLED=true", "CORS_ORIGINS=https://dev.azure.com"] {
         assert!(said.lines().any(|said| said.starts_with(line) && said.contains('#')), "{line}: {said}");
     }
+    assert!(said.ends_with("CORS_ORIGINS:\n#   https://dev.azure.com\n"), "{said}");
     assert!(said.contains("db.exemplo"), "{said}");
     assert!(!said.contains("segredo"), "{said}");
 }
@@ -65,10 +65,10 @@ fn healthcheck_tells_by_its_exit_code() {
     // The service returns the last result of its readiness check for a second.
     std::thread::sleep(Duration::from_secs(1));
     let ill = check();
-    assert_eq!((ill.code(), ill.stderr().contains("answered 503")), (1, true), "{}", ill.stderr());
+    assert_eq!((ill.code(), ill.stderr().contains("returned 503")), (1, true), "{}", ill.stderr());
     server.kill();
     let gone = check();
-    assert_eq!((gone.code(), gone.stderr().contains("no answer from http://127.0.0.1:")), (1, true));
+    assert_eq!((gone.code(), gone.stderr().contains("no response from http://127.0.0.1:")), (1, true));
 }
 
 #[test]

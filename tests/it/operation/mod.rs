@@ -3,6 +3,7 @@
 mod commands;
 mod database;
 mod dev;
+mod jobs;
 mod replicas;
 mod settings;
 mod stopping;

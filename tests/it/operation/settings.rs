@@ -97,19 +97,14 @@ async fn secrets_come_from_files_and_parts_make_an_address() {
 }
 
 #[tokio::test]
-async fn the_environment_wins_over_env_files_and_these_over_toml() {
+async fn environment_wins_over_the_env_file() {
     let database = Cluster::shared().create_database();
     let program = Program::new(&["serve"]).env("API_HOST", "127.0.0.1").env("API_PORT", "0");
-    let dotenv = format!("ENVIRONMENT=development\nAUTH_ENABLED=false\nAPI_PORT=1\nDATABASE_URL={}\n", database.url());
-    std::fs::write(program.directory().join(".env"), dotenv).unwrap();
-    std::fs::write(
-        program.directory().join("aponta.toml"),
-        "environment = \"production\"\ndatabase_schema = \"do_toml\"\n",
-    )
-    .unwrap();
+    let dotenv = "ENVIRONMENT=development\nAUTH_ENABLED=false\nAPI_PORT=1\nDATABASE_SCHEMA=do_arquivo\nDATABASE_URL=";
+    std::fs::write(program.directory().join(".env"), dotenv.to_owned() + &database.url()).unwrap();
 
     let server = program.start();
 
     assert_eq!(server.api().get("/health").await.expect(200)["environment"], "development");
-    assert_eq!(database.query("SELECT to_regclass('do_toml.atividades') IS NOT NULL"), "t");
+    assert_eq!(database.query("SELECT to_regclass('do_arquivo.atividades') IS NOT NULL"), "t");
 }

@@ -51,7 +51,7 @@ fn a_server_that_waits_for_its_database_can_be_stopped() {
     for signal in ["TERM", "INT"] {
         let program = Program::new(&["serve"]).development().env("DATABASE_URL", &url);
         let mut server = program.as_first_process().spawn();
-        server.wait_for_log("trying again");
+        server.wait_for_log("retrying");
 
         server.signal(signal);
 

@@ -1,4 +1,4 @@
-//! `aponta dev`: everything in one process, for trying it out and for developing clients.
+//! `aponta dev`: the service and its database in one process, to try it out and to develop clients.
 
 mod samples;
 
@@ -14,15 +14,16 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
 use super::bind;
+use super::output::print_line;
 use crate::error::CliError;
-use crate::shutdown::StopSignal;
-use crate::telemetry::{Format, Wanted};
+use crate::shutdown::ShutdownSignal;
+use crate::telemetry::{Format, TelemetryConfig};
 use crate::wiring::embedded;
 
 /// The options of `aponta dev`.
 #[derive(Args)]
 pub struct Options {
-    /// Where the data is kept [default: a directory `aponta` in the user's data directory]
+    /// The directory of the data [default: a directory `aponta` in the user's data directory]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The port to listen on; 0 lets the system choose [default: `API_PORT`, or 8000]
@@ -30,12 +31,12 @@ pub struct Options {
     port: Option<u16>,
 }
 
-/// Serves the embedded database on loopback until it is stopped.
+/// Serves the embedded database on loopback until a signal.
 ///
 /// # Errors
-/// When the directory or the port cannot be used.
+/// If the directory or the port cannot be used.
 pub async fn run(options: Options) -> Result<(), CliError> {
-    Wanted::lines(
+    TelemetryConfig::logs_only(
         Targets::new().with_default(LevelFilter::WARN).with_target("http_api", LevelFilter::INFO),
         Format::Text,
     )
@@ -51,31 +52,32 @@ pub async fn run(options: Options) -> Result<(), CliError> {
             .data_dir()
             .join("aponta"),
     };
-    let mut stop = StopSignal::new().map_err(CliError::new)?;
+    let mut shutdown = ShutdownSignal::new().map_err(CliError::new)?;
     let database = SqliteDatabase::open(&directory).await.map_err(CliError::new)?;
     let state = AppState::new(embedded::ports(&database), ServiceInfo::new("development"), Vec::new()).loopback_only();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let shared = state.clone();
-    let server = bind(move || shared.clone(), super::threads(), address)?;
+    let server = bind(move || shared.clone(), super::worker_count(), address)?;
     if database.needs_samples().await.map_err(|error| CliError::of(&error))? {
         samples::add(state.projetos(), state.atividades()).await.map_err(|error| CliError::of(&error))?;
         database.mark_samples_loaded().await.map_err(|error| CliError::of(&error))?;
     }
-    announce(server.address(), &directory);
-    let ended = server.run(async move { stop.told().await }).await.map_err(CliError::new);
+    // `dev | head` closes standard output; the service runs on.
+    let _ = print_line(banner(server.address(), &directory));
+    let ended = server.run(async move { shutdown.recv().await }).await.map_err(CliError::new);
     database.close().await;
     ended
 }
 
-/// The port of the settings. Others do not matter here, unless they cannot be read.
+/// `API_PORT`. Other settings have no effect, but a wrong one is an error here as well.
 fn port() -> Result<u16, CliError> {
-    let insisted = [("ENVIRONMENT", "development"), ("AUTH_ENABLED", "false")];
-    let sources = Sources::load(Path::new(".")).with_command(insisted);
+    let overrides = [("ENVIRONMENT", "development"), ("AUTH_ENABLED", "false")];
+    let sources = Sources::load(Path::new(".")).with_overrides(overrides);
     Ok(Settings::parse(&sources, |_| Ok(())).map_err(CliError::new)?.0.listen.port())
 }
 
-fn announce(address: SocketAddr, directory: &Path) {
-    println!(
+fn banner(address: SocketAddr, directory: &Path) -> String {
+    format!(
         "API Aponta {version}, listening on http://{address} (development: no authentication, this machine only)
 
   API         http://{address}/api/v1
@@ -87,5 +89,5 @@ fn announce(address: SocketAddr, directory: &Path) {
 ",
         version = env!("CARGO_PKG_VERSION"),
         data = directory.display(),
-    );
+    )
 }

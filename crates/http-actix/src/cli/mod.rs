@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
+mod output;
 pub mod serve;
 
 use std::io;
@@ -14,17 +15,21 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::Path;
 
-use crate::settings::{SettingFault, Settings, Sources};
+use crate::settings::{ConfigError, Settings, Sources};
 use http_api::{AppState, Server};
 
 use crate::error::CliError;
 
-/// The settings of this directory and environment, and what `demand` makes of them; or all faults in one message.
-fn settings<T>(demand: impl FnOnce(&Settings) -> Result<T, Vec<SettingFault>>) -> Result<(Settings, T), CliError> {
-    Settings::parse(&Sources::load(Path::new(".")), demand).map_err(CliError::new)
+/// Reads the settings of this directory and environment, and applies `validate` to them. The error names every wrong
+/// setting.
+fn settings<T>(validate: impl FnOnce(&Settings) -> Result<T, Vec<ConfigError>>) -> Result<(Settings, T), CliError> {
+    Settings::parse(&Sources::load(Path::new(".")), validate).map_err(CliError::new)
 }
 
-/// Takes the port, or says what is in the way.
+/// Binds the port.
+///
+/// # Errors
+/// If the port is in use or cannot be bound.
 fn bind(
     state: impl Fn() -> AppState + Send + Clone + 'static,
     workers: usize,
@@ -33,12 +38,11 @@ fn bind(
     Server::bind(state, workers, address).map_err(|error| cannot_bind(address, &error))
 }
 
-/// How many threads the machine runs at once.
-fn threads() -> usize {
+/// The number of worker threads: one per CPU.
+fn worker_count() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Why a port could not be had.
 fn cannot_bind(address: SocketAddr, error: &io::Error) -> CliError {
     match error.kind() {
         io::ErrorKind::AddrInUse => CliError::new(format_args!(

@@ -1,15 +1,12 @@
 //! `aponta openapi`.
 
-use std::io::Write;
-
+use super::output::print_line;
 use crate::error::CliError;
 
-/// Prints the description of the API as JSON.
+/// Prints the OpenAPI document as JSON.
 ///
 /// # Errors
-/// When standard output is closed.
+/// If standard output cannot be written.
 pub async fn run() -> Result<(), CliError> {
-    let document = http_api::generate_spec().await;
-    let mut out = std::io::stdout().lock();
-    out.write_all(&document).and_then(|()| writeln!(out)).map_err(CliError::new)
+    print_line(String::from_utf8_lossy(&http_api::generate_spec().await))
 }

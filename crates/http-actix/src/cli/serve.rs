@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::settings::{Environment, SettingFault, Settings};
+use crate::settings::{ConfigError, Environment, Settings};
 use adapters_azure::{AzureConfig, AzureDevOps};
 use adapters_postgres::{Config, PostgresDatabase};
 use domain::Credential;
@@ -14,34 +14,39 @@ use tokio::time::Instant;
 use super::bind;
 use crate::error::CliError;
 use crate::jobs::{JobMetrics, JobRunner};
-use crate::shutdown::StopSignal;
-use crate::telemetry::{Format, Wanted};
+use crate::shutdown::ShutdownSignal;
+use crate::telemetry::{Format, TelemetryConfig};
 use crate::wiring::{self, SystemClock, Wiring, azure, database};
 
-/// How long a start waits for a database that is not reachable yet.
+/// The time in which the database has to become reachable at start.
 const CONNECT_DEADLINE: Duration = Duration::from_mins(1);
 
-/// The time that a background job may take to end after SIGTERM: less than requests may.
-const JOB_GRACE: Duration = Duration::from_secs(10);
+/// The time that a background job may take to end after SIGTERM: less than a call to Azure DevOps takes at most (8 s).
+const JOB_GRACE: Duration = Duration::from_secs(5);
 
 /// The pause between two attempts to connect.
 const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Migrates the schema and serves until the process is told to stop.
+/// Migrates the schema and serves until a signal.
 ///
 /// # Errors
-/// When a setting is wrong or unsafe, the database or the port cannot be used, or the schema is newer than this binary.
+/// If a setting is wrong or unsafe, the database or the port cannot be used, or the schema is newer than this binary.
 pub async fn run() -> Result<(), CliError> {
-    let (settings, needs) = super::settings(Needs::of)?;
-    let Needs { telemetry, database, azure } = needs;
-    let stop = StopSignal::new().map_err(CliError::new)?;
+    let (settings, config) = super::settings(ServeConfig::from_settings)?;
+    let ServeConfig { telemetry, database, azure } = config;
+    let shutdown = ShutdownSignal::new().map_err(CliError::new)?;
     let telemetry = telemetry.start()?;
-    let ended = serve(settings, database, &azure, stop).await;
+    let ended = serve(settings, database, &azure, shutdown).await;
     telemetry.stop().await;
     ended
 }
 
-async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop: StopSignal) -> Result<(), CliError> {
+async fn serve(
+    settings: Settings,
+    config: Config,
+    azure: &AzureConfig,
+    mut shutdown: ShutdownSignal,
+) -> Result<(), CliError> {
     let environment = match settings.environment {
         Environment::Development => "development",
         Environment::Production => "production",
@@ -49,14 +54,14 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
     let warnings = settings.warnings();
     let database = tokio::select! {
         biased;
-        _ = stop.told() => {
-            tracing::info!("stopped before it listened");
+        _ = shutdown.recv() => {
+            tracing::info!("stopped before listening");
             return Ok(());
         }
         database = migrated(config) => database?,
     };
     let clock = Arc::new(SystemClock);
-    // Where nobody is asked there is no need for certificates of authorities either.
+    // The client needs root certificates, which a service without Azure DevOps does not.
     let azure = if settings.auth_enabled || azure.org_url.is_some() {
         Some(Arc::new(AzureDevOps::new(azure, clock.clone()).map_err(|error| CliError::of(&error))?))
     } else {
@@ -86,7 +91,7 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
         }
         None => None,
     };
-    let server = bind(move || state.clone(), super::threads(), settings.listen)?;
+    let server = bind(move || state.clone(), super::worker_count(), settings.listen)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -97,7 +102,7 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
     let jobs = JobRunner::start(jobs, &wiring::jobs::leases(&database), &job_metrics);
     let stop_jobs = jobs.stop_handle();
     let stopped = async move {
-        let how = stop.told().await;
+        let how = shutdown.recv().await;
         stop_jobs(if how == Stop::Graceful { JOB_GRACE } else { Duration::ZERO });
         how
     };
@@ -111,7 +116,7 @@ async fn serve(settings: Settings, config: Config, azure: &AzureConfig, mut stop
     ended
 }
 
-/// The database, once it responds and has the schema of this binary.
+/// Connects to the database and migrates it.
 async fn migrated(config: Config) -> Result<PostgresDatabase, CliError> {
     let database = connect(config).await?;
     let applied = database.migrate_up(None).await.map_err(CliError::new)?;
@@ -126,11 +131,11 @@ async fn migrated(config: Config) -> Result<PostgresDatabase, CliError> {
 
 /// Connects; retries while the server is still starting.
 async fn connect(config: Config) -> Result<PostgresDatabase, CliError> {
-    let give_up = Instant::now() + CONNECT_DEADLINE;
+    let deadline = Instant::now() + CONNECT_DEADLINE;
     loop {
         match PostgresDatabase::connect(config.clone()).await {
-            Err(error) if error.is_temporary() && Instant::now() < give_up => {
-                tracing::warn!("{error}; trying again");
+            Err(error) if error.is_temporary() && Instant::now() < deadline => {
+                tracing::warn!("{error}; retrying");
                 tokio::time::sleep(RECONNECT_INTERVAL).await;
             }
             done => return done.map_err(CliError::new),
@@ -138,24 +143,24 @@ async fn connect(config: Config) -> Result<PostgresDatabase, CliError> {
     }
 }
 
-/// What serving takes beyond the settings themselves.
-struct Needs {
-    telemetry: Wanted,
+/// The configuration of telemetry and adapters, made from the settings.
+struct ServeConfig {
+    telemetry: TelemetryConfig,
     database: Config,
     azure: AzureConfig,
 }
 
-impl Needs {
-    fn of(settings: &Settings) -> Result<Self, Vec<SettingFault>> {
+impl ServeConfig {
+    fn from_settings(settings: &Settings) -> Result<Self, Vec<ConfigError>> {
         let format = match settings.environment {
             Environment::Development => Format::Text,
             Environment::Production => Format::Json,
         };
-        match (Wanted::of(settings, format), database::config(settings), azure::config(settings)) {
+        match (TelemetryConfig::from_settings(settings, format), database::config(settings), azure::config(settings)) {
             (Ok(telemetry), Ok(database), Ok(azure)) => Ok(Self { telemetry, database, azure }),
             (telemetry, database, azure) => {
-                let faults = [telemetry.err(), database.err(), azure.err()];
-                Err(faults.into_iter().flatten().flatten().collect())
+                let errors = [telemetry.err(), database.err(), azure.err()];
+                Err(errors.into_iter().flatten().flatten().collect())
             }
         }
     }

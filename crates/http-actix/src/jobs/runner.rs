@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Job, JobMetrics};
+use super::job::Job;
+use super::metrics::JobMetrics;
 
 /// The longest pause after a claim that failed because the database did not respond.
 const CLAIM_RETRY_INTERVAL: Duration = Duration::from_secs(30);

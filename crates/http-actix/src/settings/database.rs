@@ -6,25 +6,24 @@ use std::net::Ipv6Addr;
 use http_api::is_host_name;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::SettingFault;
-use super::mask::MASK;
+use super::config_error::ConfigError;
 use super::reader::Reader;
 
-/// What a host may be.
+/// The allowed form of a host.
 const HOST: &str = "a host name, an IP address or a socket directory, or several separated by commas; port, user and \
                     password have settings of their own";
 
-/// What a port may be.
+/// The allowed form of a port.
 const PORT: &str = "a whole number from 1 to 65535, or one for each host, separated by commas";
 
-/// The database, as far as it can be told without asking the adapter.
+/// The settings of the database, before the adapter parses the URL.
 #[derive(Debug)]
 pub struct DatabaseSettings {
     url: Option<SecretString>,
     missing: Vec<&'static str>,
     /// The settings that `url` comes from.
     pub url_settings: &'static str,
-    /// `DATABASE_SCHEMA`, still to be judged by the adapter.
+    /// `DATABASE_SCHEMA`, parsed by the adapter.
     pub schema: String,
     /// `DATABASE_POOL_SIZE`: connections at most.
     pub pool_size: u32,
@@ -43,7 +42,7 @@ impl DatabaseSettings {
         let missing = required.into_iter().filter(|(_, is_missing)| *is_missing).map(|(name, _)| name).collect();
         if let Some(hosts) = host.as_ref().filter(|hosts| ![1, hosts.len()].contains(&ports.len())) {
             let problem = format!("has {} ports for the {} hosts of DATABASE_HOST", ports.len(), hosts.len());
-            reader.fault(SettingFault::new("DATABASE_PORT", problem));
+            reader.push_error(ConfigError::new("DATABASE_PORT", problem));
         }
         let url_settings = if given.is_some() {
             "DATABASE_URL"
@@ -64,13 +63,13 @@ impl DatabaseSettings {
     /// `postgresql://…` for a command that needs the database.
     ///
     /// # Errors
-    /// What is missing, when the settings do not tell where the database is.
-    pub fn url(&self) -> Result<&SecretString, Vec<SettingFault>> {
+    /// The settings that are missing.
+    pub fn url(&self) -> Result<&SecretString, Vec<ConfigError>> {
         self.url.as_ref().ok_or_else(|| match self.missing.as_slice() {
             missing @ ([_] | [_, _]) => {
-                missing.iter().map(|name| SettingFault::new(*name, "is missing beside the other parts")).collect()
+                missing.iter().map(|name| ConfigError::new(*name, "is missing beside the other parts")).collect()
             }
-            _ => vec![SettingFault::new(
+            _ => vec![ConfigError::new(
                 "DATABASE_URL",
                 "is missing; set it, or DATABASE_HOST, DATABASE_NAME, DATABASE_USER and DATABASE_PASSWORD",
             )],
@@ -114,20 +113,6 @@ fn encode(text: &str) -> String {
     })
 }
 
-/// The URL with its password masked, where it is plain enough to be sure what the password is; else nothing but a mask.
-pub(super) fn masked(url: &str) -> String {
-    let is_plain = |text: &str, also: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c));
-    let plain = || {
-        let (scheme, rest) = url.split_once("://")?;
-        // A second @, or a query, which may hold a password too, would make the rest not plain.
-        let (user, rest) = rest.split_once('@')?;
-        let user = user.split_once(':')?.0;
-        (is_plain(scheme, "+") && is_plain(user, "-_.") && is_plain(rest, "-_.:,/[]"))
-            .then(|| format!("{scheme}://{user}:{MASK}@{rest}"))
-    };
-    plain().unwrap_or_else(|| MASK.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,26 +146,6 @@ mod tests {
         ];
         for (text, host) in cases {
             assert_eq!(parse_host(text).as_deref(), host, "{text}");
-        }
-    }
-
-    #[test]
-    fn password_is_masked_and_with_it_all_that_might_be_one() {
-        let cases = [
-            ("postgresql://u:p@h:5432/d", "postgresql://u:********@h:5432/d"),
-            ("postgresql+asyncpg://u.x:p/q:r#?@h/d", "postgresql+asyncpg://u.x:********@h/d"),
-            ("postgresql://u:p@[::1]:5432/d", "postgresql://u:********@[::1]:5432/d"),
-            ("postgresql://u:p@a:1,b:2/d", "postgresql://u:********@a:1,b:2/d"),
-            ("postgresql://u:p@secret@h/d", MASK),
-            ("postgresql://u:p@h/d?password=secret", MASK),
-            ("postgresql://h/d?user=u&password=secret", MASK),
-            ("postgresql://u:secret/d", MASK),
-            ("postgresql://secret@h/d", MASK),
-            ("u:secret@h", MASK),
-            ("secret", MASK),
-        ];
-        for (url, shown) in cases {
-            assert_eq!(masked(url), shown, "{url}");
         }
     }
 }

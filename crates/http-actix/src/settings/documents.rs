@@ -1,12 +1,13 @@
-//! The README and the example of an environment list every setting.
+//! Compares the table of settings with the README, `.env.example` and the compose file.
 
 use super::SETTINGS;
 
 const README: &str = include_str!("../../../../README.md");
 const ENV_EXAMPLE: &str = include_str!("../../../../.env.example");
+const COMPOSE: &str = include_str!("../../../../deploy/compose.yml");
 
 #[test]
-fn the_readme_lists_every_setting_as_it_is() {
+fn readme_lists_every_setting_with_default_and_help() {
     let rows = README.lines().filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 2);
     let expected = SETTINGS.iter().map(|spec| {
         let default = if spec.default.is_empty() { String::new() } else { format!("`{}`", spec.default) };
@@ -17,10 +18,22 @@ fn the_readme_lists_every_setting_as_it_is() {
 }
 
 #[test]
-fn the_example_of_an_environment_names_every_setting() {
+fn env_example_names_every_setting() {
     for spec in SETTINGS {
         let is_named =
             ENV_EXAMPLE.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{}=", spec.name)));
         assert!(is_named, "{}", spec.name);
+    }
+}
+
+/// `DATABASE_URL` has no file: the compose file sets the parts. The table of secrets in `deploy/scripts` is compared with
+/// the compose file by the tests of the scripts.
+#[test]
+fn compose_file_passes_every_secret_as_a_file() {
+    for spec in SETTINGS.iter().filter(|spec| spec.is_secret && spec.name != "DATABASE_URL") {
+        let file = spec.name.to_ascii_lowercase();
+        for line in [format!("{}_FILE: /run/secrets/{file}", spec.name), format!("file: ./secrets/{file}")] {
+            assert!(COMPOSE.lines().any(|other| other.trim() == line), "{line}");
+        }
     }
 }

@@ -1,14 +1,14 @@
-//! Reads `.env` by the rules of python-dotenv, which existing files were written for, so that they keep their meaning.
+//! Parses `.env` by the rules of python-dotenv, which existing files were written for.
 //!
-//! `dotenvy` follows the shell instead: of an unquoted password it takes `\` and quotes for its own, `$name` it replaces,
-//! even from the process environment. A password must arrive as it is written.
+//! `dotenvy` reads several lines differently (ADR 0060 has the table), among them unquoted passwords with `\`, `$` or quotes,
+//! and its errors contain the text of the line.
 //!
 //! - `NAME=value`, `export` in front allowed, blank lines and `# comments` ignored, the last of equal names wins.
 //! - Unquoted: the rest of the line, trimmed, up to a `#` after white space. Nothing else is special.
 //! - `'…'`: only `\'` and `\\` are escapes. `"…"`: also `\n` and its kin. Both may span lines.
-//! - `${NAME}` is not expanded but refused, except within single quotes, where it stands for itself.
+//! - `${NAME}` is refused, because it is not expanded; within single quotes it is literal.
 
-/// A line, counted from 1, and what is wrong with it. The text of the line is left out: it may hold a secret.
+/// The number of a line, counted from 1, and its error. The text is left out, because it may contain a secret.
 pub(super) type BadLine = (usize, &'static str);
 
 const MALFORMED: &str = "is not NAME=value";
@@ -17,7 +17,7 @@ const TRAILING: &str = "has something after the closing quote";
 const EXPANSION: &str =
     "has ${…}, which is not expanded: write it out, or put it in single quotes if it is meant literally";
 
-/// The variables of the text in order, and the lines that could not be read.
+/// Returns the variables in order, and the lines that are invalid.
 pub(super) fn parse(text: &str) -> (Vec<(String, String)>, Vec<BadLine>) {
     let text = text.trim_start_matches('\u{feff}');
     let (mut variables, mut bad) = (Vec::new(), Vec::new());
@@ -41,7 +41,7 @@ pub(super) fn parse(text: &str) -> (Vec<(String, String)>, Vec<BadLine>) {
 
 type Variable = (String, String);
 
-/// The entry at the start of the text, `None` for a blank line or a comment, and the lines after it.
+/// Parses the entry at the start of `text`, none for a blank line or a comment, and returns the rest.
 fn entry(text: &str) -> Result<(Option<Variable>, &str), &'static str> {
     let (line, after) = line_and_rest(text);
     if line.trim().is_empty() || line.trim_start().starts_with('#') {
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_arrive_as_python_dotenv_reads_them() {
+    fn parse_returns_values_as_python_dotenv_does() {
         let cases = [
             ("A=b", "b"),
             ("\u{feff}A=b", "b"),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_named_by_number_and_the_others_are_read() {
+    fn parse_with_a_bad_line_returns_its_number_and_the_other_values() {
         let cases = [
             ("A=1\nsecret\nB=2", 2, MALFORMED),
             ("A=1\n=secret\nB=2", 2, MALFORMED),
@@ -162,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn blank_lines_and_comments_are_nothing() {
+    fn parse_of_blank_lines_and_comments_returns_nothing() {
         for text in ["", "\n\n", " \t\r\n", "# A=b", "  # 'unclosed\n\n"] {
             assert_eq!(parse(text), (vec![], vec![]), "{text:?}");
         }
     }
 
     #[test]
-    fn order_is_kept_so_that_the_last_wins() {
+    fn parse_of_equal_names_keeps_their_order() {
         let (variables, _) = parse("A=1\nA=2\n");
 
         assert_eq!(variables.last(), Some(&("A".to_owned(), "2".to_owned())));

@@ -1,6 +1,6 @@
-//! What is shown of a value, wherever settings are shown: no secret, even where none belongs.
+//! Masks credentials in values before they are printed, also in settings that should contain none.
 
-/// What stands for a secret.
+/// Replaces a secret in output.
 pub(super) const MASK: &str = "********";
 
 /// The text without the secrets that an address may hold: the user information between `://` and the last `@` of the
@@ -26,7 +26,22 @@ pub(super) fn masked(text: &str) -> String {
     parts().unwrap_or_else(|| MASK.to_owned())
 }
 
-/// Whether an address has user information in it, or may have.
+/// The URL of a database with its password masked. If it has an unusual character, the whole URL is masked, because the end
+/// of the password is uncertain.
+pub(super) fn masked_database_url(url: &str) -> String {
+    let is_plain = |text: &str, also: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c));
+    let plain = || {
+        let (scheme, rest) = url.split_once("://")?;
+        // A second @, or a query, which may hold a password too, would make the rest not plain.
+        let (user, rest) = rest.split_once('@')?;
+        let user = user.split_once(':')?.0;
+        (is_plain(scheme, "+") && is_plain(user, "-_.") && is_plain(rest, "-_.:,/[]"))
+            .then(|| format!("{scheme}://{user}:{MASK}@{rest}"))
+    };
+    plain().unwrap_or_else(|| MASK.to_owned())
+}
+
+/// Whether an address contains user information, or may contain it.
 #[must_use]
 pub fn has_credentials(address: &str) -> bool {
     address.contains('@')
@@ -37,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn user_information_query_and_fragment_are_masked() {
+    fn masked_hides_user_information_query_and_fragment() {
         let cases = [
             ("", ""),
             ("99999", "99999"),
@@ -64,6 +79,26 @@ mod tests {
         ];
         for (text, shown) in cases {
             assert_eq!(masked(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn masked_database_url_hides_the_password_or_everything() {
+        let cases = [
+            ("postgresql://u:p@h:5432/d", "postgresql://u:********@h:5432/d"),
+            ("postgresql+asyncpg://u.x:p/q:r#?@h/d", "postgresql+asyncpg://u.x:********@h/d"),
+            ("postgresql://u:p@[::1]:5432/d", "postgresql://u:********@[::1]:5432/d"),
+            ("postgresql://u:p@a:1,b:2/d", "postgresql://u:********@a:1,b:2/d"),
+            ("postgresql://u:p@secret@h/d", MASK),
+            ("postgresql://u:p@h/d?password=secret", MASK),
+            ("postgresql://h/d?user=u&password=secret", MASK),
+            ("postgresql://u:secret/d", MASK),
+            ("postgresql://secret@h/d", MASK),
+            ("u:secret@h", MASK),
+            ("secret", MASK),
+        ];
+        for (url, shown) in cases {
+            assert_eq!(masked_database_url(url), shown, "{url}");
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Settings: read once at the start, from [`Sources`], into types that cannot be wrong.
+//! Settings: read once at start from [`Sources`], each parsed into its type once.
 //!
-//! The later source wins: defaults, `aponta.toml`, `.env`, the environment, what the command insists on. An empty value
-//! counts as unset. A secret X may be given as `X_FILE`, the name of a file that holds it; an empty file counts as unset.
+//! The later source wins: defaults, `.env`, the environment, overrides of the command. An empty value counts as unset. A
+//! secret X may come from the file that `X_FILE` names; an empty file counts as unset.
 
+mod config_error;
 mod database;
 #[cfg(test)]
 mod documents;
 mod dotenv;
 mod exposure;
-mod fault;
 mod mask;
 mod name;
 mod reader;
@@ -26,8 +26,8 @@ use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub use config_error::{ConfigError, ConfigErrors};
 pub use database::DatabaseSettings;
-pub use fault::{SettingFault, SettingFaults};
 pub use mask::has_credentials;
 pub use sources::Sources;
 #[cfg(test)]
@@ -46,11 +46,11 @@ pub struct Settings {
     pub metrics: Option<SocketAddr>,
     /// `TRUSTED_PROXIES`.
     pub trusted_proxies: Vec<IpNet>,
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, still to be judged by the exporter.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, parsed by the exporter.
     pub otlp_endpoint: Option<String>,
     /// `API_DEBUG`.
     pub debug: bool,
-    /// `LOG`, still to be judged by the filter's own parser.
+    /// `LOG`, parsed by the log filter.
     pub log: String,
     /// `DATABASE_…`.
     pub database: DatabaseSettings,
@@ -66,7 +66,7 @@ pub struct Settings {
     pub sync_interval: Option<Duration>,
     /// `CORS_ORIGINS`.
     pub cors_origins: Vec<OriginPattern>,
-    /// What `aponta config` prints: every setting as `NAME=value  # source`, secrets masked.
+    /// The output of `aponta config`: every setting as `NAME=value  # source`, secrets masked.
     pub lines: Vec<String>,
 }
 
@@ -75,7 +75,7 @@ pub struct Settings {
 pub enum Environment {
     /// Unsafe settings are allowed.
     Development,
-    /// Unsafe settings are refused.
+    /// Unsafe settings are rejected.
     Production,
 }
 
@@ -88,7 +88,7 @@ impl fmt::Display for Environment {
     }
 }
 
-/// Azure DevOps: addresses and keys are still to be judged by its adapter.
+/// Azure DevOps. Its adapter parses addresses and keys.
 #[derive(Debug)]
 pub struct AzureSettings {
     /// `AZURE_DEVOPS_ORG_URL`.
@@ -104,35 +104,35 @@ pub struct AzureSettings {
 }
 
 impl Settings {
-    /// Reads all settings, and with `demand` what the command at hand makes of them: the database's configuration for
-    /// `serve`, nothing for `dev`. All faults come together, those of `demand` included; it sees defaults in place of
-    /// wrong values, and what it says of a setting already known to be wrong is left out.
+    /// Reads all settings, and applies `validate`, by which a command makes the configuration that it needs (the database's
+    /// for `serve`, none for `dev`). All errors are returned at once. `validate` sees defaults in place of invalid values;
+    /// its errors about a setting that is already known to be invalid are left out.
     ///
     /// # Errors
     /// Every setting that is wrong.
     pub fn parse<T>(
         sources: &Sources,
-        demand: impl FnOnce(&Self) -> Result<T, Vec<SettingFault>>,
-    ) -> Result<(Self, T), SettingFaults> {
+        validate: impl FnOnce(&Self) -> Result<T, Vec<ConfigError>>,
+    ) -> Result<(Self, T), ConfigErrors> {
         let mut reader = Reader::new(sources);
         let settings = Self::read(&mut reader);
         if let Some(settings) = &settings {
             settings.check_exposure(&mut reader);
         }
-        let demanded = settings.as_ref().map(demand);
-        let mut faults = reader.into_faults();
-        match (settings, demanded) {
-            (Some(settings), Some(Ok(value))) if faults.is_empty() => return Ok((settings, value)),
-            (_, Some(Err(demanded))) => {
-                let known: Vec<_> = faults.iter().map(|fault| fault.setting().to_owned()).collect();
-                faults.extend(demanded.into_iter().filter(|fault| !known.iter().any(|name| name == fault.setting())));
+        let validated = settings.as_ref().map(validate);
+        let mut errors = reader.into_errors();
+        match (settings, validated) {
+            (Some(settings), Some(Ok(value))) if errors.is_empty() => return Ok((settings, value)),
+            (_, Some(Err(validated))) => {
+                let known: Vec<_> = errors.iter().map(|error| error.setting().to_owned()).collect();
+                errors.extend(validated.into_iter().filter(|error| !known.iter().any(|name| name == error.setting())));
             }
             _ => {}
         }
-        Err(faults.into())
+        Err(errors.into())
     }
 
-    /// `None` only if a default of the table is wrong: a fault of the operator's leaves the default in its place.
+    /// Returns none only if a default of the table is invalid: an invalid value is replaced by its default.
     fn read(reader: &mut Reader) -> Option<Self> {
         let environment = reader.parse("ENVIRONMENT", "development or production", |text| {
             let all = [Environment::Development, Environment::Production];
@@ -180,14 +180,14 @@ impl AzureSettings {
     fn read(reader: &mut Reader) -> Option<Self> {
         let pat = reader.secret("AZURE_DEVOPS_PAT");
         if pat.as_ref().is_some_and(|pat| !pat.expose_secret().bytes().all(|b| b.is_ascii_graphic())) {
-            reader.fault(SettingFault::new("AZURE_DEVOPS_PAT", "must be a token without white space"));
+            reader.push_error(ConfigError::new("AZURE_DEVOPS_PAT", "must be a token without white space"));
         }
         Some(Self {
             org_url: read_org_url(reader),
             profile_url: reader.text("AZURE_DEVOPS_PROFILE_URL")?,
             pat,
             app_keys: reader.secret("EXTENSION_APP_KEYS"),
-            // Nothing else is understood as a yes: it has to be spelled out whom it lets in.
+            // `true` is rejected: the value names who may sign in.
             app_token_alone: reader.parse("APP_TOKEN_ALONE", "off or members", |text| match text.trim() {
                 "off" => Some(false),
                 "members" => Some(true),
@@ -206,12 +206,12 @@ fn parse_sync_interval(text: &str) -> Option<Option<Duration>> {
     }
 }
 
-/// The organisation's address, of which each part is a name, percent-encoded or not.
+/// Reads the organisation's address. Each part is a name, percent-encoded or not.
 fn read_org_url(reader: &mut Reader) -> Option<String> {
     let url = reader.name("AZURE_DEVOPS_ORG_URL")?;
     let problem = url.split('/').find_map(|part| name::problem(&percent_decode_str(part).decode_utf8_lossy()));
     if let Some(problem) = problem {
-        reader.fault(SettingFault::value("AZURE_DEVOPS_ORG_URL", &url, problem));
+        reader.push_error(ConfigError::value("AZURE_DEVOPS_ORG_URL", &url, problem));
     }
     problem.is_none().then_some(url)
 }

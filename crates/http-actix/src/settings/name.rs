@@ -1,9 +1,9 @@
 //! Settings that are names: of a schema, database, user, host or organisation.
 //!
-//! Quotes, blanks and line endings that belong to the notation of a file would make another name of it, and a new, empty
-//! schema that looks healthy.
+//! A quote, blank or line ending that belongs to the notation of a file would become part of the name. The service would then
+//! create a new, empty schema that looks healthy.
 
-/// What is wrong with `text` as a name, if anything.
+/// Returns the reason why `text` is not a valid name.
 pub(super) fn problem(text: &str) -> Option<&'static str> {
     let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '“' | '”' | '‘' | '’' | '«' | '»');
     // A soft hyphen, zero-width characters, marks of direction, and a byte order mark.
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_has_no_quotes_blanks_or_line_endings_around_it() {
+    fn name_with_outer_quotes_blanks_or_line_endings_is_invalid() {
         for name in ["api_aponta", "Tenant 1", "com\"aspas", "o'brien", "ação", "maria@server", "a\\b", "", "😀"] {
             assert_eq!(problem(name), None, "{name:?}");
         }

@@ -1,28 +1,13 @@
-//! The table of settings: the one place that says which exist.
+//! The table of settings. README, `.env.example` and the secrets of `deploy` are tested against it.
 
-/// How a setting is written, which decides what `aponta.toml` may hold for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Text, taken byte for byte.
-    Text,
-    /// Text that is never shown; `NAME_FILE` may name a file that holds it.
-    Secret,
-    /// A whole number.
-    Number,
-    /// True or false.
-    Flag,
-    /// Texts separated by commas.
-    List,
-}
-
-/// One setting: what the documentation and `aponta config` say of it.
+/// One setting, as the documentation and `aponta config` present it.
 #[derive(Debug)]
 pub struct SettingSpec {
-    /// The name in the environment and in `.env`; in `aponta.toml` the same in lower case.
+    /// The name in the environment and in `.env`.
     pub name: &'static str,
-    /// How it is written.
-    pub kind: Kind,
-    /// The default as it would be written; empty when there is none.
+    /// Whether the value must never be shown. `NAME_FILE` may then name a file that holds it.
+    pub is_secret: bool,
+    /// The default as text; empty if there is none.
     pub default: &'static str,
     /// One line for the operator.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test compares it with the README"))]
@@ -30,137 +15,98 @@ pub struct SettingSpec {
 }
 
 impl SettingSpec {
-    /// Whether the value must never be shown.
-    #[must_use]
-    pub fn secret(&self) -> bool {
-        self.kind == Kind::Secret
-    }
-
     /// The setting called `name`.
     pub(super) fn find(name: &str) -> Option<&'static Self> {
         SETTINGS.iter().find(|spec| spec.name == name)
     }
 
-    /// The setting that the variable `name` feeds: its own, or for `X_FILE` the secret X.
-    pub(super) fn fed_by(name: &str) -> Option<&'static Self> {
-        Self::find(name).or_else(|| Self::find(name.strip_suffix("_FILE")?).filter(|spec| spec.secret()))
+    /// The setting that the variable `name` sets: its own, or for `X_FILE` the secret X.
+    pub(super) fn set_by(name: &str) -> Option<&'static Self> {
+        Self::find(name).or_else(|| Self::find(name.strip_suffix("_FILE")?).filter(|spec| spec.is_secret))
     }
 }
 
-const fn setting(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> SettingSpec {
-    SettingSpec { name, kind, default, help }
+const fn setting(name: &'static str, default: &'static str, help: &'static str) -> SettingSpec {
+    SettingSpec { name, is_secret: false, default, help }
+}
+
+const fn secret(name: &'static str, help: &'static str) -> SettingSpec {
+    SettingSpec { name, is_secret: true, default: "", help }
 }
 
 /// Every setting, in the order in which `aponta config` lists them.
 pub const SETTINGS: &[SettingSpec] = &[
-    // Production is the default because it is the one that refuses unsafe settings: whoever forgets it is safe.
-    setting(
-        "ENVIRONMENT",
-        Kind::Text,
-        "production",
-        "`development` or `production`; production refuses unsafe settings",
-    ),
-    setting("API_HOST", Kind::Text, "0.0.0.0", "IP address to listen on"),
-    setting("API_PORT", Kind::Number, "8000", "port to listen on; 0 lets the system choose"),
-    setting("API_DEBUG", Kind::Flag, "false", "the service logs its own details (level debug); refused in production"),
+    // A deployment that omits it rejects unsafe settings.
+    setting("ENVIRONMENT", "production", "`development` or `production`; production refuses unsafe settings"),
+    setting("API_HOST", "0.0.0.0", "IP address to listen on"),
+    setting("API_PORT", "8000", "port to listen on; 0 lets the system choose"),
+    setting("API_DEBUG", "false", "the service logs its own details (level debug); refused in production"),
     setting(
         "METRICS_PORT",
-        Kind::Number,
         "",
         "port for Prometheus, on the address of API_HOST; 0 lets the system choose, unset = no metrics",
     ),
     setting(
         "TRUSTED_PROXIES",
-        Kind::List,
         "",
-        "networks like `172.16.0.0/12` whose `X-Forwarded-For` tells the client's address; production refuses more than a /8 (IPv4) or /7 (IPv6)",
+        "networks like `172.16.0.0/12` whose `X-Forwarded-For` is used as the client's address; production refuses more than a /8 (IPv4) or /7 (IPv6)",
     ),
-    setting("LOG", Kind::Text, "info", "what is logged: a level, or `target=level` pairs"),
+    setting("LOG", "info", "log filter: a level, or `target=level` pairs"),
     setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
-        Kind::Text,
         "",
         "base address of a collector for traces, OTLP over HTTP, like `http://collector:4318`; unset = no traces",
     ),
-    setting(
-        "DATABASE_URL",
-        Kind::Secret,
-        "",
-        "`postgresql://user:password@host:port/name`, see below; wins over the next five",
-    ),
-    setting(
-        "DATABASE_HOST",
-        Kind::Text,
-        "",
-        "PostgreSQL's host name, address or socket directory; several with commas",
-    ),
-    setting("DATABASE_PORT", Kind::Number, "5432", "PostgreSQL's port, or one for each host with commas"),
-    setting("DATABASE_NAME", Kind::Text, "", "name of the database"),
-    setting("DATABASE_USER", Kind::Text, "", "user of the database"),
-    setting("DATABASE_PASSWORD", Kind::Secret, "", "password of that user"),
-    setting("DATABASE_SCHEMA", Kind::Text, "api_aponta", "schema of this deployment, one per tenant"),
-    setting(
-        "DATABASE_POOL_SIZE",
-        Kind::Number,
-        "10",
-        "connections to the database at most (1 to 1000), and one more for `/health`",
-    ),
+    secret("DATABASE_URL", "`postgresql://user:password@host:port/name`, see below; wins over the next five"),
+    setting("DATABASE_HOST", "", "PostgreSQL's host name, address or socket directory; several with commas"),
+    setting("DATABASE_PORT", "5432", "PostgreSQL's port, or one for each host with commas"),
+    setting("DATABASE_NAME", "", "name of the database"),
+    setting("DATABASE_USER", "", "user of the database"),
+    secret("DATABASE_PASSWORD", "password of that user"),
+    setting("DATABASE_SCHEMA", "api_aponta", "schema of this deployment, one per tenant"),
+    setting("DATABASE_POOL_SIZE", "10", "connections to the database at most (1 to 1000), and one more for `/health`"),
     setting(
         "AUTH_ENABLED",
-        Kind::Flag,
         "true",
         "whether requests need a token; false is refused in production and serves only requests whose `Host` is loopback",
     ),
     setting(
         "AUTH_ANY_ORGANISATION",
-        Kind::Flag,
         "false",
         "true lets every Azure DevOps account of any organisation sign in where AZURE_DEVOPS_ORG_URL is unset",
     ),
     setting(
         "AUTH_CACHE_TTL",
-        Kind::Number,
         "60",
         "seconds that a valid identity is remembered (0 to 600, in development to 86400); 0 = off",
     ),
-    setting("EXTENSION_APP_KEYS", Kind::Secret, "", "`key:audience` pairs that sign the extension's app tokens"),
+    secret("EXTENSION_APP_KEYS", "`key:audience` pairs that sign the extension's app tokens"),
     setting(
         "APP_TOKEN_ALONE",
-        Kind::Text,
         "off",
         "`off`: an app token needs an access token of its user; `members`: without one it signs in active members of the \
          organisation, whom AZURE_DEVOPS_PAT may read",
     ),
     setting(
         "AZURE_DEVOPS_ORG_URL",
-        Kind::Text,
         "",
         "the organisation whose users may sign in, `https://dev.azure.com/name`; required in production",
     ),
-    setting(
+    secret(
         "AZURE_DEVOPS_PAT",
-        Kind::Secret,
-        "",
-        "token of the service itself; tells what is gone from Azure DevOps, and asks it where AUTH_ENABLED=false",
+        "PAT of the service: confirms deleted projects, synchronises (SYNC_INTERVAL), and is used for all calls if AUTH_ENABLED=false",
     ),
     setting(
         "AZURE_DEVOPS_PROFILE_URL",
-        Kind::Text,
         "https://app.vssps.visualstudio.com",
         "base address of the profile endpoint, which checks tokens when no organisation is set",
     ),
     setting(
         "SYNC_INTERVAL",
-        Kind::Number,
         "0",
         "seconds between two synchronisations of the projects (10 to 604800), needs AZURE_DEVOPS_PAT and AZURE_DEVOPS_ORG_URL; 0 = off",
     ),
-    setting(
-        "CORS_ORIGINS",
-        Kind::List,
-        "",
-        "browser origins, `https://host[:port]`; `*` may stand for the first label",
-    ),
+    setting("CORS_ORIGINS", "", "browser origins, `https://host[:port]`; `*` may stand for the first label"),
 ];
 
 #[cfg(test)]
@@ -168,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn table_is_fit_for_documentation() {
+    fn table_of_settings_fits_the_documentation() {
         for spec in SETTINGS {
             assert_eq!(
                 SETTINGS.iter().filter(|other| other.name == spec.name).count(),
@@ -179,15 +125,15 @@ mod tests {
             assert!(spec.name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'), "{}", spec.name);
             assert!(!spec.name.ends_with("_FILE"), "{} would collide with a secret's file", spec.name);
             assert!(!spec.help.is_empty() && !spec.help.contains(['\n', '|']), "{} must fit a table's cell", spec.name);
-            assert!(!spec.secret() || spec.default.is_empty(), "{} must have no default secret", spec.name);
+            assert!(!spec.is_secret || spec.default.is_empty(), "{} must have no default secret", spec.name);
         }
     }
 
     #[test]
-    fn only_secrets_may_come_from_a_file() {
-        assert_eq!(SettingSpec::fed_by("AZURE_DEVOPS_PAT_FILE").map(|spec| spec.name), Some("AZURE_DEVOPS_PAT"));
+    fn file_variable_of_a_plain_setting_is_unknown() {
+        assert_eq!(SettingSpec::set_by("AZURE_DEVOPS_PAT_FILE").map(|spec| spec.name), Some("AZURE_DEVOPS_PAT"));
         for name in ["DATABASE_USER_FILE", "_FILE", "NOTHING_FILE", "PATH", ""] {
-            assert!(SettingSpec::fed_by(name).is_none(), "{name}");
+            assert!(SettingSpec::set_by(name).is_none(), "{name}");
         }
     }
 }

@@ -31,7 +31,7 @@ fn environment(variables: &[(&str, &str)]) -> Sources {
 
 fn parse(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
     let parsed = Settings::parse(&environment(variables), |_| Ok(()));
-    parsed.map(|(settings, ())| settings).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    parsed.map(|(settings, ())| settings).map_err(|errors| errors.iter().map(ToString::to_string).collect())
 }
 
 fn url(settings: &Settings) -> &str {
@@ -39,7 +39,7 @@ fn url(settings: &Settings) -> &str {
 }
 
 #[test]
-fn nothing_set_means_the_safe_defaults() {
+fn settings_without_variables_are_the_safe_defaults() {
     let settings = parse(&[]).unwrap();
 
     assert_eq!(settings.environment, Environment::Production);
@@ -54,7 +54,7 @@ fn nothing_set_means_the_safe_defaults() {
 }
 
 #[test]
-fn every_setting_of_the_table_is_read() {
+fn settings_of_the_table_are_all_read() {
     // Valid together, and with any one of them replaced by its other value.
     let base = [
         ("ENVIRONMENT", "development"),
@@ -108,7 +108,7 @@ fn every_setting_of_the_table_is_read() {
 }
 
 #[test]
-fn wrong_values_are_named_with_what_is_allowed() {
+fn value_of_the_wrong_form_is_an_error_with_the_allowed_form() {
     let cases = [
         ("ENVIRONMENT", "staging", r#"ENVIRONMENT: "staging" is not development or production"#),
         ("API_HOST", "localhost", r#"API_HOST: "localhost" is not an IP address, like 0.0.0.0"#),
@@ -141,13 +141,13 @@ fn wrong_values_are_named_with_what_is_allowed() {
         ("SYNC_INTERVAL", "15m", r#"SYNC_INTERVAL: "15m" is not 0 or a whole number from 10 to 604800"#),
         ("AZURE_DEVOPS_PAT", "hunter2 ", "AZURE_DEVOPS_PAT: must be a token without white space"),
     ];
-    for (name, value, fault) in cases {
-        assert_eq!(parse(&[(name, value)]).unwrap_err(), [fault]);
+    for (name, value, error) in cases {
+        assert_eq!(parse(&[(name, value)]).unwrap_err(), [error]);
     }
 }
 
 #[test]
-fn all_faults_come_at_once_with_those_of_the_command() {
+fn parse_returns_all_errors_with_those_of_the_command() {
     let variables = [
         ("API_PORT", "x"),
         ("AUTH_ENABLED", "false"),
@@ -155,25 +155,25 @@ fn all_faults_come_at_once_with_those_of_the_command() {
         ("DATABASE_URL_FILE", "/nonexistent/url"),
         ("CORS_ORIGINS", "*, https://a.example.org, https://a.example.org/"),
     ];
-    let sources = environment(&variables).with_toml("databse_name = 'x'").with_dotenv("oops");
+    let sources = environment(&variables).with_dotenv("oops");
 
     let parsed = Settings::parse(&sources, |settings| {
-        let schema = SettingFault::value("DATABASE_SCHEMA", &settings.database.schema, "is no schema");
-        let mut faults = vec![schema];
-        faults.extend(settings.database.url().err().unwrap_or_default());
-        Err::<(), _>(faults)
+        let schema = ConfigError::value("DATABASE_SCHEMA", &settings.database.schema, "is no schema");
+        let mut errors = vec![schema];
+        errors.extend(settings.database.url().err().unwrap_or_default());
+        Err::<(), _>(errors)
     });
 
     let message = parsed.unwrap_err().to_string();
     let about: Vec<_> =
         message.lines().filter_map(|line| line.trim_start().split_once(": ")).map(|(name, _)| name).collect();
     // The missing URL is known to be wrong already: its file cannot be read.
-    let expected = "aponta.toml .env API_PORT DATABASE_URL_FILE CORS_ORIGINS CORS_ORIGINS AUTH_ENABLED DATABASE_SCHEMA";
+    let expected = ".env API_PORT DATABASE_URL_FILE CORS_ORIGINS CORS_ORIGINS AUTH_ENABLED DATABASE_SCHEMA";
     assert_eq!(about.join(" "), expected, "{message}");
 }
 
 #[test]
-fn flags_are_read_as_pydantic_reads_them() {
+fn flag_accepts_the_spellings_of_pydantic() {
     for (value, flag) in ["true", "1", "yes", "on", "t", "y", "TRUE", "Yes", "oN"]
         .map(|text| (text, true))
         .into_iter()
@@ -185,7 +185,7 @@ fn flags_are_read_as_pydantic_reads_them() {
 }
 
 #[test]
-fn database_is_a_url_or_its_parts_and_the_url_wins() {
+fn database_url_wins_over_its_parts() {
     let parts = [("DATABASE_HOST", "db"), ("DATABASE_NAME", "d"), ("DATABASE_USER", "u")];
     let with = |more: &[(&'static str, &'static str)]| parse(&[&parts[..], more].concat()).unwrap();
 
@@ -197,7 +197,7 @@ fn database_is_a_url_or_its_parts_and_the_url_wins() {
 }
 
 #[test]
-fn database_may_have_several_hosts_with_one_port_or_one_for_each() {
+fn database_hosts_take_one_port_or_one_each() {
     let with = |hosts: &str, ports: &str| {
         let variables =
             [("DATABASE_NAME", "d"), ("DATABASE_USER", "u"), ("DATABASE_HOST", hosts), ("DATABASE_PORT", ports)];
@@ -211,7 +211,7 @@ fn database_may_have_several_hosts_with_one_port_or_one_for_each() {
 }
 
 #[test]
-fn names_with_quotes_blanks_or_line_endings_are_refused_by_name() {
+fn name_with_outer_quotes_or_blanks_is_an_error() {
     let names = ["DATABASE_SCHEMA", "DATABASE_NAME", "DATABASE_USER", "DATABASE_HOST"];
     for name in names {
         for (value, problem) in [
@@ -222,8 +222,6 @@ fn names_with_quotes_blanks_or_line_endings_are_refused_by_name() {
             ("api_aponta\n", "has a control character: write it without"),
         ] {
             assert_eq!(parse(&[(name, value)]).unwrap_err(), [format!("{name}: {value:?} {problem}")]);
-            let by_toml = Sources::default().with_toml(format!("{} = {value:?}", name.to_lowercase()));
-            assert!(Settings::parse(&by_toml, |_| Ok(())).is_err(), "{name} {value:?}");
         }
     }
     for url in [
@@ -234,8 +232,8 @@ fn names_with_quotes_blanks_or_line_endings_are_refused_by_name() {
         "https://dev.azure.com/%22o%22",
         "https://dev.azure.com/o%20/",
     ] {
-        let faults = parse(&[("AZURE_DEVOPS_ORG_URL", url)]).unwrap_err();
-        assert!(faults.len() == 1 && faults[0].starts_with("AZURE_DEVOPS_ORG_URL: "), "{url:?}: {faults:?}");
+        let errors = parse(&[("AZURE_DEVOPS_ORG_URL", url)]).unwrap_err();
+        assert!(errors.len() == 1 && errors[0].starts_with("AZURE_DEVOPS_ORG_URL: "), "{url:?}: {errors:?}");
     }
     // In .env, quotes and blanks around a value are notation.
     let by_dotenv = Sources::default().with_dotenv("DATABASE_SCHEMA= \"api_aponta\" \r\n");
@@ -244,10 +242,10 @@ fn names_with_quotes_blanks_or_line_endings_are_refused_by_name() {
 }
 
 #[test]
-fn what_is_missing_of_the_database_is_told_when_it_is_needed() {
+fn database_url_without_its_parts_names_the_missing_ones() {
     let missing = |variables: &[(&str, &str)]| {
-        let faults = parse(variables).unwrap().database.url().unwrap_err();
-        faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+        let errors = parse(variables).unwrap().database.url().unwrap_err();
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
 
     let nothing =
@@ -261,7 +259,7 @@ fn what_is_missing_of_the_database_is_told_when_it_is_needed() {
 }
 
 #[test]
-fn secrets_come_from_files_whole() {
+fn secret_file_is_read_whole_without_its_last_newlines() {
     let directory = Directory::new("whole");
     let largest = "x".repeat(64 * 1024);
     let cases: &[(&str, &str)] = &[
@@ -276,9 +274,8 @@ fn secrets_come_from_files_whole() {
     for (content, secret) in cases {
         let file = directory.file("secret", content);
         let by_environment = environment(&[("EXTENSION_APP_KEYS_FILE", &file)]);
-        let by_toml = Sources::default().with_toml(format!("extension_app_keys_file = '{file}'"));
         let by_dotenv = Sources::default().with_dotenv(format!("EXTENSION_APP_KEYS_FILE='{file}'"));
-        for sources in [by_environment, by_toml, by_dotenv] {
+        for sources in [by_environment, by_dotenv] {
             let (settings, ()) = Settings::parse(&sources, |_| Ok(())).unwrap();
             assert_eq!(settings.azure.app_keys.unwrap().expose_secret(), *secret);
             assert!(settings.lines.contains(&format!("EXTENSION_APP_KEYS=********  # file {file}")));
@@ -287,7 +284,7 @@ fn secrets_come_from_files_whole() {
 }
 
 #[test]
-fn bad_secret_files_are_faults_without_the_secret() {
+fn secret_file_that_is_invalid_is_an_error_without_its_content() {
     let directory = Directory::new("bad");
     let here = directory.0.to_str().unwrap().to_owned();
     let cases = [
@@ -302,27 +299,27 @@ fn bad_secret_files_are_faults_without_the_secret() {
         (here, "cannot be read: "),
     ];
     for (file, problem) in cases {
-        let faults = parse(&[("DATABASE_PASSWORD_FILE", &file)]).unwrap_err();
+        let errors = parse(&[("DATABASE_PASSWORD_FILE", &file)]).unwrap_err();
         let expected = format!("DATABASE_PASSWORD_FILE: the file {file:?} {problem}");
-        assert!(faults.len() == 1 && faults[0].starts_with(&expected), "{faults:?}");
-        assert!(!faults[0].contains("hun"), "{faults:?}");
+        assert!(errors.len() == 1 && errors[0].starts_with(&expected), "{errors:?}");
+        assert!(!errors[0].contains("hun"), "{errors:?}");
     }
 
-    let faults = parse(&[("DATABASE_PASSWORD_FILE", "hunter2")]).unwrap_err();
-    assert!(faults[0].starts_with("DATABASE_PASSWORD_FILE: the file cannot be read: "), "{faults:?}");
+    let errors = parse(&[("DATABASE_PASSWORD_FILE", "hunter2")]).unwrap_err();
+    assert!(errors[0].starts_with("DATABASE_PASSWORD_FILE: the file cannot be read: "), "{errors:?}");
 }
 
 #[test]
-fn empty_secret_file_counts_as_unset() {
+fn secret_file_that_is_empty_counts_as_unset() {
     let directory = Directory::new("unset");
     for content in ["", "\n", "\n\n"] {
         let file = directory.file("secret", content);
         let files: Vec<_> =
-            SETTINGS.iter().filter(|spec| spec.secret()).map(|spec| (format!("{}_FILE", spec.name), &*file)).collect();
+            SETTINGS.iter().filter(|spec| spec.is_secret).map(|spec| (format!("{}_FILE", spec.name), &*file)).collect();
         let sources = Sources::default().with_environment(files.clone());
         let (settings, ()) = Settings::parse(&sources, |_| Ok(())).unwrap();
         assert!(settings.azure.pat.is_none() && settings.azure.app_keys.is_none() && settings.database.url().is_err());
-        for spec in SETTINGS.iter().filter(|spec| spec.secret()) {
+        for spec in SETTINGS.iter().filter(|spec| spec.is_secret) {
             let line = format!("{}=  # default", spec.name);
             assert!(settings.lines.contains(&line), "{line} in {:#?}", settings.lines);
         }
@@ -338,39 +335,39 @@ fn empty_secret_file_counts_as_unset() {
 }
 
 #[test]
-fn every_secret_file_is_read_by_the_same_rule() {
+fn secret_file_with_a_carriage_return_is_an_error_for_every_secret() {
     let directory = Directory::new("rule");
     let windows = directory.file("windows", "hunter2\r\n");
     let names: Vec<_> =
-        SETTINGS.iter().filter(|spec| spec.secret()).map(|spec| format!("{}_FILE", spec.name)).collect();
+        SETTINGS.iter().filter(|spec| spec.is_secret).map(|spec| format!("{}_FILE", spec.name)).collect();
     assert!(!names.is_empty());
     for name in names {
-        let faults = parse(&[(name.as_str(), &windows)]).unwrap_err();
+        let errors = parse(&[(name.as_str(), &windows)]).unwrap_err();
         let expected = format!("{name}: the file {windows:?} holds a carriage return");
-        assert!(faults.len() == 1 && faults[0].starts_with(&expected), "{faults:?}");
+        assert!(errors.len() == 1 && errors[0].starts_with(&expected), "{errors:?}");
     }
 }
 
 #[test]
-fn a_secret_and_its_file_in_one_source_are_ambiguous() {
+fn secret_and_its_file_in_one_source_are_an_error() {
     let both = [("AZURE_DEVOPS_PAT", "hunter2"), ("AZURE_DEVOPS_PAT_FILE", "/nonexistent")];
     let by_dotenv = Sources::default().with_dotenv("AZURE_DEVOPS_PAT=hunter2\nAZURE_DEVOPS_PAT_FILE=/nonexistent");
     for sources in [environment(&both), by_dotenv] {
         let message = Settings::parse(&sources, |_| Ok(())).unwrap_err().to_string();
 
-        let fault = "AZURE_DEVOPS_PAT_FILE: is set beside AZURE_DEVOPS_PAT; keep one of the two";
-        assert_eq!(message, format!("wrong settings:\n  {fault}"));
+        let error = "AZURE_DEVOPS_PAT_FILE: is set beside AZURE_DEVOPS_PAT; keep one of the two";
+        assert_eq!(message, format!("wrong settings:\n  {error}"));
     }
 }
 
 #[test]
-fn of_a_secret_and_its_file_the_later_source_wins() {
+fn secret_and_its_file_in_two_sources_take_the_later_one() {
     let directory = Directory::new("later");
     let file = directory.file("password", "from-file");
     let base = [("DATABASE_HOST", "h"), ("DATABASE_NAME", "n"), ("DATABASE_USER", "u")];
     let with = |name: &'static str, value: &str| environment(&[&base[..], &[(name, value)]].concat());
     let file_later = with("DATABASE_PASSWORD_FILE", &file).with_dotenv("DATABASE_PASSWORD=old");
-    let text_later = with("DATABASE_PASSWORD", "given").with_toml("database_password_file = '/nonexistent'");
+    let text_later = with("DATABASE_PASSWORD", "given").with_dotenv("DATABASE_PASSWORD_FILE=/nonexistent");
     for (sources, password, line) in [
         (file_later, "from-file", format!("DATABASE_PASSWORD=********  # file {file}")),
         (text_later, "given", "DATABASE_PASSWORD=********  # environment".to_owned()),
@@ -383,8 +380,8 @@ fn of_a_secret_and_its_file_the_later_source_wins() {
 }
 
 #[test]
-fn credentials_are_shown_nowhere_even_where_none_belong() {
-    let names = SETTINGS.iter().filter(|spec| !spec.secret()).map(|spec| spec.name);
+fn credentials_in_a_plain_setting_are_masked() {
+    let names = SETTINGS.iter().filter(|spec| !spec.is_secret).map(|spec| spec.name);
     for name in names {
         for value in [
             "https://u:hunter2@h/x",
@@ -397,7 +394,7 @@ fn credentials_are_shown_nowhere_even_where_none_belong() {
         ] {
             let said = match parse(&[(name, value)]) {
                 Ok(settings) => settings.lines.join("\n"),
-                Err(faults) => faults.join("\n"),
+                Err(errors) => errors.join("\n"),
             };
             assert!(said.contains(name) && !said.contains("hunter2"), "{name}={value}: {said}");
         }
@@ -405,12 +402,11 @@ fn credentials_are_shown_nowhere_even_where_none_belong() {
 }
 
 #[test]
-fn lines_tell_every_setting_its_value_and_its_source() {
+fn lines_contain_every_setting_with_value_and_source() {
     let sources =
         environment(&[("API_PORT", "9"), ("LOG", "a\u{1b}b\nc"), ("AZURE_DEVOPS_PAT", "hunter2"), ("API_HOST", "")])
-            .with_toml("database_url = 'postgresql://u:hunter2@h/d'")
-            .with_dotenv("DATABASE_SCHEMA=tenant")
-            .with_command([("ENVIRONMENT", "development")]);
+            .with_dotenv("DATABASE_SCHEMA=tenant\nDATABASE_URL=postgresql://u:hunter2@h/d")
+            .with_overrides([("ENVIRONMENT", "development")]);
 
     let (settings, ()) = Settings::parse(&sources, |_| Ok(())).unwrap();
 
@@ -420,7 +416,7 @@ fn lines_tell_every_setting_its_value_and_its_source() {
         "API_HOST=0.0.0.0  # default",
         "API_PORT=9  # environment",
         "LOG=a\u{fffd}b\u{fffd}c  # environment",
-        "DATABASE_URL=postgresql://u:********@h/d  # aponta.toml",
+        "DATABASE_URL=postgresql://u:********@h/d  # .env",
         "DATABASE_PASSWORD=  # default",
         "DATABASE_SCHEMA=tenant  # .env",
         "AZURE_DEVOPS_PAT=********  # environment",
@@ -432,7 +428,7 @@ fn lines_tell_every_setting_its_value_and_its_source() {
 }
 
 #[test]
-fn debug_and_lines_show_no_secret() {
+fn debug_and_lines_contain_no_secret() {
     let secret = "5ecret-5ecret-5ecret-5ecret-5ecret";
     let url = format!("postgresql://u:{secret}@h/d?password={secret}");
     let settings = parse(&[

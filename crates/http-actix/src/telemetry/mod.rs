@@ -1,12 +1,12 @@
-//! Where log lines and traces go: lines to standard error, so that what a command prints can be piped, and traces to a
-//! collector, if the settings name one.
+//! Logs and traces. Log lines go to standard error, so that the output of a command can be piped; traces go to a collector,
+//! if the settings name one.
 
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::panic::PanicHookInfo;
 use std::time::Duration;
 
-use crate::settings::{SettingFault, Settings, has_credentials};
+use crate::settings::{ConfigError, Settings, has_credentials};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
@@ -24,53 +24,56 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::error::CliError;
 
-/// How long a stop waits for the last spans to get away.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// The time in which the last spans are exported at shutdown.
+const SPAN_FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The crates of this service, whose details `debug` shows.
-const OURS: &str = "adapters_azure=debug,adapters_postgres=debug,aponta=debug,http_api=debug";
+/// The crates of this service, which log at level debug with `API_DEBUG`.
+const OWN_CRATES: &str = "adapters_azure=debug,adapters_postgres=debug,aponta=debug,http_api=debug";
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For people: one short line each.
+    /// Short lines, for people.
     Text,
-    /// For machines: one JSON object each.
+    /// One JSON object per line, for machines.
     Json,
 }
 
-/// What is logged and exported.
-pub struct Wanted {
+/// The configuration of logs and traces.
+pub struct TelemetryConfig {
     filter: Targets,
     format: Format,
     traces: Option<Url>,
 }
 
-/// What runs until the end of the process.
+/// The exporter of traces, which runs until the end of the process.
 #[derive(Default)]
 pub struct Telemetry(Option<SdkTracerProvider>);
 
-impl Wanted {
-    /// What `filter` lets through, in `format`, and no traces.
+impl TelemetryConfig {
+    /// Logs that pass `filter`, in `format`, and no traces.
     #[cfg(feature = "embedded")]
-    pub const fn lines(filter: Targets, format: Format) -> Self {
+    pub const fn logs_only(filter: Targets, format: Format) -> Self {
         Self { filter, format, traces: None }
     }
 
-    /// What the settings say.
-    pub fn of(settings: &Settings, format: Format) -> Result<Self, Vec<SettingFault>> {
+    /// The configuration by the settings.
+    ///
+    /// # Errors
+    /// Every setting of logs or traces that is wrong.
+    pub fn from_settings(settings: &Settings, format: Format) -> Result<Self, Vec<ConfigError>> {
         let filter = filter(&settings.log, settings.debug).map_err(|reason| {
-            SettingFault::value("LOG", &settings.log, format!("is not a filter for log lines: {reason}"))
+            ConfigError::value("LOG", &settings.log, format!("is not a filter for log lines: {reason}"))
         });
         let traces = settings.otlp_endpoint.as_deref().map(|text| {
-            let fault = |problem: &str| SettingFault::value("OTEL_EXPORTER_OTLP_ENDPOINT", text, problem);
+            let error = |problem: &str| ConfigError::value("OTEL_EXPORTER_OTLP_ENDPOINT", text, problem);
             if has_credentials(text) {
-                return Err(fault("must hold no credentials: OTEL_EXPORTER_OTLP_HEADERS is for them"));
+                return Err(error("must hold no credentials: OTEL_EXPORTER_OTLP_HEADERS is for them"));
             }
             if text.contains(['?', '#']) {
-                return Err(fault("must have no query or fragment: OTEL_EXPORTER_OTLP_HEADERS is for keys"));
+                return Err(error("must have no query or fragment: OTEL_EXPORTER_OTLP_HEADERS is for keys"));
             }
-            traces_at(text).ok_or_else(|| fault("is not an http or https address"))
+            traces_endpoint(text).ok_or_else(|| error("is not an http or https address"))
         });
         match (filter, traces.transpose()) {
             (Ok(filter), Ok(traces)) => Ok(Self { filter, format, traces }),
@@ -96,8 +99,8 @@ impl Wanted {
         // With one layer the filter is everybody's: a filter of its own is asked about each span that is entered again.
         let registry = tracing_subscriber::registry();
         match exported {
-            Some(exported) => registry.with(exported).with(lines(format)?.with_filter(filter)).init(),
-            None => registry.with(lines(format)?).with(filter).init(),
+            Some(exported) => registry.with(exported).with(fmt_layer(format)?.with_filter(filter)).init(),
+            None => registry.with(fmt_layer(format)?).with(filter).init(),
         }
         std::panic::set_hook(Box::new(log_panic));
         Ok(Telemetry(provider))
@@ -105,26 +108,29 @@ impl Wanted {
 }
 
 impl Telemetry {
-    /// Sends what is left to send.
+    /// Exports the remaining spans.
     pub async fn stop(self) {
         if let Some(provider) = self.0 {
-            let stopped = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FAREWELL)).await;
+            let stopped = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(SPAN_FLUSH_TIMEOUT)).await;
             if !matches!(stopped, Ok(Ok(()))) {
-                tracing::warn!("the last traces did not reach the collector");
+                tracing::warn!("last spans not exported");
             }
         }
     }
 }
 
-fn lines<S>(format: Format) -> Result<Box<dyn Layer<S> + Send + Sync>, CliError>
+fn fmt_layer<S>(format: Format) -> Result<Box<dyn Layer<S> + Send + Sync>, CliError>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let is_terminal = io::stderr().is_terminal();
-    // A line is one write, which needs no lock for which all workers would wait.
+    // A line is one write to the descriptor; the lock of `io::stderr()` would serialise all workers.
     let stderr = stderr().map_err(CliError::new)?;
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(is_terminal).with_span_events(FmtSpan::NONE);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(stderr)
+        .log_internal_errors(false)
+        .with_ansi(is_terminal)
+        .with_span_events(FmtSpan::NONE);
     Ok(match format {
         Format::Text => lines.compact().boxed(),
         Format::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
@@ -143,42 +149,41 @@ fn stderr() -> io::Result<File> {
     io::stderr().as_handle().try_clone_to_owned().map(File::from)
 }
 
-/// Where a collector at the base address `text` takes traces: the specification of the exporter has the path of the
-/// signal come after that of the base.
-fn traces_at(text: &str) -> Option<Url> {
+/// The address of traces at a collector: by OpenTelemetry's specification, the path of the signal is appended to that of the
+/// base address `text`.
+fn traces_endpoint(text: &str) -> Option<Url> {
     let base = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())?;
     Url::parse(&format!("{}/v1/traces", base.as_str().trim_end_matches('/'))).ok()
 }
 
-/// A panic as a line like every other, within the span of its request.
+/// Logs a panic within the span of its request.
 fn log_panic(panic: &PanicHookInfo<'_>) {
-    let said = panic.payload_as_str().unwrap_or("no text");
-    tracing::error!(location = panic.location().map(field::display), "panicked: {said}");
+    let message = panic.payload_as_str().unwrap_or("no text");
+    tracing::error!(location = panic.location().map(field::display), "panicked: {message}");
 }
 
-/// Reads a filter: a level, or `target=level` pairs separated by commas; with `debug` our own crates say more.
+/// Parses a filter: a level, or `target=level` pairs separated by commas. With `debug` the crates of this service log more.
 fn filter(text: &str, debug: bool) -> Result<Targets, String> {
-    let said = || text.split(',').map(str::trim).filter(|directive| !directive.is_empty());
-    // The parser takes a word that is no level for a target, and whoever misspells `info` would hear nothing at all.
-    if said().any(|word| !word.contains('=') && word.parse::<LevelFilter>().is_err()) {
+    let directives = || text.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+    // The parser takes a misspelt level for a target, and the service would log nothing.
+    if directives().any(|word| !word.contains('=') && word.parse::<LevelFilter>().is_err()) {
         return Err("a part without = must be a level: off, error, warn, info, debug or trace".to_owned());
     }
-    let ours = if debug { OURS } else { "" };
-    // The driver tells every notice of the server as information, and in its details the values of statements. actix tells
-    // as an error of every connection that speaks no HTTP, as scanners open them by the thousand.
+    let own = if debug { OWN_CRATES } else { "" };
+    // actix logs an error for every connection that does not speak HTTP, which scanners open by the thousand.
     let defaults = ["error", "tokio_postgres=warn", "actix_http::h1=off"];
     let directives =
-        defaults.into_iter().chain(ours.split(',').filter(|directive| !directive.is_empty())).chain(said());
+        defaults.into_iter().chain(own.split(',').filter(|directive| !directive.is_empty())).chain(directives());
     directives.collect::<Vec<_>>().join(",").parse().map_err(|reason: ParseError| reason.to_string())
 }
 
-/// Spans that say what kind they are, which are ours; and never what is logged within them.
+/// Whether a span is exported: those of this service set `otel.kind`. Events within spans are not exported.
 fn is_exported(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && metadata.fields().field("otel.kind").is_some()
 }
 
-/// Spans in batches to `address`. What more there is to set has the names of OpenTelemetry in the environment: the
-/// sampler, headers, limits (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>).
+/// Exports spans in batches to `address`. The variables of OpenTelemetry set sampler, headers and limits
+/// (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>).
 fn provider(address: Url) -> Result<SdkTracerProvider, CliError> {
     let exporter =
         SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(address).build();
@@ -198,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_that_is_no_level_is_no_filter() {
+    fn filter_with_a_misspelt_level_is_an_error() {
         for word in ["warning", "inof", "http_api", "info,debugg", "http_api=debug,infor"] {
             let reason = filter(word, false).unwrap_err();
             assert!(reason.contains("must be a level"), "{word}: {reason}");
@@ -210,8 +215,9 @@ mod tests {
     }
 
     #[test]
-    fn connections_without_http_are_told_to_those_who_ask() {
-        let told = |text: &str| filter(text, true).unwrap().would_enable("actix_http::h1::dispatcher", &Level::ERROR);
-        assert!(!told("info") && told("info,actix_http::h1=error"));
+    fn filter_logs_connections_without_http_only_on_request() {
+        let is_logged =
+            |text: &str| filter(text, true).unwrap().would_enable("actix_http::h1::dispatcher", &Level::ERROR);
+        assert!(!is_logged("info") && is_logged("info,actix_http::h1=error"));
     }
 }

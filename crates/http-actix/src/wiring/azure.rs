@@ -1,11 +1,11 @@
-//! Azure DevOps of the settings, for the commands that need it.
+//! The configuration of the Azure DevOps adapter, from the settings.
 
-use crate::settings::{AzureSettings, SettingFault, Settings, has_credentials};
+use crate::settings::{AzureSettings, ConfigError, Settings, has_credentials};
 use adapters_azure::{AppKey, AzureConfig, OrgUrl, ServiceUrl, UrlError};
 use secrecy::SecretString;
 
-/// What the settings say of Azure DevOps, as the adapter wants it.
-pub fn config(settings: &Settings) -> Result<AzureConfig, Vec<SettingFault>> {
+/// Makes the configuration of the adapter, or returns every setting of Azure DevOps that is wrong.
+pub fn config(settings: &Settings) -> Result<AzureConfig, Vec<ConfigError>> {
     let azure = &settings.azure;
     let org_url = match azure.org_url.as_deref() {
         Some(url) => address("AZURE_DEVOPS_ORG_URL", url, OrgUrl::parse).map(Some),
@@ -13,7 +13,7 @@ pub fn config(settings: &Settings) -> Result<AzureConfig, Vec<SettingFault>> {
     };
     let profile_url = address("AZURE_DEVOPS_PROFILE_URL", &azure.profile_url, ServiceUrl::parse);
     let app_keys = azure.app_keys.as_ref().map_or(Ok(Vec::new()), |keys| {
-        AppKey::parse_list(keys).map_err(|reason| SettingFault::new("EXTENSION_APP_KEYS", reason.to_string()))
+        AppKey::parse_list(keys).map_err(|reason| ConfigError::new("EXTENSION_APP_KEYS", reason.to_string()))
     });
     let members_pat = members_pat(azure);
     let sync = check_sync_interval(settings);
@@ -35,40 +35,42 @@ pub fn config(settings: &Settings) -> Result<AzureConfig, Vec<SettingFault>> {
 }
 
 /// Checks that scheduled synchronisation has an organisation and a credential of the service.
-fn check_sync_interval(settings: &Settings) -> Result<(), SettingFault> {
+fn check_sync_interval(settings: &Settings) -> Result<(), ConfigError> {
     let Some(interval) = settings.sync_interval else { return Ok(()) };
     let problem = match (&settings.azure.org_url, &settings.azure.pat) {
         (Some(_), Some(_)) => return Ok(()),
         (None, _) => "needs AZURE_DEVOPS_ORG_URL, the organisation whose projects are synchronised",
         (Some(_), None) => "needs AZURE_DEVOPS_PAT with the scope Project and Team (Read)",
     };
-    Err(SettingFault::value("SYNC_INTERVAL", interval.as_secs().to_string(), problem))
+    Err(ConfigError::value("SYNC_INTERVAL", interval.as_secs().to_string(), problem))
 }
 
-/// The token that members are asked for with, where app tokens sign in alone: it takes all of what proves membership.
-fn members_pat(azure: &AzureSettings) -> Result<Option<SecretString>, SettingFault> {
+/// The PAT by which membership is checked if app tokens sign in alone. That needs every setting by which membership is proven.
+fn members_pat(azure: &AzureSettings) -> Result<Option<SecretString>, ConfigError> {
     if !azure.app_token_alone {
         return Ok(None);
     }
-    let fault = |reason: &str| SettingFault::value("APP_TOKEN_ALONE", "members", reason);
+    let error = |reason: &str| ConfigError::value("APP_TOKEN_ALONE", "members", reason);
     if azure.app_keys.is_none() {
-        return Err(fault("needs EXTENSION_APP_KEYS, which say what app tokens are signed with"));
+        return Err(error("needs EXTENSION_APP_KEYS, the keys that sign app tokens"));
     }
-    let organisation =
-        azure.org_url.as_deref().ok_or_else(|| fault("needs AZURE_DEVOPS_ORG_URL, whose members count"))?;
-    // What is wrong with the address is said of the address.
+    let organisation = azure
+        .org_url
+        .as_deref()
+        .ok_or_else(|| error("needs AZURE_DEVOPS_ORG_URL, the organisation whose members sign in"))?;
+    // An invalid address has an error of its own.
     if OrgUrl::parse(organisation).is_ok_and(|organisation| organisation.members().is_none()) {
-        return Err(fault("needs an organisation of Azure DevOps Services: a server has no list of members"));
+        return Err(error("needs an organisation of Azure DevOps Services: a server has no list of members"));
     }
     let pat = azure.pat.clone();
-    pat.map(Some).ok_or_else(|| fault("needs AZURE_DEVOPS_PAT with the scope Member Entitlement Management (Read)"))
+    pat.map(Some).ok_or_else(|| error("needs AZURE_DEVOPS_PAT with the scope Member Entitlement Management (Read)"))
 }
 
-/// An address, which is no place for a token: whoever may see settings would see it.
-fn address<T>(name: &str, url: &str, parse: fn(&str) -> Result<T, UrlError>) -> Result<T, SettingFault> {
+/// Parses an address. It must contain no token, because `aponta config` prints addresses.
+fn address<T>(name: &str, url: &str, parse: fn(&str) -> Result<T, UrlError>) -> Result<T, ConfigError> {
     if has_credentials(url) {
         let advice = "must hold no credentials: callers bring their own, and that of the service is AZURE_DEVOPS_PAT";
-        return Err(SettingFault::value(name, url, advice));
+        return Err(ConfigError::value(name, url, advice));
     }
-    parse(url).map_err(|reason| SettingFault::value(name, url, reason.to_string()))
+    parse(url).map_err(|reason| ConfigError::value(name, url, reason.to_string()))
 }

@@ -9,7 +9,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> OffsetDateTime {
         let now = OffsetDateTime::now_utc();
-        // A value below 10^9, cut down, is always one that fits.
+        // A rounded-down value below 10^9 is always valid.
         now.replace_nanosecond(now.nanosecond() / 1000 * 1000).unwrap_or(now)
     }
 }

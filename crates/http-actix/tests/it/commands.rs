@@ -1,12 +1,18 @@
-//! The binary, as far as it needs nothing but its settings.
+//! Commands that need nothing but settings.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::{Command, Output};
+#[cfg(feature = "embedded")]
+use std::net::TcpStream;
+#[cfg(feature = "embedded")]
+use std::process::Child;
+use std::process::{Command, Output, Stdio};
+#[cfg(feature = "embedded")]
+use std::time::{Duration, Instant};
 
 const ORGANISATION: (&str, &str) = ("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/exemplo");
 
-/// What the binary says with just these variables set, away from everybody's files.
+/// Runs the binary with these variables only, in an empty directory. Returns whether it succeeded, and its output.
 fn aponta(command: &str, variables: &[(&str, &str)]) -> (bool, String) {
     let directory = std::env::temp_dir().join(format!("aponta-commands-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
@@ -17,7 +23,7 @@ fn aponta(command: &str, variables: &[(&str, &str)]) -> (bool, String) {
 }
 
 #[test]
-fn config_names_all_that_serve_would_refuse() {
+fn config_with_a_setting_that_serve_rejects_names_it() {
     for (name, value) in [
         ("LOG", "inof"),
         ("LOG", "warning"),
@@ -29,14 +35,14 @@ fn config_names_all_that_serve_would_refuse() {
         ("DATABASE_URL", "mysql://u:p@h/d"),
         ("API_PORT", "x"),
     ] {
-        let (is_well, said) = aponta("config", &[(name, value)]);
+        let (is_success, said) = aponta("config", &[(name, value)]);
 
-        assert!(!is_well && said.contains(&format!("\n  {name}: ")), "{name}={value}: {said}");
+        assert!(!is_success && said.contains(&format!("\n  {name}: ")), "{name}={value}: {said}");
     }
 }
 
 #[test]
-fn app_tokens_alone_have_to_be_spelled_out_and_need_all_that_proves_membership() {
+fn app_token_alone_without_a_proof_of_membership_is_rejected() {
     let keys = "uma-chave-de-extensao-que-e-longa-o-bastante:7b3c2a1d-0000-4000-8000-000000000001";
     let whole = [
         ("APP_TOKEN_ALONE", "members"),
@@ -44,8 +50,8 @@ fn app_tokens_alone_have_to_be_spelled_out_and_need_all_that_proves_membership()
         ("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/exemplo"),
         ("AZURE_DEVOPS_PAT", "um-pat"),
     ];
-    let (is_well, said) = aponta("config", &whole);
-    assert!(is_well && said.contains("\nAPP_TOKEN_ALONE=members  # environment"), "{said}");
+    let (is_success, said) = aponta("config", &whole);
+    assert!(is_success && said.contains("\nAPP_TOKEN_ALONE=members  # environment"), "{said}");
 
     for (changed, value) in [
         ("APP_TOKEN_ALONE", "true"),
@@ -57,37 +63,40 @@ fn app_tokens_alone_have_to_be_spelled_out_and_need_all_that_proves_membership()
         ("AZURE_DEVOPS_PAT", ""),
     ] {
         let settings = whole.map(|(name, old)| (name, if name == changed { value } else { old }));
-        let (is_well, said) = aponta("config", &settings);
-        assert!(!is_well && said.contains("\n  APP_TOKEN_ALONE: "), "{changed}={value}: {said}");
+        let (is_success, said) = aponta("config", &settings);
+        assert!(!is_success && said.contains("\n  APP_TOKEN_ALONE: "), "{changed}={value}: {said}");
     }
 }
 
 #[test]
 fn sync_interval_without_organisation_or_pat_is_rejected() {
     let whole = [("SYNC_INTERVAL", "900"), ORGANISATION, ("AZURE_DEVOPS_PAT", "um-pat")];
-    let (is_well, said) = aponta("config", &whole);
-    assert!(is_well && said.contains("\nSYNC_INTERVAL=900  # environment"), "{said}");
+    let (is_success, said) = aponta("config", &whole);
+    assert!(is_success && said.contains("\nSYNC_INTERVAL=900  # environment"), "{said}");
 
     for missing in ["AZURE_DEVOPS_ORG_URL", "AZURE_DEVOPS_PAT"] {
         let mut settings = whole.to_vec();
         settings.retain(|(name, _)| *name != missing);
         settings.push(("AUTH_ANY_ORGANISATION", "true"));
         for command in ["config", "serve", "doctor"] {
-            let (is_well, said) = aponta(command, &settings);
-            assert!(!is_well && said.contains(&format!("SYNC_INTERVAL: \"900\" needs {missing}")), "{command}: {said}");
+            let (is_success, said) = aponta(command, &settings);
+            assert!(
+                !is_success && said.contains(&format!("SYNC_INTERVAL: \"900\" needs {missing}")),
+                "{command}: {said}"
+            );
         }
     }
 }
 
 #[test]
-fn config_needs_no_database() {
-    let (is_well, said) = aponta("config", &[ORGANISATION]);
+fn config_without_a_database_succeeds() {
+    let (is_success, said) = aponta("config", &[ORGANISATION]);
 
-    assert!(is_well && said.lines().any(|line| line.starts_with("DATABASE_URL=")), "{said}");
+    assert!(is_success && said.lines().any(|line| line.starts_with("DATABASE_URL=")), "{said}");
 }
 
 #[test]
-fn no_command_shows_credentials() {
+fn commands_with_credentials_in_an_address_mask_them() {
     for name in ["AZURE_DEVOPS_ORG_URL", "AZURE_DEVOPS_PROFILE_URL", "OTEL_EXPORTER_OTLP_ENDPOINT", "DATABASE_HOST"] {
         for value in [
             "https://u:hunter2@h/x",
@@ -98,9 +107,9 @@ fn no_command_shows_credentials() {
             "https://h/x#hunter2",
         ] {
             for command in ["config", "serve", "doctor"] {
-                let (is_well, said) = aponta(command, &[(name, value)]);
+                let (is_success, said) = aponta(command, &[(name, value)]);
 
-                assert!(!is_well && !said.contains("hunter2"), "{command} {name}={value}: {said}");
+                assert!(!is_success && !said.contains("hunter2"), "{command} {name}={value}: {said}");
                 assert!(said.contains(&format!("{name}: \"")), "{command} {name}={value}: {said}");
             }
         }
@@ -108,7 +117,7 @@ fn no_command_shows_credentials() {
 }
 
 #[test]
-fn no_command_prints_a_query_of_any_setting() {
+fn commands_with_a_query_in_an_address_mask_it() {
     let address = "https://h/x?key=hunter2";
     let (_, config) = aponta("config", &[ORGANISATION]);
     let names: Vec<_> = config.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
@@ -126,13 +135,13 @@ fn no_command_prints_a_query_of_any_setting() {
 }
 
 #[test]
-fn production_without_an_organisation_does_not_start() {
+fn production_without_an_organisation_is_rejected() {
     let any = ("AUTH_ANY_ORGANISATION", "true");
     for command in ["config", "serve", "doctor"] {
-        let (is_well, said) = aponta(command, &[]);
+        let (is_success, said) = aponta(command, &[]);
 
         let is_named = said.contains("AZURE_DEVOPS_ORG_URL: is missing: every Azure DevOps account");
-        assert!(!is_well && is_named, "{command}: {said}");
+        assert!(!is_success && is_named, "{command}: {said}");
         assert_eq!(command == "doctor", said.contains("WRONG  settings      AZURE_DEVOPS_ORG_URL: "), "{said}");
         for meant in [ORGANISATION, any, ("ENVIRONMENT", "development")] {
             let (_, said) = aponta(command, &[meant]);
@@ -142,7 +151,7 @@ fn production_without_an_organisation_does_not_start() {
 }
 
 #[test]
-fn doctor_warns_of_sign_in_from_any_organisation() {
+fn doctor_with_any_organisation_prints_a_warning() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (database, profile) = (format!("postgresql://u:p@{gone}/d"), format!("http://{gone}"));
 
@@ -186,7 +195,7 @@ fn examined(status: u16) -> String {
 }
 
 #[test]
-fn healthcheck_asks_for_loopback_whatever_the_address() {
+fn healthcheck_on_any_address_sends_a_loopback_host() {
     let listener = TcpListener::bind("127.0.0.2:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     let answering = std::thread::spawn(move || {
@@ -197,15 +206,15 @@ fn healthcheck_asks_for_loopback_whatever_the_address() {
         String::from_utf8_lossy(&request[..read]).to_ascii_lowercase()
     });
 
-    let (is_well, said) = aponta("healthcheck", &[("API_HOST", "127.0.0.2"), ("API_PORT", &port)]);
+    let (is_success, said) = aponta("healthcheck", &[("API_HOST", "127.0.0.2"), ("API_PORT", &port)]);
 
-    assert!(is_well, "{said}");
+    assert!(is_success, "{said}");
     let request = answering.join().unwrap();
     assert!(request.starts_with("get /health ") && request.contains("\r\nhost: localhost\r\n"), "{request}");
 }
 
 #[test]
-fn doctor_tells_an_organisation_from_what_only_answers() {
+fn doctor_with_an_unexpected_status_reports_the_organisation_as_wrong() {
     let verdicts = [(200, "ok"), (203, "ok"), (302, "ok"), (401, "ok"), (404, "WRONG"), (407, "WRONG"), (502, "WRONG")];
     // Side by side, since each waits for a database first.
     let examinations =
@@ -218,18 +227,75 @@ fn doctor_tells_an_organisation_from_what_only_answers() {
 }
 
 #[test]
-fn doctor_judges_what_serve_judges() {
-    let (is_well, said) = aponta("doctor", &[("LOG", "inof"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "h"), ("API_PORT", "x")]);
+fn doctor_with_a_setting_that_serve_rejects_names_it() {
+    let (is_success, said) =
+        aponta("doctor", &[("LOG", "inof"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "h"), ("API_PORT", "x")]);
 
-    assert!(!is_well);
+    assert!(!is_success);
     for name in ["LOG: ", "OTEL_EXPORTER_OTLP_ENDPOINT: ", "API_PORT: ", "DATABASE_URL: "] {
         assert!(said.lines().any(|line| line.starts_with("WRONG") && line.contains(name)), "{name}: {said}");
     }
 }
 
+/// Runs a command whose reader closes both of its streams at once. Returns whether it succeeded.
+fn succeeds_without_a_reader(command: &str, variables: &[(&str, &str)]) -> bool {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_aponta"));
+    let program = program.arg(command).env_clear().current_dir(std::env::temp_dir()).envs(variables.iter().copied());
+    let mut child = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    let status = child.wait().unwrap();
+    assert!(matches!(status.code(), Some(0 | 1)), "{command}: a panic is 101: {status}");
+    status.success()
+}
+
+#[test]
+fn commands_without_a_reader_of_their_output_end_quietly() {
+    assert!(succeeds_without_a_reader("config", &[ORGANISATION]));
+    assert!(succeeds_without_a_reader("openapi", &[]));
+    assert!(!succeeds_without_a_reader("doctor", &[]), "its exit code stays the result of the checks");
+    assert!(!succeeds_without_a_reader("serve", &[]));
+}
+
 #[cfg(feature = "embedded")]
 #[test]
-fn dev_listens_on_the_port_of_the_settings() {
+fn dev_without_a_reader_of_its_output_serves_on() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let home = std::env::temp_dir().join(format!("aponta-dev-quiet-{}", std::process::id()));
+    std::fs::create_dir_all(&home).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_aponta"));
+    let program = program.args(["dev", "--port", &port.to_string()]).env_clear().env("HOME", &home).current_dir(&home);
+    let mut child = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+
+    // The second response comes after the banner and the log line of the first request met closed streams.
+    let responses = [health(port, &mut child), health(port, &mut child)];
+
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::remove_dir_all(home).unwrap();
+    assert!(responses.iter().all(|response| response.starts_with("HTTP/1.1 200 ")), "{responses:?}");
+}
+
+/// The response of `/health`, once the process listens.
+#[cfg(feature = "embedded")]
+fn health(port: u16, child: &mut Child) -> String {
+    let started = Instant::now();
+    loop {
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
+            stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+            let mut response = String::new();
+            stream.read_to_string(&mut response).unwrap();
+            return response;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "the process has ended");
+        assert!(started.elapsed() < Duration::from_mins(1), "the process does not listen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[cfg(feature = "embedded")]
+#[test]
+fn dev_without_a_port_option_uses_api_port() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let home = std::env::temp_dir().join(format!("aponta-dev-{}", std::process::id()));

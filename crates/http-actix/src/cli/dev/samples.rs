@@ -1,4 +1,4 @@
-//! What is there on the first run, so that a newcomer sees answers with something in them.
+//! Sample data of the first run, so that the first responses are not empty.
 
 use domain::{
     Atividades, Descricao, Error, IdentityProvider, NomeAtividade, NomeProjeto, NovaAtividade, NovoProjeto, ProjetoRef,

@@ -1,4 +1,4 @@
-//! The backups: when there was a good one, and whether the archive of WAL follows.
+//! The backups: the age of the last success, and the state of the WAL archive.
 
 use std::path::Path;
 
@@ -7,23 +7,23 @@ use time::{Duration, OffsetDateTime};
 
 use super::report::Report;
 
-/// They run daily; two hours are for the run itself.
+/// Backups run daily; a run takes up to two hours.
 const MAX_AGE: Duration = Duration::hours(26);
-/// The metric that the backups write, for each kind of backup.
+/// The metric that the backups write, one sample per kind of backup.
 const METRIC: &str = "aponta_backup_last_success_timestamp_seconds";
 
-/// Looks at the metrics in `file` and at the archive of the database.
-pub fn look(file: Option<&Path>, archive: Option<Archive>, report: &mut Report) {
+/// Checks the metrics in `file` and the archive of the database.
+pub fn check(file: Option<&Path>, archive: Option<Archive>, report: &mut Report) {
     match file {
-        None => report.note("backups", "not looked at: name what they write with --backups FILE"),
-        Some(file) => look_at_file(file, report),
+        None => report.note("backups", "not checked: name their metrics file with --backups FILE"),
+        Some(file) => check_file(file, report),
     }
     match archive {
         None => {
-            report.note("archive", "the database keeps none: a restore loses what came after the last backup");
+            report.note("archive", "the database has none: a restore loses all changes since the last backup");
         }
         Some(Archive { is_failing: true, .. }) => {
-            report.wrong("archive", "the last WAL segment could not be archived: look at the log of PostgreSQL");
+            report.wrong("archive", "the last WAL segment could not be archived: read the log of PostgreSQL");
         }
         Some(Archive { last: None, .. }) => report.note("archive", "no WAL segment was archived yet"),
         Some(Archive { last: Some(last), .. }) => {
@@ -33,7 +33,7 @@ pub fn look(file: Option<&Path>, archive: Option<Archive>, report: &mut Report) 
     }
 }
 
-fn look_at_file(file: &Path, report: &mut Report) {
+fn check_file(file: &Path, report: &mut Report) {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) => {
@@ -41,18 +41,18 @@ fn look_at_file(file: &Path, report: &mut Report) {
         }
     };
     let Some(last) = newest(&text) else {
-        return report.wrong("backups", format_args!("{} tells of no good one: make one", file.display()));
+        return report.wrong("backups", format_args!("{} contains no successful backup: run one", file.display()));
     };
     let age = OffsetDateTime::now_utc() - last;
     let hours = age.whole_hours();
     if age <= MAX_AGE {
-        report.ok("backups", format_args!("the last good one ended {hours} h ago"));
+        report.ok("backups", format_args!("the last success was {hours} h ago"));
     } else {
-        report.wrong("backups", format_args!("the last good one ended {hours} h ago: look at the log of the backups"));
+        report.wrong("backups", format_args!("the last success was {hours} h ago: read the log of the backups"));
     }
 }
 
-/// The time of the newest backup that the metrics tell of.
+/// The time of the newest successful backup in the metrics.
 fn newest(text: &str) -> Option<OffsetDateTime> {
     let samples = text.lines().filter_map(|line| line.strip_prefix(METRIC));
     let times = samples.filter_map(|rest| rest.rsplit_once(' ')?.1.parse::<f64>().ok());
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_backup_of_any_kind_counts() {
+    fn newest_of_several_kinds_returns_the_latest_time() {
         let text = "# HELP x\naponta_backup_last_success_timestamp_seconds{type=\"full\"} 1700000000\n\
                     aponta_backup_last_success_timestamp_seconds{type=\"incr\"} 1.7e9\naponta_backup_size_bytes 9e9\n";
         assert_eq!(newest(text).map(OffsetDateTime::unix_timestamp), Some(1_700_000_000));

@@ -7,14 +7,14 @@ use x509_parser::pem::parse_x509_pem;
 
 use super::report::Report;
 
-/// Whoever renews by hand needs some days.
-const ENOUGH_DAYS: i64 = 30;
+/// Renewal by hand takes some days.
+const MIN_DAYS: i64 = 30;
 
-/// Looks at the dates of the certificate in `file`.
-pub fn look(file: Option<&Path>, report: &mut Report) {
+/// Checks the dates of the certificate in `file`.
+pub fn check(file: Option<&Path>, report: &mut Report) {
     const TOPIC: &str = "certificate";
     let Some(file) = file else {
-        return report.note(TOPIC, "not looked at: name it with --certificate FILE");
+        return report.note(TOPIC, "not checked: name it with --certificate FILE");
     };
     let dates = match dates(file) {
         Ok(dates) => dates,
@@ -24,22 +24,22 @@ pub fn look(file: Option<&Path>, report: &mut Report) {
     let now = OffsetDateTime::now_utc();
     let (days, date) = ((end - now).whole_days(), end.date());
     if now < begin {
-        report.wrong(TOPIC, format_args!("begins on {} only", begin.date()));
+        report.wrong(TOPIC, format_args!("is not valid before {}", begin.date()));
     } else if end <= now {
         report.wrong(TOPIC, format_args!("ended on {date}: install a new one"));
-    } else if days < ENOUGH_DAYS {
+    } else if days < MIN_DAYS {
         report.wrong(TOPIC, format_args!("ends on {date}, in {days} days: install a new one"));
     } else {
         report.ok(TOPIC, format_args!("ends on {date}, in {days} days"));
     }
 }
 
-/// From when until when the first certificate of `file` is valid.
+/// The validity of the first certificate in `file`.
 fn dates(file: &Path) -> Result<(OffsetDateTime, OffsetDateTime), String> {
     let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
-    let no_certificate = || "is no certificate in PEM".to_owned();
-    let (_, pem) = parse_x509_pem(&bytes).map_err(|_| no_certificate())?;
-    let certificate = pem.parse_x509().map_err(|_| no_certificate())?;
+    let not_a_certificate = || "is not a PEM certificate".to_owned();
+    let (_, pem) = parse_x509_pem(&bytes).map_err(|_| not_a_certificate())?;
+    let certificate = pem.parse_x509().map_err(|_| not_a_certificate())?;
     let validity = certificate.validity();
     Ok((validity.not_before.to_datetime(), validity.not_after.to_datetime()))
 }

@@ -1,4 +1,4 @@
-//! The database: whether it answers, what it holds, and what time it has.
+//! The database: whether it responds, its schema, and its clock.
 
 use std::time::Instant;
 
@@ -8,11 +8,11 @@ use time::{Duration, OffsetDateTime};
 use super::report::Report;
 use crate::error::CliError;
 
-/// Clocks further apart are wrong: order by time would show it.
-const SKEW: Duration = Duration::seconds(2);
+/// A larger difference would show in the order by time.
+const MAX_SKEW: Duration = Duration::seconds(2);
 
-/// Looks at the database; answers how its archive does.
-pub async fn look(config: Config, report: &mut Report) -> Option<Archive> {
+/// Checks the database, and returns the state of its WAL archive.
+pub async fn check(config: Config, report: &mut Report) -> Option<Archive> {
     let database = match PostgresDatabase::connect(config).await {
         Ok(database) => database,
         Err(error) => {
@@ -29,7 +29,7 @@ pub async fn look(config: Config, report: &mut Report) -> Option<Archive> {
         }
     };
     let elapsed = started.elapsed();
-    report.ok("database", format_args!("PostgreSQL {} answers in {} ms", diagnosis.version, elapsed.as_millis()));
+    report.ok("database", format_args!("PostgreSQL {} responds in {} ms", diagnosis.version, elapsed.as_millis()));
     if diagnosis.is_standby || diagnosis.is_read_only {
         let (standby, read_only) = (diagnosis.is_standby, diagnosis.is_read_only);
         report.wrong(
@@ -41,19 +41,19 @@ pub async fn look(config: Config, report: &mut Report) -> Option<Archive> {
         let advice = "hands each transaction to another backend: each statement runs in a transaction of its own, which is slower";
         report.ok("pooler", advice);
     }
-    look_at_schema(&database, report).await;
+    check_schema(&database, report).await;
     let skew = (OffsetDateTime::now_utc() - elapsed / 2 - diagnosis.now).abs();
-    if skew <= SKEW {
+    if skew <= MAX_SKEW {
         report.ok("clock", format_args!("{} ms from the database's", skew.whole_milliseconds()));
     } else {
         let seconds = skew.as_seconds_f64();
-        report.wrong("clock", format_args!("{seconds:.1} s from the database's: let both hosts follow NTP"));
+        report.wrong("clock", format_args!("{seconds:.1} s from the database's: use NTP on both hosts"));
     }
     database.close().await;
     diagnosis.archive
 }
 
-async fn look_at_schema(database: &PostgresDatabase, report: &mut Report) {
+async fn check_schema(database: &PostgresDatabase, report: &mut Report) {
     let steps = match database.migration_status().await {
         Ok(steps) => steps,
         Err(error) => return report.wrong("schema", error),
@@ -63,7 +63,7 @@ async fn look_at_schema(database: &PostgresDatabase, report: &mut Report) {
         (0, 0) => report.ok("schema", format_args!("has all {} migrations", steps.len())),
         (0, unknown) => report.wrong(
             "schema",
-            format_args!("has {unknown} migrations that this version does not know: run the version that made them"),
+            format_args!("has {unknown} migrations unknown to this version: run the version that applied them"),
         ),
         (pending, _) => report.wrong("schema", format_args!("lacks {pending} migrations: `aponta migrate up`")),
     }

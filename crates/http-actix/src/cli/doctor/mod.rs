@@ -1,4 +1,4 @@
-//! `aponta doctor`: one look at everything that the service needs, for an operator in a hurry.
+//! `aponta doctor`: checks everything that the service needs, one line for each.
 
 mod azure;
 mod backups;
@@ -8,78 +8,76 @@ mod report;
 
 use std::path::{Path, PathBuf};
 
-use crate::settings::{Settings, Sources};
+use adapters_azure::AzureConfig;
+use adapters_postgres::Config;
 use clap::Args;
 
 use crate::error::CliError;
-use crate::telemetry::{Format, Wanted};
+use crate::settings::{ConfigError, Settings, Sources};
+use crate::telemetry::{Format, TelemetryConfig};
 use crate::wiring;
 use report::Report;
 
-/// What cannot be known from the settings.
+/// What the settings do not contain.
 #[derive(Args)]
 pub struct Options {
-    /// The certificate that the proxy shows, PEM
+    /// The certificate of the proxy, PEM
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Where the backups note when they last ran (metrics in Prometheus' text format)
+    /// The file in which the backups record their last success (metrics in Prometheus' text format)
     #[arg(long, value_name = "FILE")]
     backups: Option<PathBuf>,
 }
 
-/// Looks at everything and prints a line for each thing.
+/// Checks everything and prints a line for each check.
 ///
 /// # Errors
-/// When something is not as it should be; the lines say what to do.
+/// If a check failed; its line names the action.
 pub async fn run(options: Options) -> Result<(), CliError> {
     let mut report = Report::default();
-    let read = Settings::parse(&Sources::load(Path::new(".")), |settings| {
-        let telemetry = Wanted::of(settings, Format::Text);
-        match (telemetry, wiring::database::config(settings), wiring::azure::config(settings)) {
-            (Ok(_), Ok(database), Ok(azure)) => Ok((database, azure)),
-            (telemetry, database, azure) => {
-                Err([telemetry.err(), database.err(), azure.err()].into_iter().flatten().flatten().collect())
-            }
-        }
-    });
-    match read {
+    match Settings::parse(&Sources::load(Path::new(".")), validate) {
         Ok((settings, (database, azure))) => {
             report.ok("settings", format_args!("{} of them, for {}", settings.lines.len(), settings.environment));
             for warning in settings.warnings() {
                 report.warning("settings", warning);
             }
-            let archive = database::look(database, &mut report).await;
+            let archive = database::check(database, &mut report).await;
             azure::look(&settings, &azure, &mut report).await;
-            look_at_origins(&settings, &mut report);
-            look_at_metrics(&settings, &mut report);
-            backups::look(options.backups.as_deref(), archive, &mut report);
+            check_cors(&settings, &mut report);
+            check_metrics(&settings, &mut report);
+            backups::check(options.backups.as_deref(), archive, &mut report);
         }
-        Err(faults) => {
-            for line in faults.to_string().lines().filter(|line| !line.trim().is_empty()) {
+        Err(errors) => {
+            for line in errors.to_string().lines().filter(|line| !line.trim().is_empty()) {
                 report.wrong("settings", line.trim());
             }
         }
     }
-    certificate::look(options.certificate.as_deref(), &mut report);
-    match report.totals() {
-        (_, 0) => {
-            println!("all is well");
-            Ok(())
+    certificate::check(options.certificate.as_deref(), &mut report);
+    report.finish()
+}
+
+/// Returns the configuration of the adapters, or every setting that `aponta serve` rejects.
+fn validate(settings: &Settings) -> Result<(Config, AzureConfig), Vec<ConfigError>> {
+    let telemetry = TelemetryConfig::from_settings(settings, Format::Text);
+    match (telemetry, wiring::database::config(settings), wiring::azure::config(settings)) {
+        (Ok(_), Ok(database), Ok(azure)) => Ok((database, azure)),
+        (telemetry, database, azure) => {
+            Err([telemetry.err(), database.err(), azure.err()].into_iter().flatten().flatten().collect())
         }
-        (lines, wrongs) => Err(CliError::new(format_args!("{wrongs} of {lines} things are not as they should be"))),
     }
 }
 
-fn look_at_origins(settings: &Settings, report: &mut Report) {
-    let line = settings.lines.iter().find_map(|line| line.strip_prefix("CORS_ORIGINS="));
-    let origins = line.and_then(|line| line.rsplit_once("  # ")).map_or("", |(origins, _)| origins);
-    match settings.cors_origins.len() {
-        0 => report.note("CORS", "no page in a browser may call: set CORS_ORIGINS if one should"),
-        count => report.ok("CORS", format_args!("{count} origins: {origins}")),
+fn check_cors(settings: &Settings, report: &mut Report) {
+    let origins: Vec<_> = settings.cors_origins.iter().map(ToString::to_string).collect();
+    if origins.is_empty() {
+        report.note("CORS", "no web page may call the API: set CORS_ORIGINS to allow one");
+    } else {
+        report.ok("CORS", format_args!("{} origins: {}", origins.len(), origins.join(", ")));
     }
 }
 
-fn look_at_metrics(settings: &Settings, report: &mut Report) {
+fn check_metrics(settings: &Settings, report: &mut Report) {
     if let Some(address) = settings.metrics.filter(|address| !address.ip().is_loopback()) {
         report.note("metrics", format_args!("{address} needs no token: only Prometheus should reach that port"));
     }

@@ -1,8 +1,11 @@
-//! The lines that an operator reads.
+//! The lines of `aponta doctor`.
 
 use std::fmt;
 
-/// What was found so far. Every line is printed at once, since the next look may take seconds.
+use super::super::output::print_line;
+use crate::error::CliError;
+
+/// Counts and prints the results. Each line is printed at once, because the next check may take seconds.
 #[derive(Default)]
 pub struct Report {
     lines: usize,
@@ -10,34 +13,41 @@ pub struct Report {
 }
 
 impl Report {
-    /// A thing that is as it should be.
+    /// A check that passed.
     pub fn ok(&mut self, topic: &str, text: impl fmt::Display) {
         self.line("ok", topic, &text);
     }
 
-    /// A thing that was not looked at, or that may be meant so.
+    /// A check that was not made, or a state that may be intended.
     pub fn note(&mut self, topic: &str, text: impl fmt::Display) {
         self.line("--", topic, &text);
     }
 
-    /// A setting that exposes the service, which the operator may have meant.
+    /// A setting that exposes the service, which may be intended.
     pub fn warning(&mut self, topic: &str, text: impl fmt::Display) {
         self.line("WARN", topic, &text);
     }
 
-    /// A thing that is not as it should be, and what to do.
+    /// A check that failed, with the action.
     pub fn wrong(&mut self, topic: &str, text: impl fmt::Display) {
         self.wrongs += 1;
         self.line("WRONG", topic, &text);
     }
 
-    /// What all lines come to: how many there are, and how many things are not as they should be.
-    pub const fn totals(&self) -> (usize, usize) {
-        (self.lines, self.wrongs)
+    /// Prints the total.
+    ///
+    /// # Errors
+    /// If a check failed.
+    pub fn finish(self) -> Result<(), CliError> {
+        match (self.lines, self.wrongs) {
+            (_, 0) => print_line("all is well"),
+            (lines, wrongs) => Err(CliError::new(format_args!("{wrongs} of {lines} checks failed"))),
+        }
     }
 
+    /// If standard output is closed, the checks go on: the exit code is their result.
     fn line(&mut self, verdict: &str, topic: &str, text: &dyn fmt::Display) {
         self.lines += 1;
-        println!("{verdict:<5}  {topic:<12}  {text}");
+        let _ = print_line(format_args!("{verdict:<5}  {topic:<12}  {text}"));
     }
 }
