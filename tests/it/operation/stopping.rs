@@ -57,7 +57,7 @@ fn a_server_that_waits_for_its_database_can_be_stopped() {
 
         let ended = server.wait();
         assert!(ended.success(), "SIG{signal}: {ended}");
-        server.wait_for_log("stopped before it listened");
+        server.wait_for_log("stopped before listening");
     }
 }
 

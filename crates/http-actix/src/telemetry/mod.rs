@@ -170,8 +170,9 @@ fn filter(text: &str, debug: bool) -> Result<Targets, String> {
         return Err("a part without = must be a level: off, error, warn, info, debug or trace".to_owned());
     }
     let own = if debug { OWN_CRATES } else { "" };
-    // actix logs an error for every connection that does not speak HTTP, which scanners open by the thousand.
-    let defaults = ["error", "tokio_postgres=warn", "actix_http::h1=off"];
+    // sqlx logs every notice of PostgreSQL at info, such as each object that a migration does not find. actix logs an error for
+    // every connection that does not speak HTTP, which scanners open by the thousand.
+    let defaults = ["error", "sqlx::postgres::notice=warn", "actix_http::h1=off"];
     let directives =
         defaults.into_iter().chain(own.split(',').filter(|directive| !directive.is_empty())).chain(directives());
     directives.collect::<Vec<_>>().join(",").parse().map_err(|reason: ParseError| reason.to_string())
@@ -212,6 +213,12 @@ mod tests {
         for good in ["", "info", "WARN", "off", "info, http_api::request=off", "error,sqlx=debug,"] {
             assert!(filter(good, false).is_ok(), "{good}");
         }
+    }
+
+    #[test]
+    fn filter_logs_notices_of_postgresql_only_on_request() {
+        let is_logged = |text: &str| filter(text, true).unwrap().would_enable("sqlx::postgres::notice", &Level::INFO);
+        assert!(!is_logged("info") && is_logged("info,sqlx::postgres::notice=info"));
     }
 
     #[test]
