@@ -47,9 +47,8 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let Cli { command } = Cli::parse();
     match actix_web::rt::System::new().block_on(run(command)) {
-        Ok(()) => ExitCode::SUCCESS,
-        // The reader has what it wanted; a failure would surprise a script with `pipefail`.
-        Err(CliError::OutputClosed) => ExitCode::SUCCESS,
+        // If the reader closed standard output, it has what it wanted; a failure would surprise a script with `pipefail`.
+        Ok(()) | Err(CliError::OutputClosed) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be closed as well, where `eprintln!` would panic.
             let _ = writeln!(io::stderr(), "aponta: {error}");

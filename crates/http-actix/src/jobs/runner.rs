@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     const SCHEDULE: JobSchedule =
-        JobSchedule { name: "teste", interval: Duration::from_secs(10), max_duration: Duration::from_secs(60) };
+        JobSchedule { name: "teste", interval: Duration::from_secs(10), max_duration: Duration::from_mins(1) };
 
     /// The duration of a run that panics.
     const PANIC: Duration = Duration::MAX;
@@ -229,7 +229,7 @@ mod tests {
             let result = run();
             let run: futures_util::future::BoxFuture<'static, _> = Box::pin(async move {
                 let duration = result?;
-                assert_ne!(duration, PANIC, "as the test asked");
+                assert_ne!(duration, PANIC, "a panic of the job");
                 sleep(duration).await;
                 Ok(())
             });

@@ -32,7 +32,7 @@ pub(super) fn masked_database_url(url: &str) -> String {
     let is_plain = |text: &str, also: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c));
     let plain = || {
         let (scheme, rest) = url.split_once("://")?;
-        // A second @, or a query, which may hold a password too, would make the rest not plain.
+        // A second @ or a query, which may contain a password too, is not plain.
         let (user, rest) = rest.split_once('@')?;
         let user = user.split_once(':')?.0;
         (is_plain(scheme, "+") && is_plain(user, "-_.") && is_plain(rest, "-_.:,/[]"))
@@ -77,8 +77,8 @@ mod tests {
             ("https://u:p@h?key=p/q", "https://********@h?********"),
             ("https://h/a?mail=u@h", MASK),
         ];
-        for (text, shown) in cases {
-            assert_eq!(masked(text), shown, "{text}");
+        for (text, expected) in cases {
+            assert_eq!(masked(text), expected, "{text}");
         }
     }
 
@@ -97,8 +97,8 @@ mod tests {
             ("u:secret@h", MASK),
             ("secret", MASK),
         ];
-        for (url, shown) in cases {
-            assert_eq!(masked_database_url(url), shown, "{url}");
+        for (url, expected) in cases {
+            assert_eq!(masked_database_url(url), expected, "{url}");
         }
     }
 }

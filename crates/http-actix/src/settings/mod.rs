@@ -35,7 +35,7 @@ use spec::SETTINGS;
 
 use reader::Reader;
 
-/// All settings of the service. Its `Debug` shows no secret.
+/// All settings of the service. Its `Debug` contains no secret.
 #[derive(Debug)]
 pub struct Settings {
     /// `ENVIRONMENT`.
@@ -169,7 +169,7 @@ impl Settings {
             any_organisation,
             auth_cache_ttl: Duration::from_secs(auth_cache_ttl),
             azure,
-            sync_interval,
+            sync_interval: Some(sync_interval).filter(|interval| !interval.is_zero()),
             cors_origins,
             lines: reader.lines(),
         })
@@ -197,13 +197,10 @@ impl AzureSettings {
     }
 }
 
-/// In seconds: none for 0. A shorter interval would only repeat what Azure DevOps said a moment ago.
-fn parse_sync_interval(text: &str) -> Option<Option<Duration>> {
-    match text.trim().parse().ok()? {
-        0 => Some(None),
-        seconds @ 10..=604_800 => Some(Some(Duration::from_secs(seconds))),
-        _ => None,
-    }
+/// Parses seconds, 0 for off. The lower bound protects the rate limit of Azure DevOps.
+fn parse_sync_interval(text: &str) -> Option<Duration> {
+    let seconds: u64 = text.trim().parse().ok()?;
+    (seconds == 0 || (10..=604_800).contains(&seconds)).then(|| Duration::from_secs(seconds))
 }
 
 /// Reads the organisation's address. Each part is a name, percent-encoded or not.

@@ -5,7 +5,7 @@
 pub struct SettingSpec {
     /// The name in the environment and in `.env`.
     pub name: &'static str,
-    /// Whether the value must never be shown. `NAME_FILE` may then name a file that holds it.
+    /// Whether the value must never be printed. `NAME_FILE` may then name a file that holds it.
     pub is_secret: bool,
     /// The default as text; empty if there is none.
     pub default: &'static str,

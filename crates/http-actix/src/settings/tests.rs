@@ -392,11 +392,11 @@ fn credentials_in_a_plain_setting_are_masked() {
             "https://h#hunter2",
             "h?hunter2",
         ] {
-            let said = match parse(&[(name, value)]) {
+            let output = match parse(&[(name, value)]) {
                 Ok(settings) => settings.lines.join("\n"),
                 Err(errors) => errors.join("\n"),
             };
-            assert!(said.contains(name) && !said.contains("hunter2"), "{name}={value}: {said}");
+            assert!(output.contains(name) && !output.contains("hunter2"), "{name}={value}: {output}");
         }
     }
 }
@@ -439,7 +439,7 @@ fn debug_and_lines_contain_no_secret() {
     ])
     .unwrap();
 
-    let shown = format!("{settings:?} {settings:#?} {}", settings.lines.join("\n"));
+    let output = format!("{settings:?} {settings:#?} {}", settings.lines.join("\n"));
 
-    assert!(!shown.contains("5ecret"), "{shown}");
+    assert!(!output.contains("5ecret"), "{output}");
 }

@@ -35,9 +35,9 @@ fn config_with_a_setting_that_serve_rejects_names_it() {
         ("DATABASE_URL", "mysql://u:p@h/d"),
         ("API_PORT", "x"),
     ] {
-        let (is_success, said) = aponta("config", &[(name, value)]);
+        let (is_success, output) = aponta("config", &[(name, value)]);
 
-        assert!(!is_success && said.contains(&format!("\n  {name}: ")), "{name}={value}: {said}");
+        assert!(!is_success && output.contains(&format!("\n  {name}: ")), "{name}={value}: {output}");
     }
 }
 
@@ -50,8 +50,8 @@ fn app_token_alone_without_a_proof_of_membership_is_rejected() {
         ("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/exemplo"),
         ("AZURE_DEVOPS_PAT", "um-pat"),
     ];
-    let (is_success, said) = aponta("config", &whole);
-    assert!(is_success && said.contains("\nAPP_TOKEN_ALONE=members  # environment"), "{said}");
+    let (is_success, output) = aponta("config", &whole);
+    assert!(is_success && output.contains("\nAPP_TOKEN_ALONE=members  # environment"), "{output}");
 
     for (changed, value) in [
         ("APP_TOKEN_ALONE", "true"),
@@ -63,26 +63,26 @@ fn app_token_alone_without_a_proof_of_membership_is_rejected() {
         ("AZURE_DEVOPS_PAT", ""),
     ] {
         let settings = whole.map(|(name, old)| (name, if name == changed { value } else { old }));
-        let (is_success, said) = aponta("config", &settings);
-        assert!(!is_success && said.contains("\n  APP_TOKEN_ALONE: "), "{changed}={value}: {said}");
+        let (is_success, output) = aponta("config", &settings);
+        assert!(!is_success && output.contains("\n  APP_TOKEN_ALONE: "), "{changed}={value}: {output}");
     }
 }
 
 #[test]
 fn sync_interval_without_organisation_or_pat_is_rejected() {
     let whole = [("SYNC_INTERVAL", "900"), ORGANISATION, ("AZURE_DEVOPS_PAT", "um-pat")];
-    let (is_success, said) = aponta("config", &whole);
-    assert!(is_success && said.contains("\nSYNC_INTERVAL=900  # environment"), "{said}");
+    let (is_success, output) = aponta("config", &whole);
+    assert!(is_success && output.contains("\nSYNC_INTERVAL=900  # environment"), "{output}");
 
     for missing in ["AZURE_DEVOPS_ORG_URL", "AZURE_DEVOPS_PAT"] {
         let mut settings = whole.to_vec();
         settings.retain(|(name, _)| *name != missing);
         settings.push(("AUTH_ANY_ORGANISATION", "true"));
         for command in ["config", "serve", "doctor"] {
-            let (is_success, said) = aponta(command, &settings);
+            let (is_success, output) = aponta(command, &settings);
             assert!(
-                !is_success && said.contains(&format!("SYNC_INTERVAL: \"900\" needs {missing}")),
-                "{command}: {said}"
+                !is_success && output.contains(&format!("SYNC_INTERVAL: \"900\" needs {missing}")),
+                "{command}: {output}"
             );
         }
     }
@@ -90,9 +90,9 @@ fn sync_interval_without_organisation_or_pat_is_rejected() {
 
 #[test]
 fn config_without_a_database_succeeds() {
-    let (is_success, said) = aponta("config", &[ORGANISATION]);
+    let (is_success, output) = aponta("config", &[ORGANISATION]);
 
-    assert!(is_success && said.lines().any(|line| line.starts_with("DATABASE_URL=")), "{said}");
+    assert!(is_success && output.lines().any(|line| line.starts_with("DATABASE_URL=")), "{output}");
 }
 
 #[test]
@@ -107,10 +107,10 @@ fn commands_with_credentials_in_an_address_mask_them() {
             "https://h/x#hunter2",
         ] {
             for command in ["config", "serve", "doctor"] {
-                let (is_success, said) = aponta(command, &[(name, value)]);
+                let (is_success, output) = aponta(command, &[(name, value)]);
 
-                assert!(!is_success && !said.contains("hunter2"), "{command} {name}={value}: {said}");
-                assert!(said.contains(&format!("{name}: \"")), "{command} {name}={value}: {said}");
+                assert!(!is_success && !output.contains("hunter2"), "{command} {name}={value}: {output}");
+                assert!(output.contains(&format!("{name}: \"")), "{command} {name}={value}: {output}");
             }
         }
     }
@@ -127,9 +127,9 @@ fn commands_with_a_query_in_an_address_mask_it() {
             let mut variables = vec![ORGANISATION];
             variables.retain(|(name, _)| *name != setting);
             variables.push((setting, address));
-            let (_, said) = aponta(command, &variables);
+            let (_, output) = aponta(command, &variables);
 
-            assert!(!said.contains("hunter2"), "{command} {setting}: {said}");
+            assert!(!output.contains("hunter2"), "{command} {setting}: {output}");
         }
     }
 }
@@ -138,14 +138,14 @@ fn commands_with_a_query_in_an_address_mask_it() {
 fn production_without_an_organisation_is_rejected() {
     let any = ("AUTH_ANY_ORGANISATION", "true");
     for command in ["config", "serve", "doctor"] {
-        let (is_success, said) = aponta(command, &[]);
+        let (is_success, output) = aponta(command, &[]);
 
-        let is_named = said.contains("AZURE_DEVOPS_ORG_URL: is missing: every Azure DevOps account");
-        assert!(!is_success && is_named, "{command}: {said}");
-        assert_eq!(command == "doctor", said.contains("WRONG  settings      AZURE_DEVOPS_ORG_URL: "), "{said}");
-        for meant in [ORGANISATION, any, ("ENVIRONMENT", "development")] {
-            let (_, said) = aponta(command, &[meant]);
-            assert!(!said.contains("AZURE_DEVOPS_ORG_URL: is missing"), "{command} {meant:?}: {said}");
+        let is_named = output.contains("AZURE_DEVOPS_ORG_URL: is missing: every Azure DevOps account");
+        assert!(!is_success && is_named, "{command}: {output}");
+        assert_eq!(command == "doctor", output.contains("WRONG  settings      AZURE_DEVOPS_ORG_URL: "), "{output}");
+        for allowed in [ORGANISATION, any, ("ENVIRONMENT", "development")] {
+            let (_, output) = aponta(command, &[allowed]);
+            assert!(!output.contains("AZURE_DEVOPS_ORG_URL: is missing"), "{command} {allowed:?}: {output}");
         }
     }
 }
@@ -155,7 +155,7 @@ fn doctor_with_any_organisation_prints_a_warning() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (database, profile) = (format!("postgresql://u:p@{gone}/d"), format!("http://{gone}"));
 
-    let (_, said) = aponta(
+    let (_, output) = aponta(
         "doctor",
         &[
             ("AUTH_ANY_ORGANISATION", "true"),
@@ -171,34 +171,34 @@ fn doctor_with_any_organisation_prints_a_warning() {
         "WARN   settings      CORS_ORIGINS: holds an http origin",
         "--     metrics       0.0.0.0:9464 needs no token",
     ] {
-        assert!(said.contains(line), "{line}: {said}");
+        assert!(output.contains(line), "{line}: {output}");
     }
 }
 
-/// What `doctor` says of an organisation that answers with that status.
-fn examined(status: u16) -> String {
+/// The output of `doctor` for an organisation that responds with `status`.
+fn doctor_output(status: u16) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/exemplo", listener.local_addr().unwrap());
-    let answering = std::thread::spawn(move || {
+    let server = std::thread::spawn(move || {
         let (mut client, _) = listener.accept().unwrap();
         let mut request = [0; 4096];
         let read = client.read(&mut request).unwrap();
-        let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-        client.write_all(answer.as_bytes()).unwrap();
+        let response = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        client.write_all(response.as_bytes()).unwrap();
         String::from_utf8_lossy(&request[..read]).into_owned()
     });
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let database = format!("postgresql://u:p@{gone}/d");
-    let (_, said) = aponta("doctor", &[("DATABASE_URL", &database), ("AZURE_DEVOPS_ORG_URL", &address)]);
-    assert!(answering.join().unwrap().starts_with("GET /exemplo/_apis/connectionData "));
-    said
+    let (_, output) = aponta("doctor", &[("DATABASE_URL", &database), ("AZURE_DEVOPS_ORG_URL", &address)]);
+    assert!(server.join().unwrap().starts_with("GET /exemplo/_apis/connectionData "));
+    output
 }
 
 #[test]
 fn healthcheck_on_any_address_sends_a_loopback_host() {
     let listener = TcpListener::bind("127.0.0.2:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
-    let answering = std::thread::spawn(move || {
+    let server = std::thread::spawn(move || {
         let (mut client, _) = listener.accept().unwrap();
         let mut request = [0; 4096];
         let read = client.read(&mut request).unwrap();
@@ -206,34 +206,34 @@ fn healthcheck_on_any_address_sends_a_loopback_host() {
         String::from_utf8_lossy(&request[..read]).to_ascii_lowercase()
     });
 
-    let (is_success, said) = aponta("healthcheck", &[("API_HOST", "127.0.0.2"), ("API_PORT", &port)]);
+    let (is_success, output) = aponta("healthcheck", &[("API_HOST", "127.0.0.2"), ("API_PORT", &port)]);
 
-    assert!(is_success, "{said}");
-    let request = answering.join().unwrap();
+    assert!(is_success, "{output}");
+    let request = server.join().unwrap();
     assert!(request.starts_with("get /health ") && request.contains("\r\nhost: localhost\r\n"), "{request}");
 }
 
 #[test]
 fn doctor_with_an_unexpected_status_reports_the_organisation_as_wrong() {
     let verdicts = [(200, "ok"), (203, "ok"), (302, "ok"), (401, "ok"), (404, "WRONG"), (407, "WRONG"), (502, "WRONG")];
-    // Side by side, since each waits for a database first.
+    // Concurrently, because each waits for a database first.
     let examinations =
-        verdicts.map(|(status, verdict)| (status, verdict, std::thread::spawn(move || examined(status))));
+        verdicts.map(|(status, verdict)| (status, verdict, std::thread::spawn(move || doctor_output(status))));
     for (status, verdict, examination) in examinations {
-        let said = examination.join().unwrap();
-        let line = said.lines().find(|line| line.contains("Azure DevOps")).unwrap();
-        assert!(line.starts_with(verdict), "{status}: {said}");
+        let output = examination.join().unwrap();
+        let line = output.lines().find(|line| line.contains("Azure DevOps")).unwrap();
+        assert!(line.starts_with(verdict), "{status}: {output}");
     }
 }
 
 #[test]
 fn doctor_with_a_setting_that_serve_rejects_names_it() {
-    let (is_success, said) =
+    let (is_success, output) =
         aponta("doctor", &[("LOG", "inof"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "h"), ("API_PORT", "x")]);
 
     assert!(!is_success);
     for name in ["LOG: ", "OTEL_EXPORTER_OTLP_ENDPOINT: ", "API_PORT: ", "DATABASE_URL: "] {
-        assert!(said.lines().any(|line| line.starts_with("WRONG") && line.contains(name)), "{name}: {said}");
+        assert!(output.lines().any(|line| line.starts_with("WRONG") && line.contains(name)), "{name}: {output}");
     }
 }
 
@@ -300,8 +300,8 @@ fn dev_without_a_port_option_uses_api_port() {
     let port = taken.local_addr().unwrap().port().to_string();
     let home = std::env::temp_dir().join(format!("aponta-dev-{}", std::process::id()));
 
-    let (_, said) = aponta("dev", &[("API_PORT", &port), ("HOME", home.to_str().unwrap())]);
+    let (_, output) = aponta("dev", &[("API_PORT", &port), ("HOME", home.to_str().unwrap())]);
 
     std::fs::remove_dir_all(home).unwrap();
-    assert!(said.contains(&format!("port {port} of 127.0.0.1 is taken")), "{said}");
+    assert!(output.contains(&format!("port {port} of 127.0.0.1 is taken")), "{output}");
 }
