@@ -74,7 +74,7 @@ fn accepts_gzip(response: &ServiceResponse) -> bool {
         .is_ok_and(|accepted| accepted.negotiate(supported.iter()) == Some(Encoding::gzip()))
 }
 
-/// Weakens the ETag: a strong one identifies the transferred bytes, and encoding changes them (RFC 9110 §8.8.3.3).
+/// Weakens the `ETag`: a strong one identifies the transferred bytes, and encoding changes them (RFC 9110 §8.8.3.3).
 fn weaken_etag(response: &mut ServiceResponse) {
     let weak = response.headers().get(ETAG).map(|etag| [b"W/", etag.as_bytes()].concat());
     if let Some(weak) = weak.and_then(|etag| HeaderValue::from_bytes(&etag).ok()) {

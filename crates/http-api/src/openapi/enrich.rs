@@ -31,7 +31,7 @@ pub fn enrich(mut document: Value) -> Value {
     document
 }
 
-/// Returns the schema of the resource that an operation responds with, which is the one with an ETag.
+/// Returns the schema of the resource that an operation responds with, which is the one with an `ETag`.
 fn resource_of(operation: &Value) -> Option<String> {
     let response =
         operation.pointer("/responses/200").filter(|response| response.pointer("/headers/ETag").is_some())?;

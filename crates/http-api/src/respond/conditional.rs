@@ -18,16 +18,16 @@ use crate::openapi::schema;
 
 /// The maximum length of an `If-Match` header in the OpenAPI description.
 const MAX_IF_MATCH_LENGTH: usize = 1024;
-/// The length of the hash in an ETag: 128 bits.
+/// The length of the hash in an `ETag`: 128 bits.
 const ETAG_BYTES: usize = 16;
 
-/// Returns the ETag of a representation: a hash of its bytes, so that all replicas return the same one.
+/// Returns the `ETag` of a representation: a hash of its bytes, so that all replicas return the same one.
 pub fn etag_of(body: &[u8]) -> EntityTag {
     let hash = Sha256::digest(body);
     EntityTag::new_strong(BASE64_URL_SAFE_NO_PAD.encode(hash.get(..ETAG_BYTES).unwrap_or(&hash)))
 }
 
-/// Returns whether `If-None-Match` lists the ETag.
+/// Returns whether `If-None-Match` lists the `ETag`.
 pub fn if_none_match(request: &HttpRequest, etag: &EntityTag) -> bool {
     request.headers().contains_key(header::IF_NONE_MATCH)
         && match IfNoneMatch::parse(request) {
@@ -45,7 +45,7 @@ impl IfMatch {
     /// is awaited only if needed.
     ///
     /// # Errors
-    /// `Changed` if the ETag of the current representation is not listed; those of `current`.
+    /// `VersionMismatch` if the `ETag` of the current representation is not listed; those of `current`.
     pub async fn version<T, R>(
         self,
         current: impl Future<Output = Result<T, domain::Error>>,

@@ -46,7 +46,7 @@ pub const fn fingerprint(mut hash: u64, mut bytes: &[u8]) -> u64 {
 }
 
 impl Document {
-    /// Returns the response in the encoding that the client prefers, or 304 if `If-None-Match` lists its ETag.
+    /// Returns the response in the encoding that the client prefers, or 304 if `If-None-Match` lists its `ETag`.
     pub fn respond(&self, request: &HttpRequest, kind: &'static str, cache: &'static str) -> HttpResponse {
         let supported = [Encoding::identity(), Encoding::gzip(), Encoding::brotli()];
         let encoding =

@@ -1,4 +1,4 @@
-//! Responses with a JSON body that has no ETag.
+//! Responses with a JSON body that has no `ETag`.
 
 use actix_web::body::BoxBody;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder, ResponseError};

@@ -1,4 +1,4 @@
-//! Responses about a single resource: its representation with an ETag, its creation and its deletion.
+//! Responses about a single resource: its representation with an `ETag`, its creation and its deletion.
 
 use actix_web::body::BoxBody;
 use actix_web::http::Method;
@@ -15,7 +15,7 @@ use crate::openapi::component::{api_component, empty_response, openapi_headers, 
 
 const ETAG: (&str, &str) = ("ETag", "Identifica esta representação, para If-None-Match e If-Match");
 
-/// Returns the response with the value and its ETag, or 304 if a GET sends that ETag in `If-None-Match`.
+/// Returns the response with the value and its `ETag`, or 304 if a GET sends that `ETag` in `If-None-Match`.
 fn with_etag(mut response: HttpResponseBuilder, request: &HttpRequest, value: &impl Serialize) -> HttpResponse {
     let body = match serde_json::to_vec(value) {
         Ok(body) => body,
@@ -28,7 +28,7 @@ fn with_etag(mut response: HttpResponseBuilder, request: &HttpRequest, value: &i
     response.insert_header(ETag(etag)).content_type(JSON_UTF8).body(body)
 }
 
-/// 200 with a resource and its ETag, or 304.
+/// 200 with a resource and its `ETag`, or 304.
 pub struct WithEtag<T>(pub T);
 
 impl<T: Serialize> Responder for WithEtag<T> {
@@ -48,7 +48,7 @@ api_component!([T: ApiComponent] WithEtag<T> => T, {
     }
 });
 
-/// 200 with a resource after an update, and its new ETag.
+/// 200 with a resource after an update, and its new `ETag`.
 pub struct Updated<T>(pub T);
 
 impl<T: Serialize> Responder for Updated<T> {
@@ -65,7 +65,7 @@ api_component!([T: ApiComponent] Updated<T> => T, {
     }
 });
 
-/// 201 with a created resource, its address and its ETag.
+/// 201 with a created resource, its address and its `ETag`.
 pub struct Created<T> {
     location: String,
     value: T,

@@ -106,7 +106,7 @@ async fn retry_after_is_rounded_up_to_seconds() {
     }
 }
 
-/// Takes the one token, and knows it.
+/// Accepts one token, as if it had been accepted recently.
 struct OneUser;
 
 #[async_trait]
@@ -134,7 +134,7 @@ async fn failed_sign_ins_are_limited_by_address_without_locking_out_users() {
         let request = authorization.into_iter().fold(request, |r, text| r.insert_header(("authorization", text)));
         service.call(request.to_request()).await.unwrap().map_into_boxed_body()
     };
-    // How many fail until the first is refused, and what it is told.
+    // The number of failures before the first rejection, and its response.
     let fail = async |client: &str| {
         for n in 0.. {
             let response = send_from(client, Some(format!("Bearer errado-{n}"))).await;

@@ -77,7 +77,7 @@ async fn lote_with_unknown_projetos_reports_each_item() {
     assert_eq!(response.errors(), [("value_error".to_owned(), json!(["body", "items", 1, "id_projeto"]))]);
 }
 
-/// What the key of a request becomes.
+/// Returns the idempotency record that a request passes to the repository.
 async fn idempotency_of(uri: &str, key: &str, body: &str) -> Option<Idempotency> {
     let seen = std::sync::Arc::new(std::sync::Mutex::new(None));
     let mut test_app = TestApp::new();

@@ -10,7 +10,7 @@ fn uri() -> String {
     format!("/api/v1/atividades/{}", atividade_id().0)
 }
 
-/// A world in which the atividade is what it is.
+/// Returns an application in which the atividade exists.
 fn test_app() -> TestApp {
     let mut test_app = TestApp::new();
     test_app.atividades.expect_find().returning(|_| Ok(Some(atividade("A"))));

@@ -1,5 +1,5 @@
-//! Whatever a stranger sends, the answer is a sane one. Each target begins with what lies in `tests/corpus`, a line each,
-//! and goes on with what is made of it; `PROPTEST_CASES` says for how long. What once failed is kept beside this file.
+//! Fuzzing: any input gets a valid response. Each target starts with the lines of its file in `tests/corpus` and continues
+//! with mutations of them. `PROPTEST_CASES` sets their number. Failed inputs are kept beside this file.
 
 use actix_web::http::{Method, header};
 use actix_web::test::TestRequest;
@@ -60,7 +60,7 @@ fn willing() -> TestApp {
     test_app
 }
 
-/// A path as it can stand in an address; what it escapes stays escaped.
+/// Returns a path that is valid in a URL, with its escapes unchanged.
 fn path() -> impl Strategy<Value = String> {
     bytes(PATHS).prop_map(|path| {
         let path: String = path
@@ -74,7 +74,7 @@ fn path() -> impl Strategy<Value = String> {
     })
 }
 
-/// Whether there is something in `Authorization` that could be asked about.
+/// Returns whether `Authorization` contains a credential.
 fn is_credential(value: &header::HeaderValue) -> bool {
     let Some((scheme, shown)) = value.to_str().ok().and_then(|value| value.trim().split_once(' ')) else {
         return false;
@@ -94,7 +94,7 @@ fn respond(test_app: TestApp, request: TestRequest) -> Response<Vec<u8>> {
     actix_web::rt::System::new().block_on(test_app.send_raw(request))
 }
 
-/// No failure of ours, and whoever is refused is told in JSON.
+/// Asserts that the response is no 5xx and that an error is JSON.
 fn assert_sane(response: &Response<Vec<u8>>) {
     assert!(!response.status.is_server_error(), "{}", String::from_utf8_lossy(&response.body));
     assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
@@ -118,7 +118,7 @@ proptest! {
 
     #[test]
     fn whatever_the_query(query in bytes(QUERIES)) {
-        // What cannot stand in an address at all is the parser's, and not ours.
+        // A path that is invalid in a URL is rejected by the parser.
         let query: String = query.iter().map(|byte| match byte {
             b'!' | b'$'..=b';' | b'=' | b'?'..=b'Z' | b'_' | b'a'..=b'z' | b'~' => char::from(*byte).to_string(),
             byte => format!("%{byte:02x}"),
@@ -160,7 +160,7 @@ proptest! {
         prop_assert!(allowed.is_none() || is_ours && allowed == Some(&value), "{value:?} is allowed as {allowed:?}");
     }
 
-    /// Where the identity provider takes everybody, whoever shows something passes, and nobody else.
+    /// If the identity provider accepts each credential, requests with one pass and others do not.
     #[test]
     fn any_credential_reaches_the_identity_provider(value in bytes(AUTHORIZATION)) {
         let Ok(value) = header::HeaderValue::from_bytes(&value) else { return Ok(()) };

@@ -63,7 +63,7 @@ fn get(uri: &str, user: &str) -> TestRequest {
     TestRequest::get().uri(uri).insert_header(("Authorization", format!("Bearer {user}")))
 }
 
-/// Sends the same request until it is refused, and keeps what came before.
+/// Repeats a request until it is rejected, and keeps the bodies of the responses before.
 async fn until_rejected(state: &AppState, request: impl Fn() -> TestRequest) -> (Vec<BoxBody>, Option<String>) {
     let service = init_service(app(state)).await;
     let mut bodies = Vec::new();

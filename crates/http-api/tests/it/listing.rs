@@ -12,7 +12,7 @@ use crate::support::{Response, TestApp};
 const LIST: &str = "/api/v1/atividades";
 const HEADER: &str = "id,nome,descricao,ativo,id_projeto,nome_projeto,criado_por,criado_em,atualizado_em\r\n";
 
-/// What a list of `total` atividades, one to a page, answers to a query.
+/// Returns the response to a query on a list of `total` atividades.
 async fn listed(query: &str, total: u64) -> Response {
     let mut test_app = TestApp::new();
     test_app.atividades.expect_list().returning(move |_| Ok(Page { items: vec![atividade("A")], total, last: None }));

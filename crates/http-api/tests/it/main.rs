@@ -1,4 +1,4 @@
-//! The real `App` over mocked ports: statuses, headers, the shape of every answer.
+//! The real `App` over mocked ports: statuses, headers and shapes of responses.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,

@@ -73,7 +73,8 @@ fn files_of_projetos_are_listed() {
     let sources = ["crates", "migration/src", "tests/it"].into_iter().flat_map(files_below);
     let mut missing = Vec::new();
     for file in sources.filter(|file| !listed.contains(file) && !SPECIFIC_TO_PROJETOS.contains(&file.as_str())) {
-        let is_source = file.contains("/src/") && (file.ends_with(".rs") || file.ends_with(".sql"));
+        let is_source = file.contains("/src/")
+            && file.rsplit('.').next().is_some_and(|extension| extension == "rs" || extension == "sql");
         let names_noun = || {
             let text = fs::read_to_string(root().join(&file)).unwrap();
             REGISTRATIONS.iter().any(|registration| text.contains(registration))

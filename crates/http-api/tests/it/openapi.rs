@@ -44,7 +44,7 @@ async fn spec_lists_every_operation() {
 async fn spec_describes_each_operation_and_its_errors() {
     let document = document().await;
 
-    // Comments of the code are English, and so would be what they become by mistake.
+    // A doc comment in English would become an English description.
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         let description = schema["description"].as_str().unwrap_or_default();
         assert!(!description.starts_with("A ") && !description.contains(" the "), "{name}: {description}");
@@ -74,7 +74,7 @@ async fn spec_describes_each_operation_and_its_errors() {
     }
 }
 
-/// What a reference refers to.
+/// Resolves a reference.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),

@@ -1,4 +1,4 @@
-//! The application over ports that a test sets up, and what it answers.
+//! The application over mocked ports, and its responses.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use http_api::OriginPattern;
 use http_api::{AppState, DevelopmentIdentity, Ports, ServiceInfo, app};
 use serde_json::Value;
 
-/// The ports of one test; what it does not expect, it does not allow.
+/// The mocked ports of one test. A call without an expectation panics.
 pub struct TestApp {
     pub atividades: MockAtividadeRepository,
     pub projetos: MockProjetoRepository,
@@ -27,7 +27,7 @@ pub struct TestApp {
 }
 
 impl TestApp {
-    /// Nothing may be called, and everybody is the development user.
+    /// Returns ports without expectations and with the development user.
     pub fn new() -> Self {
         Self {
             atividades: MockAtividadeRepository::new(),
@@ -38,18 +38,18 @@ impl TestApp {
         }
     }
 
-    /// What the application answers, whose body is text.
+    /// Returns the response with its body as text.
     pub async fn send(self, request: TestRequest) -> Response {
         let Response { status, headers, body } = self.send_raw(request).await;
         Response { status, headers, body: String::from_utf8(body).unwrap() }
     }
 
-    /// What the application answers.
+    /// Returns the response.
     pub async fn send_raw(self, request: TestRequest) -> Response<Vec<u8>> {
         send(&self.state(), request).await
     }
 
-    /// What the application is made of.
+    /// Returns the application state.
     pub fn state(self) -> AppState {
         let ports = Ports {
             atividades: Arc::new(self.atividades),
@@ -65,10 +65,10 @@ impl TestApp {
     }
 }
 
-/// What the application of that state answers.
+/// Returns the response of the application with that state.
 pub async fn send(state: &AppState, request: TestRequest) -> Response<Vec<u8>> {
     let service = init_service(app(state)).await;
-    // What an error carries is what goes over the wire.
+    // The response of an error is what actix sends.
     let response = match service.call(request.to_request()).await {
         Ok(response) => response.into_parts().1,
         Err(error) => error.error_response(),
@@ -78,7 +78,7 @@ pub async fn send(state: &AppState, request: TestRequest) -> Response<Vec<u8>> {
     Response { status, headers, body: body.to_vec() }
 }
 
-/// An answer, read to its end.
+/// A response with its whole body.
 pub struct Response<Body = String> {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -119,7 +119,7 @@ impl Response {
     }
 }
 
-/// An identity provider that answers the same to everybody who shows anything.
+/// An identity provider with one result for each credential.
 pub struct StubIdentity(pub fn() -> Result<Caller, Error>);
 
 #[async_trait]
