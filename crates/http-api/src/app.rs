@@ -13,6 +13,7 @@ use crate::middleware::connection::adapt_connection;
 use crate::middleware::cors::cors;
 use crate::middleware::in_flight::admit;
 use crate::middleware::loopback::loopback_only;
+use crate::middleware::rejected_origins::log_rejected_origin;
 use crate::middleware::request_context::request_context;
 use crate::middleware::request_path::reject_malformed_path;
 use crate::state::AppState;
@@ -33,6 +34,7 @@ pub fn app(
         .wrap(from_fn(catch_panic))
         .wrap(from_fn(reject_malformed_path))
         .wrap(Condition::new(!state.cors_origins().is_empty(), cors(state.cors_origins())))
+        .wrap(from_fn(log_rejected_origin))
         .wrap(Condition::new(state.is_loopback_only(), from_fn(loopback_only)))
         .wrap(from_fn(request_context))
         .wrap(from_fn(compress))

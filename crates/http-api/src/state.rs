@@ -14,6 +14,7 @@ use crate::middleware::client_address::TrustedProxies;
 use crate::middleware::failed_sign_ins::FailedSignIns;
 use crate::middleware::http_observability::HttpObservability;
 use crate::middleware::origin_pattern::OriginPattern;
+use crate::middleware::rejected_origins::RejectedOrigins;
 use crate::observability::metrics::Metrics;
 use crate::observability::readiness::{CachedReadiness, LastCheck};
 
@@ -80,6 +81,7 @@ pub struct AppState {
     last_check: LastCheck,
     info: Data<ServiceInfo>,
     cors_origins: Data<[OriginPattern]>,
+    rejected_origins: Data<RejectedOrigins>,
     is_loopback_only: bool,
     failed_sign_ins: Data<FailedSignIns>,
     observability: Data<HttpObservability>,
@@ -99,6 +101,7 @@ impl AppState {
             last_check,
             info: Data::new(info),
             cors_origins: Data::from(Arc::<[OriginPattern]>::from(cors_origins)),
+            rejected_origins: Data::new(RejectedOrigins::default()),
             is_loopback_only: false,
             failed_sign_ins: Data::new(FailedSignIns::new()),
             observability: Data::new(HttpObservability { metrics, proxies: TrustedProxies::default() }),
@@ -165,6 +168,7 @@ impl AppState {
             .app_data(self.failed_sign_ins.clone())
             .app_data(self.observability.clone())
             .app_data(self.cors_origins.clone())
+            .app_data(self.rejected_origins.clone())
             .app_data(self.in_flight.clone())
             .app_data(self.searches.clone());
     }

@@ -13,5 +13,6 @@ pub mod in_flight;
 pub mod loopback;
 pub mod origin_pattern;
 mod problem;
+pub mod rejected_origins;
 pub mod request_context;
 pub mod request_path;
