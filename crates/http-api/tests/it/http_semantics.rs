@@ -132,7 +132,7 @@ async fn handler_panic_is_counted_for_its_route() {
     let mut metrics = String::new();
     prometheus_client::encoding::text::encode(&mut metrics, &registry).unwrap();
     assert_eq!(response.status, 500);
-    let count = r#"request_duration_seconds_count{method="GET",route="/api/v1/projetos",status="500"} 1"#;
+    let count = r#"request_duration_seconds_count{http_request_method="GET",http_route="/api/v1/projetos",http_response_status_code="500"} 1"#;
     assert!(metrics.contains(count), "{metrics}");
 }
 
