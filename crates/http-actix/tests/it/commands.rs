@@ -183,14 +183,16 @@ fn doctor_output(status: u16) -> String {
         let (mut client, _) = listener.accept().unwrap();
         let mut request = [0; 4096];
         let read = client.read(&mut request).unwrap();
-        let response = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let response = format!(
+            "HTTP/1.1 {status} X\r\nlocation: https://spsprodsbr1.vssps.visualstudio.com/_signin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
         client.write_all(response.as_bytes()).unwrap();
         String::from_utf8_lossy(&request[..read]).into_owned()
     });
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let database = format!("postgresql://u:p@{gone}/d");
     let (_, output) = aponta("doctor", &[("DATABASE_URL", &database), ("AZURE_DEVOPS_ORG_URL", &address)]);
-    assert!(server.join().unwrap().starts_with("GET /exemplo/_apis/connectionData "));
+    assert!(server.join().unwrap().starts_with("GET /exemplo/_apis/connectionData?"));
     output
 }
 
