@@ -72,6 +72,8 @@ struct Worker {
 
 impl Worker {
     async fn work(mut self) {
+        // A restart must not hide from the alert how long ago the last success was.
+        self.refresh_last_success().await;
         let mut wait = Duration::ZERO;
         while self.pause(wait + self.jitter()).await {
             wait = self.claim_and_run().await.max(MIN_CLAIM_INTERVAL);
@@ -102,10 +104,7 @@ impl Worker {
                 schedule.interval.saturating_sub(claimed_at.elapsed())
             }
             Ok(JobClaim::NotDue { wait }) => {
-                // Failing to read it leaves the metric older than it is, which the alert then reports.
-                if let Ok(Some(ended_at)) = self.leases.last_success(schedule.name).await {
-                    self.metrics.set_last_success(schedule.name, ended_at);
-                }
+                self.refresh_last_success().await;
                 wait
             }
             Err(error) => {
@@ -113,6 +112,13 @@ impl Worker {
                 tracing::warn!(job = schedule.name, error = display_chain(&error), "job lease unavailable");
                 schedule.interval.min(CLAIM_RETRY_INTERVAL)
             }
+        }
+    }
+
+    /// Sets the metric to the last success of any replica. If it cannot be read, the metric keeps its value.
+    async fn refresh_last_success(&self) {
+        if let Ok(Some(ended_at)) = self.leases.last_success(self.job.schedule.name).await {
+            self.metrics.set_last_success(self.job.schedule.name, ended_at);
         }
     }
 
@@ -271,10 +277,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn job_beyond_its_max_duration_is_cancelled_and_counted() {
-        let (outcomes, (failures, _)) =
+        let (outcomes, (failures, last_success)) =
             run_for(Duration::from_secs(65), Leases::default(), || Ok(Duration::from_hours(1))).await;
 
         assert_eq!((outcomes.first(), failures), (Some(&JobOutcome::Failed), 1));
+        assert_eq!(last_success, 0, "that of the leases, not the start of the process");
     }
 
     #[tokio::test(start_paused = true)]
