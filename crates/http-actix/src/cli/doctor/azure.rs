@@ -17,7 +17,7 @@ const MAX_CLOCK_SKEW: Duration = Duration::from_secs(30);
 const TOPIC: &str = "Azure DevOps";
 
 /// Runs all checks and reports their findings.
-pub async fn look(settings: &Settings, config: &AzureConfig, report: &mut Report) {
+pub async fn check(settings: &Settings, config: &AzureConfig, report: &mut Report) {
     if config.org_url.is_none() && !settings.auth_enabled {
         return report.note(TOPIC, "not used: AUTH_ENABLED=false and no AZURE_DEVOPS_ORG_URL");
     }

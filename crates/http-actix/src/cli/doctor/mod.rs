@@ -42,7 +42,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
                 report.warning("settings", warning);
             }
             let archive = database::check(database, &mut report).await;
-            azure::look(&settings, &azure, &mut report).await;
+            azure::check(&settings, &azure, &mut report).await;
             check_cors(&settings, &mut report);
             check_metrics(&settings, &mut report);
             backups::check(options.backups.as_deref(), archive, &mut report);
