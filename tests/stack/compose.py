@@ -235,8 +235,18 @@ def certificate_of(*names):
     return "-days", "90", "-subj", "/CN=origin", "-addext", f"subjectAltName={','.join(f'DNS:{name}' for name in names)}"
 
 
+def remove_leftovers():
+    """Removes what an interrupted run left on the engine of this test."""
+    containers_left = run("docker", "ps", "--all", "--quiet").stdout.split()
+    if containers_left:
+        run("docker", "rm", "--force", "--volumes", *containers_left)
+    run("docker", "volume", "prune", "--all", "--force")
+    run("docker", "network", "prune", "--force")
+
+
 def prepare():
     """Copies the work tree and adds the settings, secrets and certificates of an operator."""
+    remove_leftovers()
     files = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=REPOSITORY).stdout.split("\n")
     for file in filter(None, files):
         if (REPOSITORY / file).is_file():

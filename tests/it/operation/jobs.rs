@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::azure::{Organisation, Question};
+use e2e::azure::{Endpoint, Organisation};
 use e2e::client::Api;
 use e2e::postgres::{Cluster, Database};
 use e2e::server::Program;
@@ -72,7 +72,7 @@ async fn sync_on_two_replicas_runs_once_per_interval() {
 async fn stop_during_a_sync_ends_in_time_and_leaves_it_to_the_next_replica() {
     let organisation = organisation_with_a_project().await;
     let database = Cluster::shared().create_database();
-    organisation.answer_instead(Question::Projects, ResponseTemplate::new(200).set_delay(Duration::from_mins(5)));
+    organisation.respond_with(Endpoint::Projects, ResponseTemplate::new(200).set_delay(Duration::from_mins(5)));
     let mut server = synchronizing(&database, &organisation).start();
     until("a call", Duration::from_secs(30), async || organisation.calls("/_apis/projects?").await == 1).await;
 
@@ -99,7 +99,7 @@ async fn sync_without_its_database_is_counted_and_succeeds_later() {
     let failures = async || 0.0 < metric(&metrics, "aponta_job_failures_total").await;
     until("a failure", Duration::from_mins(1), failures).await;
     let last_success = metric(&metrics, "aponta_job_last_success_timestamp_seconds").await;
-    cluster.start_again();
+    cluster.restart();
 
     let success = async || last_success < metric(&metrics, "aponta_job_last_success_timestamp_seconds").await;
     until("a success", Duration::from_mins(1), success).await;

@@ -1,4 +1,10 @@
 //! The options that [`Conninfo`] makes, on a real server and through sqlx.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, in its tools as well"
+)]
 
 use std::fmt::Write as _;
 use std::fs::Permissions;
