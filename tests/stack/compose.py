@@ -195,6 +195,12 @@ http {
             default_type "application/json; charset=utf-8; api-version=7.1-preview.1";
             alias /azure/connectionData.json;
         }
+        # doctor lists the projects with the PAT of the service.
+        location = /exemplo/_apis/projects {
+            if ($known = "") { return 401; }
+            default_type "application/json; charset=utf-8; api-version=7.1";
+            alias /azure/projects.json;
+        }
     }
 }
 """
@@ -220,6 +226,7 @@ def prepare_azure():
     (WORK / "azure.yml").write_text(AZURE_OVERLAY % {"folder": folder})
     (folder / "nginx.conf").write_text(AZURE % (ACCESS_TOKEN, base64.b64encode(f":{PAT}".encode()).decode()))
     (folder / "connectionData.json").write_text(json.dumps(IDENTITY))
+    (folder / "projects.json").write_text(json.dumps({"count": 0, "value": []}))
     (folder / "extensions").write_text("basicConstraints=CA:FALSE\nsubjectAltName=DNS:azure\n")
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout")
     run("openssl", "req", "-x509", *key, "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=authority", cwd=folder)

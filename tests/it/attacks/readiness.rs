@@ -19,7 +19,8 @@ const REQUEST: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: 
 const HEALTHY: &str = "\"status\":\"healthy\"";
 /// Between two requests of a stranger: they are to wait for the database together, not to keep both cores busy.
 const PAUSE: Duration = Duration::from_secs(1);
-const METRIC: &str = "db_client_operation_duration_seconds_count{operation=\"readiness\"";
+const METRIC: &str =
+    "db_client_operation_duration_seconds_count{db_system_name=\"postgresql\",db_operation_name=\"readiness\"";
 
 /// Sends a request on a connection of its own, again and again, until it is told to stop.
 async fn stranger(address: String, is_over: Arc<AtomicBool>, responses: Arc<AtomicUsize>) {

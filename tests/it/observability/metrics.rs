@@ -116,7 +116,9 @@ async fn invented_paths_and_methods_create_no_series() {
     let _ = aponta.api.get("/api/v1/nada").await.expect(404);
     let invented = |n: usize| Method::from_bytes(format!("X{n}").as_bytes()).unwrap();
     send(aponta.api.request(invented(0), "/nada")).await;
-    let before = samples(&metrics).await.len();
+    // Background jobs add series of their own meanwhile.
+    let series = async || samples(&metrics).await.into_keys().filter(|name| name.starts_with("http_")).count();
+    let before = series().await;
 
     for n in 0..1000 {
         let path = if n % 2 == 0 { format!("/nada-{n}") } else { format!("/api/v1/nada/{n}") };
@@ -126,7 +128,7 @@ async fn invented_paths_and_methods_create_no_series() {
         }
     }
 
-    assert_eq!(samples(&metrics).await.len(), before);
+    assert_eq!(series().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
