@@ -736,8 +736,8 @@ def backup_overlay_restores_to_a_moment(projeto):
                log=lambda: compose("logs", "backup"), interval=1)
     script("backup.sh", "incr")
     output = script("doctor.sh", check=False).stdout
-    for line in ("ok     database ", "ok     schema ", "ok     certificate ", "ok     backups       the last good one ended 0 h ago",
-                 "ok     archive ", "ok     Azure DevOps  https://azure/exemplo answers ",
+    for line in ("ok     database ", "ok     schema ", "ok     certificate ", "ok     backups       the last success was 0 h ago",
+                 "ok     archive ", "ok     Azure DevOps  https://azure/exemplo responds in ",
                  f"ok     token         AZURE_DEVOPS_PAT is that of {IDENTITY['authenticatedUser']['providerDisplayName']}",
                  "ok     app tokens    accepted with an access token of their user"):
         assert line in output, output

@@ -139,7 +139,7 @@ def docs(driver, path):
 def redoc(driver, path):
     driver.get(BASE + path)
     find(driver, '[data-section-id*="operation/criar_atividade"]')
-    waiting(driver).until(lambda d: d.find_elements(By.XPATH, '//button[text()="Mostrar o padrão"]'))
+    waiting(driver).until(lambda d: d.find_elements(By.XPATH, '//button[text()="Show pattern"]'))
     shoot(driver, "redoc")
     find(driver, "input[role=search], .search-input").send_keys("criar")
     results = '[data-role="search:results"]'
