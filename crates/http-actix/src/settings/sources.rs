@@ -62,6 +62,7 @@ impl Sources {
     }
 
     /// With settings of the command, which win over those of the operator: `aponta dev` runs without authentication.
+    #[cfg(any(test, feature = "embedded"))]
     #[must_use]
     pub fn with_overrides<'a>(self, settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
