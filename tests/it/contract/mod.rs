@@ -2,9 +2,7 @@
 
 mod atividades;
 mod bulk;
-mod errors;
-mod habits;
+mod connection;
 mod lists;
 mod projetos;
 mod service;
-mod validation;
