@@ -1,6 +1,6 @@
 //! Projects as Azure DevOps reports them, and their synchronisation.
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::{Descricao, NomeProjeto, Violation};
@@ -56,6 +56,9 @@ pub struct RemoteProjeto {
 }
 
 impl RemoteProjeto {
+    /// How far ahead of a synchronisation a stored `sincronizado_em` may be. A concurrent request for a list takes at most
+    /// two minutes, so a later time comes from a clock that was wrong, and does not count as newer.
+    pub const MAX_CLOCK_SKEW: Duration = Duration::minutes(5);
     /// The `estado` of a projeto whose deletion in Azure DevOps was confirmed.
     pub const DELETED: &'static str = "deleted";
 }

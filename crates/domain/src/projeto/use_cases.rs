@@ -110,7 +110,7 @@ impl Projetos {
         let unlisted_id = |projeto: Projeto| {
             let Projeto { azure_project_id: id, estado, sincronizado_em, .. } = projeto;
             let is_deleted = estado.as_deref() == Some(RemoteProjeto::DELETED);
-            let is_newer = sincronizado_em.is_some_and(|at| since < at);
+            let is_newer = sincronizado_em.is_some_and(|at| since < at && at - since <= RemoteProjeto::MAX_CLOCK_SKEW);
             id.filter(|id| !is_deleted && !is_newer && !listed.contains(id))
         };
         let (mut projetos, mut unlisted) = (self.listar(), Vec::new());

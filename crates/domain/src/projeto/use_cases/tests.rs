@@ -59,12 +59,14 @@ fn stored_projetos() -> Vec<Projeto> {
     let synchronized = |n, since: OffsetDateTime| Projeto { sincronizado_em: Some(since), ..azure_projeto(n) };
     let deleted = Projeto { estado: Some(RemoteProjeto::DELETED.to_owned()), ..synchronized(5, NOW) };
     let newer = synchronized(6, NOW + time::Duration::MICROSECOND);
+    // Stamped by a clock that ran ahead by a day, so not newer.
+    let from_wrong_clock = synchronized(4, NOW + time::Duration::DAY);
     vec![
         projeto("Local"),
         synchronized(1, NOW),
         synchronized(2, NOW),
         synchronized(3, NOW),
-        synchronized(4, NOW),
+        from_wrong_clock,
         deleted,
         newer,
     ]
