@@ -35,6 +35,8 @@ struct State {
     /// Token, id and e-mail address of each user.
     users: Vec<(String, Uuid, Option<String>)>,
     projects: Vec<Value>,
+    /// Projects that were removed from the list, which `stateFilter=deleted` lists.
+    deleted: Vec<Value>,
     /// Pairs of the token of a user and the id of a project hidden from that user.
     hidden: Vec<(String, String)>,
     /// Responses that replace the regular ones of an endpoint.
@@ -125,9 +127,17 @@ impl Organisation {
         lock(&self.state).hidden.push((token.to_owned(), project.to_owned()));
     }
 
-    /// Modifies the list of projects.
+    /// Modifies the list of projects. Removed projects are listed as deleted from then on.
     pub fn change_projects(&self, change: impl FnOnce(&mut Vec<Value>)) {
-        change(&mut lock(&self.state).projects);
+        let mut state = lock(&self.state);
+        let before = state.projects.clone();
+        change(&mut state.projects);
+        let is_listed = |project: &&Value| state.projects.iter().any(|listed| listed["id"] == project["id"]);
+        let removed: Vec<_> = before.iter().filter(|project| !is_listed(project)).cloned().collect();
+        state.deleted.extend(removed.into_iter().map(|mut project| {
+            project["state"] = json!("deleted");
+            project
+        }));
     }
 
     /// Responds to every later request for `endpoint` with `response`.
@@ -181,11 +191,13 @@ impl State {
             return self.member(member);
         }
         let is_hidden = |project: &str| self.hidden.iter().any(|(from, hidden)| from == token && hidden == project);
-        let visible: Vec<_> = self.projects.iter().filter(|p| !p["id"].as_str().is_some_and(is_hidden)).collect();
+        let is_bin = query(request, "stateFilter").is_some_and(|state| state == "deleted");
+        let projects = if is_bin { &self.deleted } else { &self.projects };
+        let visible: Vec<_> = projects.iter().filter(|p| !p["id"].as_str().is_some_and(is_hidden)).collect();
         match path.strip_prefix(PROJECTS) {
             None if path == IDENTITY => ResponseTemplate::new(200).set_body_json(identity(*id, email.as_deref())),
             Some("") => page_of(&visible, page.map_or(0, |start| start.parse().unwrap()), request),
-            Some(rest) => project(&visible, rest.trim_start_matches('/'), is_hidden(rest.trim_start_matches('/'))),
+            Some(rest) => project(&visible, rest.trim_start_matches('/')),
             None => ResponseTemplate::new(404),
         }
     }
@@ -221,11 +233,11 @@ fn page_of(projects: &[&Value], start: usize, request: &Request) -> ResponseTemp
     }
 }
 
-/// One project. For a hidden project Azure DevOps responds 400.
-fn project(projects: &[&Value], id: &str, is_hidden: bool) -> ResponseTemplate {
+/// One project. An unknown and a hidden project give the same 404.
+fn project(projects: &[&Value], id: &str) -> ResponseTemplate {
     match projects.iter().find(|project| project["id"] == id) {
         Some(project) => ResponseTemplate::new(200).set_body_json(project),
-        None => ResponseTemplate::new(if is_hidden { 400 } else { 404 }).set_body_json(json!({
+        None => ResponseTemplate::new(404).set_body_json(json!({
             "$id": "1", "message": "TF200016", "typeKey": "ProjectDoesNotExistException", "errorCode": 0,
         })),
     }

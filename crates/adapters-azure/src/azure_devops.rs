@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    AzureProjectId, Caller, Clock, Credential, Error, IdentityProvider, ProjectDirectory, RemoteProjeto, Usuario,
+    AzureProjectId, Caller, Clock, Credential, DeletionEvidence, Error, IdentityProvider, ProjectDirectory,
+    ProjectList, RemoteProjeto, Usuario,
 };
 use prometheus_client::registry::Registry;
 use serde_json::value::RawValue;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use crate::client::{self, Upstream, json};
 use crate::config::AzureConfig;
 use crate::credential::{Fingerprint, Fingerprints, PresentedCredential, Scheme};
-use crate::directory::{Directory, Principal, Project};
+use crate::directory::{Directory, Principal, Project, project_id};
 use crate::error::{AzureError, Rejection};
 use crate::identity::{AppTokens, Identities, Members, Source};
 use crate::service_url::OrgUrl;
@@ -116,11 +117,20 @@ impl IdentityProvider for AzureDevOps {
 
 #[async_trait]
 impl ProjectDirectory for AzureDevOps {
-    async fn list(&self, credential: Credential) -> Result<Vec<RemoteProjeto>, Error> {
-        let projects = self.0.list(&credential, self.0.identity_age).await?;
+    async fn list(&self, credential: Credential) -> Result<ProjectList, Error> {
+        let mut list = ProjectList::default();
         // `into_iter` frees the raw JSON of each project after parsing.
-        let parsed = projects.into_iter().map(|raw| json::read::<Project>(raw.get().as_bytes())?.into_domain());
-        Ok(parsed.collect::<Result<_, _>>()?)
+        for raw in self.0.list(&credential, self.0.identity_age).await? {
+            match json::read::<Project>(raw.get().as_bytes()).and_then(Project::into_domain) {
+                Ok(project) => list.projects.push(project),
+                Err(error) => {
+                    let id = project_id(&raw).ok();
+                    tracing::warn!(id = id.map(tracing::field::display), ?error, "skipping an unreadable project");
+                    list.failed.push(id);
+                }
+            }
+        }
+        Ok(list)
     }
 
     async fn list_raw(&self, credential: Credential) -> Result<Vec<String>, Error> {
@@ -135,8 +145,13 @@ impl ProjectDirectory for AzureDevOps {
         Ok(self.0.deny_after_identity(&principal, found).await?)
     }
 
-    async fn confirm_deleted(&self, credential: Credential, ids: Vec<AzureProjectId>) -> Vec<AzureProjectId> {
-        match self.0.confirm_deleted(&credential, ids).await {
+    async fn confirm_deleted(
+        &self,
+        credential: Credential,
+        ids: Vec<AzureProjectId>,
+        evidence: DeletionEvidence,
+    ) -> Vec<AzureProjectId> {
+        match self.0.confirm_deleted(&credential, ids, evidence).await {
             Ok(deleted) => deleted,
             Err(error) => {
                 tracing::warn!(%error, "cannot confirm which unlisted projects are deleted");
@@ -191,10 +206,14 @@ impl Inner {
         &self,
         credential: &Credential,
         ids: Vec<AzureProjectId>,
+        evidence: DeletionEvidence,
     ) -> Result<Vec<AzureProjectId>, Error> {
         let directory = self.directory()?;
         let principal = self.principal(credential, self.identity_age).await?;
-        Ok(directory.confirm_deleted(&principal, ids).await?)
+        Ok(match evidence {
+            DeletionEvidence::NotFound => directory.look_up_deleted(&principal, ids).await?,
+            DeletionEvidence::ListedAsDeleted => directory.listed_as_deleted(&principal, ids).await?,
+        })
     }
 
     fn directory(&self) -> Result<&Directory, AzureError> {

@@ -210,6 +210,7 @@ async fn replace_all(
     // The table's own number makes it the lock of one tenant.
     transaction.execute_unprepared("SELECT pg_advisory_xact_lock('projetos'::regclass::oid::bigint)").await?;
     let deleted = RemoteProjeto::DELETED;
+    let latest = since + RemoteProjeto::MAX_CLOCK_SKEW;
     let row = SummaryRow::find_by_statement(raw_sql!(
         Postgres,
         r#"WITH remote AS MATERIALIZED (
@@ -225,9 +226,10 @@ async fn replace_all(
                SET azure_project_id = r.id::text, nome = r.nome, descricao = r.descricao, url = r.url, estado = r.estado,
                    sincronizado_em = {since}, atualizado_em = GREATEST({since}, p.atualizado_em + interval '1 microsecond')
                FROM remote r
-               WHERE p.id = r.id AND (p.sincronizado_em IS NULL OR p.sincronizado_em <= {since})
-                 AND (p.azure_project_id, p.nome, p.descricao, p.url, p.estado) IS DISTINCT FROM
-                     (r.id::text, r.nome, r.descricao, r.url, r.estado)
+               WHERE p.id = r.id AND (p.sincronizado_em > {since} AND p.sincronizado_em <= {latest}) IS NOT TRUE
+                 AND ((p.azure_project_id, p.nome, p.descricao, p.url, p.estado) IS DISTINCT FROM
+                      (r.id::text, r.nome, r.descricao, r.url, r.estado)
+                      OR p.sincronizado_em > {latest})
                RETURNING p.id
            ), removed AS (
                UPDATE projetos p
@@ -235,7 +237,7 @@ async fn replace_all(
                    atualizado_em = GREATEST({since}, p.atualizado_em + interval '1 microsecond')
                WHERE p.id IN (SELECT id::uuid FROM jsonb_array_elements_text({gone}::jsonb) AS gone (id))
                  AND p.azure_project_id IS NOT NULL AND p.estado IS DISTINCT FROM {deleted}
-                 AND (p.sincronizado_em IS NULL OR p.sincronizado_em <= {since})
+                 AND (p.sincronizado_em > {since} AND p.sincronizado_em <= {latest}) IS NOT TRUE
                  AND NOT EXISTS (SELECT FROM remote r WHERE r.id = p.id)
                RETURNING p.id
            )

@@ -40,8 +40,9 @@ pub use paging::{
 };
 pub use patch::Patch;
 pub use projeto::{
-    AzureProjectId, NomeProjeto, NovoProjeto, ProjectDirectory, Projeto, ProjetoId, ProjetoPatch, ProjetoQuery,
-    ProjetoRecord, ProjetoRef, ProjetoRepository, Projetos, RemoteProjeto, Sincronizacao, SyncSummary,
+    AzureProjectId, DeletionEvidence, NomeProjeto, NovoProjeto, ProjectDirectory, ProjectList, Projeto, ProjetoId,
+    ProjetoPatch, ProjetoQuery, ProjetoRecord, ProjetoRef, ProjetoRepository, Projetos, RemoteProjeto, Sincronizacao,
+    SyncSummary,
 };
 pub use readiness::Readiness;
 pub use text::{Descricao, search_key, strip_control_characters};

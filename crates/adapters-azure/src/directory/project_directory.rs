@@ -73,21 +73,27 @@ impl Directory {
         }
     }
 
-    /// Returns all projects as raw JSON, each once. If pages overlap, the last occurrence wins.
+    /// Returns all projects as raw JSON, each once. If pages overlap, the last occurrence wins. Entries without a valid id
+    /// are kept.
     ///
     /// A partial list is an error, because a synchronisation treats missing projects as candidates for deletion.
     pub(crate) async fn list(&self, principal: &Principal) -> Result<Vec<Box<RawValue>>, AzureError> {
         let deadline = Instant::now() + self.timeout;
         let user = self.user_bulkhead(principal).await;
         let _user_slot = user.acquire(deadline).await?;
-        self.list_until(deadline, principal).await
+        self.list_until(deadline, principal, "all").await
     }
 
     async fn user_bulkhead(&self, principal: &Principal) -> Arc<Bulkhead> {
         self.users.get_with_by_ref(&principal.user_id, async { Arc::new(Bulkhead::new(MAX_CONCURRENT_PER_USER)) }).await
     }
 
-    async fn list_until(&self, deadline: Instant, principal: &Principal) -> Result<Vec<Box<RawValue>>, AzureError> {
+    async fn list_until(
+        &self,
+        deadline: Instant,
+        principal: &Principal,
+        state: &str,
+    ) -> Result<Vec<Box<RawValue>>, AzureError> {
         let _list_slot = self.lists.acquire(deadline).await?;
         let mut projects = Vec::new();
         let mut indexes = HashMap::new();
@@ -96,7 +102,7 @@ impl Directory {
         let mut received = 0;
         let mut bytes = 0;
         for _ in 0..MAX_PAGES {
-            let call = principal.call("/_apis/projects", self.page_url(page.as_ref()), deadline);
+            let call = principal.call("/_apis/projects", self.page_url(state, page.as_ref()), deadline);
             let response = self.upstream.get(&call).await?;
             bytes += response.body.len();
             if MAX_TOTAL_BYTES < bytes {
@@ -106,7 +112,10 @@ impl Directory {
             let is_full = self.page_size <= value.len();
             received += value.len();
             for project in value {
-                let index = *indexes.entry(project_id(&project)?).or_insert(projects.len());
+                let index = match project_id(&project) {
+                    Ok(id) => *indexes.entry(id).or_insert(projects.len()),
+                    Err(_) => projects.len(),
+                };
                 match projects.get_mut(index) {
                     Some(earlier) => *earlier = project,
                     None => projects.push(project),
@@ -138,20 +147,44 @@ impl Directory {
         found.map_err(|error| (*error).clone())
     }
 
-    /// Returns those of `ids` that a look-up proves to be deleted. All other ids remain undecided.
-    ///
+    /// Returns those of `ids` that Azure DevOps lists as deleted for the caller. All other ids remain undecided.
+    pub(crate) async fn listed_as_deleted(
+        &self,
+        principal: &Principal,
+        ids: Vec<AzureProjectId>,
+    ) -> Result<Vec<AzureProjectId>, AzureError> {
+        let deadline = self.confirmation_deadline();
+        let user = self.user_bulkhead(principal).await;
+        let _user_slot = user.acquire(deadline).await?;
+        let listed = self.list_until(deadline, principal, "deleted").await?;
+        let deleted: HashSet<_> = listed
+            .iter()
+            .filter_map(|raw| json::read::<Project>(raw.get().as_bytes()).ok()?.into_domain().ok())
+            .filter(|project| project.estado.as_deref() == Some(RemoteProjeto::DELETED))
+            .map(|project| project.id)
+            .collect();
+        Ok(ids.into_iter().filter(|id| deleted.contains(id)).collect())
+    }
+
     /// The time limit is half that of a list, because the request has already waited for one.
-    pub(crate) async fn confirm_deleted(
+    fn confirmation_deadline(&self) -> Instant {
+        Instant::now() + self.timeout / 2
+    }
+
+    /// Returns those of `ids` for which a look-up finds no project, or a deleted one. All other ids remain undecided.
+    ///
+    /// A 404 proves a deletion only if `principal` may see every project, because hidden projects may give a 404, too.
+    pub(crate) async fn look_up_deleted(
         &self,
         principal: &Principal,
         mut ids: Vec<AzureProjectId>,
     ) -> Result<Vec<AzureProjectId>, AzureError> {
-        let deadline = Instant::now() + self.timeout / 2;
+        let deadline = self.confirmation_deadline();
         let user = self.user_bulkhead(principal).await;
         let _user_slot = user.acquire(deadline).await?;
         if MAX_CONCURRENT_LOOKUPS < ids.len() {
-            let listed = self.list_until(deadline, principal).await?;
-            let listed: HashSet<_> = listed.iter().map(|raw| project_id(raw)).collect::<Result<_, _>>()?;
+            let listed = self.list_until(deadline, principal, "all").await?;
+            let listed: HashSet<_> = listed.iter().filter_map(|raw| project_id(raw).ok()).collect();
             ids.retain(|id| !listed.contains(id));
         }
         if MAX_LOOKUPS < ids.len() {
@@ -196,10 +229,11 @@ impl Directory {
         }
     }
 
-    /// Returns the address of the first page, or of the page at an offset given as a name and value of the query.
-    fn page_url(&self, offset: Option<&(&str, String)>) -> Url {
+    /// Returns the address of the first page of the projects in `state`, or of the page at an offset given as a name and
+    /// value of the query.
+    fn page_url(&self, state: &str, offset: Option<&(&str, String)>) -> Url {
         let page_size = self.page_size.to_string();
-        let mut query = vec![("stateFilter", "all"), ("$top", page_size.as_str())];
+        let mut query = vec![("stateFilter", state), ("$top", page_size.as_str())];
         query.extend(offset.map(|(name, value)| (*name, value.as_str())));
         self.org.at("/_apis/projects", &query)
     }

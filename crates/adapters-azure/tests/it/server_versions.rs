@@ -130,7 +130,7 @@ async fn list_without_continuation_tokens_is_read_completely_from_server_2019() 
     for release in RELEASES.into_iter().filter(|release| release.released < 6.0) {
         let (_server, azure) = server(release).await;
 
-        assert_eq!(azure.list(bearer(PAT)).await.unwrap().len(), 250, "{}", release.name);
+        assert_eq!(azure.list(bearer(PAT)).await.unwrap().projects.len(), 250, "{}", release.name);
     }
 }
 

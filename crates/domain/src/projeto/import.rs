@@ -45,7 +45,7 @@ impl ProjectImporter {
         credential: Credential,
     ) -> Result<Vec<RemoteProjeto>, Error> {
         if MAX_LOOKUPS < projetos.len() {
-            let listed = self.directory.list(credential).await?;
+            let listed = self.directory.list(credential).await?.projects;
             return Ok(listed.into_iter().filter(|remote| projetos.contains(&ProjetoRef(remote.id.get()))).collect());
         }
         let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! All messages for API users, in Brazilian Portuguese.
 
 use actix_web::http::StatusCode;
-use domain::{Conflict, Resource, Service, SyncSummary, Violation};
+use domain::{Conflict, Resource, Service, Sincronizacao, SyncSummary, Violation};
 use uuid::Uuid;
 
 pub const CREDENTIAL_MISSING: &str = "Token de autenticação não fornecido";
@@ -119,10 +119,17 @@ pub fn one_of(allowed: &[&str]) -> String {
 }
 
 /// Returns the summary of a synchronisation.
-pub fn synchronised(summary: SyncSummary) -> String {
-    let SyncSummary { synced, created, updated, removed } = summary;
+pub fn synchronised(sincronizacao: &Sincronizacao) -> String {
+    let SyncSummary { synced, created, updated, removed } = sincronizacao.summary;
     let noun = if synced == 1 { "projeto sincronizado" } else { "projetos sincronizados" };
-    format!("{synced} {noun}: novos {created}, alterados {updated}, removidos {removed}")
+    let mut text = format!("{synced} {noun}: novos {created}, alterados {updated}, removidos {removed}");
+    if !sincronizacao.failed.is_empty() {
+        text = format!("{text}; ignorados por dados inválidos: {}", sincronizacao.failed.len());
+    }
+    if sincronizacao.unconfirmed != 0 {
+        text = format!("{text}; ausentes da lista, sem confirmação de exclusão: {}", sincronizacao.unconfirmed);
+    }
+    text
 }
 
 /// Returns the title of a status, also used as the message if there is no other.
