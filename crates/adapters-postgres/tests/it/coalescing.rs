@@ -48,8 +48,14 @@ async fn settle() {
 async fn occupy(db: &Repositories, database: &Database<'_>, turns: u32) -> Vec<JoinHandle<Result<Atividade, Error>>> {
     let mut sent = vec![];
     for turn in 1..=turns {
-        sent.push(insert(db, record("Primeira", projeto_id())));
-        until_blocked(database, turn, "0").await;
+        sent.push(loop {
+            let mut insertion = insert(db, record("Primeira", projeto_id()));
+            tokio::select! {
+                () = until_blocked(database, turn, "0") => break insertion,
+                // Opening a connection may take longer than the acquire timeout.
+                timed_out = &mut insertion => assert_unavailable(&timed_out.unwrap()),
+            }
+        });
     }
     sent
 }
