@@ -59,6 +59,11 @@ build() {
     fi
 }
 
+# Lets the new version check the settings that it would start with.
+judge_settings() {
+    compose run --rm --no-deps -T api config >/dev/null
+}
+
 # Whether the schema or the replicas may have changed.
 begun=false
 pending=0
@@ -96,6 +101,7 @@ create_passwords || fail "the passwords could not be written; nothing was change
 hand_secrets_over
 run test_nginx || fail "nginx refuses its configuration; nothing was changed"
 build
+run judge_settings || fail "the image refuses the settings; nothing was changed"
 if $dry_run; then
     say "would migrate, replace the replicas of ${current:-nothing} by $version and verify"
     exit
