@@ -48,8 +48,8 @@ build() {
     fi
     say "building aponta-api:$version"
     if [[ $id ]]; then run docker tag "$id" "aponta-api:$version-${id:7:12}"; fi
-    run compose build api
-    ! uses backup || run compose build postgres
+    run compose build ${UPDATE:+--pull} api
+    ! uses backup || run compose build ${UPDATE:+--pull} postgres
     if [[ $id ]] && ! $dry_run; then
         if [[ $current == "$version" && $(image_id "$version") != "$id" ]]; then
             current=$version-${id:7:12}

@@ -636,6 +636,25 @@ def replaced_image_is_kept_under_another_tag():
     assert running_versions() == ["aponta-api:v2"] * 2
 
 
+def update_replaces_containers_with_newer_images():
+    postgres = containers("postgres")
+    former = inspect("postgres:15-alpine", "{{.Id}}")
+    run("docker", "build", "--quiet", "--tag", "postgres:15-alpine", "-", input="FROM postgres:15-alpine\nLABEL newer=yes\n")
+    images = {"SKIP_BUILD": "1", "MIN_FREE_MB": "100"}
+    script("deploy.sh", "v2", **images)
+    assert containers("postgres") == postgres, "a deploy recreated the database"
+    done = script("update.sh", "--dry-run", MIN_FREE_MB="100")
+    assert "pull --ignore-buildable" in done.stdout and "build --pull api" in done.stdout, done
+    done = script("update.sh", **images)
+    assert "recreating the database" in done.stdout and inspect(containers("postgres")[0], "{{.Image}}") != former, done
+    updated = containers("postgres")
+    done = script("update.sh", **images)
+    assert "recreating the database" not in done.stdout and containers("postgres") == updated, done
+    replace(DEPLOY / "compose.yml", "limits: {cpus: \"2\", memory: 1G}", "limits: {cpus: \"2\", memory: 900M}")
+    script("update.sh", **images)
+    assert inspect(containers("postgres")[0], "{{.HostConfig.Memory}}") == str(900 * 1024 * 1024)
+
+
 def deploy_reloads_the_files_of_nginx():
     """Also files with another inode, after nginx has validated them."""
     headers = DEPLOY / "nginx/snippets/headers.conf"
@@ -882,6 +901,7 @@ def main():
     created += interrupted_deploy_rolls_back(projeto["id"])
     print("ok a bad version leaves no trace", flush=True)
     replaced_image_is_kept_under_another_tag()
+    update_replaces_containers_with_newer_images()
     deploy_reloads_the_files_of_nginx()
     print("ok images are kept, nginx reloads its files", flush=True)
     rollback_over_a_migration_requires_a_flag()
