@@ -127,6 +127,19 @@ def secret_table_matches_the_stack():
     print(f"ok the table has the {len(secret_table())} secrets of the stack", flush=True)
 
 
+# The settings that the stack does not need: it has one address, one database and production's defaults.
+NOT_PASSED = ["API_DEBUG", "API_HOST", "API_PORT", "AUTH_ANY_ORGANISATION", "AUTH_ENABLED", "AZURE_DEVOPS_PROFILE_URL", "DATABASE_PORT", "DATABASE_URL"]
+
+
+def every_setting_reaches_the_api():
+    table = (REPOSITORY / "README.md").read_text()
+    settings = set(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE))
+    service = re.search(r"^  api:\n(?:    .*\n|\n)+", (DEPLOY / "compose.yml").read_text(), re.MULTILINE)[0]
+    passed = {name.removesuffix("_FILE") for name in re.findall(r"^      ([A-Z_]+): ", service, re.MULTILINE)} & settings
+    assert len(settings) > 20 and sorted(settings - passed) == NOT_PASSED, sorted(settings - passed)
+    print(f"ok {len(passed)} settings reach the API, {len(NOT_PASSED)} are left out", flush=True)
+
+
 def hand_over(existing, **settings):
     """Returns the commands of hand_secrets_over in a dry run."""
     for file in (DEPLOY / "secrets").iterdir():
@@ -263,6 +276,7 @@ def main():
     ambiguous_secrets_are_refused()
     optional_secrets_may_be_missing_or_empty()
     secret_table_matches_the_stack()
+    every_setting_reaches_the_api()
     secrets_are_handed_to_their_users()
     secrets_in_env_are_refused()
     app_token_alone_requires_both_secrets()
