@@ -2,6 +2,7 @@
 
 mod atividades;
 mod bulk;
+mod error_details;
 mod errors;
 mod habits;
 mod lists;
