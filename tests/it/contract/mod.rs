@@ -3,6 +3,7 @@
 mod atividades;
 mod bulk;
 mod connection;
+mod error_details;
 mod lists;
 mod projetos;
 mod service;
