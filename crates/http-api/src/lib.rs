@@ -4,6 +4,7 @@
 //! [`Server`] listens.
 
 mod app;
+mod connection;
 mod development;
 mod docs;
 mod error;

@@ -20,6 +20,7 @@ mod loopback;
 mod new_noun;
 mod openapi;
 mod projetos;
+mod raw_exchanges;
 mod representation;
 mod support;
 mod validation;
