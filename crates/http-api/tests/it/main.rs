@@ -22,5 +22,6 @@ mod openapi;
 mod projetos;
 mod raw_exchanges;
 mod representation;
+mod root_path;
 mod support;
 mod validation;
