@@ -30,7 +30,8 @@ async fn api1_id_of_another_tenant_returns_404() {
         assert_eq!(theirs.api.get(&path).await.status, 200);
     }
     let body = json!({"nome": "A", "id_projeto": projeto});
-    assert_eq!(ours.api.post("/api/v1/atividades", &body).await.faults().len(), 1);
+    let unknown = ours.api.post("/api/v1/atividades", &body).await;
+    assert_eq!(unknown.error(400), format!("Projeto não encontrado: {projeto}"));
 }
 
 /// Who a thing is, who made it and when is not for clients to say.

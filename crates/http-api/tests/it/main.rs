@@ -21,6 +21,8 @@ mod loopback;
 mod new_noun;
 mod openapi;
 mod projetos;
+mod raw_exchanges;
 mod representation;
+mod root_path;
 mod support;
 mod validation;
