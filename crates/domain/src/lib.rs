@@ -3,6 +3,7 @@
 //! | module | content |
 //! |---|---|
 //! | `atividade`, `projeto`, `usuario` | one noun each: entity and values, query, port to its storage, use cases |
+//! | `work_item` | the work items of Azure DevOps: values and the port that reads them |
 //! | `paging` | queries, cursors and pages of every noun that implements [`Listable`] |
 //! | `text`, `violation`, `patch` | rules for values |
 //! | `error`, `idempotency`, `clock`, `readiness` | shared by all nouns |
@@ -22,6 +23,7 @@ mod readiness;
 mod text;
 mod usuario;
 mod violation;
+mod work_item;
 
 #[cfg(any(test, feature = "mocks"))]
 pub mod testing;
@@ -48,6 +50,7 @@ pub use readiness::Readiness;
 pub use text::{Descricao, search_key, strip_control_characters};
 pub use usuario::{Caller, Credential, IdentityProvider, Usuario};
 pub use violation::{InvalidField, Violation};
+pub use work_item::{StateCategory, WorkItem, WorkItemDirectory, WorkItemId, WorkItemStates};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {
@@ -57,4 +60,5 @@ pub use {
     projeto::{MockProjectDirectory, MockProjetoRepository},
     readiness::MockReadiness,
     usuario::MockIdentityProvider,
+    work_item::MockWorkItemDirectory,
 };

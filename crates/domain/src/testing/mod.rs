@@ -12,6 +12,7 @@ use uuid::{Uuid, uuid};
 use crate::{
     Atividade, AtividadeId, AtividadeRecord, AzureProjectId, Caller, Clock, Credential, MockClock, NomeAtividade,
     NomeProjeto, NovaAtividade, NovoProjeto, Projeto, ProjetoId, ProjetoRecord, ProjetoRef, RemoteProjeto, Usuario,
+    WorkItem, WorkItemId,
 };
 
 /// The time of [`fixed_clock`].
@@ -143,5 +144,25 @@ pub fn remote_projeto(n: u32, nome: &str) -> RemoteProjeto {
         nome: nome_projeto(nome),
         descricao: None,
         estado: Some("wellFormed".to_owned()),
+    }
+}
+
+/// Returns work item number `id`: an active task of the project `Portal`, with all three numbers of hours.
+///
+/// # Panics
+/// If the id is invalid.
+#[must_use]
+pub fn work_item(id: i64) -> WorkItem {
+    WorkItem {
+        id: WorkItemId::new(id).expect("a valid id"),
+        titulo: format!("Tarefa {id}"),
+        tipo: "Task".to_owned(),
+        estado: "Active".to_owned(),
+        projeto: "Portal".to_owned(),
+        parent: None,
+        assigned_to: Some("Maria Souza".to_owned()),
+        original_estimate: Some(8.0),
+        remaining_work: Some(5.5),
+        completed_work: Some(2.5),
     }
 }
