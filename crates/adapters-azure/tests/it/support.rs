@@ -143,6 +143,22 @@ pub async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
     }
 }
 
+/// Waits for all `tasks` and returns their results in order.
+///
+/// It waits in a task of its own. Awaiting many finished tasks in the test would use up the test's cooperative budget
+/// (<https://docs.rs/tokio/latest/tokio/task/coop/index.html>). `MockServer` blocks on a lock of tokio when it is dropped,
+/// and without budget that never ends.
+pub async fn join_all<T: Send + 'static>(tasks: Vec<tokio::task::JoinHandle<T>>) -> Vec<T> {
+    let join = async move {
+        let mut results = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            results.push(task.await.unwrap());
+        }
+        results
+    };
+    tokio::spawn(join).await.unwrap()
+}
+
 /// A token with these claims, signed with HS256 by `key`.
 pub fn signed(key: &str, claims: &Value) -> String {
     let encoded = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
