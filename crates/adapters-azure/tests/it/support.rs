@@ -42,6 +42,7 @@ pub fn config(base: &str) -> AzureConfig {
             attempt: Duration::from_secs(2),
             identity: Duration::from_secs(4),
             directory: Duration::from_secs(4),
+            work_items: Duration::from_secs(4),
         },
         retries: Retries { max: 2, initial_backoff: Duration::from_millis(1) },
         breaker: BreakerConfig { failure_threshold: 1_000, ..BreakerConfig::default() },
