@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::{InvalidField, Violation};
+use crate::{InvalidField, Refusal, Violation};
 
 /// The cause of an error. It is logged and never sent to a client.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -26,6 +26,9 @@ pub enum Error {
     /// The current state does not allow the operation.
     #[error("conflict: {0:?}")]
     Conflict(Conflict),
+    /// A rule of time entries does not allow the operation.
+    #[error("refused: {0:?}")]
+    Refused(Vec<Refusal>),
     /// The resource has another version than the caller expects.
     #[error("version mismatch")]
     VersionMismatch,
@@ -103,6 +106,9 @@ impl Error {
             Self::Invalid(fields) => {
                 Self::Invalid(fields.into_iter().map(|field| InvalidField { item: None, ..field }).collect())
             }
+            Self::Refused(refusals) => {
+                Self::Refused(refusals.into_iter().map(|refusal| Refusal { item: None, ..refusal }).collect())
+            }
             other => other,
         }
     }
@@ -117,6 +123,8 @@ impl Error {
 /// The kinds of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
+    /// An [`crate::Apontamento`].
+    Apontamento,
     /// An [`crate::Atividade`].
     Atividade,
     /// A [`crate::Projeto`].
@@ -126,6 +134,10 @@ pub enum Resource {
 /// The reasons for which the current state does not allow an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conflict {
+    /// The atividade has time entries, so it cannot be deleted.
+    AtividadeComApontamentos,
+    /// The projeto still has time entries, so it cannot be deleted.
+    ProjetoComApontamentos,
     /// The projeto still has atividades, so it cannot be deleted.
     ProjetoComAtividades,
     /// The projeto belongs to Azure DevOps, so it is read-only.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use domain::InvalidField;
+use domain::{Refusal, RefusalReason};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -81,6 +81,9 @@ const RETRY_AFTER_KEY_LIMIT: Duration = Duration::from_hours(1);
 struct ErrorBody<'a> {
     detail: Detail<'a>,
     message: &'a str,
+    /// The fields to which a `detail` in words belongs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<&'a ValidationErrors>,
 }
 
 #[derive(Serialize)]
@@ -92,7 +95,7 @@ enum Detail<'a> {
 
 /// Returns the JSON body of an error without validation errors.
 pub fn body(text: &str) -> String {
-    to_json(&ErrorBody { detail: Detail::Text(text), message: text })
+    to_json(&ErrorBody { detail: Detail::Text(text), message: text, errors: None })
 }
 
 fn to_json(body: &ErrorBody<'_>) -> String {
@@ -109,6 +112,7 @@ impl ApiError {
                 E::NotFound { resource, id } => messages_pt::not_found(*resource, *id),
                 E::Invalid(_) => self.errors().to_message(),
                 E::Conflict(conflict) => messages_pt::conflict(*conflict).to_owned(),
+                E::Refused(refusals) => refusals.iter().map(messages_pt::refusal).collect::<Vec<_>>().join("; "),
                 E::VersionMismatch => messages_pt::CHANGED.to_owned(),
                 E::IdempotencyKeyReused => messages_pt::KEY_REUSED.to_owned(),
                 E::TooManyIdempotencyKeys => messages_pt::TOO_MANY_KEYS.to_owned(),
@@ -140,9 +144,17 @@ impl ApiError {
     fn errors(&self) -> ValidationErrors {
         match self {
             Self::Validation(errors) => errors.clone(),
-            Self::Domain(domain::Error::Invalid(fields)) => {
-                fields.iter().map(|field| ValidationError::from_violation(field.violation, location(field))).collect()
-            }
+            Self::Domain(domain::Error::Invalid(fields)) => fields
+                .iter()
+                .map(|field| ValidationError::from_violation(field.violation, location(field.item, field.field)))
+                .collect(),
+            Self::Domain(domain::Error::Refused(refusals)) => refusals
+                .iter()
+                .filter_map(|Refusal { item, reason }| {
+                    let msg = messages_pt::refusal_reason(reason);
+                    Some(ValidationError::new("value_error", location(*item, reason.field()?), msg))
+                })
+                .collect(),
             Self::Domain(domain::Error::IdempotencyKeyReused) => ValidationErrors::from(ValidationError::new(
                 "value_error",
                 vec!["body".into()],
@@ -183,10 +195,24 @@ impl ApiError {
 }
 
 /// Returns the location of a field in the body. The items of a bulk request are in `items`.
-fn location(field: &InvalidField) -> Vec<Value> {
-    match field.item {
-        Some(item) => vec!["body".into(), "items".into(), item.into(), field.field.into()],
-        None => vec!["body".into(), field.field.into()],
+fn location(item: Option<usize>, field: &'static str) -> Vec<Value> {
+    match item {
+        Some(item) => vec!["body".into(), "items".into(), item.into(), field.into()],
+        None => vec!["body".into(), field.into()],
+    }
+}
+
+/// Returns the status of a refusal.
+const fn refusal_status(reason: &RefusalReason) -> StatusCode {
+    match reason {
+        RefusalReason::NotOwner => StatusCode::FORBIDDEN,
+        RefusalReason::DayFull { .. } | RefusalReason::InactiveAtividade => StatusCode::CONFLICT,
+        RefusalReason::UnknownAtividade(_)
+        | RefusalReason::UnknownProjeto(_)
+        | RefusalReason::OtherOrganisation { .. }
+        | RefusalReason::TooManyLines { .. } => StatusCode::BAD_REQUEST,
+        RefusalReason::UnknownWorkItem(_) => StatusCode::NOT_FOUND,
+        RefusalReason::ClosedWorkItem { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 
@@ -198,6 +224,10 @@ impl ResponseError for ApiError {
                 E::NotFound { .. } => StatusCode::NOT_FOUND,
                 E::Invalid(_) | E::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
                 E::Conflict(_) => StatusCode::CONFLICT,
+                // Of several refused items, the first one decides.
+                E::Refused(refusals) => {
+                    refusals.first().map_or(StatusCode::BAD_REQUEST, |refusal| refusal_status(&refusal.reason))
+                }
                 E::VersionMismatch => StatusCode::PRECONDITION_FAILED,
                 E::TooManyIdempotencyKeys => StatusCode::TOO_MANY_REQUESTS,
                 E::CredentialMissing | E::CredentialRejected => StatusCode::UNAUTHORIZED,
@@ -229,7 +259,10 @@ impl ResponseError for ApiError {
         self.log();
         let text = self.detail();
         let errors = self.errors();
-        let detail = if errors.is_empty() { Detail::Text(&text) } else { Detail::ValidationErrors(&errors) };
+        let is_refusal = matches!(self, Self::Domain(domain::Error::Refused(_)));
+        let detail =
+            if is_refusal || errors.is_empty() { Detail::Text(&text) } else { Detail::ValidationErrors(&errors) };
+        let errors = (is_refusal && !errors.is_empty()).then_some(&errors);
         let mut response = HttpResponse::build(status);
         response.content_type(JSON_UTF8);
         if status == StatusCode::UNAUTHORIZED {
@@ -240,6 +273,6 @@ impl ResponseError for ApiError {
             let seconds = wait.as_secs() + u64::from(0 < wait.subsec_nanos());
             response.insert_header((RETRY_AFTER, seconds.max(1)));
         }
-        response.body(to_json(&ErrorBody { detail, message: &text }))
+        response.body(to_json(&ErrorBody { detail, message: &text, errors }))
     }
 }
