@@ -1,20 +1,22 @@
-//! A stand-in for an organisation of Azure DevOps: identities, members and projects, in the format of the real API.
+//! A stand-in for an organisation of Azure DevOps: identities, members, projects and work items, in the format of the real
+//! API.
+
+mod app_token;
+mod work_items;
+
+pub use app_token::{APP_KEY, AUDIENCE, app_token};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use ring::hmac;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// The key of an extension, for the setting `EXTENSION_APP_KEYS`.
-pub const APP_KEY: &str = "uma-chave-de-extensao-que-e-longa-o-bastante";
-/// The audience of the same extension.
-pub const AUDIENCE: &str = "7b3c2a1d-0000-4000-8000-000000000001";
+use work_items::WorkItems;
 
 /// Maximum number of projects per page, whatever `$top` requests.
 const MAX_PAGE_SIZE: usize = 100;
@@ -45,6 +47,7 @@ struct State {
     removed: Vec<Uuid>,
     /// Delay of each response.
     delay: Duration,
+    work_items: WorkItems,
 }
 
 /// An endpoint whose responses a test can replace.
@@ -56,6 +59,8 @@ pub enum Endpoint {
     Projects,
     /// The second page of the projects.
     SecondPage,
+    /// Work items and the states of their types.
+    WorkItems,
 }
 
 impl Endpoint {
@@ -64,6 +69,7 @@ impl Endpoint {
             Self::Identity => "identity",
             Self::Projects => "projects",
             Self::SecondPage => "second page",
+            Self::WorkItems => "work items",
         }
     }
 }
@@ -176,6 +182,8 @@ impl State {
         let page = query(request, "continuationToken");
         let endpoint = if path == IDENTITY {
             Endpoint::Identity
+        } else if path.contains("/_apis/wit/") {
+            Endpoint::WorkItems
         } else if page.is_some() {
             Endpoint::SecondPage
         } else {
@@ -194,6 +202,10 @@ impl State {
         let is_bin = query(request, "stateFilter").is_some_and(|state| state == "deleted");
         let projects = if is_bin { &self.deleted } else { &self.projects };
         let visible: Vec<_> = projects.iter().filter(|p| !p["id"].as_str().is_some_and(is_hidden)).collect();
+        let names: Vec<_> = visible.iter().filter_map(|project| project["name"].as_str()).collect();
+        if let Some(response) = self.work_items.respond(request, &names) {
+            return response;
+        }
         match path.strip_prefix(PROJECTS) {
             None if path == IDENTITY => ResponseTemplate::new(200).set_body_json(identity(*id, email.as_deref())),
             Some("") => page_of(&visible, page.map_or(0, |start| start.parse().unwrap()), request),
@@ -281,14 +293,4 @@ pub fn anonymous() -> ResponseTemplate {
         "properties": {"Account": {"$type": "System.String", "$value": "Anonymous"}},
     });
     ResponseTemplate::new(200).set_body_json(json!({"authenticatedUser": user, "authorizedUser": user}))
-}
-
-/// An app token of the extension for the user `nameid`, valid until `exp` (Unix seconds).
-#[must_use]
-pub fn app_token(nameid: Uuid, exp: u64) -> String {
-    let claims = json!({"nameid": nameid, "iss": "app.vstoken.visualstudio.com", "aud": AUDIENCE, "exp": exp});
-    let encoded = |part: &Value| BASE64_URL_SAFE_NO_PAD.encode(part.to_string());
-    let text = format!("{}.{}", encoded(&json!({"typ": "JWT", "alg": "HS256"})), encoded(&claims));
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, APP_KEY.as_bytes()), text.as_bytes());
-    format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
 }

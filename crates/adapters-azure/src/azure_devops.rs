@@ -1,4 +1,6 @@
-//! The adapter: implements both ports over one client.
+//! The adapter: implements the ports over one client.
+
+mod work_items;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +14,16 @@ use prometheus_client::registry::Registry;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::client::{self, Upstream, json};
+use crate::client::{self, Upstream, UserBulkheads, json};
 use crate::config::AzureConfig;
 use crate::credential::{Fingerprint, Fingerprints, PresentedCredential, Scheme};
 use crate::directory::{Directory, Principal, Project, project_id};
 use crate::error::{AzureError, Rejection};
 use crate::identity::{AppTokens, Identities, Members, Source};
-use crate::service_url::OrgUrl;
+use crate::service_url::{OrgUrl, ServiceUrl};
+use crate::work_item::WorkItems;
 
-/// Identity provider and project directory over Azure DevOps. Clones share caches and connections.
+/// Identity provider and directories of projects and work items over Azure DevOps. Clones share caches and connections.
 ///
 /// An app token names a user but no organisation. It is accepted only together with an access token of the same user
 /// that the organisation accepts; that access token also serves the calls to Azure DevOps. If
@@ -34,6 +37,7 @@ struct Inner {
     identities: Identities,
     members: Option<Members>,
     directory: Option<Directory>,
+    work_items: Option<WorkItems>,
     app_tokens: AppTokens,
     fingerprints: Fingerprints,
     clock: Arc<dyn Clock>,
@@ -66,11 +70,17 @@ impl AzureDevOps {
             let pat = PresentedCredential::from_credential(&Credential::Basic { pat }, &fingerprints);
             Members::new(config, base, pat, Arc::clone(&upstream))
         });
+        let users = Arc::new(UserBulkheads::new(config));
+        let new_directory =
+            |org: &ServiceUrl| Directory::new(config, org.clone(), Arc::clone(&upstream), Arc::clone(&users));
+        let new_work_items =
+            |org: &ServiceUrl| WorkItems::new(config, org.clone(), Arc::clone(&upstream), Arc::clone(&users));
         Ok(Self(Arc::new(Inner {
             fingerprints,
             members,
             app_tokens: AppTokens::new(&config.extension_app_keys),
-            directory: org.map(|org| Directory::new(config, org.clone(), Arc::clone(&upstream))),
+            directory: org.map(new_directory),
+            work_items: org.map(new_work_items),
             identities: Identities::new(config, source, Arc::clone(&upstream), Arc::clone(&clock)),
             upstream,
             clock,

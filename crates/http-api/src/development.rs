@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::{
     AzureProjectId, Caller, Conflict, Credential, DeletionEvidence, Error, IdentityProvider, ProjectDirectory,
-    ProjectList, RemoteProjeto, Usuario,
+    ProjectList, RemoteProjeto, Usuario, WorkItem, WorkItemDirectory, WorkItemId, WorkItemStates,
 };
 
 /// Identifies each caller as the development user, with any credential or none.
@@ -45,5 +45,20 @@ impl ProjectDirectory for NoOrganisation {
 
     async fn confirm_deleted(&self, _: Credential, _: Vec<AzureProjectId>, _: DeletionEvidence) -> Vec<AzureProjectId> {
         Vec::new()
+    }
+}
+
+#[async_trait]
+impl WorkItemDirectory for NoOrganisation {
+    async fn find(&self, _: Option<Credential>, _: WorkItemId) -> Result<Option<WorkItem>, Error> {
+        Err(Error::Conflict(Conflict::SemOrganizacao))
+    }
+
+    async fn find_many(&self, _: Option<Credential>, _: Vec<WorkItemId>) -> Result<Vec<WorkItem>, Error> {
+        Err(Error::Conflict(Conflict::SemOrganizacao))
+    }
+
+    async fn states(&self, _: Option<Credential>, _: String, _: String) -> Result<WorkItemStates, Error> {
+        Err(Error::Conflict(Conflict::SemOrganizacao))
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::payload::{Page, Project, project_id};
-use crate::client::{Bulkhead, Call, Traffic, Upstream, Version, json};
+use crate::client::{Bulkhead, Call, Traffic, Upstream, UserBulkheads, Version, json};
 use crate::config::AzureConfig;
 use crate::credential::{Fingerprint, PresentedCredential, Scheme};
 use crate::error::AzureError;
@@ -33,8 +33,6 @@ const MAX_CONCURRENT_LOOKUPS: usize = 8;
 /// Maximum number of look-ups by id per list. The remaining ids follow in later synchronisations.
 const MAX_LOOKUPS: usize = 200;
 
-/// Maximum number of concurrent queries per user.
-const MAX_CONCURRENT_PER_USER: usize = 4;
 /// Maximum number of concurrent lists, each of which is held in memory.
 const MAX_CONCURRENT_LISTS: usize = 4;
 
@@ -45,8 +43,7 @@ pub(crate) struct Directory {
     timeout: Duration,
     /// Merges concurrent look-ups of one project by one credential into one call.
     lookups: Cache<(Fingerprint, AzureProjectId), Option<RemoteProjeto>>,
-    /// One bulkhead per user, so that the queries of one user cannot block others.
-    users: Cache<String, Arc<Bulkhead>>,
+    users: Arc<UserBulkheads>,
     lists: Bulkhead,
 }
 
@@ -58,17 +55,19 @@ pub(crate) struct Principal {
 }
 
 impl Directory {
-    pub(crate) fn new(config: &AzureConfig, org: ServiceUrl, upstream: Arc<Upstream>) -> Self {
+    pub(crate) fn new(
+        config: &AzureConfig,
+        org: ServiceUrl,
+        upstream: Arc<Upstream>,
+        users: Arc<UserBulkheads>,
+    ) -> Self {
         Self {
             upstream,
             org,
             page_size: config.page_size,
             timeout: config.timeouts.directory,
             lookups: Cache::builder().max_capacity(config.cache_capacity).expire_after(LookupExpiry).build(),
-            users: Cache::builder()
-                .max_capacity(config.cache_capacity)
-                .time_to_idle(config.timeouts.directory * 2)
-                .build(),
+            users,
             lists: Bulkhead::new(MAX_CONCURRENT_LISTS),
         }
     }
@@ -79,13 +78,9 @@ impl Directory {
     /// A partial list is an error, because a synchronisation treats missing projects as candidates for deletion.
     pub(crate) async fn list(&self, principal: &Principal) -> Result<Vec<Box<RawValue>>, AzureError> {
         let deadline = Instant::now() + self.timeout;
-        let user = self.user_bulkhead(principal).await;
+        let user = self.users.of(&principal.user_id).await;
         let _user_slot = user.acquire(deadline).await?;
         self.list_until(deadline, principal, "all").await
-    }
-
-    async fn user_bulkhead(&self, principal: &Principal) -> Arc<Bulkhead> {
-        self.users.get_with_by_ref(&principal.user_id, async { Arc::new(Bulkhead::new(MAX_CONCURRENT_PER_USER)) }).await
     }
 
     async fn list_until(
@@ -103,7 +98,7 @@ impl Directory {
         let mut bytes = 0;
         for _ in 0..MAX_PAGES {
             let call = principal.call("/_apis/projects", self.page_url(state, page.as_ref()), deadline);
-            let response = self.upstream.get(&call).await?;
+            let response = self.upstream.send(&call).await?;
             bytes += response.body.len();
             if MAX_TOTAL_BYTES < bytes {
                 return Err(AzureError::invalid_response(format!("more than {MAX_TOTAL_BYTES} bytes of projects")));
@@ -154,7 +149,7 @@ impl Directory {
         ids: Vec<AzureProjectId>,
     ) -> Result<Vec<AzureProjectId>, AzureError> {
         let deadline = self.confirmation_deadline();
-        let user = self.user_bulkhead(principal).await;
+        let user = self.users.of(&principal.user_id).await;
         let _user_slot = user.acquire(deadline).await?;
         let listed = self.list_until(deadline, principal, "deleted").await?;
         let deleted: HashSet<_> = listed
@@ -180,7 +175,7 @@ impl Directory {
         mut ids: Vec<AzureProjectId>,
     ) -> Result<Vec<AzureProjectId>, AzureError> {
         let deadline = self.confirmation_deadline();
-        let user = self.user_bulkhead(principal).await;
+        let user = self.users.of(&principal.user_id).await;
         let _user_slot = user.acquire(deadline).await?;
         if MAX_CONCURRENT_LOOKUPS < ids.len() {
             let listed = self.list_until(deadline, principal, "all").await?;
@@ -204,7 +199,7 @@ impl Directory {
 
     async fn look_up(&self, principal: &Principal, id: AzureProjectId) -> Result<Option<RemoteProjeto>, AzureError> {
         let deadline = Instant::now() + self.timeout;
-        let user = self.user_bulkhead(principal).await;
+        let user = self.users.of(&principal.user_id).await;
         let _user_slot = user.acquire(deadline).await?;
         match self.fetch(principal, id, deadline).await {
             Ok(found) => Ok(Some(found)),
@@ -220,7 +215,7 @@ impl Directory {
         deadline: Instant,
     ) -> Result<RemoteProjeto, AzureError> {
         let url = self.org.at(&format!("/_apis/projects/{id}"), &[]);
-        let response = self.upstream.get(&principal.call("/_apis/projects/{id}", url, deadline)).await?;
+        let response = self.upstream.send(&principal.call("/_apis/projects/{id}", url, deadline)).await?;
         let found = json::read::<Project>(&response.body)?.into_domain()?;
         if found.id == id {
             Ok(found)
@@ -245,6 +240,7 @@ impl Principal {
         Call {
             url_template,
             url,
+            body: None,
             version: Version::Released,
             credential,
             scheme,
