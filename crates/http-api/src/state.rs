@@ -17,6 +17,7 @@ use crate::middleware::origin_pattern::OriginPattern;
 use crate::middleware::rejected_origins::RejectedOrigins;
 use crate::observability::metrics::Metrics;
 use crate::observability::readiness::{CachedReadiness, LastCheck};
+use crate::root_path::RootPath;
 
 /// The ports of the domain, as adapters implement them.
 pub struct Ports {
@@ -107,6 +108,7 @@ pub struct AppState {
     use_cases: UseCases,
     last_check: LastCheck,
     info: Data<ServiceInfo>,
+    root_path: Data<RootPath>,
     cors_origins: Data<[OriginPattern]>,
     rejected_origins: Data<RejectedOrigins>,
     is_loopback_only: bool,
@@ -127,6 +129,7 @@ impl AppState {
             use_cases: UseCases::new(ports, last_check.clone()),
             last_check,
             info: Data::new(info),
+            root_path: Data::new(RootPath::default()),
             cors_origins: Data::from(Arc::<[OriginPattern]>::from(cors_origins)),
             rejected_origins: Data::new(RejectedOrigins::default()),
             is_loopback_only: false,
@@ -147,6 +150,12 @@ impl AppState {
     #[must_use]
     pub fn with_trusted_proxies(self, proxies: TrustedProxies) -> Self {
         Self { observability: Data::new(HttpObservability { metrics: self.metrics().clone(), proxies }), ..self }
+    }
+
+    /// Sets the path prefix of the addresses in responses.
+    #[must_use]
+    pub fn with_root_path(self, root_path: RootPath) -> Self {
+        Self { root_path: Data::new(root_path), ..self }
     }
 
     /// Restricts the API to clients and pages of this machine, for a service without authentication.
@@ -199,6 +208,7 @@ impl AppState {
             .app_data(readiness)
             .app_data(identity)
             .app_data(self.info.clone())
+            .app_data(self.root_path.clone())
             .app_data(self.failed_sign_ins.clone())
             .app_data(self.observability.clone())
             .app_data(self.cors_origins.clone())

@@ -1,4 +1,4 @@
-//! What the database refuses by itself, whoever writes.
+//! Constraints of the database.
 
 use e2e::postgres::{Cluster, Database};
 use migration::Migrator;

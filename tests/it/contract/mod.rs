@@ -2,9 +2,8 @@
 
 mod atividades;
 mod bulk;
-mod errors;
-mod habits;
+mod connection;
+mod error_details;
 mod lists;
 mod projetos;
 mod service;
-mod validation;

@@ -83,7 +83,7 @@ pub async fn until_blocked(database: &Database<'_>, connections: u32, moment: &s
     );
     let started = Instant::now();
     while database.query(&blocked) != connections.to_string() {
-        assert!(started.elapsed() < Duration::from_secs(60), "never were {connections} connections blocked");
+        assert!(started.elapsed() < Duration::from_mins(1), "never were {connections} connections blocked");
         // The query blocks the runtime, so each sleep must give the connections time for several round trips.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

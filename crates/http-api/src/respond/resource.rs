@@ -12,6 +12,7 @@ use super::conditional;
 use crate::error::ApiError;
 use crate::media_type::JSON_UTF8;
 use crate::openapi::component::{api_component, empty_response, openapi_headers, openapi_responses};
+use crate::root_path::RootPath;
 
 const ETAG: (&str, &str) = ("ETag", "Identifica esta representação, para If-None-Match e If-Match");
 
@@ -72,7 +73,7 @@ pub struct Created<T> {
 }
 
 impl<T> Created<T> {
-    /// Returns the response with `value`, whose address is `location`.
+    /// Returns the response with `value`, whose address within the service is `location`.
     pub fn at(location: String, value: T) -> Self {
         Self { location, value }
     }
@@ -83,7 +84,7 @@ impl<T: Serialize> Responder for Created<T> {
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::Created();
-        response.insert_header((LOCATION, self.location));
+        response.insert_header((LOCATION, format!("{}{}", RootPath::of(request), self.location)));
         with_etag(response, request, &self.value)
     }
 }

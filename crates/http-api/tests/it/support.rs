@@ -111,7 +111,7 @@ impl Response {
         (self.status.as_u16(), json["detail"].as_str().unwrap().to_owned())
     }
 
-    /// The faults of a 422: code, place and words of each.
+    /// The errors of a 422: the type and the location of each.
     pub fn errors(&self) -> Vec<(String, Value)> {
         assert_eq!(self.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", self.body);
         let json = self.json();
