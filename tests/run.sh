@@ -10,6 +10,7 @@
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, connections, soak); needs root
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
+#   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
 #   ./tests/run.sh --scripts  the pre-commit hooks on every file, the checks of deploy.sh, the harness, the scripts of .ci
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, PgBouncer,
@@ -30,7 +31,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,17s/^# \{0,1\}//p' "$0"
+    sed -n '2,18s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -203,6 +204,14 @@ test_interop() {
     say "the interop suite passed"
 }
 
+# The copy of this host is a file system in memory over this one, which stays unchanged.
+test_systemd() {
+    need_commands unshare:util-linux /lib/systemd/systemd:systemd nginx:nginx ss:iproute2 openssl:openssl
+    cargo build --locked -p http-actix
+    as_root python3 tests/systemd/run.py target/debug/aponta
+    say "the installation with systemd passed"
+}
+
 # The hooks are those of .pre-commit-config.yaml: formatting, typos, ShellCheck, the files of GitHub and compose.
 test_scripts() {
     local hooks=target/test-tools/pre-commit requirements=tests/tools/pre-commit.txt
@@ -239,7 +248,7 @@ test_stack() {
 command -v cargo >/dev/null || fail "there is no Rust toolchain; https://rustup.rs has one"
 install_missing
 case ${1:-} in
---stack | --backup | --monitoring | --faults | --interop | --scripts)
+--stack | --backup | --monitoring | --faults | --interop | --systemd | --scripts)
     "test_${1#--}" "${@:2}"
     exit
     ;;

@@ -74,6 +74,7 @@ async fn service() -> impl Service<actix_http::Request, Response = ServiceRespon
         readiness: Arc::new(MockReadiness::new()),
         identity: Arc::new(DevelopmentIdentity),
         directory: Arc::new(NoOrganisation),
+        work_items: Arc::new(NoOrganisation),
         service_credential: None,
         clock: fixed_clock(),
     };

@@ -14,6 +14,7 @@ mod m20261124_000005_count_one_quickly;
 mod m20261126_000006_plain_schema;
 mod m20261126_000007_order_projetos;
 mod m20261127_000010_create_rotinas;
+mod m20261127_000011_drop_ativo_index;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000006_plain_schema::Migration),
             Box::new(m20261126_000007_order_projetos::Migration),
             Box::new(m20261127_000010_create_rotinas::Migration),
+            Box::new(m20261127_000011_drop_ativo_index::Migration),
         ]
     }
 }

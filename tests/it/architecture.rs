@@ -6,11 +6,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which of our crates each may use, outside of its tests.
-const INWARDS: [(&str, &[&str]); 9] = [
+const INWARDS: [(&str, &[&str]); 10] = [
+    ("coalescer", &[]),
     ("domain", &[]),
     ("migration", &[]),
     ("adapters-azure", &["domain"]),
-    ("adapters-postgres", &["domain", "migration", "pg-conninfo"]),
+    ("adapters-postgres", &["coalescer", "domain", "migration", "pg-conninfo"]),
     ("adapters-sqlite", &["domain"]),
     ("http-api", &["domain"]),
     ("http-actix", &["adapters-azure", "adapters-postgres", "adapters-sqlite", "domain", "http-api"]),

@@ -1,20 +1,22 @@
-//! A stand-in for an organisation of Azure DevOps: identities, members and projects, in the format of the real API.
+//! A stand-in for an organisation of Azure DevOps: identities, members, projects and work items, in the format of the real
+//! API.
+
+mod app_token;
+mod work_items;
+
+pub use app_token::{APP_KEY, AUDIENCE, app_token};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use ring::hmac;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// The key of an extension, for the setting `EXTENSION_APP_KEYS`.
-pub const APP_KEY: &str = "uma-chave-de-extensao-que-e-longa-o-bastante";
-/// The audience of the same extension.
-pub const AUDIENCE: &str = "7b3c2a1d-0000-4000-8000-000000000001";
+use work_items::WorkItems;
 
 /// Maximum number of projects per page, whatever `$top` requests.
 const MAX_PAGE_SIZE: usize = 100;
@@ -35,6 +37,8 @@ struct State {
     /// Token, id and e-mail address of each user.
     users: Vec<(String, Uuid, Option<String>)>,
     projects: Vec<Value>,
+    /// Projects that were removed from the list, which `stateFilter=deleted` lists.
+    deleted: Vec<Value>,
     /// Pairs of the token of a user and the id of a project hidden from that user.
     hidden: Vec<(String, String)>,
     /// Responses that replace the regular ones of an endpoint.
@@ -43,6 +47,7 @@ struct State {
     removed: Vec<Uuid>,
     /// Delay of each response.
     delay: Duration,
+    work_items: WorkItems,
 }
 
 /// An endpoint whose responses a test can replace.
@@ -54,6 +59,8 @@ pub enum Endpoint {
     Projects,
     /// The second page of the projects.
     SecondPage,
+    /// Work items and the states of their types.
+    WorkItems,
 }
 
 impl Endpoint {
@@ -62,6 +69,7 @@ impl Endpoint {
             Self::Identity => "identity",
             Self::Projects => "projects",
             Self::SecondPage => "second page",
+            Self::WorkItems => "work items",
         }
     }
 }
@@ -125,9 +133,17 @@ impl Organisation {
         lock(&self.state).hidden.push((token.to_owned(), project.to_owned()));
     }
 
-    /// Modifies the list of projects.
+    /// Modifies the list of projects. Removed projects are listed as deleted from then on.
     pub fn change_projects(&self, change: impl FnOnce(&mut Vec<Value>)) {
-        change(&mut lock(&self.state).projects);
+        let mut state = lock(&self.state);
+        let before = state.projects.clone();
+        change(&mut state.projects);
+        let is_listed = |project: &&Value| state.projects.iter().any(|listed| listed["id"] == project["id"]);
+        let removed: Vec<_> = before.iter().filter(|project| !is_listed(project)).cloned().collect();
+        state.deleted.extend(removed.into_iter().map(|mut project| {
+            project["state"] = json!("deleted");
+            project
+        }));
     }
 
     /// Responds to every later request for `endpoint` with `response`.
@@ -166,6 +182,8 @@ impl State {
         let page = query(request, "continuationToken");
         let endpoint = if path == IDENTITY {
             Endpoint::Identity
+        } else if path.contains("/_apis/wit/") {
+            Endpoint::WorkItems
         } else if page.is_some() {
             Endpoint::SecondPage
         } else {
@@ -181,11 +199,17 @@ impl State {
             return self.member(member);
         }
         let is_hidden = |project: &str| self.hidden.iter().any(|(from, hidden)| from == token && hidden == project);
-        let visible: Vec<_> = self.projects.iter().filter(|p| !p["id"].as_str().is_some_and(is_hidden)).collect();
+        let is_bin = query(request, "stateFilter").is_some_and(|state| state == "deleted");
+        let projects = if is_bin { &self.deleted } else { &self.projects };
+        let visible: Vec<_> = projects.iter().filter(|p| !p["id"].as_str().is_some_and(is_hidden)).collect();
+        let names: Vec<_> = visible.iter().filter_map(|project| project["name"].as_str()).collect();
+        if let Some(response) = self.work_items.respond(request, &names) {
+            return response;
+        }
         match path.strip_prefix(PROJECTS) {
             None if path == IDENTITY => ResponseTemplate::new(200).set_body_json(identity(*id, email.as_deref())),
             Some("") => page_of(&visible, page.map_or(0, |start| start.parse().unwrap()), request),
-            Some(rest) => project(&visible, rest.trim_start_matches('/'), is_hidden(rest.trim_start_matches('/'))),
+            Some(rest) => project(&visible, rest.trim_start_matches('/')),
             None => ResponseTemplate::new(404),
         }
     }
@@ -221,11 +245,11 @@ fn page_of(projects: &[&Value], start: usize, request: &Request) -> ResponseTemp
     }
 }
 
-/// One project. For a hidden project Azure DevOps responds 400.
-fn project(projects: &[&Value], id: &str, is_hidden: bool) -> ResponseTemplate {
+/// One project. An unknown and a hidden project give the same 404.
+fn project(projects: &[&Value], id: &str) -> ResponseTemplate {
     match projects.iter().find(|project| project["id"] == id) {
         Some(project) => ResponseTemplate::new(200).set_body_json(project),
-        None => ResponseTemplate::new(if is_hidden { 400 } else { 404 }).set_body_json(json!({
+        None => ResponseTemplate::new(404).set_body_json(json!({
             "$id": "1", "message": "TF200016", "typeKey": "ProjectDoesNotExistException", "errorCode": 0,
         })),
     }
@@ -269,14 +293,4 @@ pub fn anonymous() -> ResponseTemplate {
         "properties": {"Account": {"$type": "System.String", "$value": "Anonymous"}},
     });
     ResponseTemplate::new(200).set_body_json(json!({"authenticatedUser": user, "authorizedUser": user}))
-}
-
-/// An app token of the extension for the user `nameid`, valid until `exp` (Unix seconds).
-#[must_use]
-pub fn app_token(nameid: Uuid, exp: u64) -> String {
-    let claims = json!({"nameid": nameid, "iss": "app.vstoken.visualstudio.com", "aud": AUDIENCE, "exp": exp});
-    let encoded = |part: &Value| BASE64_URL_SAFE_NO_PAD.encode(part.to_string());
-    let text = format!("{}.{}", encoded(&json!({"typ": "JWT", "alg": "HS256"})), encoded(&claims));
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, APP_KEY.as_bytes()), text.as_bytes());
-    format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
 }

@@ -315,6 +315,12 @@ def deploy_refuses_invalid_settings():
                            ("APP_TOKEN_ALONE", "true")):
         done = script("deploy.sh", "v1", check=False, MIN_FREE_MB="100", **{setting: value})
         assert done.returncode == 1 and f"{setting} is " in done.stderr and "nothing was changed" in done.stderr, done
+    for line, message in (("ORIGIN_GAURD=off", "ORIGIN_GAURD in "), ("  export LOGS = debug", "LOGS in ")):
+        before = (DEPLOY / ".env").read_text()
+        (DEPLOY / ".env").write_text(f"{before}\n{line}\n")
+        done = script("deploy.sh", "v1", check=False, MIN_FREE_MB="100")
+        assert done.returncode == 1 and f"{message}{DEPLOY}/.env is not a setting of this stack" in done.stderr, done
+        (DEPLOY / ".env").write_text(before)
     # A personal access token in .env has no effect, and APP_TOKEN_ALONE requires one in its file.
     for setting, value, message in (("AZURE_DEVOPS_PAT", PAT, "AZURE_DEVOPS_PAT in .env is not read"),
                                  ("APP_TOKEN_ALONE", "members", "azure_devops_pat, which is missing or empty")):
@@ -336,6 +342,9 @@ def deploy_refuses_invalid_settings():
 
 
 def deploy_creates_the_stack():
+    done = script("deploy.sh", "v1", check=False, MIN_FREE_MB="100", CORS_ORIGINS="*", LOG="verbose", DATABASE_POOL_SIZE="0")
+    assert done.returncode == 1 and "the image refuses the settings" in done.stderr and containers("api") == [], done
+    assert all(name in done.stderr for name in ("CORS_ORIGINS", "LOG", "DATABASE_POOL_SIZE")), done
     script("deploy.sh", "v1", MIN_FREE_MB="100")
     assert (DEPLOY / "state/current").read_text() == "v1\n"
     assert [len(containers(s)) for s in ("nginx", "api", "postgres")] == [1, 2, 1]
@@ -627,6 +636,25 @@ def replaced_image_is_kept_under_another_tag():
     assert running_versions() == ["aponta-api:v2"] * 2
 
 
+def update_replaces_containers_with_newer_images():
+    postgres = containers("postgres")
+    former = inspect("postgres:15-alpine", "{{.Id}}")
+    run("docker", "build", "--quiet", "--tag", "postgres:15-alpine", "-", input="FROM postgres:15-alpine\nLABEL newer=yes\n")
+    images = {"SKIP_BUILD": "1", "MIN_FREE_MB": "100"}
+    script("deploy.sh", "v2", **images)
+    assert containers("postgres") == postgres, "a deploy recreated the database"
+    done = script("update.sh", "--dry-run", MIN_FREE_MB="100")
+    assert "pull --ignore-buildable" in done.stdout and "build --pull api" in done.stdout, done
+    done = script("update.sh", **images)
+    assert "recreating the database" in done.stdout and inspect(containers("postgres")[0], "{{.Image}}") != former, done
+    updated = containers("postgres")
+    done = script("update.sh", **images)
+    assert "recreating the database" not in done.stdout and containers("postgres") == updated, done
+    replace(DEPLOY / "compose.yml", "limits: {cpus: \"2\", memory: 1G}", "limits: {cpus: \"2\", memory: 900M}")
+    script("update.sh", **images)
+    assert inspect(containers("postgres")[0], "{{.HostConfig.Memory}}") == str(900 * 1024 * 1024)
+
+
 def deploy_reloads_the_files_of_nginx():
     """Also files with another inode, after nginx has validated them."""
     headers = DEPLOY / "nginx/snippets/headers.conf"
@@ -669,12 +697,12 @@ def rollback_over_a_migration_requires_a_flag():
     compose(*psql, sql.replace("INSERT INTO", "DELETE FROM").split(" VALUES")[0] + " WHERE version LIKE 'm9999%'")
 
 
-# A version of release 1.0.0: without the newest three migrations.
+# A version of release 1.0.0, which ends with the migration count_one_quickly.
 OLDER = r"""
 FROM aponta-api:v1
 USER 0
 RUN printf '%s\n' '#!/bin/sh' '[ "$*" = "migrate status" ] || exec aponta "$@"' \
-    'aponta migrate status | sed -E "s/(plain_[a-z_]+|order_[a-z_]+|create_rotinas)  applied/\1  unknown to this version/"' > /usr/local/bin/older && \
+    'aponta migrate status | sed "/_000006_/,\$ s/  applied/  unknown to this version/"' > /usr/local/bin/older && \
     chmod 755 /usr/local/bin/older
 USER 10001:10001
 ENTRYPOINT ["older"]
@@ -686,9 +714,10 @@ def rollback_undoes_migrations(client, projeto):
     psql = ("exec", "-T", "postgres", "psql", "-U", "aponta", "-At", "-c")
     compose(*psql, "UPDATE api_aponta.seaql_migrations SET applied_at = 0")
     run("docker", "build", "--quiet", "--tag", "aponta-api:v0", "-", input=OLDER)
+    newer = compose(*psql, "SELECT count(*) FROM api_aponta.seaql_migrations WHERE 'm20261126' < version").strip()
     done = script("rollback.sh", "v0", check=False)
-    assert done.returncode == 1 and "the newest 3 migration(s)" in done.stderr, done
-    assert "undoing 3 migration(s)" in script("rollback.sh", "--undo-migrations", "--dry-run", "v0").stdout
+    assert done.returncode == 1 and f"the newest {newer} migration(s)" in done.stderr, done
+    assert f"undoing {newer} migration(s)" in script("rollback.sh", "--undo-migrations", "--dry-run", "v0").stdout
     # A view with a name that the undo needs: no migration is undone, and the service keeps running.
     compose(*psql, "CREATE VIEW api_aponta.atividades_contagem AS SELECT 1 AS um")
     failed = script("rollback.sh", "--undo-migrations", "v0", check=False)
@@ -697,9 +726,9 @@ def rollback_undoes_migrations(client, projeto):
     compose(*psql, "DROP VIEW api_aponta.atividades_contagem")
     script("rollback.sh", "--undo-migrations", "v0")
     assert running_versions() == ["aponta-api:v0"] * 2
-    # The older version is the same program, which applies all three again.
+    # The older version is the same program, which applies all of them again.
     applied = "SELECT count(*) FROM api_aponta.seaql_migrations WHERE 0 < applied_at"
-    assert compose(*psql, applied).strip() == "3", "the migrations were not undone"
+    assert compose(*psql, applied).strip() == newer, "the migrations were not undone"
     status, _ = client.request_until_served("POST", "/api/v1/atividades", {"nome": "Depois", "id_projeto": projeto})
     assert status == 201, status
     script("deploy.sh", "v2", SKIP_BUILD="1", MIN_FREE_MB="100")
@@ -804,6 +833,10 @@ def deploy_reloads_the_monitoring():
         run("docker", "build", "--quiet", "--tag", config["services"][name]["image"], "-", input=MONITOR)
         files_mounted = [volume["source"] for volume in config["services"][name].get("volumes", []) if pathlib.Path(volume["source"]).is_file()]
         assert not files_mounted, f"{files_mounted} would keep the content from the start of {name}"
+    done = script("deploy.sh", "v2", check=False, **environment)
+    assert done.returncode == 1 and "alertmanager.yml has addresses of the example" in done.stderr, done
+    routes = DEPLOY / "monitoring/alertmanager/alertmanager.yml"
+    routes.write_text(routes.read_text().replace("example.org", "exemplo.br"))
     script("deploy.sh", "v2", **environment)
     assert sql("SELECT rolsuper, pg_has_role('aponta_exporter', 'pg_monitor', 'MEMBER') FROM pg_roles WHERE rolname = 'aponta_exporter'") == "f|t"
     exporter = (DEPLOY / "secrets/exporter_password").read_text().strip()
@@ -868,6 +901,7 @@ def main():
     created += interrupted_deploy_rolls_back(projeto["id"])
     print("ok a bad version leaves no trace", flush=True)
     replaced_image_is_kept_under_another_tag()
+    update_replaces_containers_with_newer_images()
     deploy_reloads_the_files_of_nginx()
     print("ok images are kept, nginx reloads its files", flush=True)
     rollback_over_a_migration_requires_a_flag()

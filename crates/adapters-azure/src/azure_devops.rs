@@ -1,25 +1,29 @@
-//! The adapter: implements both ports over one client.
+//! The adapter: implements the ports over one client.
+
+mod work_items;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    AzureProjectId, Caller, Clock, Credential, Error, IdentityProvider, ProjectDirectory, RemoteProjeto, Usuario,
+    AzureProjectId, Caller, Clock, Credential, DeletionEvidence, Error, IdentityProvider, ProjectDirectory,
+    ProjectList, RemoteProjeto, Usuario,
 };
 use prometheus_client::registry::Registry;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::client::{self, Upstream, json};
+use crate::client::{self, Upstream, UserBulkheads, json};
 use crate::config::AzureConfig;
 use crate::credential::{Fingerprint, Fingerprints, PresentedCredential, Scheme};
-use crate::directory::{Directory, Principal, Project};
+use crate::directory::{Directory, Principal, Project, project_id};
 use crate::error::{AzureError, Rejection};
 use crate::identity::{AppTokens, Identities, Members, Source};
-use crate::service_url::OrgUrl;
+use crate::service_url::{OrgUrl, ServiceUrl};
+use crate::work_item::WorkItems;
 
-/// Identity provider and project directory over Azure DevOps. Clones share caches and connections.
+/// Identity provider and directories of projects and work items over Azure DevOps. Clones share caches and connections.
 ///
 /// An app token names a user but no organisation. It is accepted only together with an access token of the same user
 /// that the organisation accepts; that access token also serves the calls to Azure DevOps. If
@@ -33,6 +37,7 @@ struct Inner {
     identities: Identities,
     members: Option<Members>,
     directory: Option<Directory>,
+    work_items: Option<WorkItems>,
     app_tokens: AppTokens,
     fingerprints: Fingerprints,
     clock: Arc<dyn Clock>,
@@ -65,11 +70,17 @@ impl AzureDevOps {
             let pat = PresentedCredential::from_credential(&Credential::Basic { pat }, &fingerprints);
             Members::new(config, base, pat, Arc::clone(&upstream))
         });
+        let users = Arc::new(UserBulkheads::new(config));
+        let new_directory =
+            |org: &ServiceUrl| Directory::new(config, org.clone(), Arc::clone(&upstream), Arc::clone(&users));
+        let new_work_items =
+            |org: &ServiceUrl| WorkItems::new(config, org.clone(), Arc::clone(&upstream), Arc::clone(&users));
         Ok(Self(Arc::new(Inner {
             fingerprints,
             members,
             app_tokens: AppTokens::new(&config.extension_app_keys),
-            directory: org.map(|org| Directory::new(config, org.clone(), Arc::clone(&upstream))),
+            directory: org.map(new_directory),
+            work_items: org.map(new_work_items),
             identities: Identities::new(config, source, Arc::clone(&upstream), Arc::clone(&clock)),
             upstream,
             clock,
@@ -116,11 +127,20 @@ impl IdentityProvider for AzureDevOps {
 
 #[async_trait]
 impl ProjectDirectory for AzureDevOps {
-    async fn list(&self, credential: Credential) -> Result<Vec<RemoteProjeto>, Error> {
-        let projects = self.0.list(&credential, self.0.identity_age).await?;
+    async fn list(&self, credential: Credential) -> Result<ProjectList, Error> {
+        let mut list = ProjectList::default();
         // `into_iter` frees the raw JSON of each project after parsing.
-        let parsed = projects.into_iter().map(|raw| json::read::<Project>(raw.get().as_bytes())?.into_domain());
-        Ok(parsed.collect::<Result<_, _>>()?)
+        for raw in self.0.list(&credential, self.0.identity_age).await? {
+            match json::read::<Project>(raw.get().as_bytes()).and_then(Project::into_domain) {
+                Ok(project) => list.projects.push(project),
+                Err(error) => {
+                    let id = project_id(&raw).ok();
+                    tracing::warn!(id = id.map(tracing::field::display), ?error, "skipping an unreadable project");
+                    list.failed.push(id);
+                }
+            }
+        }
+        Ok(list)
     }
 
     async fn list_raw(&self, credential: Credential) -> Result<Vec<String>, Error> {
@@ -135,8 +155,13 @@ impl ProjectDirectory for AzureDevOps {
         Ok(self.0.deny_after_identity(&principal, found).await?)
     }
 
-    async fn confirm_deleted(&self, credential: Credential, ids: Vec<AzureProjectId>) -> Vec<AzureProjectId> {
-        match self.0.confirm_deleted(&credential, ids).await {
+    async fn confirm_deleted(
+        &self,
+        credential: Credential,
+        ids: Vec<AzureProjectId>,
+        evidence: DeletionEvidence,
+    ) -> Vec<AzureProjectId> {
+        match self.0.confirm_deleted(&credential, ids, evidence).await {
             Ok(deleted) => deleted,
             Err(error) => {
                 tracing::warn!(%error, "cannot confirm which unlisted projects are deleted");
@@ -191,10 +216,14 @@ impl Inner {
         &self,
         credential: &Credential,
         ids: Vec<AzureProjectId>,
+        evidence: DeletionEvidence,
     ) -> Result<Vec<AzureProjectId>, Error> {
         let directory = self.directory()?;
         let principal = self.principal(credential, self.identity_age).await?;
-        Ok(directory.confirm_deleted(&principal, ids).await?)
+        Ok(match evidence {
+            DeletionEvidence::NotFound => directory.look_up_deleted(&principal, ids).await?,
+            DeletionEvidence::ListedAsDeleted => directory.listed_as_deleted(&principal, ids).await?,
+        })
     }
 
     fn directory(&self) -> Result<&Directory, AzureError> {

@@ -86,11 +86,13 @@ pub struct InFlight {
     pub newcomers: usize,
     /// Look-ups of projects. Default: 16.
     pub projects: usize,
+    /// Look-ups of work items. Default: 16.
+    pub work_items: usize,
 }
 
 impl Default for InFlight {
     fn default() -> Self {
-        Self { users: 32, newcomers: 16, projects: 16 }
+        Self { users: 32, newcomers: 16, projects: 16, work_items: 16 }
     }
 }
 
@@ -105,6 +107,8 @@ pub struct Timeouts {
     pub identity: Duration,
     /// One look-up of projects with all its pages and attempts. Default: 30 s.
     pub directory: Duration,
+    /// One look-up of work items with all its batches and attempts. Requests that store something wait for it. Default: 8 s.
+    pub work_items: Duration,
 }
 
 impl Default for Timeouts {
@@ -114,11 +118,12 @@ impl Default for Timeouts {
             attempt: Duration::from_secs(8),
             identity: Duration::from_secs(10),
             directory: Duration::from_secs(30),
+            work_items: Duration::from_secs(8),
         }
     }
 }
 
-/// Retries of failed calls. All calls are GETs and therefore safe to retry.
+/// Retries of failed calls. All calls only read, so they are safe to retry.
 #[derive(Debug, Clone, Copy)]
 pub struct Retries {
     /// Maximum number of retries. Default: 2.

@@ -13,7 +13,9 @@ pub(crate) enum AzureError {
     Forbidden,
     /// No such project. Unless it `is_definitive`, the project may exist and be hidden from the caller.
     ProjectNotFound { is_definitive: bool, detail: ErrorDetail },
-    /// 404 in JSON for a resource other than a project.
+    /// No such work item, or the caller may not see it.
+    WorkItemNotFound(ErrorDetail),
+    /// 404 in JSON for another resource.
     NotFound(ErrorDetail),
     /// The settings name no organisation.
     NoOrganisation,
@@ -80,6 +82,7 @@ impl From<AzureError> for Error {
             }
             AzureError::TimedOut(detail) => Self::TimedOut { service, cause: detail.into() },
             AzureError::ProjectNotFound { detail, .. }
+            | AzureError::WorkItemNotFound(detail)
             | AzureError::NotFound(detail)
             | AzureError::UnsupportedVersion(detail)
             | AzureError::BadUpstream(detail) => Self::BadUpstream { service, cause: detail.into() },

@@ -14,6 +14,7 @@ use crate::client::json::{read, type_key};
 use crate::credential::{AppKey, Fingerprints};
 use crate::directory::{Page, Project, project_id};
 use crate::identity::{AppTokens, ConnectionData, Profile, from_connection_data, from_profile, is_real_identity};
+use crate::work_item::{Batch, Item, States};
 
 const KEY: &str = "a key of thirty-two characters .";
 const USER: &str = "cdbc0002-5e61-5e97-84f7-32df35fb8951";
@@ -140,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn projects_from_any_response_obey_the_domain_rules(response in responses()) {
+    fn projects_and_work_items_from_any_response_obey_the_domain_rules(response in responses()) {
         if let Ok(page) = read::<Page>(&response) {
             for raw in page.value {
                 let _ = project_id(&raw);
@@ -150,6 +151,13 @@ proptest! {
                 }
             }
         }
+        let batch = read::<Batch>(&response).map(Batch::into_domain).unwrap_or_default();
+        let item = read::<Item>(&response).and_then(Item::into_domain);
+        for item in batch.into_iter().chain(item) {
+            prop_assert!(0 < item.id.get() && (1..=256).contains(&item.titulo.chars().count()));
+            prop_assert!(item.completed_work.is_none_or(f64::is_finite));
+        }
+        let _ = read::<States>(&response).and_then(States::into_domain);
         prop_assert!(type_key(&response).is_none_or(|key| key.bytes().all(|byte| byte.is_ascii_alphanumeric())));
     }
 }

@@ -1,6 +1,6 @@
-//! Adapter for the REST API of Azure DevOps: identifies users and reads the projects of an organisation.
+//! Adapter for the REST API of Azure DevOps: identifies users and reads the projects and work items of an organisation.
 //!
-//! [`AzureDevOps`] implements the ports `IdentityProvider` and `ProjectDirectory`. A call passes, from the outside in:
+//! [`AzureDevOps`] implements the ports `IdentityProvider`, `ProjectDirectory` and `WorkItemDirectory`. A call passes, from the outside in:
 //!
 //! 1. the identity cache (`identity`), for look-ups of users;
 //! 2. the deadline of the request and the retries;
@@ -8,8 +8,8 @@
 //! 4. the bulkhead and the circuit breaker of its kind of caller;
 //! 5. the limits on time and size of one response.
 //!
-//! [`Probe`] diagnoses the connection for `aponta doctor`. `client::response` classifies every response. A token leaves its `SecretString` only for the fingerprint, the HMAC
-//! check and the `Authorization` header.
+//! [`Probe`] diagnoses the connection for `aponta doctor`. `client::response` classifies every response. A token leaves
+//! its `SecretString` only for the fingerprint, the HMAC check and the `Authorization` header.
 
 mod azure_devops;
 mod client;
@@ -22,6 +22,7 @@ mod fuzz;
 mod identity;
 mod probe;
 mod service_url;
+mod work_item;
 
 pub use azure_devops::AzureDevOps;
 pub use client::ApiVersion;

@@ -62,6 +62,17 @@ impl ServiceUrl {
         url.query_pairs_mut().extend_pairs(query);
         url
     }
+
+    /// Returns the address of a path below the base that has exactly these segments. `None` if one of them cannot be
+    /// a segment, so that no name leads to another resource.
+    pub(crate) fn at_segments(&self, segments: &[&str]) -> Option<Url> {
+        if segments.iter().any(|segment| ["", ".", ".."].contains(segment)) {
+            return None;
+        }
+        let mut url = self.0.clone();
+        url.path_segments_mut().ok()?.pop_if_empty().extend(segments);
+        Some(url)
+    }
 }
 
 impl fmt::Display for ServiceUrl {
@@ -176,6 +187,28 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(OrgUrl::parse(text), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn segments_below_a_base_are_encoded_and_never_leave_it() {
+        let org = OrgUrl::parse("https://tfs.exemplo.br/tfs/Colecao/").unwrap();
+        let path = |name: &str| org.service().at_segments(&[name, "_apis"]).map(|url| url.as_str().to_owned());
+
+        let cases = [
+            ("Portal do Cliente", "Portal%20do%20Cliente"),
+            ("Ação", "A%C3%A7%C3%A3o"),
+            ("a/b", "a%2Fb"),
+            ("../x", "..%2Fx"),
+            ("%2e%2e", "%252e%252e"),
+            ("a?b#c", "a%3Fb%23c"),
+            ("...", "..."),
+        ];
+        for (name, encoded) in cases {
+            assert_eq!(path(name), Some(format!("https://tfs.exemplo.br/tfs/Colecao/{encoded}/_apis")), "{name}");
+        }
+        for name in ["", ".", ".."] {
+            assert_eq!(path(name), None, "{name:?}");
         }
     }
 

@@ -1,37 +1,24 @@
 //! Atividades in PostgreSQL: one statement for each method, or one for several concurrent [inserts](Insert) and
-//! [reads by id](Find). An update or a delete that changed no row needs a second one to find out why.
+//! [reads by id](Find). An update or a delete that changed no row runs a second statement to find the reason.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use coalescer::Coalescer;
 use domain::{
-    Atividade, AtividadeCampo, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository,
-    Batch, BatchBuilder, Descricao, Error, Idempotency, NomeAtividade, NomeProjeto, Ordem, ProjetoId, Violation,
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, Descricao,
+    Error, Idempotency, NomeAtividade, Violation,
 };
-use sea_orm::sea_query::extension::postgres::PgFunc;
-use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::sqlx::postgres::PgRow;
-use sea_orm::{
-    ColumnTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryResult, QuerySelect as _,
-    Select, Statement, raw_sql,
-};
-use serde::{Deserialize, Serialize};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, raw_sql};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
-use crate::coalescer::{self, Coalescer};
+use crate::atividade_batches::{FIND, Find, INSERT, Insert};
+use crate::atividade_page::Page;
+use crate::atividade_row::{AtividadeRow, unknown_projeto};
 use crate::entity::atividade::{Column, Entity};
-use crate::entity::projeto;
-use crate::listing::{self, Form};
-use crate::operation::{Operation, traced};
+use crate::listing::Total;
+use crate::operation::traced;
 use crate::{PostgresDatabase, bulk, db_error};
-
-/// The constraint that a projeto exists while atividades belong to it.
-pub(crate) const FOREIGN_KEY: &str = "atividades_id_projeto_fkey";
-
-const FIND: &str = "atividades.find";
-const INSERT: &str = "atividades.insert";
 
 /// [`AtividadeRepository`] on PostgreSQL.
 #[derive(Debug, Clone)]
@@ -42,7 +29,7 @@ pub struct PostgresAtividadeRepository {
 }
 
 impl PostgresAtividadeRepository {
-    /// The atividades of `database`.
+    /// Creates the repository of `database`.
     #[must_use]
     pub fn new(database: &PostgresDatabase) -> Self {
         let (limits, runtime) = (database.coalescing_limits(), &database.runtime);
@@ -53,33 +40,17 @@ impl PostgresAtividadeRepository {
         }
     }
 
-    /// Reads a page, and once more if its texts turn out to be too large to be held at once.
-    async fn read_page(
-        &self,
-        name: &'static str,
-        query: &AtividadeQuery,
-        statement: impl Fn(&AtividadeQuery, Form) -> Statement,
-    ) -> Result<Page, Error> {
-        let quick = statement(query, Form::Quick);
-        let (quick, _) =
-            unavailable(self.listing(name, query).fold(&quick, QuickPage::default, QuickPage::push).await)?;
-        if let Some(page) = quick.into_page(query.ordem) {
-            return Ok(page);
-        }
-        let bounded = statement(query, Form::Bounded);
-        unavailable(self.listing(name, query).fold(&bounded, Page::default, Page::push).await).map(|(page, _)| page)
-    }
-
-    /// Lists may take long, and then they may use a share of the connections only.
-    fn listing(&self, name: &'static str, query: &AtividadeQuery) -> Operation<'_> {
-        if query.is_search() { self.database.search(name) } else { self.database.read(name) }
+    async fn page(&self, name: &'static str, query: &AtividadeQuery, total: Total) -> Result<Page, Error> {
+        let operation = if query.is_search() { self.database.search(name) } else { self.database.read(name) };
+        Page::read(&operation, query, total).await
     }
 }
 
 #[async_trait]
 impl AtividadeRepository for PostgresAtividadeRepository {
     async fn insert(&self, record: AtividadeRecord) -> Result<Atividade, Error> {
-        let row = traced(INSERT, self.inserts.call(record)).await.map_err(|error| unknown_projeto(&error))?;
+        let row = traced(INSERT, async { self.inserts.call(record).await.map_err(db_error::of_call) }).await;
+        let row = row.map_err(|error| unknown_projeto(&error))?;
         row.ok_or_else(|| Error::invalid("id_projeto", Violation::UnknownProjeto))?.try_into()
     }
 
@@ -93,19 +64,19 @@ impl AtividadeRepository for PostgresAtividadeRepository {
     }
 
     async fn find(&self, id: AtividadeId) -> Result<Option<Atividade>, Error> {
-        let row = traced(FIND, self.reads.call(id)).await.map_err(|error| db_error::into_domain(&error))?;
-        row.map(Atividade::try_from).transpose()
+        let row = traced(FIND, async { self.reads.call(id).await.map_err(db_error::of_call) }).await;
+        unavailable(row)?.map(Atividade::try_from).transpose()
     }
 
     async fn list(&self, query: AtividadeQuery) -> Result<domain::Page<Atividade>, Error> {
-        let page = self.read_page("atividades.list", &query, listing::page_and_total).await?;
+        let page = self.page("atividades.list", &query, Total::Counted).await?;
         let total = page.total.ok_or_else(|| Error::internal("a page without a total"))?;
-        let Batch { items, last } = page.finish(query.ordem)?;
+        let Batch { items, last } = page.into_batch(query.ordem);
         Ok(domain::Page { items, total: u64::try_from(total).map_err(Error::internal)?, last })
     }
 
     async fn list_items(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error> {
-        self.read_page("atividades.rows", &query, listing::page).await?.finish(query.ordem)
+        Ok(self.page("atividades.rows", &query, Total::Omitted).await?.into_batch(query.ordem))
     }
 
     async fn update(
@@ -174,222 +145,6 @@ impl AtividadeRepository for PostgresAtividadeRepository {
     }
 }
 
-/// Reads by id, each as it is at some moment after it was called.
-struct Find(PostgresDatabase);
-
-#[async_trait]
-impl coalescer::Batch for Find {
-    type Item = AtividadeId;
-    type Output = Option<AtividadeRow>;
-
-    async fn run(&self, ids: &[AtividadeId]) -> Result<Vec<Option<AtividadeRow>>, DbErr> {
-        let operation = self.0.read(FIND).untraced();
-        if let [id] = ids {
-            return select().filter(Column::Id.eq(id.0)).into_model().one(&operation).await.map(|row| vec![row]);
-        }
-        let keys: Vec<_> = ids.iter().map(|id| id.0).collect();
-        let found = select().filter(Expr::col((Entity, Column::Id)).eq(PgFunc::any(keys)));
-        let found: Vec<AtividadeRow> = found.into_model().all(&operation).await?;
-        let found: HashMap<_, _> = found.into_iter().map(|row| (row.id, row)).collect();
-        Ok(ids.iter().map(|id| found.get(&id.0).cloned()).collect())
-    }
-}
-
-/// Inserts. A record whose projeto does not exist is omitted.
-struct Insert(PostgresDatabase);
-
-#[async_trait]
-impl coalescer::Batch for Insert {
-    type Item = AtividadeRecord;
-    type Output = Option<AtividadeRow>;
-
-    async fn run(&self, records: &[AtividadeRecord]) -> Result<Vec<Option<AtividadeRow>>, DbErr> {
-        let operation = self.0.write(INSERT).untraced();
-        let statement = match records {
-            [] => return Ok(Vec::new()),
-            [AtividadeRecord { id, nome, descricao, ativo, projeto, criado_por, criado_em }] => {
-                let (id, nome, projeto, criado_em) = (id.0, nome.as_str(), projeto.0, *criado_em);
-                let (ativo, criado_por) = (*ativo, criado_por.as_str());
-                let descricao = descricao.as_ref().map(Descricao::as_str);
-                raw_sql!(
-                    Postgres,
-                    r#"INSERT INTO atividades
-                           (id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
-                       SELECT {id}, {nome}, {descricao}, {ativo}, p.id, {criado_por}, {criado_em}, {criado_em}
-                       FROM projetos p WHERE p.id = {projeto}
-                       RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
-                                 (SELECT p.nome FROM projetos p WHERE p.id = id_projeto) AS nome_projeto"#
-                )
-            }
-            [first, ..] => {
-                let now = first.criado_em;
-                let records = bulk::to_json(records, now);
-                raw_sql!(
-                    Postgres,
-                    r#"INSERT INTO atividades
-                           (id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
-                       SELECT n.id, n.nome, n.descricao, n.ativo, p.id, n.criado_por, n.em, n.em
-                       FROM (
-                           SELECT *, {now}::timestamptz + depois * interval '1 microsecond' AS em
-                           FROM jsonb_to_recordset({records}::jsonb) AS r (
-                               id uuid, nome text, descricao text, ativo boolean, id_projeto uuid, criado_por text,
-                               depois bigint
-                           )
-                       ) n JOIN projetos p ON p.id = n.id_projeto
-                       RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
-                                 (SELECT p.nome FROM projetos p WHERE p.id = id_projeto) AS nome_projeto"#
-                )
-            }
-        };
-        let rows = AtividadeRow::find_by_statement(statement).all(&operation).await?;
-        let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
-        Ok(records.iter().map(|record| rows.remove(&record.id.0)).collect())
-    }
-}
-
-/// Atividades with the name of their projeto.
-fn select() -> Select<Entity> {
-    Entity::find().inner_join(projeto::Entity).column_as(projeto::Column::Nome, "nome_projeto")
-}
-
-/// A page as its rows come.
-#[derive(Default)]
-struct Page {
-    rows: BatchBuilder<Atividade>,
-    /// The number of all matches, which comes in a row of its own.
-    total: Option<i64>,
-    /// What is wrong with the first row that is no atividade.
-    broken: Option<Error>,
-}
-
-impl Page {
-    fn push(&mut self, row: PgRow) {
-        match PageRow::read(&row.into()) {
-            Ok(PageRow::Total(total)) => self.total = Some(total),
-            Ok(PageRow::Item { row, fits }) => match row.try_into() {
-                Ok(item) if fits => self.rows.push(item),
-                Ok(item) => self.rows.cut_at(item),
-                Err(error) => self.broken = self.broken.take().or(Some(error)),
-            },
-            Err(error) => self.broken = self.broken.take().or_else(|| Some(db_error::into_domain(&error))),
-        }
-    }
-
-    fn finish(self, ordem: Ordem<AtividadeCampo>) -> Result<Batch<Atividade>, Error> {
-        self.broken.map_or_else(|| Ok(self.rows.finish(ordem)), Err)
-    }
-}
-
-/// A row of [`listing`].
-enum PageRow {
-    Total(i64),
-    Item { row: AtividadeRow, fits: bool },
-}
-
-impl PageRow {
-    /// Reads a row by the positions of its columns: to find each by its name takes longer than to read it.
-    fn read(row: &QueryResult) -> Result<Self, DbErr> {
-        let Some(id) = row.try_get_by_index::<Option<Uuid>>(0)? else {
-            return Ok(Self::Total(row.try_get_by_index(11)?));
-        };
-        let fits = row.try_get_by_index(9)?;
-        let row = AtividadeRow {
-            id,
-            nome: row.try_get_by_index(1)?,
-            descricao: row.try_get_by_index(2)?,
-            ativo: row.try_get_by_index(3)?,
-            id_projeto: row.try_get_by_index(4)?,
-            criado_por: row.try_get_by_index(5)?,
-            criado_em: row.try_get_by_index(6)?,
-            atualizado_em: row.try_get_by_index(7)?,
-            nome_projeto: row.try_get_by_index(8)?,
-        };
-        Ok(Self::Item { row, fits })
-    }
-}
-
-/// A page of [`Form::Quick`] as its rows come, in any order.
-#[derive(Default)]
-struct QuickPage {
-    items: Vec<Atividade>,
-    total: Option<i64>,
-    broken: Option<Error>,
-    is_cut: bool,
-}
-
-impl QuickPage {
-    fn push(&mut self, row: PgRow) {
-        match PageRow::read(&row.into()) {
-            Ok(PageRow::Total(total)) => self.total = Some(total),
-            Ok(PageRow::Item { row, fits: true }) if !self.is_cut => match row.try_into() {
-                Ok(item) => self.items.push(item),
-                Err(error) => self.broken = self.broken.take().or(Some(error)),
-            },
-            Ok(PageRow::Item { .. }) => {
-                self.is_cut = true;
-                self.items = Vec::new();
-            }
-            Err(error) => self.broken = self.broken.take().or_else(|| Some(db_error::into_domain(&error))),
-        }
-    }
-
-    /// The page, if all of it is there. Its rows mostly come in order, so this costs a look at each.
-    fn into_page(self, Ordem { campo, decrescente }: Ordem<AtividadeCampo>) -> Option<Page> {
-        let Self { mut items, total, broken, is_cut } = self;
-        let key: Option<fn(&Atividade) -> OffsetDateTime> = match campo {
-            AtividadeCampo::CriadoEm => Some(|atividade| atividade.criado_em),
-            AtividadeCampo::AtualizadoEm => Some(|atividade| atividade.atualizado_em),
-            AtividadeCampo::Nome => None,
-        };
-        if let Some(key) = key {
-            items.sort_by(|a, b| {
-                let ascending = (key(a), a.id).cmp(&(key(b), b.id));
-                if decrescente { ascending.reverse() } else { ascending }
-            });
-        }
-        (!is_cut).then(|| Page { rows: BatchBuilder::from(items), total, broken })
-    }
-}
-
 fn unavailable<T>(result: Result<T, DbErr>) -> Result<T, Error> {
     result.map_err(|error| db_error::into_domain(&error))
-}
-
-/// The projeto existed when the statement began, or was not looked up, and at its end it does not exist.
-fn unknown_projeto(error: &DbErr) -> Error {
-    db_error::on_constraint(error, FOREIGN_KEY, Error::invalid("id_projeto", Violation::UnknownProjeto))
-}
-
-/// An atividade as it is read, and as it is kept with the key of a request that created it.
-#[derive(Debug, Clone, FromQueryResult, Serialize, Deserialize)]
-pub(crate) struct AtividadeRow {
-    pub(crate) id: Uuid,
-    nome: String,
-    descricao: Option<String>,
-    ativo: bool,
-    id_projeto: Uuid,
-    criado_por: Option<String>,
-    criado_em: OffsetDateTime,
-    atualizado_em: OffsetDateTime,
-    nome_projeto: String,
-}
-
-impl TryFrom<AtividadeRow> for Atividade {
-    type Error = Error;
-
-    fn try_from(row: AtividadeRow) -> Result<Self, Error> {
-        let AtividadeRow { id, nome, descricao, ativo, id_projeto, nome_projeto, criado_por, criado_em, atualizado_em } =
-            row;
-        Ok(Self {
-            id: AtividadeId(id),
-            nome: NomeAtividade::from_stored(nome).map_err(Error::internal)?,
-            descricao: descricao.map(Descricao::from_stored).transpose().map_err(Error::internal)?,
-            ativo,
-            id_projeto: ProjetoId(id_projeto),
-            nome_projeto: NomeProjeto::from_stored(nome_projeto).map_err(Error::internal)?,
-            criado_por,
-            criado_em,
-            atualizado_em,
-        })
-    }
 }

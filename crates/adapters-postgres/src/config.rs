@@ -1,4 +1,4 @@
-//! Where the database is and how it is used.
+//! The settings of the database.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::SchemaName;
 
-/// Where the database is, who asks, and how long it may take. Its `Debug` hides the password.
+/// The settings of the database. `Debug` hides the password.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub(crate) conninfo: Conninfo,
@@ -18,10 +18,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// The database at `url`: `postgres://` or `postgresql://`, a driver as in `postgresql+asyncpg://` is ignored.
+    /// Parses `url`; see [`Conninfo::parse`].
     ///
     /// # Errors
-    /// [`InvalidUrl`] says what to do and shows nothing of the URL.
+    /// [`InvalidUrl`], whose text contains no part of the URL.
     pub fn from_url(url: &SecretString, schema: SchemaName) -> Result<Self, InvalidUrl> {
         Ok(Self {
             conninfo: Conninfo::parse(url.expose_secret())?,
@@ -32,21 +32,20 @@ impl Config {
         })
     }
 
-    /// At most so many connections at once, 10 by default.
+    /// Sets the maximum number of connections, 10 by default.
     #[must_use]
     pub fn max_connections(self, max_connections: u32) -> Self {
         Self { max_connections, ..self }
     }
 
-    /// Waits at most so long for a connection, 5 seconds by default: longer than a crowd takes to pass, shorter than
-    /// the patience of a client.
+    /// Sets the maximum time to wait for a connection, 5 seconds by default.
     #[must_use]
     pub fn acquire_timeout(self, acquire_timeout: Duration) -> Self {
         Self { acquire_timeout, ..self }
     }
 
-    /// Lets a statement run at most so long, 15 seconds by default: the slowest one takes far less than a second on a
-    /// healthy database, and whoever asked has given up long before a minute, which proxies wait.
+    /// Sets the maximum time of a statement, 15 seconds by default. The slowest one takes far less than a second on a healthy
+    /// database, and proxies time out after a minute.
     #[must_use]
     pub fn statement_timeout(self, statement_timeout: Duration) -> Self {
         Self { statement_timeout, ..self }

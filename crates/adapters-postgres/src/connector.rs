@@ -1,10 +1,11 @@
-//! Opens connections, prepares their session, and decides whether an open one is still of use.
+//! Opens connections, prepares their session, and checks open ones.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use pg_conninfo::Host;
+use pg_conninfo::pooler::{self, Mode, ModeWatch};
 use sea_orm::DbErr;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sea_orm::sqlx::{self, Connection as _, Row as _};
@@ -13,31 +14,28 @@ use tokio::time::timeout;
 
 use crate::Config;
 use crate::db_error;
-use crate::pooler::{self, Mode, ModeWatch};
 
-/// A connection that was idle for so long is checked before it is used: firewalls forget quiet connections in minutes.
-const CHECK_AFTER_IDLE: Duration = Duration::from_secs(10);
-/// For so long after a connection broke, all older ones are checked before they are used: after a restart or a failover
-/// one request meets a broken connection, not one for each.
+/// A connection that was idle for longer is checked before use, because firewalls drop idle connections after minutes.
+pub(crate) const CHECK_AFTER_IDLE: Duration = Duration::from_secs(10);
+/// For this time after a connection failed, all older ones are checked before use. So after a restart or failover one
+/// request fails, not one for each connection.
 const SUSPECT_WINDOW: Duration = Duration::from_mins(1);
-/// A host that takes longer to connect is passed over, unless the settings say otherwise.
+/// The default of `connect_timeout`, for each host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A check that takes longer fails.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
-/// An older connection is replaced: a backend keeps the memory that it once took.
+/// Older connections are replaced, because a backend never returns memory.
 const MAX_LIFETIME: Duration = Duration::from_mins(30);
-/// How soon the server notices that the client of a running statement is gone.
+/// How soon the server detects that the client of a running statement has disconnected.
 const CLIENT_CHECK_INTERVAL: &str = "500ms";
 
-/// Each connection's settings. Session settings would not survive a transaction pooler (see [`Mode`]); the interval is
-/// not settable on Windows.
+/// The settings of a session, for [`Mode::Session`] only. The interval cannot be set on Windows.
 const PREPARE_SESSION: &str = "
     SELECT set_config('search_path', $1, false), set_config('statement_timeout', $2, false),
            set_config('default_transaction_isolation', 'read committed', false),
            CASE WHEN version() !~* 'windows|mingw|visual c'
                 THEN set_config('client_connection_check_interval', $3, false) END";
 
-/// What the service requires of a server, whatever the defaults of server, database and role are.
+/// The properties of a server that [`inspect`] checks.
 const INSPECT: &str = "
     SELECT current_setting('server_encoding'), pg_is_in_recovery(), current_setting('transaction_read_only')::boolean";
 
@@ -46,31 +44,32 @@ pub(crate) struct Connection {
     pub(crate) inner: PgConnection,
     pub(crate) mode: Mode,
     opened: Instant,
-    /// When it was last known to work.
+    /// When it last worked.
     checked: Instant,
 }
 
-/// Makes the connections of one pool.
+/// Opens the connections of one pool.
 pub(crate) struct Connector {
     config: Config,
     mode: Arc<ModeWatch>,
-    /// The runtime whose reactor serves the sockets. It outlives those of the actix workers: a connection that a worker
-    /// opened would end with that worker, under the requests of others.
+    /// The runtime that owns the sockets. It outlives those of the actix workers: a connection that a worker opened would fail
+    /// when that worker stops, while another one uses it.
     runtime: Handle,
+    check_after_idle: Duration,
     suspect_since: Mutex<Option<Instant>>,
 }
 
 impl Connector {
-    pub(crate) const fn new(config: Config, mode: Arc<ModeWatch>, runtime: Handle) -> Self {
-        Self { config, mode, runtime, suspect_since: Mutex::new(None) }
+    pub(crate) const fn new(config: Config, mode: Arc<ModeWatch>, runtime: Handle, check_after_idle: Duration) -> Self {
+        Self { config, mode, runtime, check_after_idle, suspect_since: Mutex::new(None) }
     }
 
-    /// Begins a transaction, with its settings where the session cannot keep them.
+    /// Returns the statement that begins a transaction. Behind a transaction pooler it contains the settings.
     pub(crate) fn begin_statement(&self) -> String {
         begin_statement(&self.config, self.mode.state().0)
     }
 
-    /// Notes that a connection broke, so that those opened before are checked.
+    /// Records that a connection failed.
     pub(crate) fn suspect_all(&self) {
         *self.suspect_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
@@ -94,7 +93,7 @@ impl Manager for Connector {
         if MAX_LIFETIME <= connection.opened.elapsed() || connection.mode != self.mode.state().0 {
             return Err(RecycleError::message("outdated"));
         }
-        if CHECK_AFTER_IDLE <= metrics.last_used() || self.is_suspect(connection) {
+        if self.check_after_idle <= metrics.last_used() || self.is_suspect(connection) {
             let check = inspect(connection, &self.config);
             let checked = timeout(CHECK_TIMEOUT, check).await.unwrap_or(Err(db_error::no_response(CHECK_TIMEOUT)));
             checked.map_err(RecycleError::Backend)?;
@@ -104,12 +103,12 @@ impl Manager for Connector {
     }
 }
 
-/// Opens a connection to the first host that accepts it and is of the kind that the settings ask for.
+/// Opens a connection to the first host that accepts it and matches `target_session_attrs`.
 async fn open(config: Config, mode: Arc<ModeWatch>) -> Result<Connection, DbErr> {
     first_host(&config, |host| open_on(&config, host, &mode)).await
 }
 
-/// What `attempt` returns for the first host with which it succeeds, or the error of the last host.
+/// Returns the result of `attempt` for the first host with which it succeeds, or the error of the last host.
 async fn first_host<'a, T, F>(config: &'a Config, attempt: impl Fn(&'a Host) -> F) -> Result<T, DbErr>
 where
     F: Future<Output = Result<T, DbErr>>,
@@ -145,9 +144,9 @@ async fn open_on(config: &Config, host: &Host, mode: &ModeWatch) -> Result<Conne
     Ok(connection)
 }
 
-/// Fails unless the server is one that the service can work with now.
-pub(crate) async fn inspect(connection: &mut Connection, config: &Config) -> Result<(), DbErr> {
-    // The simple protocol: behind a transaction pooler a prepared statement may be somebody else's.
+/// Checks encoding and `target_session_attrs` of the server.
+async fn inspect(connection: &mut Connection, config: &Config) -> Result<(), DbErr> {
+    // The simple protocol, because behind a transaction pooler a prepared statement may belong to another session.
     let row = sqlx::raw_sql(INSPECT).fetch_one(&mut connection.inner).await.map_err(db_error::connect_failed)?;
     let read = |row: &PgRow| Ok((row.try_get::<String, _>(0)?, row.try_get::<bool, _>(1)?, row.try_get::<bool, _>(2)?));
     let (encoding, is_standby, is_read_only) = read(&row).map_err(db_error::connect_failed)?;
@@ -164,12 +163,11 @@ pub(crate) async fn inspect(connection: &mut Connection, config: &Config) -> Res
     }
 }
 
-/// How to connect to the first host that is of the kind that the settings ask for.
+/// Returns the options for the first host that matches `target_session_attrs`.
 pub(crate) async fn connect_options(config: &Config) -> Result<PgConnectOptions, DbErr> {
     first_host(config, |host| async move {
         let options = options(config, host)?;
         let inner = PgConnection::connect_with(&options).await.map_err(db_error::connect_failed)?;
-        // By the simple protocol alone, as behind a pooler.
         let now = Instant::now();
         let mut connection = Connection { inner, mode: Mode::Transaction, opened: now, checked: now };
         inspect(&mut connection, config).await?;
@@ -178,7 +176,7 @@ pub(crate) async fn connect_options(config: &Config) -> Result<PgConnectOptions,
     .await
 }
 
-/// Whether a pooler hands each transaction to another backend.
+/// Detects a transaction pooler.
 pub(crate) async fn detect_mode(config: &Config) -> Result<ModeWatch, DbErr> {
     first_host(config, |host| async move {
         let detected = pooler::detect(&options(config, host)?).await;
@@ -199,7 +197,7 @@ fn begin_statement(config: &Config, mode: Mode) -> String {
     }
 }
 
-/// Zero would mean no bound.
+/// Zero would disable the timeout.
 fn timeout_milliseconds(config: &Config) -> u128 {
     config.statement_timeout.as_millis().max(1)
 }

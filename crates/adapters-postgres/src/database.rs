@@ -4,38 +4,47 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use coalescer::Limits;
 use deadpool::managed::{Pool, PoolError, QueueMode};
+use pg_conninfo::pooler::{Mode, ModeWatch};
 use prometheus_client::registry::Registry;
 use sea_orm::DbErr;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::coalescer::Limits;
-use crate::connector::{Connector, detect_mode};
+use crate::connector::{CHECK_AFTER_IDLE, Connector, detect_mode};
 use crate::lease::Lease;
 use crate::metrics::{Metrics, Pending};
-use crate::operation::{Kind, Operation, Transaction};
-use crate::pooler::{Mode, ModeWatch};
 use crate::{Config, SchemaName, db_error};
 
-/// What the network may take on top of what the server may take for a statement.
+/// The time of the network on top of the time of a statement.
 const NETWORK_GRACE: Duration = Duration::from_secs(2);
-/// The longest time until the first connection is there.
+/// The maximum time until the first connection is open.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
-/// How soon a connection that the server refused for want of room, or because it is read-only, is tried again.
+/// The interval between attempts to connect to a server that has reached its connection limit or is read-only.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);
-/// Callers that may wait for each connection. A statement takes some milliseconds, so a later caller would wait for longer
-/// than it may; and each that waits keeps a request in memory.
+/// A statement takes some milliseconds, so more callers would exceed the acquire timeout; and each keeps a request in memory.
 const MAX_WAITERS_PER_CONNECTION: usize = 100;
-/// One in so many connections is for statements of [`Kind::Search`], at least one.
+/// One in so many connections may be used for [`Access::Search`], at least one.
 const SEARCH_SHARE: u32 = 4;
 
-/// A PostgreSQL database as one tenant sees it. A clone uses the same connections.
+/// The statements that a connection is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Fast statements that only read.
+    Read,
+    /// Statements that only read and whose time grows with the number of rows. They may use a share of the connections.
+    Search,
+    /// Statements that may write.
+    Write,
+}
+
+/// The schema of one tenant in a PostgreSQL database. Clones share the connections.
 #[derive(Clone)]
 pub struct PostgresDatabase {
     pub(crate) pool: Pool<Connector>,
-    /// One connection apart from the others, so that a check does not wait behind requests.
+    /// A separate connection, so that health checks do not wait for requests. Its server is checked at each use.
     pub(crate) checks: Pool<Connector>,
     searches: Arc<Semaphore>,
     pub(crate) runtime: Handle,
@@ -44,7 +53,7 @@ pub struct PostgresDatabase {
     mode: Arc<ModeWatch>,
 }
 
-/// No connection could be made.
+/// No connection could be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot connect to PostgreSQL at {address}: {}", db_error::reason(cause))]
 pub struct ConnectError {
@@ -53,11 +62,11 @@ pub struct ConnectError {
 }
 
 impl PostgresDatabase {
-    /// Connects to the database and keeps the connection for use. The schema does not have to exist yet. The sockets of
-    /// all connections belong to the runtime that this is called on, which has to outlive them.
+    /// Opens the first connection. The schema does not have to exist. The current runtime owns the sockets of all connections
+    /// and must outlive them.
     ///
     /// # Errors
-    /// When there is no connection; see [`ConnectError::is_temporary`].
+    /// See [`ConnectError::is_temporary`].
     pub async fn connect(config: Config) -> Result<Self, ConnectError> {
         let address = config.conninfo.address();
         let started = timeout(START_TIMEOUT, Self::start(config)).await;
@@ -68,26 +77,26 @@ impl PostgresDatabase {
     async fn start(config: Config) -> Result<Self, DbErr> {
         let mode = Arc::new(detect_mode(&config).await?);
         let runtime = Handle::current();
-        let pool = |size: u32| {
-            let connector = Connector::new(config.clone(), Arc::clone(&mode), runtime.clone());
+        let pool = |size: u32, check_after_idle: Duration| {
+            let connector = Connector::new(config.clone(), Arc::clone(&mode), runtime.clone(), check_after_idle);
             let size = usize::try_from(size).unwrap_or(usize::MAX);
             let pool = Pool::builder(connector).max_size(size).queue_mode(QueueMode::Lifo).build();
             pool.map_err(db_error::connection_failed)
         };
-        let (pool, checks) = (pool(config.max_connections)?, pool(1)?);
+        let (pool, checks) = (pool(config.max_connections, CHECK_AFTER_IDLE)?, pool(1, Duration::ZERO)?);
         let searches = usize::try_from((config.max_connections / SEARCH_SHARE).max(1)).unwrap_or(1);
         let searches = Arc::new(Semaphore::new(searches));
         let database = Self { pool, checks, searches, runtime, metrics: Metrics::default(), config, mode };
-        drop(database.connection(&database.pool).await?);
+        drop(database.connection().await?);
         Ok(database)
     }
 
-    /// Makes what is measured part of `registry`.
+    /// Adds the metrics of the database to `registry`.
     pub fn register(&self, registry: &mut Registry) {
         self.metrics.register(registry, self.pool.clone());
     }
 
-    /// Closes the idle connections at once and each other one when its statement has ended. Later callers are refused.
+    /// Closes idle connections immediately and the others when their statements have ended. Rejects later callers.
     pub async fn close(&self) {
         self.pool.close();
         self.checks.close();
@@ -97,62 +106,39 @@ impl PostgresDatabase {
         }
     }
 
-    /// Whether a pooler between here and PostgreSQL hands each transaction to another backend.
+    /// Whether a pooler assigns backends to transactions.
     #[must_use]
     pub fn is_behind_pooler(&self) -> bool {
         self.mode.state().0 == Mode::Transaction
     }
 
-    /// The schema in which everything lives.
     pub(crate) const fn schema(&self) -> &SchemaName {
         &self.config.schema
     }
 
-    /// Runs quick statements that only read. `name` is what metrics and traces call them, here and below.
-    pub(crate) const fn read(&self, name: &'static str) -> Operation<'_> {
-        Operation { database: self, name, kind: Kind::Read, is_traced: true }
-    }
-
-    /// Runs statements that read and may take long.
-    pub(crate) const fn search(&self, name: &'static str) -> Operation<'_> {
-        Operation { database: self, name, kind: Kind::Search, is_traced: true }
-    }
-
-    /// Runs single statements that write.
-    pub(crate) const fn write(&self, name: &'static str) -> Operation<'_> {
-        Operation { database: self, name, kind: Kind::Write, is_traced: true }
-    }
-
-    /// Begins a transaction of so many statements at most.
-    pub(crate) async fn begin(&self, name: &'static str, statements: u32) -> Result<Transaction<'_>, DbErr> {
-        Transaction::begin(self, name, self.limit(statements)).await
-    }
-
-    /// The time within which a connection is found and so many statements have run, each within its bound.
+    /// The maximum time to acquire a connection and run so many statements.
     pub(crate) fn limit(&self, statements: u32) -> Duration {
         self.config.acquire_timeout + self.config.statement_timeout * statements + NETWORK_GRACE
     }
 
-    /// The bounds of calls that wait to be carried out together.
     pub(crate) fn coalescing_limits(&self) -> Limits {
         Limits { capacity: self.max_waiters(), wait: self.config.acquire_timeout }
     }
 
-    /// A connection, waited for and made within [`Config::acquire_timeout`], and what bounds searches.
-    pub(crate) async fn acquire(&self, kind: Kind) -> Result<(Lease, Option<OwnedSemaphorePermit>), DbErr> {
+    /// Returns a connection within [`Config::acquire_timeout`], with the permit of a search.
+    pub(crate) async fn acquire(&self, access: Access) -> Result<(Lease, Option<OwnedSemaphorePermit>), DbErr> {
         let asked = Instant::now();
         if self.max_waiters() <= self.pool.status().waiting {
             return Err(db_error::pool_timed_out());
         }
         let acquire = async {
-            let permit = match kind {
-                Kind::Search => {
-                    let permit = Arc::clone(&self.searches).acquire_owned().await;
-                    Some(permit.map_err(|_| db_error::pool_closed())?)
-                }
-                Kind::Read | Kind::Write => None,
+            let permit = if access == Access::Search {
+                let permit = Arc::clone(&self.searches).acquire_owned().await;
+                Some(permit.map_err(|_| db_error::pool_closed())?)
+            } else {
+                None
             };
-            Ok((self.connection(&self.pool).await?, permit))
+            Ok((self.connection().await?, permit))
         };
         let pending = Pending::new(&self.metrics.pending);
         let acquired = timeout_at(asked + self.config.acquire_timeout, acquire).await;
@@ -161,22 +147,32 @@ impl PostgresDatabase {
         acquired.unwrap_or(Err(db_error::pool_timed_out()))
     }
 
-    /// A connection of `pool`. Where the server has no room for one more, or is read-only for the moment, the caller
-    /// waits until one is returned or can be made.
-    pub(crate) async fn connection(&self, pool: &Pool<Connector>) -> Result<Lease, DbErr> {
+    /// Returns a connection. While the server has reached its connection limit or is read-only, waits until a connection is
+    /// returned to the pool or can be opened.
+    async fn connection(&self) -> Result<Lease, DbErr> {
         loop {
-            match pool.get().await {
-                Ok(object) => return Ok(Lease::new(object, self.runtime.clone())),
-                Err(PoolError::Backend(error)) if db_error::is_worth_waiting(&error) => sleep(RETRY_INTERVAL).await,
-                Err(PoolError::Backend(error)) => return Err(error),
-                Err(PoolError::Timeout(_)) => return Err(db_error::pool_timed_out()),
-                Err(_) => return Err(db_error::pool_closed()),
+            match self.pool.get().await.map_err(pool_error) {
+                Err(error) if db_error::is_worth_waiting(&error) => sleep(RETRY_INTERVAL).await,
+                result => return result.map(|object| Lease::new(object, self.runtime.clone())),
             }
         }
     }
 
+    /// Checks that the server responds and accepts writes.
+    pub(crate) async fn check(&self) -> Result<(), DbErr> {
+        self.checks.get().await.map(drop).map_err(pool_error)
+    }
+
     fn max_waiters(&self) -> usize {
         self.pool.status().max_size * MAX_WAITERS_PER_CONNECTION
+    }
+}
+
+fn pool_error(error: PoolError<DbErr>) -> DbErr {
+    match error {
+        PoolError::Backend(error) => error,
+        PoolError::Timeout(_) => db_error::pool_timed_out(),
+        PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => db_error::pool_closed(),
     }
 }
 
@@ -187,7 +183,7 @@ impl fmt::Debug for PostgresDatabase {
 }
 
 impl ConnectError {
-    /// Whether a retry may succeed: the server is down, starts or has no room. A wrong password stays wrong.
+    /// Whether a retry may succeed: the server is down, starts or has reached its limits. A wrong password is permanent.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         db_error::is_temporary(&self.cause)

@@ -1,34 +1,35 @@
-//! What an error of sea-orm means to the domain: the only place that looks into one. It goes by kinds, SQLSTATEs and the
-//! names of constraints, never by the text of a message, which depends on the server's language.
+//! Maps errors of sea-orm to the domain. Only this module inspects them, by kind, SQLSTATE and name of the constraint. It
+//! does not use message texts, which depend on the server's language.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use coalescer::CallError;
 use domain::{Error, Service};
 use sea_orm::sqlx::{self, postgres::PgDatabaseError};
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 
-/// SQLSTATEs that mean "not now", beside the classes in [`UNAVAILABLE_CLASSES`]: a read-only server (25006), and two
-/// transactions that could not be ordered (40001, 40P01) or a lock that was not available (55P03).
+/// Retryable SQLSTATEs beside the classes in [`UNAVAILABLE_CLASSES`]: a read-only server (25006), a serialization failure
+/// or deadlock (40001, 40P01), and a lock that is not available (55P03).
 const UNAVAILABLE_CODES: [&str; 4] = [READ_ONLY, "40001", "40P01", "55P03"];
-/// 08: the connection failed. 53: connections, memory or disk used up. 57: the server starts, stops or cancelled the
-/// statement, as it does after `statement_timeout`.
+/// 08: connection exception. 53: insufficient connections, memory or disk. 57: operator intervention, which includes start,
+/// stop and `statement_timeout`.
 const UNAVAILABLE_CLASSES: [&str; 3] = ["08", "53", "57"];
-/// How the reason of a connection to such a server begins.
+/// The prefix of the reason of [`unacceptable_server`].
 const UNACCEPTABLE_SERVER: &str = "the server is not of the kind of target_session_attrs";
 /// The server accepts no writes: a standby, or `default_transaction_read_only`.
 const READ_ONLY: &str = "25006";
-/// After these no statement succeeds on the same connection: the server closes it (57P01 to 57P03, 57P05), or it is
+/// No statement succeeds on the same connection after these: the server closes it (57P01 to 57P03, 57P05), or it is
 /// read-only. A pooler reports a lost server with class 08.
 const FATAL_CODES: [&str; 5] = [READ_ONLY, "57P01", "57P02", "57P03", "57P05"];
 
-/// The cause of a domain error, for the log. sqlx's own `Debug` has the server's DETAIL, which holds values of rows.
+/// The cause of a domain error for the log. sqlx's `Debug` would show the server's DETAIL, which contains values of rows.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct DatabaseFailure(String);
 
-/// A failure of a statement for which no constraint is expected to break: if one does, that is a bug here.
+/// Maps an error of a statement that violates no constraint unless this service has a bug.
 pub(crate) fn into_domain(error: &DbErr) -> Error {
     let cause = Box::new(DatabaseFailure(reason(error)));
     if is_unavailable(error) {
@@ -38,14 +39,14 @@ pub(crate) fn into_domain(error: &DbErr) -> Error {
     }
 }
 
-/// A failure of a statement that breaks `constraint` when `meaning` is the case. The caller names it, since one foreign
-/// key can mean two things: a parent that is unknown, and a parent still in use.
+/// Returns `meaning` if `constraint` is violated. The caller names both, because a foreign key has two meanings: the parent
+/// does not exist, or it is still in use.
 pub(crate) fn on_constraint(error: &DbErr, constraint: &str, meaning: Error) -> Error {
-    let broken = sqlx_error(error).and_then(sqlx::Error::as_database_error).and_then(|error| error.constraint());
-    if broken == Some(constraint) { meaning } else { into_domain(error) }
+    let violated = sqlx_error(error).and_then(sqlx::Error::as_database_error).and_then(|error| error.constraint());
+    if violated == Some(constraint) { meaning } else { into_domain(error) }
 }
 
-/// No connection became free in time, or too many callers wait for one.
+/// No connection became available within the bound, or too many callers wait.
 pub(crate) const fn pool_timed_out() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
 }
@@ -60,7 +61,16 @@ pub(crate) fn no_response(limit: Duration) -> DbErr {
     connection_failed(format_args!("no response from the database within {limit:?}"))
 }
 
-/// A connection that cannot be made or used.
+/// Maps an error of the coalescer, which has the bounds of the pool.
+pub(crate) fn of_call(error: CallError<DbErr>) -> DbErr {
+    match error {
+        CallError::Timeout => pool_timed_out(),
+        CallError::NoOutput => pool_closed(),
+        CallError::Batch(error) => error,
+    }
+}
+
+/// A connection that cannot be opened or used.
 pub(crate) fn connection_failed(reason: impl fmt::Display) -> DbErr {
     DbErr::Conn(RuntimeErr::Internal(reason.to_string()))
 }
@@ -75,10 +85,10 @@ pub(crate) fn connect_failed(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
-/// Whether a retry may succeed: the request itself was not at fault.
+/// Whether a retry may succeed.
 pub(crate) fn is_unavailable(error: &DbErr) -> bool {
     match (error, sqlx_error(error)) {
-        // Whatever stands in the way of a connection, also a wrong password: it can be corrected without a new build.
+        // Every reason for a missing connection, including a wrong password, can be corrected without a new build.
         (DbErr::ConnectionAcquire(_) | DbErr::Conn(_), _) => true,
         (_, Some(error)) => match sqlstate(error) {
             Some(code) => is_unavailable_code(code),
@@ -88,7 +98,7 @@ pub(crate) fn is_unavailable(error: &DbErr) -> bool {
     }
 }
 
-/// Whether the connection is of no further use, so that it has to be closed.
+/// Whether the connection must be closed.
 pub(crate) fn ends_connection(error: &sqlx::Error) -> bool {
     match sqlstate(error) {
         Some(code) => code.starts_with("08") || FATAL_CODES.contains(&code),
@@ -96,33 +106,31 @@ pub(crate) fn ends_connection(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether the connection broke under a statement that only reads, so that another connection may succeed.
+/// Whether the connection failed during a statement, so that another connection may succeed.
 pub(crate) fn is_broken_connection(error: &DbErr) -> bool {
     matches!(error, DbErr::Exec(_)) && sqlx_error(error).is_some_and(ends_connection)
 }
 
-/// Whether the server refused a write because it is read-only: nothing was done.
+/// Whether the server rejected a write because it is read-only. It changed nothing.
 pub(crate) fn is_read_only(error: &DbErr) -> bool {
     sqlx_error(error).and_then(sqlstate) == Some(READ_ONLY)
 }
 
-/// Whether a connection could not be made because the server, a role's limit or a pooler has no room for one more
-/// (53300, 53400), or because the server is read-only, as a standby is before a failover ends. One that is open may
-/// become free meanwhile.
+/// Whether the server, the role or a pooler has reached its connection limit (53300, 53400), or the server is read-only, as
+/// a standby is before a failover ends. An open connection may become available meanwhile.
 pub(crate) fn is_worth_waiting(error: &DbErr) -> bool {
     matches!(error, DbErr::Conn(RuntimeErr::Internal(reason)) if reason.starts_with(UNACCEPTABLE_SERVER))
         || sqlx_error(error).and_then(sqlstate).is_some_and(|code| matches!(code, "53300" | "53400" | READ_ONLY))
 }
 
-/// The error of a connection to a server that is not what `target_session_attrs` asks for, by default one that accepts
-/// writes.
+/// The server does not match `target_session_attrs`, by default a server that accepts writes.
 pub(crate) fn unacceptable_server(is_standby: bool, is_read_only: bool) -> DbErr {
     connection_failed(format_args!(
         "{UNACCEPTABLE_SERVER}: pg_is_in_recovery() is {is_standby}, transaction_read_only is {is_read_only}"
     ))
 }
 
-/// Whether a connection that could not be made may be made in a moment: the server is down, starts or has no room.
+/// Whether a connection may succeed soon: the server is down, starts or has reached its limits.
 pub(crate) fn is_temporary(error: &DbErr) -> bool {
     match sqlx_error(error) {
         Some(error) => match sqlstate(error) {
@@ -138,7 +146,7 @@ pub(crate) fn code(error: &DbErr) -> Option<&str> {
     sqlx_error(error).and_then(sqlstate)
 }
 
-/// What happened, in one line for an operator: the server's own message and its SQLSTATE, if the server sent them.
+/// Formats an error in one line for operators, with the server's message and SQLSTATE.
 pub(crate) fn reason(error: &DbErr) -> String {
     let text = match sqlx_error(error) {
         Some(error) => match database_error(error) {
@@ -147,8 +155,8 @@ pub(crate) fn reason(error: &DbErr) -> String {
         },
         None => match error {
             DbErr::Conn(RuntimeErr::Internal(reason)) => reason.clone(),
-            DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => "no connection was free in time".to_owned(),
-            DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed) => "the connections are closed".to_owned(),
+            DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => "no connection became available in time".to_owned(),
+            DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed) => "the pool is closed".to_owned(),
             error => error.to_string(),
         },
     };

@@ -1,15 +1,15 @@
-//! What a server says of itself, for an operator.
+//! The state of the server, for operators.
 
 use domain::Error;
-use sea_orm::{FromQueryResult, raw_sql};
+use sea_orm::{ConnectionTrait as _, DbErr, QueryResult, raw_sql};
 use time::OffsetDateTime;
 
 use crate::{PostgresDatabase, db_error};
 
-/// What the server says of itself.
+/// The state of the server.
 #[derive(Debug, Clone)]
 pub struct Diagnosis {
-    /// Its version, for example `15.8`.
+    /// The version, for example `15.8`.
     pub version: String,
     /// The time of its clock.
     pub now: OffsetDateTime,
@@ -17,53 +17,51 @@ pub struct Diagnosis {
     pub is_standby: bool,
     /// Whether transactions are read-only (`transaction_read_only`).
     pub is_read_only: bool,
-    /// Whether a pooler between here and the server hands each transaction to another backend.
+    /// Whether a pooler assigns backends to transactions.
     pub is_behind_pooler: bool,
-    /// The state of its WAL archive; none if it keeps none.
+    /// The state of the WAL archive, if the server has one.
     pub archive: Option<Archive>,
 }
 
-/// The archive of WAL, from which a database is restored to a point in time.
+/// The WAL archive, from which a database is restored to a point in time.
 #[derive(Debug, Clone, Copy)]
 pub struct Archive {
-    /// When a segment last went into it.
+    /// When the last segment was archived.
     pub last: Option<OffsetDateTime>,
     /// Whether the newest attempt failed.
     pub is_failing: bool,
 }
 
-#[derive(FromQueryResult)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a column")]
-struct DiagnosisRow {
-    version: String,
-    now: OffsetDateTime,
-    is_standby: bool,
-    is_read_only: bool,
-    is_archiving: bool,
-    last: Option<OffsetDateTime>,
-    is_failing: bool,
-}
-
 impl PostgresDatabase {
-    /// Asks the server for its state.
+    /// Queries the state of the server.
     ///
     /// # Errors
-    /// `Unavailable` when it does not respond.
+    /// `Unavailable` if it does not respond.
     pub async fn diagnose(&self) -> Result<Diagnosis, Error> {
-        let query = DiagnosisRow::find_by_statement(raw_sql!(
+        let statement = raw_sql!(
             Postgres,
-            r#"SELECT current_setting('server_version') AS version, clock_timestamp() AS now,
-                      pg_is_in_recovery() AS is_standby,
-                      current_setting('transaction_read_only')::boolean AS is_read_only,
-                      current_setting('archive_mode') <> 'off' AS is_archiving, last_archived_time AS last,
-                      COALESCE(last_failed_time > COALESCE(last_archived_time, '-infinity'), false) AS is_failing
+            r#"SELECT current_setting('server_version'), clock_timestamp(), pg_is_in_recovery(),
+                      current_setting('transaction_read_only')::boolean, current_setting('archive_mode') <> 'off',
+                      last_archived_time,
+                      COALESCE(last_failed_time > COALESCE(last_archived_time, '-infinity'), false)
                FROM pg_stat_archiver"#
-        ));
-        let row = query.one(&self.read("diagnose")).await.map_err(|error| db_error::into_domain(&error))?;
+        );
+        let row =
+            self.read("diagnose").query_one_raw(statement).await.map_err(|error| db_error::into_domain(&error))?;
         let row = row.ok_or_else(|| Error::internal("pg_stat_archiver has no row"))?;
-        let DiagnosisRow { version, now, is_standby, is_read_only, is_archiving, last, is_failing } = row;
-        let archive = is_archiving.then_some(Archive { last, is_failing });
-        let is_behind_pooler = self.is_behind_pooler();
-        Ok(Diagnosis { version, now, is_standby, is_read_only, is_behind_pooler, archive })
+        self.diagnosis(&row).map_err(|error| db_error::into_domain(&error))
+    }
+
+    fn diagnosis(&self, row: &QueryResult) -> Result<Diagnosis, DbErr> {
+        let is_archiving: bool = row.try_get_by_index(4)?;
+        let archive = Archive { last: row.try_get_by_index(5)?, is_failing: row.try_get_by_index(6)? };
+        Ok(Diagnosis {
+            version: row.try_get_by_index(0)?,
+            now: row.try_get_by_index(1)?,
+            is_standby: row.try_get_by_index(2)?,
+            is_read_only: row.try_get_by_index(3)?,
+            is_behind_pooler: self.is_behind_pooler(),
+            archive: is_archiving.then_some(archive),
+        })
     }
 }

@@ -1,5 +1,4 @@
-//! Requests that count once: a key and its response are kept by the transaction that does what the request asks for, so
-//! there is never one without the other.
+//! Idempotent requests: the transaction of a request also stores its key and response.
 
 use domain::{Error, Idempotency};
 use sea_orm::{
@@ -14,15 +13,17 @@ use crate::entity::idempotencia::{Column, Entity};
 use crate::operation::Transaction;
 use crate::{PostgresDatabase, db_error};
 
-/// Keys that one statement deletes at most, so that it holds no lock for long.
+/// Bounds the time for which one statement holds locks.
 const EXPIRED_KEYS_PER_STATEMENT: i64 = 1000;
+/// The statements of an idempotent request: three to reserve its key, its own, and one to store the response.
+const MAX_STATEMENTS: u32 = 5;
 
 impl PostgresDatabase {
-    /// Deletes the keys that are no longer remembered at `now` and returns their number. Keys that a request uses, or that
-    /// another replica deletes, are left to the next call.
+    /// Deletes the keys that have expired at `now` and returns their number. Skips keys that a request or another replica
+    /// has locked.
     ///
     /// # Errors
-    /// `Unavailable` when the database does not respond.
+    /// `Unavailable` if the database does not respond.
     pub async fn delete_expired_keys(&self, now: OffsetDateTime) -> Result<u64, Error> {
         let (expires_before, mut deleted) = (Idempotency::expires_before(now), 0);
         loop {
@@ -44,14 +45,12 @@ impl PostgresDatabase {
     }
 }
 
-/// What a key stands for when its request begins.
-pub(crate) enum Reservation<T> {
-    /// Nothing yet: what the request does belongs into this transaction.
-    Acquired,
-    /// A request that was carried out before, with this response.
-    Replay(T),
-    /// Another request, or the user may have no more keys.
-    Refused(Error),
+/// The state of a key when its request begins.
+pub(crate) enum Reservation<'a, T> {
+    /// The key is new. The request's changes belong into this transaction, which [`commit`] ends.
+    Acquired(Box<Transaction<'a>>),
+    /// The request was carried out before and had this response, or the key cannot be used.
+    Ended(Result<T, Error>),
 }
 
 #[derive(FromQueryResult)]
@@ -60,12 +59,40 @@ struct UsageRow {
     bytes: i64,
 }
 
-/// Reserves the key of `once` in `transaction`. A request with the same key that runs is waited for.
-pub(crate) async fn reserve<T: DeserializeOwned>(
-    transaction: &Transaction<'_>,
+/// Begins a transaction and reserves the key of `once` in it. Waits for a running request with the same key.
+pub(crate) async fn reserve<'a, T: DeserializeOwned>(
+    database: &'a PostgresDatabase,
+    operation: &'static str,
     once: &Idempotency,
     now: OffsetDateTime,
-) -> Result<Reservation<T>, DbErr> {
+) -> Result<Reservation<'a, T>, DbErr> {
+    let transaction = database.begin(operation, MAX_STATEMENTS).await?;
+    let rejected = if is_new(&transaction, once, now).await? {
+        if !exceeds_quota(&transaction, once, now).await? {
+            return Ok(Reservation::Acquired(Box::new(transaction)));
+        }
+        Err(Error::TooManyIdempotencyKeys)
+    } else {
+        response(&transaction, once).await?.ok_or(Error::IdempotencyKeyReused)
+    };
+    transaction.rollback().await?;
+    Ok(Reservation::Ended(rejected))
+}
+
+/// Stores `response` with the key of `once`, which `transaction` has reserved, and commits.
+pub(crate) async fn commit(
+    transaction: Transaction<'_>,
+    once: &Idempotency,
+    response: &impl Serialize,
+) -> Result<(), DbErr> {
+    let response = serde_json::to_value(response).map_err(|error| DbErr::Json(error.to_string()))?;
+    let update = Entity::update_many().col_expr(Column::Resposta, response.into()).filter(is_key(once));
+    update.exec(&transaction).await?;
+    transaction.commit().await
+}
+
+/// Inserts the key, or replaces an expired one.
+async fn is_new(transaction: &Transaction<'_>, once: &Idempotency, now: OffsetDateTime) -> Result<bool, DbErr> {
     let Idempotency { usuario, key, request } = once;
     let (usuario, chave, pedido) = (usuario.as_str(), key.as_str(), request.to_vec());
     let expires_before = Idempotency::expires_before(now);
@@ -76,37 +103,27 @@ pub(crate) async fn reserve<T: DeserializeOwned>(
            SET pedido = EXCLUDED.pedido, resposta = NULL, criado_em = EXCLUDED.criado_em
            WHERE idempotencia.criado_em <= {expires_before}"#
     ));
-    if 0 < reserved.await?.rows_affected() {
-        // The new key is among them. Compressed responses are not read for it.
-        let usage = UsageRow::find_by_statement(raw_sql!(
-            Postgres,
-            r#"SELECT count(*) AS keys, COALESCE(sum(pg_column_size(resposta)), 0)::bigint AS bytes
-               FROM idempotencia WHERE usuario = {usuario} AND {expires_before} < criado_em"#
-        ));
-        let is_too_much = |UsageRow { keys, bytes }| Idempotency::MAX_KEYS < keys || Idempotency::MAX_BYTES <= bytes;
-        let is_too_much = usage.one(transaction).await?.is_some_and(is_too_much);
-        return Ok(if is_too_much {
-            Reservation::Refused(Error::TooManyIdempotencyKeys)
-        } else {
-            Reservation::Acquired
-        });
-    }
-    let known = Entity::find().select_only().column(Column::Resposta).filter(is_key(once));
-    let known = known.filter(Column::Pedido.eq(request.to_vec())).into_tuple::<Option<serde_json::Value>>();
-    let response = known.one(transaction).await?.flatten().map(serde_json::from_value).transpose();
-    let response = response.map_err(|error| DbErr::Json(error.to_string()))?;
-    Ok(response.map_or(Reservation::Refused(Error::IdempotencyKeyReused), Reservation::Replay))
+    Ok(0 < reserved.await?.rows_affected())
 }
 
-/// Keeps `response` for the key of `once`, which `transaction` has reserved.
-pub(crate) async fn keep(
-    transaction: &Transaction<'_>,
-    once: &Idempotency,
-    response: &impl Serialize,
-) -> Result<(), DbErr> {
-    let response = serde_json::to_value(response).map_err(|error| DbErr::Json(error.to_string()))?;
-    let keep = Entity::update_many().col_expr(Column::Resposta, response.into()).filter(is_key(once));
-    keep.exec(transaction).await.map(drop)
+/// Counts the keys of the user, including the new one. `pg_column_size` does not read the responses.
+async fn exceeds_quota(transaction: &Transaction<'_>, once: &Idempotency, now: OffsetDateTime) -> Result<bool, DbErr> {
+    let (usuario, expires_before) = (once.usuario.as_str(), Idempotency::expires_before(now));
+    let usage = UsageRow::find_by_statement(raw_sql!(
+        Postgres,
+        r#"SELECT count(*) AS keys, COALESCE(sum(pg_column_size(resposta)), 0)::bigint AS bytes
+           FROM idempotencia WHERE usuario = {usuario} AND {expires_before} < criado_em"#
+    ));
+    let exceeds = |UsageRow { keys, bytes }| Idempotency::MAX_KEYS < keys || Idempotency::MAX_BYTES <= bytes;
+    Ok(usage.one(transaction).await?.is_some_and(exceeds))
+}
+
+/// Returns the stored response if the key was used for the same request.
+async fn response<T: DeserializeOwned>(transaction: &Transaction<'_>, once: &Idempotency) -> Result<Option<T>, DbErr> {
+    let stored = Entity::find().select_only().column(Column::Resposta).filter(is_key(once));
+    let stored = stored.filter(Column::Pedido.eq(once.request.to_vec())).into_tuple::<Option<serde_json::Value>>();
+    let response = stored.one(transaction).await?.flatten().map(serde_json::from_value).transpose();
+    response.map_err(|error| DbErr::Json(error.to_string()))
 }
 
 fn is_key(once: &Idempotency) -> sea_orm::sea_query::SimpleExpr {

@@ -1,9 +1,10 @@
-//! A connection in use, and what becomes of it afterwards.
+//! A pooled connection in use.
 
 use std::time::{Duration, Instant};
 
 use deadpool::managed::Object;
 use futures_util::TryStreamExt as _;
+use pg_conninfo::pooler::Mode;
 use sea_orm::sqlx::postgres::{PgQueryResult, PgRow};
 use sea_orm::sqlx::{self, AssertSqlSafe, Connection as _, Either, Executor as _};
 use sea_orm::{DbErr, Statement};
@@ -11,94 +12,66 @@ use sea_query_sqlx::SqlxValues;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::connector::{Connector, inspect};
-use crate::pooler::Mode;
-use crate::{Config, db_error};
+use crate::connector::Connector;
+use crate::db_error;
 
-/// A slower statement is logged: on a healthy database the slowest one stays far below.
+/// Slower statements are logged.
 const SLOW_STATEMENT: Duration = Duration::from_millis(500);
-/// How long a connection may take to finish a statement whose caller gave up. Then it is closed, and the server, which
-/// looks for its client twice a second, ends the statement.
+/// How long a connection may take to finish a statement whose caller has cancelled. Then it is closed, and the server, which
+/// checks for its client twice a second, cancels the statement.
 const RESET_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A connection that the caller has for itself. When it is dropped, it returns to the pool only after the server has
-/// finished or aborted what was sent; otherwise it is closed.
+/// A connection that its holder uses exclusively. When it is dropped, it returns to the pool only after the server has
+/// finished or aborted the running statement; otherwise it is closed.
 pub(crate) struct Lease {
     object: Option<Object<Connector>>,
-    /// Whether the server still works on something, or is in a transaction.
-    is_busy: bool,
+    in_transaction: bool,
+    /// Whether the server processes a statement.
+    is_running: bool,
     is_broken: bool,
     runtime: Handle,
 }
 
 impl Lease {
     pub(crate) const fn new(object: Object<Connector>, runtime: Handle) -> Self {
-        Self { object: Some(object), is_busy: false, is_broken: false, runtime }
+        Self { object: Some(object), in_transaction: false, is_running: false, is_broken: false, runtime }
     }
 
-    /// Runs one statement and returns its rows.
-    pub(crate) async fn query(&mut self, statement: &Statement) -> Result<Vec<PgRow>, DbErr> {
-        let mut rows = Vec::new();
-        self.each(statement, |row| rows.push(row)).await.map(|_| rows)
-    }
-
-    /// Runs one statement, passes each of its rows to `take` and returns the number of rows affected. Behind a
-    /// transaction pooler the statement gets a transaction of its own, unless it is part of one.
-    pub(crate) async fn each(
+    /// Runs one statement and passes each of its rows to `take`. Behind a transaction pooler the statement gets a
+    /// transaction of its own, unless it is part of one.
+    pub(crate) async fn run(
         &mut self,
         statement: &Statement,
         take: impl FnMut(PgRow) + Send,
     ) -> Result<PgQueryResult, DbErr> {
-        if self.is_busy || self.object()?.mode == Mode::Session {
+        if self.in_transaction || self.object()?.mode == Mode::Session {
             return self.send(statement, take).await;
         }
         self.begin().await?;
         let result = self.send(statement, take).await?;
-        self.commit().await?;
+        self.end("COMMIT").await?;
         Ok(result)
     }
 
-    /// Fails unless the server is one that the service can work with now.
-    pub(crate) async fn inspect(&mut self, config: &Config) -> Result<(), DbErr> {
-        let was_busy = std::mem::replace(&mut self.is_busy, true);
-        let inspected = inspect(self.object()?, config).await;
-        self.is_busy = was_busy;
-        inspected
-    }
-
-    /// Begins a transaction, which is rolled back unless it is [committed](Self::commit).
+    /// Begins a transaction, which is rolled back unless it is [ended](Self::end).
     pub(crate) async fn begin(&mut self) -> Result<(), DbErr> {
         let pool = Object::pool(self.object()?).ok_or_else(db_error::pool_closed)?;
-        let begin = pool.manager().begin_statement();
-        self.is_busy = true;
-        self.simple(&begin).await
+        self.in_transaction = true;
+        self.execute_unprepared(&pool.manager().begin_statement()).await.map(drop)
     }
 
-    /// Ends the transaction and keeps what it did.
-    pub(crate) async fn commit(&mut self) -> Result<(), DbErr> {
-        self.simple("COMMIT").await?;
-        self.is_busy = false;
-        Ok(())
-    }
-
-    /// Ends the transaction and undoes what it did.
-    pub(crate) async fn rollback(&mut self) -> Result<(), DbErr> {
-        self.simple("ROLLBACK").await?;
-        self.is_busy = false;
+    /// Ends the transaction by `COMMIT` or `ROLLBACK`.
+    pub(crate) async fn end(&mut self, sql: &str) -> Result<(), DbErr> {
+        self.execute_unprepared(sql).await?;
+        self.in_transaction = false;
         Ok(())
     }
 
     /// Runs statements without values or rows.
     pub(crate) async fn execute_unprepared(&mut self, sql: &str) -> Result<PgQueryResult, DbErr> {
-        let was_busy = std::mem::replace(&mut self.is_busy, true);
+        self.is_running = true;
         let result = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.object()?.inner).await;
-        self.finished(was_busy, result)
-    }
-
-    async fn simple(&mut self, sql: &str) -> Result<(), DbErr> {
-        let result = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.object()?.inner).await;
-        let is_busy = self.is_busy;
-        self.finished(is_busy, result).map(drop)
+        self.finished(result)
     }
 
     async fn send(
@@ -108,7 +81,7 @@ impl Lease {
     ) -> Result<PgQueryResult, DbErr> {
         let started = Instant::now();
         let values = SqlxValues(statement.values.clone().unwrap_or(sea_orm::Values(Vec::new())));
-        let was_busy = std::mem::replace(&mut self.is_busy, true);
+        self.is_running = true;
         let connection = &mut **self.object()?;
         let is_prepared = connection.mode == Mode::Session;
         let query = sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), values).persistent(is_prepared);
@@ -124,12 +97,12 @@ impl Lease {
             Ok(result)
         };
         let result = result.await;
-        log_statement(&statement.sql, started);
-        self.finished(was_busy, result)
+        log_statement(&statement.sql, started.elapsed());
+        self.finished(result)
     }
 
-    fn finished<T>(&mut self, was_busy: bool, result: Result<T, sqlx::Error>) -> Result<T, DbErr> {
-        self.is_busy = was_busy;
+    fn finished<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, DbErr> {
+        self.is_running = false;
         result.map_err(|error| {
             self.is_broken |= db_error::ends_connection(&error);
             db_error::statement_failed(error)
@@ -154,14 +127,13 @@ impl Drop for Lease {
                 pool.manager().suspect_all();
             }
             drop(Object::take(object));
-        } else if self.is_busy {
+        } else if self.is_running || self.in_transaction {
             self.runtime.spawn(reset(object));
         }
     }
 }
 
-/// Waits until the server has finished what the caller gave up, and rolls it back, so that the next statement on this
-/// connection neither waits behind it nor runs in its transaction.
+/// Waits until the server has finished a cancelled statement, and rolls back its transaction.
 async fn reset(mut object: Object<Connector>) {
     let reset = async {
         object.inner.ping().await?;
@@ -172,16 +144,12 @@ async fn reset(mut object: Object<Connector>) {
     }
 }
 
-/// The text holds no values: all of them are bound.
-fn log_statement(sql: &str, started: Instant) {
-    let elapsed = started.elapsed();
+/// Logs the text, which contains no values because all are bound.
+fn log_statement(sql: &str, elapsed: Duration) {
+    let in_one_line = || sql.split_whitespace().collect::<Vec<_>>().join(" ");
     if SLOW_STATEMENT <= elapsed {
-        tracing::warn!(statement = in_one_line(sql), ?elapsed, "slow statement");
+        tracing::warn!(statement = in_one_line(), ?elapsed, "slow statement");
     } else {
-        tracing::trace!(statement = in_one_line(sql), ?elapsed, "statement");
+        tracing::trace!(statement = in_one_line(), ?elapsed, "statement");
     }
-}
-
-fn in_one_line(sql: &str) -> String {
-    sql.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,12 +1,13 @@
 //! The repositories of API Aponta on PostgreSQL.
 //!
-//! [`Config`] says where the database is, [`PostgresDatabase`] holds the connections and migrates the schema, and each
-//! port of the domain has a struct that keeps its promises with as few statements as it can. The suite of the domain
-//! holds them to it on a real server.
+//! [`Config`] has the settings of the database. [`PostgresDatabase`] holds the connections and migrates the schema. Each port
+//! of the domain has a struct that implements it; the suite of the domain tests them on a real server.
 
+mod atividade_batches;
+mod atividade_page;
 mod atividade_repository;
+mod atividade_row;
 mod bulk;
-mod coalescer;
 mod config;
 mod connector;
 mod database;
@@ -18,11 +19,11 @@ mod job_leases;
 mod lease;
 mod listing;
 mod metrics;
-mod migration_steps;
+mod migration_error;
 mod migrations;
 mod operation;
-mod pooler;
 mod projeto_repository;
+mod projeto_sync;
 mod readiness;
 mod schema_name;
 
@@ -31,7 +32,8 @@ pub use config::Config;
 pub use database::{ConnectError, PostgresDatabase};
 pub use diagnosis::{Archive, Diagnosis};
 pub use job_leases::PostgresJobLeases;
-pub use migrations::{MigrationError, MigrationState, MigrationStatus};
+pub use migration_error::{MigrationError, MigrationFailure};
+pub use migrations::{MigrationState, MigrationStatus};
 pub use pg_conninfo::InvalidUrl;
 pub use projeto_repository::PostgresProjetoRepository;
 pub use readiness::PostgresReadiness;

@@ -1,59 +1,64 @@
-//! The statements that list atividades. A parameter that is absent is not in them, so that PostgreSQL plans each for what
-//! it is.
+//! The statements that list atividades. An absent parameter is not part of the text, so PostgreSQL plans each combination
+//! for itself.
 
 use domain::{AtividadeCampo, AtividadeFiltro, AtividadeQuery, AtividadeSortKey, Cursor, Ordem, PAGE_BYTES};
 use sea_orm::{DbBackend, Statement, Value};
 
-/// The columns of a page in the order in which [`crate::atividade_repository`] reads them. The description of a row that
-/// does not fit into a batch is not sent: its length is known without reading it.
+/// The columns of a page: those of [`crate::atividade_row`], and whether the row fits into a batch. PostgreSQL does not send
+/// the description of a row that does not fit, whose length it knows without reading it.
 const COLUMNS: &str = "id, nome, CASE WHEN cabe THEN descricao END AS descricao, ativo, id_projeto, criado_por, criado_em, \
     atualizado_em, nome_projeto, cabe";
+/// The position of `cabe`.
+pub(crate) const FITS: usize = 9;
+/// The position of the number of all matches.
+pub(crate) const TOTAL: usize = 11;
 /// The bytes of all texts of a row.
 const TEXT_BYTES: &str = "octet_length(a.nome) + octet_length(p.nome) + COALESCE(octet_length(a.descricao), 0) \
     + COALESCE(octet_length(a.criado_por), 0)";
 
-/// How a statement finds out which rows fit into a batch.
+/// How a statement decides which rows fit into a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// A row fits if as many of its size as the page has do. Rows come in any order, except by name. If one does not fit,
-    /// the page has to be read again.
+    /// A row fits if its size is at most the budget divided by the rows of the page. Rows are sorted only by name. If one
+    /// does not fit, the page must be read again.
     Quick,
-    /// Rows fit until their sum is too large. They come in order.
+    /// Rows fit until their sum exceeds the budget. They are sorted.
     Bounded,
 }
 
-/// A page that ends before one of these is taken out of so many rows. PostgreSQL does not know the value of a bound LIMIT
-/// and would plan each page anew; it knows a number in the text. There are three and not one for each limit, since every
-/// text is a statement that each connection prepares.
+/// The literal LIMITs from which a page is taken. PostgreSQL plans a statement with a bound LIMIT at each execution, and one
+/// with a literal once. There are only three, because each connection prepares each text.
 const BOUNDS: [i64; 3] = [100, 1_000, 10_000];
 
-/// One page, preceded by a row that holds only the number of all matches, all in one snapshot.
-pub(crate) fn page_and_total(query: &AtividadeQuery, form: Form) -> Statement {
+/// Whether a statement counts all matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Total {
+    /// A row of its own, without an id, has their number. It comes from the snapshot of the page.
+    Counted,
+    Omitted,
+}
+
+/// Selects one page.
+pub(crate) fn page(query: &AtividadeQuery, total: Total, form: Form) -> Statement {
     let mut values = Values::default();
     let matches = values.matches(&query.filtro);
     let page = values.page(query, &matches, form);
-    let sql = format!(
-        "SELECT NULL::uuid AS id, NULL AS nome, NULL AS descricao, NULL AS ativo, NULL AS id_projeto, NULL AS criado_por,
-                NULL AS criado_em, NULL AS atualizado_em, NULL AS nome_projeto, NULL AS cabe, NULL AS ordem,
-                count(*) AS total
-         FROM atividades WHERE {matches}
-         UNION ALL
-         SELECT {COLUMNS}, ordem, NULL FROM ({page}) page"
-    );
+    let sql = match total {
+        Total::Omitted => format!("SELECT {COLUMNS}, ordem FROM ({page}) page"),
+        Total::Counted => format!(
+            "SELECT NULL::uuid AS id, NULL AS nome, NULL AS descricao, NULL AS ativo, NULL AS id_projeto,
+                    NULL AS criado_por, NULL AS criado_em, NULL AS atualizado_em, NULL AS nome_projeto, NULL AS cabe,
+                    NULL AS ordem, count(*) AS total
+             FROM atividades WHERE {matches}
+             UNION ALL
+             SELECT {COLUMNS}, ordem, NULL FROM ({page}) page"
+        ),
+    };
     values.statement(in_order(&sql, query.ordem, form))
 }
 
-/// One page.
-pub(crate) fn page(query: &AtividadeQuery, form: Form) -> Statement {
-    let mut values = Values::default();
-    let matches = values.matches(&query.filtro);
-    let page = values.page(query, &matches, form);
-    let sql = format!("SELECT {COLUMNS}, ordem FROM ({page}) page");
-    values.statement(in_order(&sql, query.ordem, form))
-}
-
-/// A join promises no order, although its rows mostly keep that of the page. To sort them once more takes PostgreSQL as
-/// long as to find them; only names must be, because PostgreSQL alone knows how it folds them.
+/// A join guarantees no order, although its rows mostly keep that of the page. Sorting takes PostgreSQL as long as finding
+/// the rows, so the service sorts by time. Only PostgreSQL can sort by name, because it alone folds names.
 fn in_order(sql: &str, Ordem { campo, decrescente }: Ordem<AtividadeCampo>, form: Form) -> String {
     if form == Form::Quick && campo != AtividadeCampo::Nome {
         return sql.to_owned();
@@ -66,7 +71,7 @@ const fn direction(decrescente: bool) -> &'static str {
     if decrescente { "DESC" } else { "ASC" }
 }
 
-/// The bound values, in the order of their numbers.
+/// The bound values in the order of their placeholders.
 #[derive(Default)]
 struct Values(Vec<Value>);
 
@@ -81,7 +86,7 @@ impl Values {
         Statement::from_sql_and_values(DbBackend::Postgres, sql, self.0)
     }
 
-    /// The condition that the matches fulfil.
+    /// The condition of the filter.
     fn matches(&mut self, filtro: &AtividadeFiltro) -> String {
         let AtividadeFiltro { ativo, projeto, texto } = filtro;
         let mut conditions = vec!["true".to_owned()];
@@ -93,7 +98,7 @@ impl Values {
         conditions.join(" AND ")
     }
 
-    /// The page among the rows that fulfil `matches`.
+    /// The rows of the page among those that fulfil `matches`.
     fn page(&mut self, query: &AtividadeQuery, matches: &str, form: Form) -> String {
         let AtividadeQuery { ordem: Ordem { campo, decrescente }, apos, ate, skip, limit, .. } = query;
         let direction = direction(*decrescente);
@@ -103,8 +108,8 @@ impl Values {
             AtividadeCampo::Nome => "nome_busca",
         };
         let (after, until) = if *decrescente { ("<", ">=") } else { (">", "<=") };
-        let after = apos.as_ref().map_or_else(String::new, |cursor| self.beside(cursor, column, after));
-        let until = ate.as_ref().map_or_else(String::new, |cursor| self.beside(cursor, column, until));
+        let after = apos.as_ref().map_or_else(String::new, |cursor| self.compared_to(cursor, column, after));
+        let until = ate.as_ref().map_or_else(String::new, |cursor| self.compared_to(cursor, column, until));
         let last = skip.get().saturating_add(limit.get());
         let bound = BOUNDS.into_iter().find(|bound| last <= *bound);
         let bound = bound.map_or_else(String::new, |bound| format!("LIMIT {bound}"));
@@ -128,8 +133,8 @@ impl Values {
         )
     }
 
-    /// The condition that rows are on one side of a cursor.
-    fn beside(&mut self, Cursor { key, id }: &Cursor<AtividadeSortKey>, column: &str, operator: &str) -> String {
+    /// The condition that a row is on one side of a cursor.
+    fn compared_to(&mut self, Cursor { key, id }: &Cursor<AtividadeSortKey>, column: &str, operator: &str) -> String {
         let key = match key {
             AtividadeSortKey::CriadoEm(em) | AtividadeSortKey::AtualizadoEm(em) => self.bind(*em),
             AtividadeSortKey::Nome(nome) => format!("sem_acentos({})", self.bind(nome.as_str())),

@@ -1,6 +1,6 @@
-//! How statements run: sea-orm's [`ConnectionTrait`] over the pool, within bounds, measured and traced.
+//! sea-orm's [`ConnectionTrait`] over the pool, with time limits, metrics and traces.
 //!
-//! An [`Operation`] takes a connection for each statement, a [`Transaction`] keeps one until its end.
+//! An [`Operation`] takes a connection for each statement. A [`Transaction`] keeps one until its end.
 
 use std::time::Duration;
 
@@ -11,35 +11,48 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span};
 
+use crate::database::Access;
 use crate::lease::Lease;
 use crate::{PostgresDatabase, db_error};
 
-/// What may be done with an operation, and which connections it may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A quick statement that only reads. It is repeated once when its connection breaks.
-    Read,
-    /// A statement that reads and whose time grows with the number of rows: only a share of the connections is for these.
-    Search,
-    /// A statement that may write. It is repeated only where the server certainly did nothing.
-    Write,
+/// One operation of a repository. Metrics and traces contain its name.
+pub(crate) struct Operation<'a> {
+    database: &'a PostgresDatabase,
+    name: &'static str,
+    access: Access,
+    is_traced: bool,
 }
 
-/// One operation of a repository, by the name that metrics and traces have for it.
-pub(crate) struct Operation<'a> {
-    pub(crate) database: &'a PostgresDatabase,
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) is_traced: bool,
+impl PostgresDatabase {
+    /// Runs fast statements that only read.
+    pub(crate) const fn read(&self, name: &'static str) -> Operation<'_> {
+        Operation { database: self, name, access: Access::Read, is_traced: true }
+    }
+
+    /// Runs statements that only read and whose time grows with the number of rows.
+    pub(crate) const fn search(&self, name: &'static str) -> Operation<'_> {
+        Operation { database: self, name, access: Access::Search, is_traced: true }
+    }
+
+    /// Runs single statements that write.
+    pub(crate) const fn write(&self, name: &'static str) -> Operation<'_> {
+        Operation { database: self, name, access: Access::Write, is_traced: true }
+    }
+
+    /// Begins a transaction of at most so many statements.
+    pub(crate) async fn begin(&self, name: &'static str, statements: u32) -> Result<Transaction<'_>, DbErr> {
+        Transaction::begin(self, name, self.limit(statements)).await
+    }
 }
 
 impl Operation<'_> {
-    /// The same for a batch: each of its callers has a span of its own.
+    /// Creates no span, because each caller of a batch has its own.
     pub(crate) fn untraced(self) -> Self {
         Self { is_traced: false, ..self }
     }
 
-    /// Runs `statement` and folds its rows, each as it comes, into what `new` returns.
+    /// Runs `statement` and folds its rows, as they arrive, into the value that `new` returns. Repeats a statement once if its
+    /// connection fails and it only reads, or if a read-only server has rejected it.
     pub(crate) async fn fold<T: Send>(
         &self,
         statement: &Statement,
@@ -61,16 +74,16 @@ impl Operation<'_> {
     }
 
     fn may_repeat(&self, error: &DbErr) -> bool {
-        db_error::is_read_only(error) || (self.kind != Kind::Write && db_error::is_broken_connection(error))
+        db_error::is_read_only(error) || (self.access != Access::Write && db_error::is_broken_connection(error))
     }
 
     async fn attempt(&self, statement: &Statement, take: impl FnMut(PgRow) + Send) -> Result<PgQueryResult, DbErr> {
         let deadline = Instant::now() + self.database.limit(1);
-        let (mut lease, _permit) = self.database.acquire(self.kind).await.inspect_err(|_| {
+        let (mut lease, _permit) = self.database.acquire(self.access).await.inspect_err(|_| {
             self.database.metrics.refused(self.name);
         })?;
         let started = Instant::now();
-        let result = timeout_at(deadline, lease.each(statement, take)).await.unwrap_or_else(|_| {
+        let result = timeout_at(deadline, lease.run(statement, take)).await.unwrap_or_else(|_| {
             lease.discard();
             Err(db_error::no_response(self.database.limit(1)))
         });
@@ -102,7 +115,7 @@ impl ConnectionTrait for Operation<'_> {
     }
 }
 
-/// Several statements that happen wholly or not at all. Dropped without [`commit`](Self::commit) it is rolled back.
+/// A transaction, which is rolled back unless it is [committed](Self::commit).
 pub(crate) struct Transaction<'a> {
     database: &'a PostgresDatabase,
     name: &'static str,
@@ -114,13 +127,8 @@ pub(crate) struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    /// Begins a transaction that takes at most `limit`.
-    pub(crate) async fn begin(
-        database: &'a PostgresDatabase,
-        name: &'static str,
-        limit: Duration,
-    ) -> Result<Self, DbErr> {
-        let acquired = database.acquire(Kind::Write).await;
+    async fn begin(database: &'a PostgresDatabase, name: &'static str, limit: Duration) -> Result<Self, DbErr> {
+        let acquired = database.acquire(Access::Write).await;
         let (lease, _) = acquired.inspect_err(|_| database.metrics.refused(name))?;
         let lease = Mutex::new(lease);
         let transaction =
@@ -129,18 +137,19 @@ impl<'a> Transaction<'a> {
         Ok(transaction)
     }
 
-    /// Ends it and keeps what it did.
-    pub(crate) async fn commit(mut self) -> Result<(), DbErr> {
-        let committed = self.bounded(async { self.lease.lock().await.commit().await }).await;
-        self.end(&committed);
-        committed
+    pub(crate) async fn commit(self) -> Result<(), DbErr> {
+        self.end("COMMIT").await
     }
 
-    /// Ends it without an effect, as intended.
-    pub(crate) async fn rollback(mut self) -> Result<(), DbErr> {
-        let rolled_back = self.bounded(async { self.lease.lock().await.rollback().await }).await;
-        self.end(&rolled_back);
-        rolled_back
+    /// Ends the transaction intentionally without an effect.
+    pub(crate) async fn rollback(self) -> Result<(), DbErr> {
+        self.end("ROLLBACK").await
+    }
+
+    async fn end(mut self, sql: &str) -> Result<(), DbErr> {
+        let ended = self.bounded(async { self.lease.lock().await.end(sql).await }).await;
+        self.record(&ended);
+        ended
     }
 
     async fn bounded<T>(&self, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
@@ -152,7 +161,7 @@ impl<'a> Transaction<'a> {
         Err(db_error::no_response(self.limit))
     }
 
-    fn end(&mut self, result: &Result<(), DbErr>) {
+    fn record(&mut self, result: &Result<(), DbErr>) {
         self.is_ended = true;
         if result.is_err() {
             self.span.record("otel.status_code", "ERROR");
@@ -164,7 +173,7 @@ impl<'a> Transaction<'a> {
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if !self.is_ended {
-            self.end(&Err(db_error::pool_closed()));
+            self.record(&Err(db_error::pool_closed()));
         }
     }
 }
@@ -176,7 +185,7 @@ impl ConnectionTrait for Transaction<'_> {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        let done = self.bounded(async { self.lease.lock().await.each(&statement, drop).await }).await;
+        let done = self.bounded(async { self.lease.lock().await.run(&statement, drop).await }).await;
         done.map(Into::into)
     }
 
@@ -190,12 +199,13 @@ impl ConnectionTrait for Transaction<'_> {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let rows = self.bounded(async { self.lease.lock().await.query(&statement).await }).await?;
-        Ok(rows.into_iter().map(Into::into).collect())
+        let mut rows = Vec::new();
+        self.bounded(async { self.lease.lock().await.run(&statement, |row| rows.push(row.into())).await }).await?;
+        Ok(rows)
     }
 }
 
-/// Makes `work` a part of the current trace.
+/// Runs `work` in a span of the current trace.
 pub(crate) async fn traced<T>(
     operation: &'static str,
     work: impl Future<Output = Result<T, DbErr>>,
@@ -208,7 +218,7 @@ pub(crate) async fn traced<T>(
     result
 }
 
-/// Work of the service itself, outside of a request, is no trace.
+/// Creates no span outside of a request.
 fn span(operation: &'static str) -> Span {
     if Span::current().is_none() {
         return Span::none();

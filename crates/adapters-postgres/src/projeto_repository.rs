@@ -1,7 +1,5 @@
 //! Projetos in PostgreSQL.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use domain::{
     AzureProjectId, Batch, BatchBuilder, Conflict, Cursor, Descricao, Error, Idempotency, NomeProjeto, Projeto,
@@ -13,20 +11,19 @@ use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
     QueryFilter as _, raw_sql,
 };
-use serde::Serialize;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::entity::projeto::{ActiveModel, Column, Entity, Model};
 use crate::idempotency::{self, Reservation};
-use crate::{PostgresDatabase, atividade_repository, db_error};
+use crate::projeto_sync::{self, RemoteRow};
+use crate::{PostgresDatabase, atividade_row, db_error};
 
 /// [`ProjetoRepository`] on PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct PostgresProjetoRepository(PostgresDatabase);
 
 impl PostgresProjetoRepository {
-    /// The projetos of `database`.
+    /// Creates the repository of `database`.
     #[must_use]
     pub fn new(database: &PostgresDatabase) -> Self {
         Self(database.clone())
@@ -66,7 +63,7 @@ impl ProjetoRepository for PostgresProjetoRepository {
         );
         let page = self.0.read("projetos.list").fold(&statement, Page::default, Page::push).await;
         let (page, _) = unavailable(page)?;
-        page.broken.map_or_else(|| Ok(page.rows.finish(ordem)), Err)
+        page.error.map_or_else(|| Ok(page.rows.finish(ordem)), Err)
     }
 
     async fn update(&self, id: ProjetoId, patch: ProjetoPatch, now: OffsetDateTime) -> Result<Option<Projeto>, Error> {
@@ -114,7 +111,7 @@ impl ProjetoRepository for PostgresProjetoRepository {
         }
         let deleted = delete.exec(&self.0.write("projetos.delete")).await.map_err(|error| {
             let in_use = Error::Conflict(Conflict::ProjetoComAtividades);
-            db_error::on_constraint(&error, atividade_repository::FOREIGN_KEY, in_use)
+            db_error::on_constraint(&error, atividade_row::FOREIGN_KEY, in_use)
         })?;
         if 0 < deleted.rows_affected {
             return Ok(true);
@@ -132,14 +129,7 @@ impl ProjetoRepository for PostgresProjetoRepository {
         gone: Vec<AzureProjectId>,
         since: OffsetDateTime,
     ) -> Result<SyncSummary, Error> {
-        // Of an id that comes twice the map keeps the last.
-        let remote: BTreeMap<_, _> = remote.into_iter().map(|projeto| (projeto.id, projeto)).collect();
-        let synced = remote.len();
-        let remote: Vec<_> = remote.into_values().map(RemoteRow::from).collect();
-        let remote = serde_json::to_value(remote).map_err(Error::internal)?;
-        let gone: serde_json::Value = gone.into_iter().map(|id| id.to_string()).collect();
-        let row = unavailable(replace_all(&self.0, remote, gone, since).await)?;
-        row.ok_or_else(|| Error::internal("a SELECT without FROM returned no row"))?.summary(synced)
+        projeto_sync::synchronize(&self.0, remote, gone, since).await
     }
 
     async fn store_remote(&self, remote: RemoteProjeto, now: OffsetDateTime) -> Result<Projeto, Error> {
@@ -180,83 +170,31 @@ async fn insert(connection: &impl ConnectionTrait, record: ProjetoRecord) -> Res
     row.insert(connection).await
 }
 
-/// The same for a request that counts once, unless its key is refused.
+/// Inserts `record` once for the idempotency key `once`.
 async fn insert_once(
     database: &PostgresDatabase,
     operation: &'static str,
     record: ProjetoRecord,
     once: &Idempotency,
 ) -> Result<Result<Model, Error>, DbErr> {
-    let transaction = database.begin(operation, 5).await?;
-    let row = match idempotency::reserve(&transaction, once, record.criado_em).await? {
-        Reservation::Acquired => insert(&transaction, record).await?,
-        Reservation::Replay(row) => return transaction.rollback().await.map(|()| Ok(row)),
-        Reservation::Refused(error) => return transaction.rollback().await.map(|()| Err(error)),
+    let transaction = match idempotency::reserve(database, operation, once, record.criado_em).await? {
+        Reservation::Acquired(transaction) => *transaction,
+        Reservation::Ended(result) => return Ok(result),
     };
-    idempotency::keep(&transaction, once, &row).await?;
-    transaction.commit().await?;
+    let row = insert(&transaction, record).await?;
+    idempotency::commit(transaction, once, &row).await?;
     Ok(Ok(row))
-}
-
-/// The transaction of `synchronize`. The lock comes first and by itself, because a statement sees the world as it was
-/// when it began: a call that waited here then sees what the one before has done.
-async fn replace_all(
-    database: &PostgresDatabase,
-    remote: serde_json::Value,
-    gone: serde_json::Value,
-    since: OffsetDateTime,
-) -> Result<Option<SummaryRow>, DbErr> {
-    let transaction = database.begin("projetos.synchronize", 2).await?;
-    // The table's own number makes it the lock of one tenant.
-    transaction.execute_unprepared("SELECT pg_advisory_xact_lock('projetos'::regclass::oid::bigint)").await?;
-    let deleted = RemoteProjeto::DELETED;
-    let row = SummaryRow::find_by_statement(raw_sql!(
-        Postgres,
-        r#"WITH remote AS MATERIALIZED (
-               SELECT * FROM jsonb_to_recordset({remote}::jsonb) AS r (id uuid, nome text, descricao text, url text, estado text)
-           ), created AS (
-               INSERT INTO projetos
-                   (id, azure_project_id, nome, descricao, url, estado, sincronizado_em, criado_em, atualizado_em)
-               SELECT id, id::text, nome, descricao, url, estado, {since}::timestamptz, {since}::timestamptz, {since}::timestamptz FROM remote
-               ON CONFLICT (id) DO NOTHING
-               RETURNING id
-           ), updated AS (
-               UPDATE projetos p
-               SET azure_project_id = r.id::text, nome = r.nome, descricao = r.descricao, url = r.url, estado = r.estado,
-                   sincronizado_em = {since}, atualizado_em = GREATEST({since}, p.atualizado_em + interval '1 microsecond')
-               FROM remote r
-               WHERE p.id = r.id AND (p.sincronizado_em IS NULL OR p.sincronizado_em <= {since})
-                 AND (p.azure_project_id, p.nome, p.descricao, p.url, p.estado) IS DISTINCT FROM
-                     (r.id::text, r.nome, r.descricao, r.url, r.estado)
-               RETURNING p.id
-           ), removed AS (
-               UPDATE projetos p
-               SET estado = {deleted}::varchar, sincronizado_em = {since},
-                   atualizado_em = GREATEST({since}, p.atualizado_em + interval '1 microsecond')
-               WHERE p.id IN (SELECT id::uuid FROM jsonb_array_elements_text({gone}::jsonb) AS gone (id))
-                 AND p.azure_project_id IS NOT NULL AND p.estado IS DISTINCT FROM {deleted}
-                 AND (p.sincronizado_em IS NULL OR p.sincronizado_em <= {since})
-                 AND NOT EXISTS (SELECT FROM remote r WHERE r.id = p.id)
-               RETURNING p.id
-           )
-           SELECT (SELECT count(*) FROM created) AS created, (SELECT count(*) FROM updated) AS updated,
-                  (SELECT count(*) FROM removed) AS removed"#
-    ));
-    let row = row.one(&transaction).await?;
-    transaction.commit().await?;
-    Ok(row)
 }
 
 fn unavailable<T>(result: Result<T, DbErr>) -> Result<T, Error> {
     result.map_err(|error| db_error::into_domain(&error))
 }
 
-/// A page as its rows come.
+/// The rows of a page that fit into a batch.
 #[derive(Default)]
 struct Page {
     rows: BatchBuilder<Projeto>,
-    /// What is wrong with the first row that is no projeto.
-    broken: Option<Error>,
+    error: Option<Error>,
 }
 
 impl Page {
@@ -264,42 +202,10 @@ impl Page {
         let row = Model::from_query_result(&row.into(), "").map_err(|error| db_error::into_domain(&error));
         match row.and_then(Projeto::try_from) {
             Ok(item) => self.rows.push(item),
-            Err(error) => self.broken = self.broken.take().or(Some(error)),
+            Err(error) => {
+                self.error.get_or_insert(error);
+            }
         }
-    }
-}
-
-#[derive(FromQueryResult)]
-struct SummaryRow {
-    created: i64,
-    updated: i64,
-    removed: i64,
-}
-
-/// A projeto of Azure DevOps on its way into the database.
-#[derive(Serialize)]
-struct RemoteRow {
-    id: Uuid,
-    nome: String,
-    descricao: Option<String>,
-    url: Option<String>,
-    estado: Option<String>,
-}
-
-impl SummaryRow {
-    fn summary(self, synced: usize) -> Result<SyncSummary, Error> {
-        let Self { created, updated, removed } = self;
-        let count = |n: i64| u64::try_from(n).map_err(Error::internal);
-        let synced = u64::try_from(synced).map_err(Error::internal)?;
-        Ok(SyncSummary { synced, created: count(created)?, updated: count(updated)?, removed: count(removed)? })
-    }
-}
-
-impl From<RemoteProjeto> for RemoteRow {
-    fn from(remote: RemoteProjeto) -> Self {
-        let RemoteProjeto { id, nome, descricao, url, estado } = remote;
-        let descricao = descricao.map(Descricao::into_string);
-        Self { id: id.get(), nome: nome.into_string(), descricao, url, estado }
     }
 }
 

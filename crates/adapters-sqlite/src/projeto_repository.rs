@@ -55,6 +55,8 @@ impl SqliteProjetoRepository {
 
     /// Stores `remote` and marks `deleted`, both JSON arrays. Returns the number of updated, created and marked rows.
     async fn store_all(&self, remote: String, deleted: String, since: i64) -> Result<[u64; 3], DbErr> {
+        let skew = i64::try_from(RemoteProjeto::MAX_CLOCK_SKEW.whole_microseconds()).unwrap_or(i64::MAX);
+        let latest = since.saturating_add(skew);
         let deleted_state = RemoteProjeto::DELETED;
         let transaction = self.0.begin_immediate().await?;
         let updated = transaction
@@ -67,10 +69,10 @@ impl SqliteProjetoRepository {
                 FROM (SELECT value ->> 'id' AS id, value ->> 'nome' AS nome, value ->> 'descricao' AS descricao,
                              value ->> 'url' AS url, value ->> 'estado' AS estado
                       FROM json_each({remote})) r
-                WHERE projetos.id = r.id AND (sincronizado_em IS NULL OR sincronizado_em <= {since})
+                WHERE projetos.id = r.id AND (sincronizado_em > {since} AND sincronizado_em <= {latest}) IS NOT TRUE
                   AND (azure_project_id IS NOT r.id OR projetos.nome IS NOT r.nome
                        OR projetos.descricao IS NOT r.descricao OR projetos.url IS NOT r.url
-                       OR projetos.estado IS NOT r.estado)
+                       OR projetos.estado IS NOT r.estado OR sincronizado_em > {latest})
                 "#
             ))
             .await?;
@@ -96,7 +98,7 @@ impl SqliteProjetoRepository {
                 SET estado = {deleted_state}, sincronizado_em = {since}, atualizado_em = max({since}, atualizado_em + 1)
                 WHERE id IN (SELECT value FROM json_each({deleted}))
                   AND azure_project_id IS NOT NULL AND estado IS NOT {deleted_state}
-                  AND (sincronizado_em IS NULL OR sincronizado_em <= {since})
+                  AND (sincronizado_em > {since} AND sincronizado_em <= {latest}) IS NOT TRUE
                   AND id NOT IN (SELECT value ->> 'id' FROM json_each({remote}))
                 "#
             ))

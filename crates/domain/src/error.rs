@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::{InvalidField, Violation};
+use crate::{InvalidField, Refusal, Violation};
 
 /// The cause of an error. It is logged and never sent to a client.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -29,6 +29,9 @@ pub enum Error {
     /// The current state does not allow the operation.
     #[error("conflict: {0:?}")]
     Conflict(Conflict),
+    /// A rule of time entries does not allow the operation.
+    #[error("refused: {0:?}")]
+    Refused(Vec<Refusal>),
     /// The resource has another version than the caller expects.
     #[error("version mismatch")]
     VersionMismatch,
@@ -109,6 +112,9 @@ impl Error {
             Self::UnknownReferences(all) => {
                 Self::UnknownReferences(all.into_iter().map(|one| UnknownReference { item: None, ..one }).collect())
             }
+            Self::Refused(refusals) => {
+                Self::Refused(refusals.into_iter().map(|refusal| Refusal { item: None, ..refusal }).collect())
+            }
             other => other,
         }
     }
@@ -136,6 +142,8 @@ pub struct UnknownReference {
 /// The kinds of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
+    /// An [`crate::Apontamento`].
+    Apontamento,
     /// An [`crate::Atividade`].
     Atividade,
     /// A [`crate::Projeto`].
@@ -145,6 +153,10 @@ pub enum Resource {
 /// The reasons for which the current state does not allow an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conflict {
+    /// The atividade has time entries, so it cannot be deleted.
+    AtividadeComApontamentos,
+    /// The projeto still has time entries, so it cannot be deleted.
+    ProjetoComApontamentos,
     /// The projeto still has atividades, so it cannot be deleted.
     ProjetoComAtividades,
     /// The projeto belongs to Azure DevOps, so it is read-only.

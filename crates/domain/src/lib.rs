@@ -2,7 +2,8 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `atividade`, `projeto`, `usuario` | one noun each: entity and values, query, port to its storage, use cases |
+//! | `apontamento`, `atividade`, `projeto`, `usuario` | one noun each: entity and values, query, port to its storage, use cases |
+//! | `work_item` | the work items of Azure DevOps: values and the port that reads them |
 //! | `paging` | queries, cursors and pages of every noun that implements [`Listable`] |
 //! | `text`, `violation`, `patch` | rules for values |
 //! | `error`, `idempotency`, `clock`, `readiness` | shared by all nouns |
@@ -10,6 +11,7 @@
 //!
 //! The crate depends on no HTTP, SQL or JSON library. Its unit tests use mocked ports and take milliseconds.
 
+mod apontamento;
 mod atividade;
 mod clock;
 mod error;
@@ -22,10 +24,17 @@ mod readiness;
 mod text;
 mod usuario;
 mod violation;
+mod work_item;
 
 #[cfg(any(test, feature = "mocks"))]
 pub mod testing;
 
+pub use apontamento::{
+    Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoId, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord,
+    ApontamentoRepository, ApontamentoSortKey, Apontamentos, Chave, Comentario, Gravado, LinhaDeHoras, Minutos,
+    NovoApontamento, Organizacao, ProjetoSelector, Refusal, RefusalReason, Totais, UsuarioRef, WorkItemVisto,
+    date_text, hours_and_minutes, hundredths_of_hours, monday_of, parse_date,
+};
 pub use atividade::{
     Atividade, AtividadeCampo, AtividadeFiltro, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord,
     AtividadeRepository, AtividadeSortKey, Atividades, NomeAtividade, NovaAtividade,
@@ -40,20 +49,24 @@ pub use paging::{
 };
 pub use patch::Patch;
 pub use projeto::{
-    AzureProjectId, NomeProjeto, NovoProjeto, ProjectDirectory, Projeto, ProjetoId, ProjetoPatch, ProjetoQuery,
-    ProjetoRecord, ProjetoRef, ProjetoRepository, Projetos, RemoteProjeto, Sincronizacao, SyncSummary,
+    AzureProjectId, DeletionEvidence, NomeProjeto, NovoProjeto, ProjectDirectory, ProjectList, Projeto, ProjetoId,
+    ProjetoPatch, ProjetoQuery, ProjetoRecord, ProjetoRef, ProjetoRepository, Projetos, RemoteProjeto, Sincronizacao,
+    SyncSummary,
 };
 pub use readiness::Readiness;
 pub use text::{Descricao, search_key, strip_control_characters};
 pub use usuario::{Caller, Credential, IdentityProvider, Usuario};
 pub use violation::{InvalidField, Violation};
+pub use work_item::{StateCategory, WorkItem, WorkItemDirectory, WorkItemId, WorkItemStates};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {
+    apontamento::MockApontamentoRepository,
     atividade::MockAtividadeRepository,
     clock::MockClock,
     jobs::MockJobLeases,
     projeto::{MockProjectDirectory, MockProjetoRepository},
     readiness::MockReadiness,
     usuario::MockIdentityProvider,
+    work_item::MockWorkItemDirectory,
 };

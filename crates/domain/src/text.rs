@@ -15,7 +15,7 @@ pub(crate) fn parse_nome(text: String) -> Result<String, Violation> {
 
 /// Returns whether `text` has a control character (Unicode category Cc) other than tabs and line breaks. Most take six
 /// bytes in JSON, and terminals execute them.
-fn has_control(text: &str) -> bool {
+pub(crate) fn has_control(text: &str) -> bool {
     text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
 }
 

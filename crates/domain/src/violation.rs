@@ -1,5 +1,7 @@
 //! The rules that a value can violate.
 
+use time::Date;
+
 /// A violated rule. It carries the limit, so messages do not repeat the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
@@ -39,6 +41,24 @@ pub enum Violation {
         /// The largest allowed value.
         max: i64,
     },
+    /// Not a date, `AAAA-MM-DD`.
+    #[error("not a date")]
+    NotADate,
+    /// A date before `min`.
+    #[error("before {min}")]
+    DateBefore {
+        /// The earliest allowed date.
+        min: Date,
+    },
+    /// A date after `max`.
+    #[error("after {max}")]
+    DateAfter {
+        /// The latest allowed date.
+        max: Date,
+    },
+    /// Not a duration, `HH:MM` from 00:01 to 24:00.
+    #[error("not a duration")]
+    NotADuration,
     /// Not a GUID, or the all-zero GUID.
     #[error("not a GUID")]
     NotAGuid,

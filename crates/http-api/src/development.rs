@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use domain::{
-    AzureProjectId, Caller, Conflict, Credential, Error, IdentityProvider, ProjectDirectory, RemoteProjeto, Usuario,
+    AzureProjectId, Caller, Conflict, Credential, DeletionEvidence, Error, IdentityProvider, ProjectDirectory,
+    ProjectList, RemoteProjeto, Usuario, WorkItem, WorkItemDirectory, WorkItemId, WorkItemStates,
 };
 
 /// Identifies each caller as the development user, with any credential or none.
@@ -30,7 +31,7 @@ pub struct NoOrganisation;
 
 #[async_trait]
 impl ProjectDirectory for NoOrganisation {
-    async fn list(&self, _: Credential) -> Result<Vec<RemoteProjeto>, Error> {
+    async fn list(&self, _: Credential) -> Result<ProjectList, Error> {
         Err(Error::Conflict(Conflict::SemOrganizacao))
     }
 
@@ -42,7 +43,22 @@ impl ProjectDirectory for NoOrganisation {
         Err(Error::Conflict(Conflict::SemOrganizacao))
     }
 
-    async fn confirm_deleted(&self, _: Credential, _: Vec<AzureProjectId>) -> Vec<AzureProjectId> {
+    async fn confirm_deleted(&self, _: Credential, _: Vec<AzureProjectId>, _: DeletionEvidence) -> Vec<AzureProjectId> {
         Vec::new()
+    }
+}
+
+#[async_trait]
+impl WorkItemDirectory for NoOrganisation {
+    async fn find(&self, _: Option<Credential>, _: WorkItemId) -> Result<Option<WorkItem>, Error> {
+        Err(Error::Conflict(Conflict::SemOrganizacao))
+    }
+
+    async fn find_many(&self, _: Option<Credential>, _: Vec<WorkItemId>) -> Result<Vec<WorkItem>, Error> {
+        Err(Error::Conflict(Conflict::SemOrganizacao))
+    }
+
+    async fn states(&self, _: Option<Credential>, _: String, _: String) -> Result<WorkItemStates, Error> {
+        Err(Error::Conflict(Conflict::SemOrganizacao))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig};
 use domain::{
     AtividadeRepository, Atividades, Clock, Credential, IdentityProvider, ProjectDirectory, ProjetoRepository,
-    Projetos, Readiness,
+    Projetos, Readiness, WorkItemDirectory,
 };
 
 use crate::limits::in_flight::InFlight;
@@ -31,6 +31,8 @@ pub struct Ports {
     pub identity: Arc<dyn IdentityProvider>,
     /// The projects of the organisation.
     pub directory: Arc<dyn ProjectDirectory>,
+    /// The work items of the organisation.
+    pub work_items: Arc<dyn WorkItemDirectory>,
     /// The credential for calls to Azure DevOps if authentication is off.
     pub service_credential: Option<Credential>,
     /// The current time.
@@ -65,7 +67,8 @@ struct UseCases {
 
 impl UseCases {
     fn new(ports: Ports, last_check: LastCheck) -> Self {
-        let Ports { atividades, projetos, readiness, identity, directory, service_credential, clock } = ports;
+        let Ports { atividades, projetos, readiness, identity, directory, work_items: _, service_credential, clock } =
+            ports;
         Self {
             atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
             projetos: Data::new(Projetos::new(projetos, directory, service_credential, clock)),

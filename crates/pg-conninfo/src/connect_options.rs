@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_sqlx_say_what_the_url_says() {
+    fn connect_options_have_the_settings_of_the_url() {
         let url = "postgres://maria%40x:segredo@[::1]:6543/aponta?sslmode=require&application_name=outra\
                    &options=endpoint%3Dep-x%20-c%20role=a%5C%20b";
         let options = options(url).unwrap();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_directory_is_never_encrypted() {
+    fn socket_directory_disables_tls() {
         let options = options("postgres://u@%2Frun%2Fpostgresql/d?sslmode=verify-full").unwrap();
 
         assert_eq!(options.get_host(), "/run/postgresql");
@@ -115,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_is_not_named_has_the_name_of_the_user() {
+    fn database_defaults_to_the_user() {
         assert_eq!(options("postgres://maria@h").unwrap().get_database(), Some("maria"));
     }
 
     #[test]
-    fn variables_of_the_environment_that_cannot_be_overridden_are_refused() {
+    fn variable_that_sqlx_would_add_is_an_error() {
         let refused = |url: &str, variable: &str| {
             let checked = Conninfo::parse(url).unwrap().check_environment(|name| name == variable);
             checked.err().map(|error| error.to_string())
@@ -143,7 +143,7 @@ mod tests {
 
     /// Runs itself again with variables that sqlx would read.
     #[test]
-    fn the_environment_changes_nothing() {
+    fn environment_has_no_effect() {
         let urls = ["postgres://u@h", "postgres://u@h/d?options=-c%20geqo=off&sslmode=disable"];
         let variables = [
             ("PGHOST", "evil"),
@@ -163,7 +163,7 @@ mod tests {
         if std::env::var_os("PGAPPNAME").is_some() {
             return;
         }
-        let name = "connect_options::tests::the_environment_changes_nothing";
+        let name = "connect_options::tests::environment_has_no_effect";
         let mut again = Command::new(std::env::current_exe().unwrap());
         let output = again.args([name, "--exact"]).envs(variables).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_rejected_exactly_if_scram_cannot_send_them() {
+    fn credentials_that_scram_cannot_send_are_an_error() {
         let accepted = ["", "abc", " %@:/?#'\"\\,=", "ação", "ß", "日本", "\u{a0}", "ª", "שלום", "٠"];
         for password in accepted {
             assert_eq!(check(Some("u"), Some(password)), Ok(()), "{password:?}");

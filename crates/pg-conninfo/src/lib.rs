@@ -2,11 +2,13 @@
 //!
 //! [`Conninfo::parse`] rejects an ambiguous URL with advice, because a guess could send the password to the wrong host.
 //! `parameters` decides for each parameter after `?` whether it is honoured, ignored or rejected.
-//! [`Conninfo::connect_options`] returns the options for one host.
+//! [`Conninfo::connect_options`] returns the options for one host. [`pooler`] detects what a connection leads to.
 
 mod connect_options;
 mod credentials;
+mod invalid_url;
 mod parameters;
+pub mod pooler;
 mod startup_options;
 #[cfg(test)]
 mod tests;
@@ -22,8 +24,8 @@ use tls::Tls;
 
 pub use connect_options::ConnectOptionsError;
 pub use credentials::UnusableCredentials;
+pub use invalid_url::InvalidUrl;
 pub use tls::TlsError;
-pub use url::InvalidUrl;
 
 /// The default port of PostgreSQL.
 const PORT: u16 = 5432;

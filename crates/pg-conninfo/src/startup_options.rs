@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_are_checked_word_by_word() {
+    fn startup_options_are_checked_word_by_word() {
         let accepted = [
             "",
             "-c geqo=off",

@@ -137,14 +137,14 @@ const ADDRESSES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn addresses_mean_what_libpq_and_the_providers_mean() {
+fn url_of_each_provider_parses() {
     for (url, expected) in ADDRESSES {
         assert_eq!(summary(url).as_deref(), Ok(*expected), "{url}");
     }
 }
 
 #[test]
-fn doubtful_addresses_are_refused_with_a_reason_that_shows_nothing() {
+fn ambiguous_url_is_an_error_without_its_parts() {
     let options_of_mode = "disable, allow, prefer, require, verify-ca or verify-full";
     let cases = [
         ("", InvalidUrl::Scheme),
@@ -210,7 +210,7 @@ fn doubtful_addresses_are_refused_with_a_reason_that_shows_nothing() {
 }
 
 #[test]
-fn parameters_that_cannot_be_honoured_are_refused_by_name() {
+fn unsupported_parameter_is_an_error_that_names_it() {
     let parameters = [
         "channel_binding=require",
         "client_encoding=LATIN1",
@@ -254,7 +254,7 @@ fn debug_hides_password_and_key() {
 }
 
 #[test]
-fn a_server_is_acceptable_by_its_role_and_its_session() {
+fn session_attrs_accept_servers_by_recovery_and_read_only() {
     let servers = [(false, false), (false, true), (true, true)];
     for (attrs, expected) in [
         (SessionAttrs::Any, [true, true, true]),

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_and_key_are_pem_or_the_name_of_a_file() {
+    fn certificate_and_key_may_be_pem_or_a_file() {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec!["h".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
         let file = std::env::temp_dir().join(format!("conninfo-{}.pem", std::process::id()));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_and_key_that_cannot_be_used_are_named_without_what_they_hold() {
+    fn unusable_certificate_or_key_is_an_error_without_its_content() {
         let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
         let certificate = CertificateParams::new(vec!["h".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
         let (certificate, key, other) =
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_without_a_name_for_certificates_is_refused_only_if_encrypted() {
+    fn host_without_a_server_name_is_an_error_only_with_tls() {
         for host in ["[fe80::1%25eth0]", "-h", &"a".repeat(64)] {
             assert!(tried(&format!("postgres://u@{host}/d?sslmode=disable")).is_ok(), "{host}");
             let refused = tried(&format!("postgres://u@{host}/d")).unwrap_err();

@@ -1,4 +1,4 @@
-//! What the database refuses by itself, whoever writes.
+//! Constraints of the database.
 
 use e2e::postgres::{Cluster, Database};
 use migration::Migrator;
@@ -58,7 +58,7 @@ async fn migrated(database: &Database<'_>) {
 }
 
 #[tokio::test]
-async fn every_rule_is_kept_by_a_constraint_with_a_name() {
+async fn violated_rule_is_an_error_with_the_name_of_its_constraint() {
     let database = Cluster::shared().create_database();
     migrated(&database).await;
 
@@ -74,7 +74,7 @@ async fn every_rule_is_kept_by_a_constraint_with_a_name() {
 }
 
 #[tokio::test]
-async fn the_limits_themselves_are_allowed() {
+async fn values_at_their_limits_are_accepted() {
     let database = Cluster::shared().create_database();
     migrated(&database).await;
 
@@ -91,7 +91,7 @@ async fn the_limits_themselves_are_allowed() {
 }
 
 #[tokio::test]
-async fn no_constraint_has_a_name_that_the_server_made_up() {
+async fn constraints_have_explicit_names() {
     let database = Cluster::shared().create_database();
     migrated(&database).await;
 

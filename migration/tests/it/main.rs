@@ -32,7 +32,7 @@ const RETIRED: [&str; 3] =
     ["m20261123_000004_count_atividades", "m20261124_000005_count_one_quickly", "m20261126_000006_plain_schema"];
 
 #[tokio::test]
-async fn each_step_goes_up_down_and_up_again() {
+async fn step_up_down_and_up_restores_the_schema() {
     let database = Cluster::shared().create_database();
     let db = connect(&database).await;
     Migrator::install(&db).await.unwrap();
@@ -69,7 +69,7 @@ async fn all_steps_down_leave_an_empty_schema() {
 }
 
 #[tokio::test]
-async fn steps_have_unique_names_in_the_order_of_time() {
+async fn step_names_are_unique_and_sorted() {
     let names: Vec<_> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
 
     assert!(names.is_sorted_by(|earlier, later| earlier < later), "{names:?}");

@@ -207,7 +207,10 @@ async fn project_hidden_from_the_caller_is_kept() {
         ids[1..].iter().for_each(|id| organisation.hide("token-da-bia", id));
 
         let of_bia = synchronise(api, "token-da-bia").await.expect(200);
-        assert_eq!((&of_bia["projects_synced"], &of_bia["projects_removed"]), (&json!(1), &json!(0)));
+        assert_eq!(
+            ["synced", "removed", "unconfirmed"].map(|count| &of_bia[format!("projects_{count}")]),
+            [&json!(1), &json!(0), &json!(29)],
+        );
         organisation.change_projects(|projects| projects.truncate(1));
         let of_bia = synchronise(api, "token-da-bia").await.expect(200);
 
@@ -215,6 +218,26 @@ async fn project_hidden_from_the_caller_is_kept() {
         assert_eq!(of_bia["projects_removed"], json!(seen), "the PAT of the service confirms deletions");
         assert_eq!(counted(api).await, [1, 0, 0, 29 - seen]);
     }
+}
+
+#[tokio::test]
+async fn unreadable_project_fails_alone_and_keeps_its_row() {
+    let (organisation, aponta) = given_ana().await;
+    let api = &aponta.api;
+    let [broken, _] = ["Portal", "Loja"].map(|nome| organisation.add_project(nome));
+    assert_eq!(counted(api).await, [2, 2, 0, 0]);
+    organisation.change_projects(|projects| {
+        projects[0]["name"] = Value::Null;
+        projects[1]["name"] = json!("Loja nova");
+    });
+
+    let result = synchronise(api, ANA).await.expect(200);
+
+    assert_eq!((&result["projects_failed"], &result["projects_failed_ids"]), (&json!(1), &json!([broken])));
+    assert_eq!((&result["projects_synced"], &result["projects_updated"]), (&json!(1), &json!(1)));
+    let kept = projeto(api, &broken).await;
+    assert_eq!((&kept["nome"], &kept["estado"]), (&json!("Portal"), &json!("wellFormed")));
+    aponta.server.wait_for_log("skipping an unreadable project");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ async fn total(api: &Api) -> u64 {
 }
 
 #[tokio::test]
-async fn a_lote_is_stored_wholly_or_not_at_all() {
+async fn lote_is_stored_completely_or_not_at_all() {
     let Aponta { api, .. } = &Aponta::start();
     let projeto = api.projeto("Portal").await;
     let item = |n: usize| json!({"nome": format!("Atividade {n}"), "id_projeto": projeto});
@@ -42,7 +42,7 @@ async fn a_lote_is_stored_wholly_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_sent_again_happens_once_also_on_another_replica() {
+async fn repeated_request_is_executed_once_on_all_replicas() {
     let Aponta { api, mut server, database } = Aponta::start();
     let projeto = api.projeto("Portal").await;
     let body = json!({"nome": "A", "id_projeto": projeto});
@@ -71,7 +71,7 @@ async fn a_request_that_is_sent_again_happens_once_also_on_another_replica() {
 }
 
 #[tokio::test]
-async fn the_same_request_at_once_happens_once() {
+async fn concurrent_requests_with_one_key_are_executed_once() {
     let Aponta { api, .. } = &Aponta::start();
     let projeto = api.projeto("Portal").await;
     let atividade = json!({"nome": "A", "id_projeto": projeto});

@@ -2,10 +2,8 @@
 
 mod atividades;
 mod bulk;
+mod connection;
 mod error_details;
-mod errors;
-mod habits;
 mod lists;
 mod projetos;
 mod service;
-mod validation;

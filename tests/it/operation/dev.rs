@@ -26,7 +26,7 @@ fn refusal(program: Program) -> String {
 }
 
 #[tokio::test]
-async fn the_first_run_has_samples_and_says_where_everything_is() {
+async fn first_run_has_samples_and_prints_its_addresses() {
     let program = Program::new(&["dev", "--port", "0"]);
     let home = program.directory().to_owned();
 
@@ -50,7 +50,7 @@ async fn the_first_run_has_samples_and_says_where_everything_is() {
 }
 
 #[tokio::test]
-async fn data_stays_over_a_stop_and_a_kill_and_samples_come_once() {
+async fn data_survives_stop_and_kill() {
     let data = Directory::new();
     let mut server = dev(data.path()).start();
     let api = server.api();
@@ -76,7 +76,7 @@ async fn data_stays_over_a_stop_and_a_kill_and_samples_come_once() {
 }
 
 #[tokio::test]
-async fn two_on_the_same_data_share_it() {
+async fn two_processes_share_the_same_data() {
     let data = Directory::new();
     let (first, second) = (dev(data.path()).start(), dev(data.path()).start());
 
@@ -88,7 +88,7 @@ async fn two_on_the_same_data_share_it() {
 }
 
 #[test]
-fn what_is_in_the_way_is_told_in_one_line() {
+fn start_failure_is_reported_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let data = Directory::new();

@@ -42,6 +42,11 @@ impl ApiVersion {
         Self::new(6, 0) <= self
     }
 
+    /// Whether work items have the field `System.Parent`. Before it, the parent was a relation only.
+    pub(crate) fn has_parent_field(self) -> bool {
+        Self::new(6, 0) <= self
+    }
+
     /// Returns the product whose newest version this is.
     #[must_use]
     pub const fn server_product(self) -> &'static str {

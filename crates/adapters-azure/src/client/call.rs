@@ -15,6 +15,8 @@ pub(crate) enum Traffic {
     Unknown,
     /// Look-up of projects for an authenticated user.
     Projects,
+    /// Look-up of work items for an authenticated user.
+    WorkItems,
 }
 
 /// The `api-version` of a call.
@@ -28,18 +30,26 @@ pub(crate) enum Version {
     Fixed(&'static str),
 }
 
-/// A GET request that expects a JSON response.
+/// A request that reads, and expects a JSON response.
 pub(crate) struct Call<'a> {
     /// The path with placeholders, for logs, traces and metrics.
     pub(crate) url_template: &'static str,
     /// The address without the `api-version`.
     pub(crate) url: Url,
+    /// The JSON of a query that is sent as a POST. Without it, the call is a GET.
+    pub(crate) body: Option<String>,
     pub(crate) version: Version,
     pub(crate) credential: &'a PresentedCredential,
     pub(crate) scheme: Scheme,
     pub(crate) traffic: Traffic,
     pub(crate) max_bytes: usize,
     pub(crate) deadline: Instant,
+}
+
+impl Call<'_> {
+    pub(crate) const fn method(&self) -> &'static str {
+        if self.body.is_some() { "POST" } else { "GET" }
+    }
 }
 
 impl Version {

@@ -1,6 +1,6 @@
 //! One HTTP exchange: no redirects, a bounded body, no secrets in the log.
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, RequestBuilder};
 use tokio::time::Instant;
@@ -48,7 +48,11 @@ pub(crate) async fn send(
     let started = Instant::now();
     let mut url = call.url.clone();
     url.query_pairs_mut().append_pair("api-version", &call.version.parameter(version));
-    let request = client.get(url).header(AUTHORIZATION, authorization);
+    let request = match &call.body {
+        Some(json) => client.post(url).header(CONTENT_TYPE, "application/json").body(json.clone()),
+        None => client.get(url),
+    };
+    let request = request.header(AUTHORIZATION, authorization);
     let request = match traceparent.and_then(|current| current()) {
         Some(current) => request.header(TRACEPARENT, current),
         None => request,

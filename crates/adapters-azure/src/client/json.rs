@@ -1,7 +1,9 @@
 //! Reading the JSON bodies that Azure DevOps sends.
 
+use domain::strip_control_characters;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error::AzureError;
 
@@ -34,4 +36,16 @@ pub(crate) fn type_key(json: &[u8]) -> Option<String> {
 pub(crate) fn error_message(json: &[u8]) -> Option<String> {
     let ErrorBody { message, .. } = serde_json::from_slice(json).ok()?;
     message
+}
+
+/// Returns a text of a response for display: as [`truncate`], and `None` for an empty one or another type.
+pub(crate) fn text(value: &Value, max_chars: usize) -> Option<String> {
+    value.as_str().map(|text| truncate(text, max_chars)).filter(|text| !text.is_empty())
+}
+
+/// Returns `text` trimmed, without control characters, with at most `max_chars` characters.
+pub(crate) fn truncate(text: &str, max_chars: usize) -> String {
+    let text = strip_control_characters(text);
+    let truncated: String = text.trim().chars().take(max_chars).collect();
+    truncated.trim_end().to_owned()
 }

@@ -69,7 +69,7 @@ impl Metrics {
         duration: Duration,
     ) {
         let labels = RequestLabels {
-            http_request_method: "GET",
+            http_request_method: call.method(),
             server_address: call.url.host_str().unwrap_or_default().to_owned(),
             server_port: call.url.port_or_known_default(),
             url_template: call.url_template,
@@ -103,7 +103,7 @@ pub(crate) const fn error_type(error: &AzureError) -> &'static str {
     match error {
         AzureError::Rejected(_) => "rejected",
         AzureError::Forbidden => "forbidden",
-        AzureError::ProjectNotFound { .. } | AzureError::NotFound(_) => "not_found",
+        AzureError::ProjectNotFound { .. } | AzureError::WorkItemNotFound(_) | AzureError::NotFound(_) => "not_found",
         AzureError::Unavailable { retry_after: Some(_), .. } => "throttled",
         AzureError::Unavailable { .. } | AzureError::NoOrganisation => "unavailable",
         AzureError::TimedOut(_) => "timeout",

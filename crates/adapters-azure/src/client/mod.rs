@@ -14,6 +14,7 @@ mod response;
 mod throttle;
 mod transport_error;
 mod upstream;
+mod user_bulkheads;
 
 pub(crate) use breaker_metrics::register;
 pub(crate) use bulkhead::Bulkhead;
@@ -22,5 +23,6 @@ pub(crate) use http::client_builder;
 pub(crate) use metrics::CacheResult;
 pub(crate) use response::is_sign_in_page;
 pub(crate) use upstream::Upstream;
+pub(crate) use user_bulkheads::UserBulkheads;
 
 pub use api_version::ApiVersion;

@@ -118,6 +118,7 @@ impl Response {
             status @ (400 | 404) if self.is_project_not_found() => {
                 AzureError::ProjectNotFound { is_definitive: status == 404, detail: self.detail("project not found") }
             }
+            404 if self.is_work_item_not_found() => AzureError::WorkItemNotFound(self.detail("work item not found")),
             404 if is_json => AzureError::NotFound(self.detail("not found")),
             429 => AzureError::Unavailable { retry_after: self.throttle_delay(), detail: self.detail("throttled") },
             503 => AzureError::Unavailable { retry_after: self.retry_after, detail: self.detail("unavailable") },
@@ -151,6 +152,11 @@ impl Response {
             Some(key) => key.starts_with("ProjectDoesNotExist"),
             None => self.status == StatusCode::NOT_FOUND && self.content != Content::Html,
         }
+    }
+
+    /// Whether a work item is missing or hidden from the caller, which Azure DevOps does not distinguish.
+    fn is_work_item_not_found(&self) -> bool {
+        json::type_key(&self.body).is_some_and(|key| key == "WorkItemUnauthorizedAccessException")
     }
 
     fn detail(&self, what: &str) -> ErrorDetail {

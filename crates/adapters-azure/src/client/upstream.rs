@@ -32,6 +32,7 @@ pub(crate) struct Upstream {
     users: Bulkhead,
     unknown: Bulkhead,
     projects: Bulkhead,
+    work_items: Bulkhead,
     timeouts: Timeouts,
     retries: Retries,
     metrics: Metrics,
@@ -50,6 +51,7 @@ impl Upstream {
             users: Bulkhead::new(config.in_flight.users),
             unknown: Bulkhead::new(config.in_flight.newcomers),
             projects: Bulkhead::new(config.in_flight.projects),
+            work_items: Bulkhead::new(config.in_flight.work_items),
             timeouts: config.timeouts,
             retries: config.retries,
             metrics: Metrics::new(),
@@ -73,10 +75,10 @@ impl Upstream {
     }
 
     /// Sends `call` and returns the response. Retries errors that are retryable, and falls back to older API versions.
-    pub(crate) async fn get(&self, call: &Call<'_>) -> Result<Response, AzureError> {
+    pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Response, AzureError> {
         let mut version = self.version.get();
         loop {
-            let result = self.get_in_version(call, version).await;
+            let result = self.send_in_version(call, version).await;
             let rejection = result.as_ref().err().and_then(|failed| failed.version_rejection);
             let rejection = rejection.filter(|&rejection| call.version.is_negotiable(rejection));
             if let Some(older) = rejection.and_then(|rejection| version.fallback(rejection)) {
@@ -95,7 +97,7 @@ impl Upstream {
         }
     }
 
-    async fn get_in_version(&self, call: &Call<'_>, version: ApiVersion) -> Result<Response, CallError> {
+    async fn send_in_version(&self, call: &Call<'_>, version: ApiVersion) -> Result<Response, CallError> {
         let backoff = ExponentialBuilder::default()
             .with_jitter()
             .with_min_delay(self.retries.initial_backoff)
@@ -113,6 +115,7 @@ impl Upstream {
             Traffic::KnownUser => (&self.users, &self.breaker),
             Traffic::Unknown => (&self.unknown, &self.unknown_breaker),
             Traffic::Projects => (&self.projects, &self.breaker),
+            Traffic::WorkItems => (&self.work_items, &self.breaker),
         };
         let _slot = bulkhead.acquire(call.deadline).await?;
         let permit = breaker.try_acquire(Instant::now());
@@ -121,10 +124,10 @@ impl Upstream {
         let attempt_deadline = Instant::now() + self.timeouts.attempt;
         let span = tracing::debug_span!(
             "azure",
-            otel.name = format_args!("GET {}", call.url_template),
+            otel.name = format_args!("{} {}", call.method(), call.url_template),
             otel.kind = "client",
             otel.status_code = tracing::field::Empty,
-            http.request.method = "GET",
+            http.request.method = call.method(),
             server.address = call.url.host_str(),
             server.port = call.url.port_or_known_default(),
             url.template = call.url_template,

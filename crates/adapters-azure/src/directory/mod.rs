@@ -3,7 +3,7 @@
 mod payload;
 mod project_directory;
 
-pub(crate) use payload::Project;
 #[cfg(test)]
-pub(crate) use payload::{Page, project_id};
+pub(crate) use payload::Page;
+pub(crate) use payload::{Project, project_id};
 pub(crate) use project_directory::{Directory, Principal};

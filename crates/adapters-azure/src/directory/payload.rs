@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::client::json::read;
+use crate::client::json::{read, text, truncate};
 use crate::error::AzureError;
 
 /// `_apis/projects`. Only a header says whether there is another page.
@@ -69,15 +69,4 @@ fn descricao(text: &str) -> Option<Descricao> {
     let end = text.floor_char_boundary(Descricao::MAX_BYTES);
     let text = text.get(..end).unwrap_or_default();
     Descricao::parse(text.to_owned()).ok().filter(|text| !text.as_str().is_empty())
-}
-
-fn text(value: &Value, max_chars: usize) -> Option<String> {
-    value.as_str().map(|text| truncate(text, max_chars)).filter(|text| !text.is_empty())
-}
-
-/// Returns `text` trimmed, without control characters, with at most `max_chars` characters.
-fn truncate(text: &str, max_chars: usize) -> String {
-    let text = strip_control_characters(text);
-    let truncated: String = text.trim().chars().take(max_chars).collect();
-    truncated.trim_end().to_owned()
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::payload::{Page, Project, project_id};
-use crate::client::{Bulkhead, Call, Traffic, Upstream, Version, json};
+use crate::client::{Bulkhead, Call, Traffic, Upstream, UserBulkheads, Version, json};
 use crate::config::AzureConfig;
 use crate::credential::{Fingerprint, PresentedCredential, Scheme};
 use crate::error::AzureError;
@@ -33,8 +33,6 @@ const MAX_CONCURRENT_LOOKUPS: usize = 8;
 /// Maximum number of look-ups by id per list. The remaining ids follow in later synchronisations.
 const MAX_LOOKUPS: usize = 200;
 
-/// Maximum number of concurrent queries per user.
-const MAX_CONCURRENT_PER_USER: usize = 4;
 /// Maximum number of concurrent lists, each of which is held in memory.
 const MAX_CONCURRENT_LISTS: usize = 4;
 
@@ -45,8 +43,7 @@ pub(crate) struct Directory {
     timeout: Duration,
     /// Merges concurrent look-ups of one project by one credential into one call.
     lookups: Cache<(Fingerprint, AzureProjectId), Option<RemoteProjeto>>,
-    /// One bulkhead per user, so that the queries of one user cannot block others.
-    users: Cache<String, Arc<Bulkhead>>,
+    users: Arc<UserBulkheads>,
     lists: Bulkhead,
 }
 
@@ -58,36 +55,40 @@ pub(crate) struct Principal {
 }
 
 impl Directory {
-    pub(crate) fn new(config: &AzureConfig, org: ServiceUrl, upstream: Arc<Upstream>) -> Self {
+    pub(crate) fn new(
+        config: &AzureConfig,
+        org: ServiceUrl,
+        upstream: Arc<Upstream>,
+        users: Arc<UserBulkheads>,
+    ) -> Self {
         Self {
             upstream,
             org,
             page_size: config.page_size,
             timeout: config.timeouts.directory,
             lookups: Cache::builder().max_capacity(config.cache_capacity).expire_after(LookupExpiry).build(),
-            users: Cache::builder()
-                .max_capacity(config.cache_capacity)
-                .time_to_idle(config.timeouts.directory * 2)
-                .build(),
+            users,
             lists: Bulkhead::new(MAX_CONCURRENT_LISTS),
         }
     }
 
-    /// Returns all projects as raw JSON, each once. If pages overlap, the last occurrence wins.
+    /// Returns all projects as raw JSON, each once. If pages overlap, the last occurrence wins. Entries without a valid id
+    /// are kept.
     ///
     /// A partial list is an error, because a synchronisation treats missing projects as candidates for deletion.
     pub(crate) async fn list(&self, principal: &Principal) -> Result<Vec<Box<RawValue>>, AzureError> {
         let deadline = Instant::now() + self.timeout;
-        let user = self.user_bulkhead(principal).await;
+        let user = self.users.of(&principal.user_id).await;
         let _user_slot = user.acquire(deadline).await?;
-        self.list_until(deadline, principal).await
+        self.list_until(deadline, principal, "all").await
     }
 
-    async fn user_bulkhead(&self, principal: &Principal) -> Arc<Bulkhead> {
-        self.users.get_with_by_ref(&principal.user_id, async { Arc::new(Bulkhead::new(MAX_CONCURRENT_PER_USER)) }).await
-    }
-
-    async fn list_until(&self, deadline: Instant, principal: &Principal) -> Result<Vec<Box<RawValue>>, AzureError> {
+    async fn list_until(
+        &self,
+        deadline: Instant,
+        principal: &Principal,
+        state: &str,
+    ) -> Result<Vec<Box<RawValue>>, AzureError> {
         let _list_slot = self.lists.acquire(deadline).await?;
         let mut projects = Vec::new();
         let mut indexes = HashMap::new();
@@ -96,8 +97,8 @@ impl Directory {
         let mut received = 0;
         let mut bytes = 0;
         for _ in 0..MAX_PAGES {
-            let call = principal.call("/_apis/projects", self.page_url(page.as_ref()), deadline);
-            let response = self.upstream.get(&call).await?;
+            let call = principal.call("/_apis/projects", self.page_url(state, page.as_ref()), deadline);
+            let response = self.upstream.send(&call).await?;
             bytes += response.body.len();
             if MAX_TOTAL_BYTES < bytes {
                 return Err(AzureError::invalid_response(format!("more than {MAX_TOTAL_BYTES} bytes of projects")));
@@ -106,7 +107,10 @@ impl Directory {
             let is_full = self.page_size <= value.len();
             received += value.len();
             for project in value {
-                let index = *indexes.entry(project_id(&project)?).or_insert(projects.len());
+                let index = match project_id(&project) {
+                    Ok(id) => *indexes.entry(id).or_insert(projects.len()),
+                    Err(_) => projects.len(),
+                };
                 match projects.get_mut(index) {
                     Some(earlier) => *earlier = project,
                     None => projects.push(project),
@@ -138,20 +142,44 @@ impl Directory {
         found.map_err(|error| (*error).clone())
     }
 
-    /// Returns those of `ids` that a look-up proves to be deleted. All other ids remain undecided.
-    ///
+    /// Returns those of `ids` that Azure DevOps lists as deleted for the caller. All other ids remain undecided.
+    pub(crate) async fn listed_as_deleted(
+        &self,
+        principal: &Principal,
+        ids: Vec<AzureProjectId>,
+    ) -> Result<Vec<AzureProjectId>, AzureError> {
+        let deadline = self.confirmation_deadline();
+        let user = self.users.of(&principal.user_id).await;
+        let _user_slot = user.acquire(deadline).await?;
+        let listed = self.list_until(deadline, principal, "deleted").await?;
+        let deleted: HashSet<_> = listed
+            .iter()
+            .filter_map(|raw| json::read::<Project>(raw.get().as_bytes()).ok()?.into_domain().ok())
+            .filter(|project| project.estado.as_deref() == Some(RemoteProjeto::DELETED))
+            .map(|project| project.id)
+            .collect();
+        Ok(ids.into_iter().filter(|id| deleted.contains(id)).collect())
+    }
+
     /// The time limit is half that of a list, because the request has already waited for one.
-    pub(crate) async fn confirm_deleted(
+    fn confirmation_deadline(&self) -> Instant {
+        Instant::now() + self.timeout / 2
+    }
+
+    /// Returns those of `ids` for which a look-up finds no project, or a deleted one. All other ids remain undecided.
+    ///
+    /// A 404 proves a deletion only if `principal` may see every project, because hidden projects may give a 404, too.
+    pub(crate) async fn look_up_deleted(
         &self,
         principal: &Principal,
         mut ids: Vec<AzureProjectId>,
     ) -> Result<Vec<AzureProjectId>, AzureError> {
-        let deadline = Instant::now() + self.timeout / 2;
-        let user = self.user_bulkhead(principal).await;
+        let deadline = self.confirmation_deadline();
+        let user = self.users.of(&principal.user_id).await;
         let _user_slot = user.acquire(deadline).await?;
         if MAX_CONCURRENT_LOOKUPS < ids.len() {
-            let listed = self.list_until(deadline, principal).await?;
-            let listed: HashSet<_> = listed.iter().map(|raw| project_id(raw)).collect::<Result<_, _>>()?;
+            let listed = self.list_until(deadline, principal, "all").await?;
+            let listed: HashSet<_> = listed.iter().filter_map(|raw| project_id(raw).ok()).collect();
             ids.retain(|id| !listed.contains(id));
         }
         if MAX_LOOKUPS < ids.len() {
@@ -171,7 +199,7 @@ impl Directory {
 
     async fn look_up(&self, principal: &Principal, id: AzureProjectId) -> Result<Option<RemoteProjeto>, AzureError> {
         let deadline = Instant::now() + self.timeout;
-        let user = self.user_bulkhead(principal).await;
+        let user = self.users.of(&principal.user_id).await;
         let _user_slot = user.acquire(deadline).await?;
         match self.fetch(principal, id, deadline).await {
             Ok(found) => Ok(Some(found)),
@@ -187,7 +215,7 @@ impl Directory {
         deadline: Instant,
     ) -> Result<RemoteProjeto, AzureError> {
         let url = self.org.at(&format!("/_apis/projects/{id}"), &[]);
-        let response = self.upstream.get(&principal.call("/_apis/projects/{id}", url, deadline)).await?;
+        let response = self.upstream.send(&principal.call("/_apis/projects/{id}", url, deadline)).await?;
         let found = json::read::<Project>(&response.body)?.into_domain()?;
         if found.id == id {
             Ok(found)
@@ -196,10 +224,11 @@ impl Directory {
         }
     }
 
-    /// Returns the address of the first page, or of the page at an offset given as a name and value of the query.
-    fn page_url(&self, offset: Option<&(&str, String)>) -> Url {
+    /// Returns the address of the first page of the projects in `state`, or of the page at an offset given as a name and
+    /// value of the query.
+    fn page_url(&self, state: &str, offset: Option<&(&str, String)>) -> Url {
         let page_size = self.page_size.to_string();
-        let mut query = vec![("stateFilter", "all"), ("$top", page_size.as_str())];
+        let mut query = vec![("stateFilter", state), ("$top", page_size.as_str())];
         query.extend(offset.map(|(name, value)| (*name, value.as_str())));
         self.org.at("/_apis/projects", &query)
     }
@@ -211,6 +240,7 @@ impl Principal {
         Call {
             url_template,
             url,
+            body: None,
             version: Version::Released,
             credential,
             scheme,

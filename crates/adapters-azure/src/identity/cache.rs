@@ -184,8 +184,18 @@ impl Identities {
                 ("/_apis/profile/profiles/me", base.at("/_apis/profile/profiles/me", &[]), Version::Fixed("7.1"))
             }
         };
-        let call = Call { url_template, url, version, credential, scheme, traffic, max_bytes: MAX_BYTES, deadline };
-        let response = self.upstream.get(&call).await?;
+        let call = Call {
+            url_template,
+            url,
+            body: None,
+            version,
+            credential,
+            scheme,
+            traffic,
+            max_bytes: MAX_BYTES,
+            deadline,
+        };
+        let response = self.upstream.send(&call).await?;
         match self.source {
             Source::Organisation(_) => {
                 let data: ConnectionData = json::read(&response.body)?;

@@ -82,6 +82,7 @@ impl Members {
         let call = Call {
             url_template: "/_apis/userentitlements/{id}",
             url: self.base.at(&format!("/_apis/userentitlements/{id}"), &[]),
+            body: None,
             version: VERSION,
             credential: &self.pat,
             scheme: Scheme::Basic,
@@ -89,7 +90,7 @@ impl Members {
             max_bytes: MAX_BYTES,
             deadline: Instant::now() + self.timeout,
         };
-        match self.upstream.get(&call).await {
+        match self.upstream.send(&call).await {
             Ok(response) => identity_check::from_entitlement(json::read(&response.body)?, id),
             // A 404 in JSON comes from Azure DevOps; other 404s may come from a proxy.
             Err(AzureError::NotFound(_)) => Err(AzureError::Rejected(Rejection::NotConfirmed)),

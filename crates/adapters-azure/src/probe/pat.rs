@@ -50,6 +50,7 @@ impl Probe {
         let call = Call {
             url_template: "/_apis/projects",
             url: org.at("/_apis/projects", &[("$top", "1")]),
+            body: None,
             version: Version::Released,
             credential: &credential,
             scheme: identity.scheme,
@@ -57,7 +58,7 @@ impl Probe {
             max_bytes: MAX_BYTES,
             deadline: Instant::now() + self.config.timeouts.directory,
         };
-        let projects = upstream.get(&call).await;
+        let projects = upstream.send(&call).await;
         let product = if identity.is_on_premises { Product::Server(upstream.version()) } else { Product::Services };
         match projects {
             Ok(_) => Ok(PatStatus::Accepted(identity.usuario, product)),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use adapters_azure::{AppKey, AzureConfig, AzureDevOps, ServiceUrl};
-use domain::{AzureProjectId, Credential, ProjectDirectory, Usuario};
+use domain::{AzureProjectId, Credential, DeletionEvidence, ProjectDirectory, Usuario};
 use serde_json::{Value, json};
 use wiremock::matchers::basic_auth;
 use wiremock::{Mock, MockServer};
@@ -97,7 +97,7 @@ async fn app_token_alone_is_rejected_without_a_call() {
         assert_eq!(kind(&azure.list(bearer(&token)).await.unwrap_err()), "rejected");
         assert_eq!(kind(&azure.list_raw(bearer(&token)).await.unwrap_err()), "rejected");
         assert_eq!(kind(&azure.find(bearer(&token), id).await.unwrap_err()), "rejected");
-        assert_eq!(azure.confirm_deleted(bearer(&token), vec![id]).await, []);
+        assert_eq!(azure.confirm_deleted(bearer(&token), vec![id], DeletionEvidence::NotFound).await, []);
     }
     assert_eq!(server.received_requests().await.unwrap().len(), 0);
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use wiremock::matchers::basic_auth;
 
 use crate::support::{
-    CONNECTION_DATA, NOW, PAT, PROJECTS, adapter, azure, basic, bearer, calls, config, fixture, kind, know,
+    CONNECTION_DATA, NOW, PAT, PROJECTS, adapter, azure, basic, bearer, calls, config, fixture, join_all, kind, know,
     know_the_pat, respond, signed, until, usuario,
 };
 
@@ -53,8 +53,8 @@ async fn concurrent_lookups_of_one_credential_share_one_call() {
             tokio::spawn(async move { usuario(&azure, bearer(PAT)).await })
         })
         .collect();
-    for request in requests {
-        request.await.unwrap().unwrap();
+    for result in join_all(requests).await {
+        result.unwrap();
     }
 
     assert_eq!(calls(&server, CONNECTION_DATA).await, 1);

@@ -21,3 +21,4 @@ mod secrets;
 mod server_versions;
 mod support;
 mod unknown_credentials;
+mod work_items;

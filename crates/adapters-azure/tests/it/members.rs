@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use adapters_azure::{AppKey, AzureConfig, AzureDevOps};
-use domain::{AzureProjectId, Credential, IdentityProvider, ProjectDirectory};
+use domain::{AzureProjectId, Credential, DeletionEvidence, IdentityProvider, ProjectDirectory};
 use serde_json::{Value, json};
 use wiremock::matchers::{basic_auth, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -163,7 +163,7 @@ async fn member_without_access_token_is_forbidden_to_query_projects() {
     assert_eq!(kind(&azure.list(bearer(&app_token())).await.unwrap_err()), "forbidden");
     assert_eq!(kind(&azure.list_raw(bearer(&app_token())).await.unwrap_err()), "forbidden");
     assert_eq!(kind(&azure.find(bearer(&app_token()), id).await.unwrap_err()), "forbidden");
-    assert_eq!(azure.confirm_deleted(bearer(&app_token()), vec![id]).await, []);
+    assert_eq!(azure.confirm_deleted(bearer(&app_token()), vec![id], DeletionEvidence::NotFound).await, []);
     let requests = server.received_requests().await.unwrap();
     assert!(requests.iter().all(|request| request.url.path() == MEMBER));
 }

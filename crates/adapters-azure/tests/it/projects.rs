@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use adapters_azure::AzureDevOps;
-use domain::{AzureProjectId, Descricao, ProjectDirectory, RemoteProjeto};
+use domain::{AzureProjectId, DeletionEvidence, Descricao, ProjectDirectory, ProjectList, RemoteProjeto};
 use serde_json::{Value, json};
 use wiremock::matchers::{basic_auth, method, path, query_param, query_param_is_missing};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -54,7 +54,7 @@ async fn project_list_sends_the_documented_request() {
         .mount(&server)
         .await;
 
-    let projects = azure.list(bearer(PAT)).await.unwrap();
+    let projects = azure.list(bearer(PAT)).await.unwrap().projects;
 
     let states: Vec<_> = projects.iter().map(|p| (p.nome.as_str(), p.estado.as_deref().unwrap())).collect();
     assert_eq!(states, [("Apontamentos", "wellFormed"), ("novo", "createPending"), ("velho", "deleting")]);
@@ -81,7 +81,7 @@ async fn overlapping_pages_are_merged_with_the_last_occurrence() {
     page(&server, Some("100"), page_of(&all[99..200]), Some("a token&more")).await;
     page(&server, Some("a token&more"), page_of(&last), None).await;
 
-    let projects = azure.list(bearer(PAT)).await.unwrap();
+    let projects = azure.list(bearer(PAT)).await.unwrap().projects;
     let verbatim = azure.list_raw(bearer(PAT)).await.unwrap();
     let verbatim: Vec<Value> = verbatim.iter().map(|project| serde_json::from_str(project).unwrap()).collect();
 
@@ -99,7 +99,7 @@ async fn continuation_header_alone_decides_about_another_page() {
     page(&server, None, page_of(&[]), Some("2")).await;
     page(&server, Some("2"), fixture("projects_200_page2_last"), Some("")).await;
 
-    assert_eq!(azure.list(bearer(PAT)).await.unwrap().len(), 1);
+    assert_eq!(azure.list(bearer(PAT)).await.unwrap().projects.len(), 1);
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn organisation_without_projects_is_an_empty_list() {
     know_the_pat(&server).await;
     respond(&server, PROJECTS, fixture("projects_200_empty")).await;
 
-    assert_eq!(azure.list(bearer(PAT)).await.unwrap(), []);
+    assert_eq!(azure.list(bearer(PAT)).await.unwrap(), ProjectList::default());
     assert_eq!(azure.list_raw(bearer(PAT)).await.unwrap(), Vec::<String>::new());
 }
 
@@ -133,9 +133,6 @@ async fn partial_list_is_an_error() {
         ("a body of another shape", ResponseTemplate::new(200).set_body_json(json!([])), None, "bad upstream"),
         ("throttled", fixture("ratelimit_429"), None, "unavailable"),
         ("down", fixture("unavailable_503_json"), None, "unavailable"),
-        ("no id", page_of(&[json!({"name": "Sem id"})]), None, "bad upstream"),
-        ("no name", page_of(&[json!({"id": APONTAMENTOS})]), None, "bad upstream"),
-        ("an id that is no GUID", page_of(&[json!({"id": "1", "name": "Um"})]), None, "bad upstream"),
         ("slow", full().set_delay(Duration::from_secs(9)), None, "timed out"),
     ];
     for (name, second, next, expected) in cases {
@@ -147,6 +144,54 @@ async fn partial_list_is_an_error() {
         assert_eq!(kind(&azure.list(bearer(PAT)).await.unwrap_err()), expected, "{name}");
         assert_eq!(calls(&server, PROJECTS).await, 2, "{name}");
     }
+}
+
+#[tokio::test]
+async fn unreadable_entries_fail_alone_with_their_ids() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    let other = APONTAMENTOS.replace("ad70", "ad71");
+    let first = [json!({"id": APONTAMENTOS, "name": null}), json!({"name": "Sem id"}), project(1)];
+    page(&server, None, page_of(&first), Some("3")).await;
+    let second = [json!({"id": other, "name": {}}), json!({"id": "1", "name": "Um"}), json!(null), project(2)];
+    page(&server, Some("3"), page_of(&second), None).await;
+
+    let list = azure.list(bearer(PAT)).await.unwrap();
+
+    let names: Vec<_> = list.projects.iter().map(|project| project.nome.as_str().to_owned()).collect();
+    assert_eq!(names, [1, 2].map(|n| project(n)["name"].as_str().unwrap().to_owned()));
+    let failed: Vec<_> = list.failed.into_iter().map(|id| id.map(|id| id.to_string())).collect();
+    assert_eq!(failed, [Some(APONTAMENTOS.to_owned()), None, Some(other), None, None]);
+    assert_eq!(azure.list_raw(bearer(PAT)).await.unwrap().len(), 7, "the live list has every entry");
+}
+
+/// A hidden project may give a 404, so a caller with limited rights proves a deletion only by the list of deleted ones.
+#[tokio::test]
+async fn confirm_deleted_for_a_caller_with_limited_rights_needs_the_list_of_deleted_projects() {
+    let (server, azure) = azure().await;
+    know_the_pat(&server).await;
+    let deleted = |n: usize, state: &str| {
+        let mut project = project(n);
+        project["state"] = json!(state);
+        project
+    };
+    Mock::given(method("GET"))
+        .and(path(PROJECTS))
+        .and(query_param("stateFilter", "deleted"))
+        .respond_with(page_of(&[deleted(3, "deleted"), deleted(4, "wellFormed"), json!({"id": 7})]))
+        .mount(&server)
+        .await;
+    Mock::given(method("GET")).respond_with(fixture("project_404")).mount(&server).await;
+    let ids = || (3..=5).map(azure_id).collect::<Vec<_>>();
+
+    let confirmed = azure.confirm_deleted(bearer(PAT), ids(), DeletionEvidence::ListedAsDeleted).await;
+    assert_eq!(confirmed, [azure_id(3)]);
+    assert_eq!(calls(&server, &format!("{PROJECTS}/{}", azure_id(5))).await, 0, "a 404 would prove nothing");
+
+    server.reset().await;
+    know_the_pat(&server).await;
+    respond(&server, PROJECTS, fixture("error_403_permission")).await;
+    assert_eq!(azure.confirm_deleted(bearer(PAT), ids(), DeletionEvidence::ListedAsDeleted).await, []);
 }
 
 #[tokio::test]
@@ -174,7 +219,7 @@ async fn project_that_breaks_domain_rules_is_repaired() {
     ];
     respond(&server, PROJECTS, page_of(&projects)).await;
 
-    let listed = azure.list(bearer(PAT)).await.unwrap();
+    let listed = azure.list(bearer(PAT)).await.unwrap().projects;
 
     let names: Vec<_> = listed.iter().map(|p| p.nome.as_str()).collect();
     assert_eq!(names, [&"é".repeat(255), &APONTAMENTOS.replace("ad70", "ad71"), "N"]);
@@ -334,11 +379,12 @@ fn azure_id(n: usize) -> AzureProjectId {
 async fn gone_returns_only_ids_with_definitive_404_or_deleted_state() {
     let (server, azure) = with_missing_projects().await;
 
-    let few = azure.confirm_deleted(bearer(PAT), (2..=8).map(azure_id).collect()).await;
+    let few = azure.confirm_deleted(bearer(PAT), (2..=8).map(azure_id).collect(), DeletionEvidence::NotFound).await;
     assert_eq!(few, [azure_id(3)]);
     assert_eq!(calls(&server, PROJECTS).await, 0, "a few ids are looked up without a list");
 
-    let mut many = azure.confirm_deleted(bearer(PAT), (1..=11).map(azure_id).collect()).await;
+    let mut many =
+        azure.confirm_deleted(bearer(PAT), (1..=11).map(azure_id).collect(), DeletionEvidence::NotFound).await;
     many.sort_unstable();
     assert_eq!(many, [azure_id(3), azure_id(9), azure_id(11)]);
     assert_eq!(calls(&server, PROJECTS).await, 1);
@@ -351,8 +397,11 @@ async fn gone_without_any_evidence_returns_nothing() {
     know_the_pat(&server).await;
     respond(&server, PROJECTS, fixture("unavailable_503_json")).await;
 
-    assert_eq!(azure.confirm_deleted(bearer("unknown"), vec![azure_id(1)]).await, []);
-    assert_eq!(azure.confirm_deleted(bearer(PAT), (0..500).map(azure_id).collect()).await, []);
+    assert_eq!(azure.confirm_deleted(bearer("unknown"), vec![azure_id(1)], DeletionEvidence::NotFound).await, []);
+    assert_eq!(
+        azure.confirm_deleted(bearer(PAT), (0..500).map(azure_id).collect(), DeletionEvidence::NotFound).await,
+        []
+    );
 }
 
 #[tokio::test]
@@ -362,7 +411,7 @@ async fn gone_limits_the_number_of_lookups() {
     respond(&server, PROJECTS, fixture("projects_200_empty")).await;
     Mock::given(method("GET")).respond_with(fixture("project_404")).mount(&server).await;
 
-    let gone = azure.confirm_deleted(bearer(PAT), (0..500).map(azure_id).collect()).await;
+    let gone = azure.confirm_deleted(bearer(PAT), (0..500).map(azure_id).collect(), DeletionEvidence::NotFound).await;
 
     assert_eq!(gone.len(), 200);
     assert_eq!(server.received_requests().await.unwrap().len(), 202);
@@ -427,5 +476,5 @@ async fn project_page_over_one_mebibyte_is_accepted() {
     };
     respond(&server, PROJECTS, page_of(&(0..200).map(long).collect::<Vec<_>>())).await;
 
-    assert_eq!(adapter(&config(&server.uri())).list(bearer(PAT)).await.unwrap().len(), 200);
+    assert_eq!(adapter(&config(&server.uri())).list(bearer(PAT)).await.unwrap().projects.len(), 200);
 }

@@ -1,7 +1,7 @@
 //! Azure DevOps Server, which supports only older versions of the REST API than Azure DevOps Services.
 
 use adapters_azure::{AzureConfig, AzureDevOps, OrgUrl};
-use domain::{AzureProjectId, ProjectDirectory};
+use domain::{AzureProjectId, ProjectDirectory, WorkItemDirectory, WorkItemId};
 use serde_json::{Value, json};
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -10,6 +10,7 @@ use crate::support::{PAT, adapter, bearer, config, fixture, kind, usuario};
 
 const CONNECTION_DATA: &str = "/tfs/Colecao/_apis/connectionData";
 const PROJECTS: &str = "/tfs/Colecao/_apis/projects";
+const ITEM: &str = "/tfs/Colecao/_apis/wit/workitems/41";
 const ANA: &str = "cdbc0002-5e61-5e97-84f7-32df35fb8951";
 
 /// The versions of one release of Azure DevOps Server.
@@ -80,6 +81,14 @@ fn respond(release: Release, request: &Request) -> ResponseTemplate {
     if release.released < version {
         return error("VssInvalidPreviewVersionException", "The -preview flag must be supplied.");
     }
+    if path == ITEM {
+        let has_unknown_field = query(request, "fields").unwrap().contains("System.Parent") && version < 6.0;
+        return if has_unknown_field {
+            error("WorkItemTrackingFieldDefinitionNotFoundException", "TF51535: Cannot find field System.Parent.")
+        } else {
+            ResponseTemplate::new(200).set_body_json(json!({"id": 41, "fields": {"System.Title": "Importar folha"}}))
+        };
+    }
     if let Some(id) = path.strip_prefix(PROJECTS).unwrap().strip_prefix('/') {
         let found = (0..250).map(project).find(|project| project["id"] == id);
         return found.map_or(fixture("project_404"), |project| ResponseTemplate::new(200).set_body_json(project));
@@ -110,14 +119,14 @@ async fn older_server_is_used_in_its_newest_version_which_is_remembered() {
 
         let caller = usuario(&azure, bearer(PAT)).await.unwrap();
         let one = AzureProjectId::parse(project(7)["id"].as_str().unwrap()).unwrap();
-        let found = azure.find(bearer(PAT), one).await.unwrap().unwrap();
+        let found = ProjectDirectory::find(&azure, bearer(PAT), one).await.unwrap().unwrap();
 
         assert_eq!((caller.id.as_str(), caller.display_name.as_str(), caller.email), (ANA, "Ana Lima", None));
         assert_eq!(found.nome.as_str(), "Projeto 7", "{}", release.name);
         let negotiation = versions(&server).await;
         let version = format!("{:.1}", release.released);
         assert_eq!(negotiation.last(), Some(&version), "{}", release.name);
-        azure.find(bearer(PAT), AzureProjectId::parse(ANA).unwrap()).await.unwrap();
+        ProjectDirectory::find(&azure, bearer(PAT), AzureProjectId::parse(ANA).unwrap()).await.unwrap();
         usuario(&azure, bearer("another")).await.unwrap();
         let later = versions(&server).await.split_off(negotiation.len());
         assert_eq!(later, [version.clone(), format!("{version}-preview.1")], "{}: {negotiation:?}", release.name);
@@ -130,7 +139,18 @@ async fn list_without_continuation_tokens_is_read_completely_from_server_2019() 
     for release in RELEASES.into_iter().filter(|release| release.released < 6.0) {
         let (_server, azure) = server(release).await;
 
-        assert_eq!(azure.list(bearer(PAT)).await.unwrap().len(), 250, "{}", release.name);
+        assert_eq!(azure.list(bearer(PAT)).await.unwrap().projects.len(), 250, "{}", release.name);
+    }
+}
+
+#[tokio::test]
+async fn work_item_of_an_older_server_is_read_without_unknown_fields() {
+    for release in RELEASES {
+        let (_server, azure) = server(release).await;
+
+        let found = WorkItemDirectory::find(&azure, Some(bearer(PAT)), WorkItemId::new(41).unwrap()).await.unwrap();
+
+        assert_eq!(found.unwrap().titulo, "Importar folha", "{}", release.name);
     }
 }
 

@@ -42,6 +42,7 @@ pub fn config(base: &str) -> AzureConfig {
             attempt: Duration::from_secs(2),
             identity: Duration::from_secs(4),
             directory: Duration::from_secs(4),
+            work_items: Duration::from_secs(4),
         },
         retries: Retries { max: 2, initial_backoff: Duration::from_millis(1) },
         breaker: BreakerConfig { failure_threshold: 1_000, ..BreakerConfig::default() },
@@ -141,6 +142,22 @@ pub async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
         assert!(tokio::time::Instant::now() < end, "it never came true");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Waits for all `tasks` and returns their results in order.
+///
+/// It waits in a task of its own. Awaiting many finished tasks in the test would use up the test's cooperative budget
+/// (<https://docs.rs/tokio/latest/tokio/task/coop/index.html>). `MockServer` blocks on a lock of tokio when it is dropped,
+/// and without budget that never ends.
+pub async fn join_all<T: Send + 'static>(tasks: Vec<tokio::task::JoinHandle<T>>) -> Vec<T> {
+    let join = async move {
+        let mut results = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            results.push(task.await.unwrap());
+        }
+        results
+    };
+    tokio::spawn(join).await.unwrap()
 }
 
 /// A token with these claims, signed with HS256 by `key`.

@@ -1,6 +1,6 @@
 //! Migrating: at once, without rights, after a newer version, beside other tables, and when it fails.
 
-use adapters_postgres::{Config, MigrationError, MigrationState, PostgresDatabase};
+use adapters_postgres::{Config, MigrationFailure, MigrationState, PostgresDatabase};
 use domain::{AtividadeQuery, ProjetoQuery};
 use e2e::postgres::{Cluster, Database};
 
@@ -24,16 +24,17 @@ fn tables(database: &Database<'_>) -> String {
 
 const ALL_TABLES: &str = "atividades idempotencia projetos rotinas seaql_migrations";
 /// How many steps there are.
-const STEPS: usize = 8;
+const STEPS: usize = 9;
 
 /// How many of them are newer than release 1.0.0.
-const AFTER_RELEASE: u32 = 3;
+const AFTER_RELEASE: usize = STEPS - 5;
 
 #[tokio::test]
-async fn up_and_down_answer_what_they_did() {
+async fn migrate_up_and_down_return_the_names_of_their_steps() {
     let database = Cluster::shared().create_database();
     let tenant = connect(config(&database)).await;
-    assert!(matches!(tenant.check_schema().await, Err(MigrationError::Pending { names, .. }) if names.len() == STEPS));
+    let refused = tenant.check_schema().await.unwrap_err().reason;
+    assert!(matches!(&refused, MigrationFailure::Pending(names) if names.len() == STEPS), "{refused:?}");
     assert_eq!(tables(&database), "", "a look changes nothing");
 
     let first = tenant.migrate_up(Some(1)).await.unwrap();
@@ -48,7 +49,7 @@ async fn up_and_down_answer_what_they_did() {
     assert_eq!(tables(&database), ALL_TABLES);
 
     rest.reverse();
-    assert_eq!(tenant.migrate_down(Some(7)).await.unwrap(), rest);
+    assert_eq!(tenant.migrate_down(Some(u32::try_from(STEPS - 1).unwrap())).await.unwrap(), rest);
     assert_eq!(tables(&database), "projetos seaql_migrations");
     assert_eq!(tenant.migrate_down(None).await.unwrap(), first);
     assert_eq!(tables(&database), "");
@@ -56,7 +57,7 @@ async fn up_and_down_answer_what_they_did() {
 }
 
 #[tokio::test]
-async fn of_many_that_start_at_once_one_migrates_and_all_succeed() {
+async fn concurrent_migrations_apply_each_step_once() {
     let database = Cluster::shared().create_database();
     let mut replicas = vec![];
     for _ in 0..8 {
@@ -85,7 +86,7 @@ async fn of_many_that_start_at_once_one_migrates_and_all_succeed() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused_by_name() {
+async fn newer_schema_is_an_error_that_names_the_steps() {
     let database = migrated().await;
     let tenant = connect(config(&database)).await;
     database.execute("INSERT INTO api_aponta.seaql_migrations VALUES ('m20990101_000001_futuro', 0)");
@@ -97,7 +98,7 @@ async fn a_newer_schema_is_refused_by_name() {
     ];
 
     for refusal in refusals {
-        assert!(matches!(&refusal, MigrationError::Newer { names, .. } if *names == ["m20990101_000001_futuro"]));
+        assert!(matches!(&refusal.reason, MigrationFailure::Newer(names) if *names == ["m20990101_000001_futuro"]));
         assert!(refusal.to_string().contains("m20990101_000001_futuro"), "{refusal}");
     }
     let last = tenant.migration_status().await.unwrap().pop().unwrap();
@@ -106,7 +107,7 @@ async fn a_newer_schema_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_create_schemas_uses_the_one_it_was_given() {
+async fn role_without_create_on_database_migrates_an_existing_schema() {
     let database = Cluster::shared().create_database();
     let tenant = connect_as_role(&database, "CREATE SCHEMA api_aponta; GRANT ALL ON SCHEMA api_aponta TO ROLE").await;
 
@@ -115,7 +116,7 @@ async fn a_role_that_may_not_create_schemas_uses_the_one_it_was_given() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_only_use_tables_starts_on_a_complete_schema() {
+async fn role_with_table_privileges_starts_on_a_complete_schema() {
     let database = migrated().await;
     let rights = "GRANT USAGE ON SCHEMA api_aponta TO ROLE;
                   GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA api_aponta TO ROLE";
@@ -128,20 +129,20 @@ async fn a_role_that_may_only_use_tables_starts_on_a_complete_schema() {
 }
 
 #[tokio::test]
-async fn a_role_without_rights_is_told_which_it_needs() {
+async fn role_without_privileges_gets_an_error_that_names_them() {
     let cases = ["", "CREATE SCHEMA api_aponta", "CREATE SCHEMA api_aponta; GRANT USAGE ON SCHEMA api_aponta TO ROLE"];
 
     for rights in cases {
         let database = Cluster::shared().create_database();
         let refused = connect_as_role(&database, rights).await.migrate_up(None).await.unwrap_err();
 
-        assert!(matches!(refused, MigrationError::Forbidden { .. }), "{rights:?}: {refused:?}");
+        assert!(matches!(refused.reason, MigrationFailure::Forbidden(_)), "{rights:?}: {refused:?}");
         assert!(refused.to_string().contains("USAGE and CREATE"), "{refused}");
     }
 }
 
 #[tokio::test]
-async fn a_step_that_fails_leaves_nothing_behind() {
+async fn failed_step_changes_nothing() {
     let database = Cluster::shared().create_database();
     // The second step finds its index taken, long after the first one has made its table.
     database.execute(
@@ -152,7 +153,7 @@ async fn a_step_that_fails_leaves_nothing_behind() {
 
     let failed = tenant.migrate_up(None).await.unwrap_err();
 
-    assert!(matches!(failed, MigrationError::Failed { .. }), "{failed:?}");
+    assert!(matches!(failed.reason, MigrationFailure::Failed(_)), "{failed:?}");
     assert!(failed.to_string().contains("42P07") && !failed.to_string().contains('\n'), "{failed}");
     assert_eq!(tables(&database), "outra");
     database.execute("DROP TABLE api_aponta.outra");
@@ -160,20 +161,20 @@ async fn a_step_that_fails_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn tables_of_another_origin_are_named_and_left_alone() {
+async fn foreign_tables_are_an_error_that_names_them() {
     let database = Cluster::shared().create_database();
     database.execute("CREATE SCHEMA api_aponta; CREATE TABLE api_aponta.projetos (id int, external_id text)");
     let tenant = connect(config(&database)).await;
 
     let refused = tenant.migrate_up(None).await.unwrap_err();
 
-    assert!(matches!(&refused, MigrationError::Foreign { names, .. } if *names == ["projetos"]), "{refused:?}");
+    assert!(matches!(&refused.reason, MigrationFailure::Foreign(names) if *names == ["projetos"]), "{refused:?}");
     assert!(refused.to_string().contains("DATABASE_SCHEMA"), "{refused}");
     assert_eq!(tables(&database), "projetos");
 }
 
 #[tokio::test]
-async fn no_statement_timeout_ends_a_migration_or_the_wait_for_one() {
+async fn migration_ignores_the_statement_timeout() {
     let database = Cluster::shared().create_database();
     let bound = std::time::Duration::from_millis(50);
     let (first, second) = (
@@ -207,7 +208,7 @@ fn routines(database: &Database<'_>) -> String {
 }
 
 #[tokio::test]
-async fn database_of_the_release_before_goes_up_and_down_with_its_rows() {
+async fn database_of_release_1_0_0_migrates_up_and_down_with_its_rows() {
     let database = Cluster::shared().create_database();
     database.execute(RELEASE_1_0_0);
     assert_eq!(database.query(KEPT_TOTAL), "30");
@@ -219,7 +220,7 @@ async fn database_of_the_release_before_goes_up_and_down_with_its_rows() {
     assert_eq!(routines(&database), "sem_acentos sql");
 
     // The release before can go on, from its own schema, with numbers that are right.
-    tenant.migrate_down(Some(AFTER_RELEASE)).await.unwrap();
+    tenant.migrate_down(Some(u32::try_from(AFTER_RELEASE).unwrap())).await.unwrap();
     assert_eq!(database.query(KEPT_TOTAL), "30");
     database.execute(
         "INSERT INTO api_aponta.atividades (id, nome, id_projeto, criado_em, atualizado_em)
@@ -230,14 +231,14 @@ async fn database_of_the_release_before_goes_up_and_down_with_its_rows() {
         "SELECT count(*) FROM api_aponta.atividades_faixas JOIN api_aponta.atividades_faixas_contagem USING (faixa)";
     assert_eq!((database.query(ranges).as_str(), &*database.query("SELECT api_aponta.fechar_faixa(5000)")), ("0", "f"));
 
-    assert_eq!(tenant.migrate_up(None).await.unwrap().len(), AFTER_RELEASE as usize);
+    assert_eq!(tenant.migrate_up(None).await.unwrap().len(), AFTER_RELEASE);
     assert_eq!((routines(&database).as_str(), total().await), ("sem_acentos sql", 31));
     assert_eq!(tenant.migrate_down(None).await.unwrap().len(), STEPS);
     assert_eq!((tables(&database).as_str(), routines(&database).as_str()), ("", ""));
 }
 
 #[tokio::test]
-async fn release_before_can_be_undone_from_every_state() {
+async fn database_of_release_1_0_0_migrates_down_from_every_state() {
     for down in 1..=STEPS {
         let database = Cluster::shared().create_database();
         database.execute(RELEASE_1_0_0);

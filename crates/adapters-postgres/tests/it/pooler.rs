@@ -84,7 +84,7 @@ async fn tenants_behind_a_transaction_pooler_never_see_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pooler_is_found_while_others_use_it() {
+async fn pooler_in_use_by_others_is_detected() {
     let database = Cluster::shared().create_database();
     let pooler = PgBouncer::start(Cluster::shared(), 2);
     let url = pooler.url(Cluster::shared(), &database);
@@ -110,7 +110,7 @@ async fn pooler_is_found_while_others_use_it() {
 }
 
 #[tokio::test]
-async fn postgresql_itself_is_no_pooler() {
+async fn postgresql_is_not_detected_as_a_pooler() {
     let database = Cluster::shared().create_database();
 
     for _ in 0..10 {

@@ -25,7 +25,7 @@ fn record(projeto: ProjetoId) -> AtividadeRecord {
 
 /// Whoever comes first wins, and the other is told so: neither an orphan nor an internal error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deleting_a_projeto_while_an_atividade_comes_to_it() {
+async fn projeto_deleted_during_an_insert_is_in_use_or_unknown() {
     let (db, _database) = fresh().await;
     let elsewhere = db.projetos.insert(local(-1), None).await.unwrap();
 
@@ -56,7 +56,7 @@ async fn deleting_a_projeto_while_an_atividade_comes_to_it() {
 
 /// A projeto that was kept as a local one under Azure's GUID is Azure's from the moment on in which Azure lists it.
 #[tokio::test]
-async fn a_local_projeto_with_azures_guid_becomes_azures() {
+async fn local_projeto_with_the_guid_of_azure_becomes_synchronised() {
     let (db, _database) = fresh().await;
     for n in [1, 2] {
         let id = ProjetoId(remote_projeto(n, "Azure").id.get());
@@ -73,7 +73,7 @@ async fn a_local_projeto_with_azures_guid_becomes_azures() {
 }
 
 #[tokio::test]
-async fn a_row_that_does_not_differ_is_not_even_rewritten() {
+async fn unchanged_row_is_not_rewritten() {
     let database = migrated().await;
     let db = repositories(&connect(config(&database)).await);
     let remote: Vec<_> = (1..=3).map(|n| remote_projeto(n, "Azure")).collect();
@@ -98,7 +98,7 @@ async fn a_row_that_does_not_differ_is_not_even_rewritten() {
 
 /// Somebody books on a projeto while Azure's list is taken over: neither waits for the other.
 #[tokio::test]
-async fn a_synchronisation_does_not_hold_up_new_atividades() {
+async fn synchronisation_does_not_block_inserts() {
     let database = migrated().await;
     let db = repositories(&connect(config(&database)).await);
     let projeto = db.projetos.store_remote(remote_projeto(1, "Azure"), NOW).await.unwrap();
@@ -118,7 +118,7 @@ async fn a_synchronisation_does_not_hold_up_new_atividades() {
 /// Reads that share a connection and follow each other without end keep nobody from having it alone, nor the other way
 /// round.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reads_and_writes_take_turns() {
+async fn readers_and_writers_share_the_pool_fairly() {
     for connections in [1, 3] {
         let database = migrated().await;
         let db = repositories(&connect(config(&database).max_connections(connections)).await);
@@ -151,7 +151,7 @@ async fn reads_and_writes_take_turns() {
 
 /// Whoever gives up in the middle leaves nothing half done, and a connection that the next one can use.
 #[tokio::test]
-async fn whoever_gives_up_leaves_nothing_behind() {
+async fn cancelled_request_leaves_nothing_behind() {
     let database = migrated().await;
     let db = repositories(&connect(config(&database).max_connections(1)).await);
     let projeto = db.projetos.insert(local(0), None).await.unwrap();
@@ -187,7 +187,7 @@ async fn expired_keys_are_deleted_and_others_kept() {
 }
 
 #[tokio::test]
-async fn user_with_too_many_keys_is_refused_until_some_expire() {
+async fn user_over_the_key_quota_is_rejected_until_keys_expire() {
     let database = migrated().await;
     let db = repositories(&connect(config(&database)).await);
     let projeto = db.projetos.insert(local(0), None).await.unwrap();

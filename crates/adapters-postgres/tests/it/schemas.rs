@@ -1,13 +1,13 @@
-//! Tenants: one schema each, whatever its name.
+//! Schemas of tenants.
 
-use adapters_postgres::Config;
+use adapters_postgres::{Config, InvalidSchemaName, SchemaName};
 use domain::testing::{NOW, remote_projeto};
 use domain::{AtividadeQuery, ProjetoId, ProjetoQuery};
 use e2e::postgres::Cluster;
 
 use crate::support::{config, connect, repositories, schema};
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "api_aponta",
     "API_Aponta",
     "a\"b",
@@ -22,10 +22,11 @@ const NAMES: [&str; 14] = [
     "a, public",
     "a\tb\nc",
     "select",
+    "a$body$b",
 ];
 
 #[tokio::test]
-async fn a_schema_may_have_every_name_and_sees_only_itself() {
+async fn schema_with_any_name_sees_only_itself() {
     let database = Cluster::shared().create_database();
     let url = database.url().into();
 
@@ -54,7 +55,7 @@ async fn a_schema_may_have_every_name_and_sees_only_itself() {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_not_there_yet_is_no_reason_not_to_connect() {
+async fn connect_succeeds_before_the_schema_exists() {
     let database = Cluster::shared().create_database();
     let tenant = connect(config(&database)).await;
 
@@ -64,4 +65,30 @@ async fn a_schema_that_is_not_there_yet_is_no_reason_not_to_connect() {
     assert!(repositories(&tenant).projetos.list(ProjetoQuery::default()).await.unwrap().items.is_empty());
     let elsewhere = database.query("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace");
     assert_eq!(elsewhere, "0", "something was made in public");
+}
+
+#[test]
+fn schema_name_that_postgresql_accepts_is_valid() {
+    for name in
+        ["api_aponta", "Tenant 1", "a\"b", "a'b", "50%", "ação", "a.b", "a\\b", "public", " ", "a\tb\n", "a$body$b"]
+    {
+        assert_eq!(SchemaName::parse(name).map(|schema| schema.as_str().to_owned()), Ok(name.to_owned()));
+    }
+    assert!(SchemaName::parse(&"a".repeat(63)).is_ok());
+}
+
+#[test]
+fn schema_name_that_postgresql_would_read_differently_is_an_error() {
+    let cases = [
+        ("", InvalidSchemaName::Empty),
+        ("a\0b", InvalidSchemaName::ContainsNul),
+        (&"a".repeat(64), InvalidSchemaName::TooLong),
+        (&"ç".repeat(32), InvalidSchemaName::TooLong),
+        ("pg_tenant", InvalidSchemaName::Reserved),
+        ("information_schema", InvalidSchemaName::Reserved),
+        ("$user", InvalidSchemaName::Reserved),
+    ];
+    for (name, expected) in cases {
+        assert_eq!(SchemaName::parse(name), Err(expected), "{name:?}");
+    }
 }

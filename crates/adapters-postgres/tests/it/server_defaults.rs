@@ -32,7 +32,7 @@ async fn write_all(config: Config) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn publication_of_all_tables_lets_every_write_pass() {
+async fn publication_of_all_tables_allows_every_write() {
     let database = migrated().await;
     database.execute("CREATE PUBLICATION tudo FOR ALL TABLES");
 
@@ -40,7 +40,7 @@ async fn publication_of_all_tables_lets_every_write_pass() {
 }
 
 #[tokio::test]
-async fn every_default_isolation_lets_every_write_pass() {
+async fn any_default_isolation_allows_every_write() {
     for isolation in ["repeatable read", "serializable", "read uncommitted"] {
         let database = migrated().await;
         let name = database.name();
@@ -51,7 +51,7 @@ async fn every_default_isolation_lets_every_write_pass() {
 }
 
 #[tokio::test]
-async fn other_defaults_of_the_database_do_not_matter() {
+async fn other_defaults_of_the_database_have_no_effect() {
     let database = migrated().await;
     let name = database.name();
     for setting in [
@@ -71,7 +71,7 @@ async fn other_defaults_of_the_database_do_not_matter() {
 }
 
 #[tokio::test]
-async fn database_of_another_encoding_is_refused_by_name() {
+async fn database_of_another_encoding_is_an_error_that_names_it() {
     for (encoding, locale) in [("LATIN1", "C"), ("WIN1252", "C"), ("SQL_ASCII", "C")] {
         let name = format!("codificada_{}", encoding.to_lowercase());
         Cluster::shared()
@@ -92,7 +92,7 @@ fn config_url(database: &str) -> String {
 }
 
 #[tokio::test]
-async fn renamed_schema_is_served_under_its_new_name() {
+async fn renamed_schema_is_served() {
     let database = migrated().await;
     database.execute("ALTER SCHEMA api_aponta RENAME TO renomeado");
     let config = Config::from_url(&database.url().into(), schema("renomeado")).unwrap();
@@ -102,7 +102,7 @@ async fn renamed_schema_is_served_under_its_new_name() {
 }
 
 #[tokio::test]
-async fn data_only_restore_leaves_the_totals_right() {
+async fn totals_are_correct_after_a_data_only_restore() {
     let database = migrated().await;
     let db = repositories(&connect(config(&database)).await);
     let projeto = projeto(&db).await;
@@ -136,7 +136,7 @@ fn data_of(database: &Database<'_>) -> String {
 
 /// The endpoint pointed at a standby for a moment: every open connection has become read-only.
 #[tokio::test]
-async fn read_only_connection_is_closed_at_once_and_the_next_write_succeeds() {
+async fn read_only_connection_is_closed_and_the_next_write_succeeds() {
     let database = migrated().await;
     let tenant = connect(config(&database).max_connections(4)).await;
     let db = repositories(&tenant);
@@ -172,7 +172,7 @@ async fn read_only_connection_is_closed_at_once_and_the_next_write_succeeds() {
 
 /// Sessions that are read-only although new ones are not: what a failover leaves in a pool.
 #[tokio::test]
-async fn write_on_a_session_that_became_read_only_is_repeated_on_another() {
+async fn write_on_a_read_only_session_is_repeated_on_another() {
     let database = migrated().await;
     let name = database.name().to_owned();
     database.execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
@@ -191,7 +191,7 @@ async fn write_on_a_session_that_became_read_only_is_repeated_on_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_the_server_refuses_are_waited_for() {
+async fn request_waits_if_the_server_is_at_its_connection_limit() {
     let database = migrated().await;
     let role = format!("limitado_{}", database.name());
     database.execute(&format!(

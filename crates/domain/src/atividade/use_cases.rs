@@ -110,7 +110,7 @@ impl Atividades {
         query: AtividadeQuery,
     ) -> Result<(Page<Atividade>, Option<Cursor<AtividadeSortKey>>), Error> {
         let page = self.repository.list(query.clone()).await?;
-        let Some(end) = page.end(&query) else { return Ok((page, None)) };
+        let Some(end) = query.end_of(&page.items, page.last.as_ref()) else { return Ok((page, None)) };
         let next = self.repository.list_items(query.after(end.clone(), Limit::ONE)).await?;
         Ok((page, (!next.items.is_empty()).then_some(end)))
     }
@@ -118,7 +118,7 @@ impl Atividades {
     /// Reads the items that `page`, the result of `query`, does not have. Returns `None` if it has all.
     #[must_use]
     pub fn itens_restantes(&self, query: AtividadeQuery, page: &Page<Atividade>) -> Option<BatchReader<Atividade>> {
-        BatchReader::remaining(query, page, self.fetch())
+        BatchReader::remaining(query, &page.items, page.last.as_ref(), self.fetch())
     }
 
     /// Reads the page of `query` or, if `is_whole_list`, all matches from there on.

@@ -39,6 +39,14 @@ impl<T: Listable> Query<T> {
         Self { apos: Some(cursor), skip: Skip::default(), limit, ..self }
     }
 
+    /// Returns the end of the page that this query selects. `items` are its first rows, `last` is its last one if `items`
+    /// ends before it. A page that is not full has none, because no other page follows it.
+    pub(crate) fn end_of(&self, items: &[T], last: Option<&Cursor<T::SortKey>>) -> Option<Cursor<T::SortKey>> {
+        let is_full = usize::try_from(self.limit.get()) == Ok(items.len());
+        let end = || items.last().filter(|_| is_full).map(|item| self.cursor_of(item));
+        last.cloned().or_else(end)
+    }
+
     /// Returns the cursor of `item` in the order of this query.
     pub(crate) fn cursor_of(&self, item: &T) -> Cursor<T::SortKey> {
         Cursor::of(item, self.ordem)

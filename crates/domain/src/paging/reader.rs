@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use super::{Batch, Limit, Listable, PAGE_BYTES, Page, Query};
+use super::{Batch, Cursor, Limit, Listable, PAGE_BYTES, Query};
 use crate::{Descricao, Error};
 
 /// The number of items requested after a batch that was cut: so many of the largest items fit into the next one.
@@ -58,9 +58,15 @@ impl<T: Listable> BatchReader<T> {
         Self { fetch, next: Some(query), is_whole_list }
     }
 
-    /// Reads the items that `page`, the result of `query`, does not have. Returns `None` if it has all.
-    pub(crate) fn remaining(query: Query<T>, page: &Page<T>, fetch: Fetch<T>) -> Option<Self> {
-        let (item, last) = page.items.last().zip(page.last.clone())?;
+    /// Reads the items of the page of `query` that follow `items`, its first rows, up to `last`. Returns `None` if `items`
+    /// has all.
+    pub(crate) fn remaining(
+        query: Query<T>,
+        items: &[T],
+        last: Option<&Cursor<T::SortKey>>,
+        fetch: Fetch<T>,
+    ) -> Option<Self> {
+        let (item, last) = items.last().zip(last.cloned())?;
         let cursor = query.cursor_of(item);
         let query = Query { ate: Some(last), ..query.after(cursor, after_cut()) };
         Some(Self::new(query, false, fetch))

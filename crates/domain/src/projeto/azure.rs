@@ -1,6 +1,6 @@
 //! Projects as Azure DevOps reports them, and their synchronisation.
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::{Descricao, NomeProjeto, Violation};
@@ -56,8 +56,36 @@ pub struct RemoteProjeto {
 }
 
 impl RemoteProjeto {
+    /// How far ahead of a synchronisation a stored `sincronizado_em` may be. A concurrent request for a list takes at most
+    /// two minutes, so a later time comes from a clock that was wrong, and does not count as newer.
+    pub const MAX_CLOCK_SKEW: Duration = Duration::minutes(5);
     /// The `estado` of a projeto whose deletion in Azure DevOps was confirmed.
     pub const DELETED: &'static str = "deleted";
+}
+
+/// The projects that Azure DevOps lists for a caller, each once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProjectList {
+    /// The projects that could be read.
+    pub projects: Vec<RemoteProjeto>,
+    /// The ids of the entries that could not be read, for example without a name. `None` if the id is invalid, too.
+    pub failed: Vec<Option<AzureProjectId>>,
+}
+
+/// A list in which every entry could be read.
+impl From<Vec<RemoteProjeto>> for ProjectList {
+    fn from(projects: Vec<RemoteProjeto>) -> Self {
+        Self { projects, failed: Vec::new() }
+    }
+}
+
+/// What proves to a lookup that a project is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeletionEvidence {
+    /// That the credential finds no such project. Only for a credential that may see every project.
+    NotFound,
+    /// That Azure DevOps lists the project as deleted. A project that is hidden from the caller is never listed.
+    ListedAsDeleted,
 }
 
 /// The counts of a synchronisation.
@@ -74,10 +102,14 @@ pub struct SyncSummary {
 }
 
 /// A completed synchronisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sincronizacao {
     /// Its counts.
     pub summary: SyncSummary,
+    /// The listed projects that could not be read, as in [`ProjectList::failed`]. They stay as they are stored.
+    pub failed: Vec<Option<AzureProjectId>>,
+    /// The number of stored projects that are not listed and whose deletion is not proven. They stay as they are.
+    pub unconfirmed: u64,
     /// Its start, UTC.
     pub em: OffsetDateTime,
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::{
-    AzureProjectId, Caller, Clock, Conflict, Credential, Error, ProjectDirectory, ProjetoRef, ProjetoRepository,
-    RemoteProjeto,
+    AzureProjectId, Caller, Clock, Conflict, Credential, Error, NomeProjeto, ProjectDirectory, ProjetoRef,
+    ProjetoRepository, RemoteProjeto,
 };
 
 /// The largest number of projects that are looked up one by one. More are taken from the list of all projects.
@@ -39,13 +39,34 @@ impl ProjectImporter {
         Ok(is_any)
     }
 
+    /// Stores the project with that name, in any case, if the caller can see one in Azure DevOps.
+    pub(crate) async fn import_by_name(
+        &self,
+        nome: &NomeProjeto,
+        caller: &Caller,
+    ) -> Result<Option<ProjetoRef>, Error> {
+        let Some(credential) = caller.credential.clone() else { return Ok(None) };
+        let since = self.clock.now();
+        let listed = match self.directory.list(credential).await {
+            Err(Error::Forbidden | Error::Conflict(Conflict::SemOrganizacao)) => return Ok(None),
+            listed => listed?,
+        };
+        let wanted = nome.as_str().to_lowercase();
+        let Some(remote) = listed.projects.into_iter().find(|remote| remote.nome.as_str().to_lowercase() == wanted)
+        else {
+            return Ok(None);
+        };
+        let stored = self.repository.store_remote(remote, since).await?;
+        Ok(Some(ProjetoRef(stored.id.0)))
+    }
+
     async fn look_up(
         &self,
         projetos: &BTreeSet<ProjetoRef>,
         credential: Credential,
     ) -> Result<Vec<RemoteProjeto>, Error> {
         if MAX_LOOKUPS < projetos.len() {
-            let listed = self.directory.list(credential).await?;
+            let listed = self.directory.list(credential).await?.projects;
             return Ok(listed.into_iter().filter(|remote| projetos.contains(&ProjetoRef(remote.id.get()))).collect());
         }
         let mut found = Vec::new();

@@ -7,7 +7,7 @@ mod query;
 mod repository;
 mod use_cases;
 
-pub use azure::{AzureProjectId, RemoteProjeto, Sincronizacao, SyncSummary};
+pub use azure::{AzureProjectId, DeletionEvidence, ProjectList, RemoteProjeto, Sincronizacao, SyncSummary};
 pub use directory::ProjectDirectory;
 pub use query::ProjetoQuery;
 pub use repository::ProjetoRepository;

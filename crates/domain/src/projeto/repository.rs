@@ -57,9 +57,11 @@ pub trait ProjetoRepository: Send + Sync {
     /// - A stored project in `deleted` and not in `remote` gets the state [`RemoteProjeto::DELETED`] and keeps its
     ///   atividades. It is restored when Azure DevOps lists it again.
     /// - Local projetos do not change. Rows with a `sincronizado_em` after `since` do not change either, because they
-    ///   are newer than the list.
+    ///   are newer than the list. Rows that are ahead by more than [`RemoteProjeto::MAX_CLOCK_SKEW`] change, because a
+    ///   wrong clock stamped them.
     /// - A changed row gets `since` as `sincronizado_em`; `atualizado_em` changes as in
-    ///   [`AtividadeRepository::update`](crate::AtividadeRepository::update). An equal row is not written.
+    ///   [`AtividadeRepository::update`](crate::AtividadeRepository::update). An equal row is not written, unless a wrong
+    ///   clock stamped it.
     /// - Of an id that occurs twice, the last occurrence counts. Concurrent calls run one after the other.
     ///
     /// # Errors

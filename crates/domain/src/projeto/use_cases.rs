@@ -6,9 +6,9 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::{
-    AzureProjectId, BatchReader, Batches, Caller, Clock, Conflict, Credential, Error, Idempotency, Limit, NovoProjeto,
-    ProjectDirectory, Projeto, ProjetoId, ProjetoPatch, ProjetoQuery, ProjetoRecord, ProjetoRepository, RemoteProjeto,
-    Resource, Sincronizacao,
+    AzureProjectId, BatchReader, Batches, Caller, Clock, Conflict, Credential, DeletionEvidence, Error, Idempotency,
+    Limit, NovoProjeto, ProjectDirectory, ProjectList, Projeto, ProjetoId, ProjetoPatch, ProjetoQuery, ProjetoRecord,
+    ProjetoRepository, RemoteProjeto, Resource, Sincronizacao,
 };
 
 /// The use cases of projetos.
@@ -80,10 +80,12 @@ impl Projetos {
         if self.repository.delete(id, expected).await? { Ok(()) } else { Err(not_found(id)) }
     }
 
-    /// Copies the projects that Azure DevOps lists for the caller: all of them or, on any error, none.
+    /// Copies the projects that Azure DevOps lists for the caller: all that can be read or, on any error, none.
     ///
-    /// A stored project that is missing from the list is marked deleted only after a lookup by id confirms it. The
-    /// caller may lack permission to see it, or it may have moved between two pages of the list.
+    /// A stored project that is missing from the list is marked deleted only if its deletion is proven. The caller may
+    /// lack permission to see it, or it may have moved between two pages of the list. With the credential of the
+    /// service, which may see every project, a lookup by id proves it. With the credential of the caller, only the
+    /// list of deleted projects does.
     ///
     /// # Errors
     /// `Conflict` with `SemOrganizacao` if there is no credential or no organisation; those of the directory and the
@@ -91,26 +93,32 @@ impl Projetos {
     pub async fn sincronizar(&self, caller: &Caller) -> Result<Sincronizacao, Error> {
         let credential = self.credential(caller)?;
         let since = self.clock.now(); // Before the request: what is stored while it runs is newer than its result.
-        let remote = self.directory.list(credential.clone()).await?;
-        let unlisted = self.unlisted(&remote, since).await?;
-        let deleted = if unlisted.is_empty() {
-            unlisted
-        } else {
-            let lookup_credential = self.service_credential.clone().unwrap_or(credential);
-            self.directory.confirm_deleted(lookup_credential, unlisted).await
+        let list = self.directory.list(credential.clone()).await?;
+        let unlisted = self.unlisted(&list, since).await?;
+        let unlisted_count = unlisted.len();
+        let deleted = match (&self.service_credential, unlisted.is_empty()) {
+            (_, true) => unlisted,
+            (Some(service), false) => {
+                self.directory.confirm_deleted(service.clone(), unlisted, DeletionEvidence::NotFound).await
+            }
+            (None, false) => {
+                self.directory.confirm_deleted(credential, unlisted, DeletionEvidence::ListedAsDeleted).await
+            }
         };
-        let summary = self.repository.synchronize(remote, deleted, since).await?;
-        Ok(Sincronizacao { summary, em: since })
+        let unconfirmed = u64::try_from(unlisted_count.saturating_sub(deleted.len())).unwrap_or(u64::MAX);
+        let summary = self.repository.synchronize(list.projects, deleted, since).await?;
+        Ok(Sincronizacao { summary, failed: list.failed, unconfirmed, em: since })
     }
 
-    /// Returns the stored projects of Azure DevOps that are not in `remote`, not marked deleted and not newer than
+    /// Returns the stored projects of Azure DevOps that are not in `list`, not marked deleted and not newer than
     /// `since`.
-    async fn unlisted(&self, remote: &[RemoteProjeto], since: OffsetDateTime) -> Result<Vec<AzureProjectId>, Error> {
-        let listed: BTreeSet<_> = remote.iter().map(|remote| remote.id).collect();
+    async fn unlisted(&self, list: &ProjectList, since: OffsetDateTime) -> Result<Vec<AzureProjectId>, Error> {
+        let projects = list.projects.iter().map(|project| project.id);
+        let listed: BTreeSet<_> = projects.chain(list.failed.iter().flatten().copied()).collect();
         let unlisted_id = |projeto: Projeto| {
             let Projeto { azure_project_id: id, estado, sincronizado_em, .. } = projeto;
             let is_deleted = estado.as_deref() == Some(RemoteProjeto::DELETED);
-            let is_newer = sincronizado_em.is_some_and(|at| since < at);
+            let is_newer = sincronizado_em.is_some_and(|at| since < at && at - since <= RemoteProjeto::MAX_CLOCK_SKEW);
             id.filter(|id| !is_deleted && !is_newer && !listed.contains(id))
         };
         let (mut projetos, mut unlisted) = (self.listar(), Vec::new());

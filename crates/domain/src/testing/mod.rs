@@ -6,12 +6,14 @@ pub mod suite;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
-use time::macros::datetime;
+use time::macros::{date, datetime};
 use uuid::{Uuid, uuid};
 
 use crate::{
-    Atividade, AtividadeId, AtividadeRecord, AzureProjectId, Caller, Clock, Credential, MockClock, NomeAtividade,
-    NomeProjeto, NovaAtividade, NovoProjeto, Projeto, ProjetoId, ProjetoRecord, ProjetoRef, RemoteProjeto, Usuario,
+    Apontamento, ApontamentoId, ApontamentoRecord, Atividade, AtividadeId, AtividadeRecord, AzureProjectId, Caller,
+    Clock, Credential, Minutos, MockClock, NomeAtividade, NomeProjeto, NovaAtividade, NovoApontamento, NovoProjeto,
+    Organizacao, Projeto, ProjetoId, ProjetoRecord, ProjetoRef, ProjetoSelector, RemoteProjeto, StateCategory, Usuario,
+    WorkItem, WorkItemId, WorkItemStates,
 };
 
 /// The time of [`fixed_clock`].
@@ -101,6 +103,101 @@ pub fn atividade(nome: &str) -> Atividade {
     Atividade { id: atividade_id(), ..stored(record) }
 }
 
+/// Returns a time entry of [`maria`] on 12 January 2026, on the work item 41, in the atividade [`atividade_id`].
+///
+/// # Panics
+/// If the duration is invalid.
+#[must_use]
+pub fn apontamento(minutos: u16) -> Apontamento {
+    stored_apontamento(apontamento_record(minutos))
+}
+
+/// Returns the record of [`apontamento`].
+///
+/// # Panics
+/// If the duration is invalid.
+#[must_use]
+pub fn apontamento_record(minutos: u16) -> ApontamentoRecord {
+    let NovoApontamento { work_item, projeto: _, organizacao, data, minutos, atividade, comentario } =
+        novo_apontamento(minutos);
+    ApontamentoRecord {
+        id: ApontamentoId(uuid!("0194f6a0-0000-7000-8000-00000000c001")),
+        work_item,
+        work_item_visto: None,
+        projeto: ProjetoRef(PROJETO),
+        organizacao: organizacao.as_str().to_owned(),
+        data,
+        minutos,
+        atividade,
+        comentario,
+        usuario: maria().usuario,
+        criado_em: NOW,
+    }
+}
+
+/// Returns a request for the time entry of [`apontamento`].
+///
+/// # Panics
+/// If the duration is invalid.
+#[must_use]
+pub fn novo_apontamento(minutos: u16) -> NovoApontamento {
+    NovoApontamento {
+        work_item: WorkItemId::new(41).expect("a valid id"),
+        projeto: ProjetoSelector::Id(ProjetoRef(PROJETO)),
+        organizacao: Organizacao::parse("exemplo").expect("a valid name"),
+        data: date!(2026 - 01 - 12),
+        minutos: Minutos::from_stored(minutos.into()).expect("a valid duration"),
+        atividade: atividade_id(),
+        comentario: None,
+    }
+}
+
+/// Returns the row that a repository returns for `record`.
+#[must_use]
+pub fn stored_apontamento(record: ApontamentoRecord) -> Apontamento {
+    let ApontamentoRecord {
+        id,
+        work_item,
+        work_item_visto,
+        projeto,
+        organizacao,
+        data,
+        minutos,
+        atividade,
+        comentario,
+        usuario,
+        criado_em,
+    } = record;
+    Apontamento {
+        id,
+        work_item,
+        work_item_visto,
+        id_projeto: ProjetoId(projeto.0),
+        nome_projeto: nome_projeto("Portal"),
+        organizacao,
+        data,
+        minutos,
+        id_atividade: atividade,
+        nome_atividade: nome_atividade("Revisar"),
+        comentario,
+        usuario,
+        criado_em,
+        atualizado_em: criado_em,
+    }
+}
+
+/// Returns the states of a `Task`: `Active` takes hours, `Closed` and `Removed` do not.
+#[must_use]
+pub fn work_item_states() -> WorkItemStates {
+    let states = [
+        ("New", StateCategory::Proposed),
+        ("Active", StateCategory::InProgress),
+        ("Closed", StateCategory::Completed),
+        ("Removed", StateCategory::Removed),
+    ];
+    states.into_iter().map(|(name, category)| (name.to_owned(), category)).collect()
+}
+
 /// Returns a request for a local projeto.
 #[must_use]
 pub fn novo_projeto(nome: &str) -> NovoProjeto {
@@ -143,5 +240,25 @@ pub fn remote_projeto(n: u32, nome: &str) -> RemoteProjeto {
         nome: nome_projeto(nome),
         descricao: None,
         estado: Some("wellFormed".to_owned()),
+    }
+}
+
+/// Returns work item number `id`: an active task of the project `Portal`, with all three numbers of hours.
+///
+/// # Panics
+/// If the id is invalid.
+#[must_use]
+pub fn work_item(id: i64) -> WorkItem {
+    WorkItem {
+        id: WorkItemId::new(id).expect("a valid id"),
+        titulo: format!("Tarefa {id}"),
+        tipo: "Task".to_owned(),
+        estado: "Active".to_owned(),
+        projeto: "Portal".to_owned(),
+        parent: None,
+        assigned_to: Some("Maria Souza".to_owned()),
+        original_estimate: Some(8.0),
+        remaining_work: Some(5.5),
+        completed_work: Some(2.5),
     }
 }

@@ -1,9 +1,11 @@
 //! `aponta dev`: the service and its database in one process, to try it out and to develop clients.
 
 mod samples;
+mod work_items;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::settings::{Settings, Sources};
 use adapters_sqlite::SqliteDatabase;
@@ -54,7 +56,9 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     };
     let mut shutdown = ShutdownSignal::new().map_err(CliError::new)?;
     let database = SqliteDatabase::open(&directory).await.map_err(CliError::new)?;
-    let state = AppState::new(embedded::ports(&database), ServiceInfo::new("development"), Vec::new()).loopback_only();
+    let work_items = Arc::new(work_items::SampleWorkItems::new().map_err(|error| CliError::of(&error))?);
+    let ports = embedded::ports(&database, work_items);
+    let state = AppState::new(ports, ServiceInfo::new("development"), Vec::new()).loopback_only();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let shared = state.clone();
     let server = bind(move || shared.clone(), super::worker_count(), address)?;

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use adapters_sqlite::{SqliteAtividadeRepository, SqliteDatabase, SqliteProjetoRepository, SqliteReadiness};
+use domain::WorkItemDirectory;
 use http_api::{DevelopmentIdentity, NoOrganisation, Ports};
 
 use super::SystemClock;
 
-/// Connects every port of the domain with the adapter over `database`.
-pub fn ports(database: &SqliteDatabase) -> Ports {
+/// Connects every port of the domain with the adapter over `database`, and the port to work items with `work_items`.
+pub fn ports(database: &SqliteDatabase, work_items: Arc<dyn WorkItemDirectory>) -> Ports {
     Ports {
         atividades: Arc::new(SqliteAtividadeRepository::new(database)),
         projetos: Arc::new(SqliteProjetoRepository::new(database)),
         readiness: Arc::new(SqliteReadiness::new(database)),
         identity: Arc::new(DevelopmentIdentity),
         directory: Arc::new(NoOrganisation),
+        work_items,
         service_credential: None,
         clock: Arc::new(SystemClock),
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_postgres::{PostgresDatabase, PostgresJobLeases};
-use domain::{Caller, Clock as _, Credential, JobLeases, JobSchedule, Projetos, Usuario};
+use domain::{Caller, Clock as _, Credential, JobLeases, JobSchedule, Projetos, Sincronizacao, Usuario};
 
 use super::{SystemClock, Wiring};
 use crate::jobs::Job;
@@ -59,12 +59,14 @@ pub fn synchronize_projects(
     let run = move || -> futures_util::future::BoxFuture<'static, _> {
         let (projetos, caller) = (Arc::clone(&projetos), caller.clone());
         Box::pin(async move {
-            let summary = projetos.sincronizar(&caller).await?.summary;
+            let Sincronizacao { summary, failed, unconfirmed, .. } = projetos.sincronizar(&caller).await?;
             tracing::info!(
                 synced = summary.synced,
                 created = summary.created,
                 updated = summary.updated,
                 removed = summary.removed,
+                failed = failed.len(),
+                unconfirmed,
                 "projects synchronized"
             );
             Ok(())

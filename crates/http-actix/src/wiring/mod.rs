@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use adapters_azure::AzureDevOps;
 use adapters_postgres::{PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository, PostgresReadiness};
-use domain::{Credential, IdentityProvider, ProjectDirectory};
+use domain::{Credential, IdentityProvider, ProjectDirectory, WorkItemDirectory};
 use http_api::{DevelopmentIdentity, NoOrganisation, Ports};
 
 pub use clock::SystemClock;
@@ -36,12 +36,17 @@ impl Wiring {
             Some(azure) if self.auth_enabled => (azure.clone(), azure.clone()),
             Some(azure) => (Arc::new(DevelopmentIdentity), azure.clone()),
         };
+        let work_items: Arc<dyn WorkItemDirectory> = match &self.azure {
+            None => Arc::new(NoOrganisation),
+            Some(azure) => azure.clone(),
+        };
         Ports {
             atividades: Arc::new(PostgresAtividadeRepository::new(database)),
             projetos: Arc::new(PostgresProjetoRepository::new(database)),
             readiness: Arc::new(PostgresReadiness::new(database)),
             identity,
             directory,
+            work_items,
             service_credential: self.credential.clone(),
             clock: self.clock.clone(),
         }

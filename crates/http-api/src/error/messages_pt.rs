@@ -1,7 +1,7 @@
 //! All messages for API users, in Brazilian Portuguese.
 
 use actix_web::http::StatusCode;
-use domain::{Conflict, Resource, Service, SyncSummary, Violation};
+use domain::{Conflict, Refusal, RefusalReason, Resource, Service, Sincronizacao, SyncSummary, Violation, date_text};
 use uuid::Uuid;
 
 pub const CREDENTIAL_MISSING: &str = "Token de autenticação não fornecido";
@@ -62,6 +62,10 @@ pub fn violation(violation: Violation) -> String {
         Violation::GreaterThan { max } => format!("Deve ser menor ou igual a {max}"),
         Violation::NotACursor => "Não é um cursor desta listagem".to_owned(),
         Violation::NotAGuid => UUID_PARSING.to_owned(),
+        Violation::NotADate => "Não é uma data válida: use AAAA-MM-DD".to_owned(),
+        Violation::DateBefore { min } => format!("Deve ser {} ou depois", date_text(min)),
+        Violation::DateAfter { max } => format!("Deve ser {} ou antes", date_text(max)),
+        Violation::NotADuration => "Não é uma duração válida: use HH:MM, de 00:01 a 24:00".to_owned(),
         Violation::UnknownProjeto => "Projeto não encontrado".to_owned(),
     }
 }
@@ -70,6 +74,40 @@ pub fn violation(violation: Violation) -> String {
 pub fn unknown_reference(resource: Resource, id: Uuid) -> String {
     let (name, ending) = name_and_ending(resource);
     format!("{name} não encontrad{ending}: {id}")
+}
+
+/// Returns the message of a refused request, with the item if it has many.
+pub fn refusal(Refusal { item, reason }: &Refusal) -> String {
+    let text = refusal_reason(reason);
+    item.map_or_else(|| text.clone(), |item| format!("items.{item}: {text}"))
+}
+
+/// Returns the message of a reason to refuse.
+pub fn refusal_reason(reason: &RefusalReason) -> String {
+    match reason {
+        RefusalReason::NotOwner => "Somente quem apontou pode alterar".to_owned(),
+        RefusalReason::DayFull { restantes: 0, data } => {
+            format!("O limite de 24:00 por dia foi atingido em {}", date_text(*data))
+        }
+        RefusalReason::DayFull { restantes, data } => format!(
+            "O limite de 24:00 por dia seria ultrapassado em {}: restam {}",
+            date_text(*data),
+            domain::hours_and_minutes((*restantes).into())
+        ),
+        RefusalReason::UnknownAtividade(id) => format!("Atividade não encontrada: {}", id.0),
+        RefusalReason::InactiveAtividade => "A atividade está inativa e não recebe apontamentos".to_owned(),
+        RefusalReason::UnknownProjeto(projeto) => format!("Projeto não encontrado: {projeto}"),
+        RefusalReason::OtherOrganisation { served, sent } => {
+            format!("Este servidor atende a organização {served}, e não {sent}")
+        }
+        RefusalReason::UnknownWorkItem(id) => format!("Work item {id} não encontrado"),
+        RefusalReason::ClosedWorkItem { id, estado } => {
+            format!("O work item {id} está encerrado ({estado}) e não recebe apontamentos nem alterações")
+        }
+        RefusalReason::TooManyLines { max } => {
+            format!("O relatório teria mais de {max} linhas: escolha um período menor, outro agrupamento ou um filtro")
+        }
+    }
 }
 
 /// Returns the message of an unknown id.
@@ -81,6 +119,7 @@ pub fn not_found(resource: Resource, id: Uuid) -> String {
 /// Returns the name of a resource and the ending of its participles, which agree in gender.
 const fn name_and_ending(resource: Resource) -> (&'static str, &'static str) {
     match resource {
+        Resource::Apontamento => ("Apontamento", "o"),
         Resource::Atividade => ("Atividade", "a"),
         Resource::Projeto => ("Projeto", "o"),
     }
@@ -89,6 +128,8 @@ const fn name_and_ending(resource: Resource) -> (&'static str, &'static str) {
 /// Returns the message of a conflict with the current state.
 pub const fn conflict(conflict: Conflict) -> &'static str {
     match conflict {
+        Conflict::AtividadeComApontamentos => "A atividade possui apontamentos e não pode ser excluída; desative-a",
+        Conflict::ProjetoComApontamentos => "O projeto possui apontamentos e não pode ser excluído",
         Conflict::ProjetoComAtividades => "O projeto possui atividades e não pode ser excluído",
         Conflict::ProjetoDoAzure => "O projeto pertence ao Azure DevOps e não pode ser alterado aqui",
         Conflict::SemOrganizacao => "A integração com o Azure DevOps não está configurada neste servidor",
@@ -130,10 +171,17 @@ pub fn one_of(allowed: &[&str]) -> String {
 }
 
 /// Returns the summary of a synchronisation.
-pub fn synchronised(summary: SyncSummary) -> String {
-    let SyncSummary { synced, created, updated, removed } = summary;
+pub fn synchronised(sincronizacao: &Sincronizacao) -> String {
+    let SyncSummary { synced, created, updated, removed } = sincronizacao.summary;
     let noun = if synced == 1 { "projeto sincronizado" } else { "projetos sincronizados" };
-    format!("{synced} {noun}: novos {created}, alterados {updated}, removidos {removed}")
+    let mut text = format!("{synced} {noun}: novos {created}, alterados {updated}, removidos {removed}");
+    if !sincronizacao.failed.is_empty() {
+        text = format!("{text}; ignorados por dados inválidos: {}", sincronizacao.failed.len());
+    }
+    if sincronizacao.unconfirmed != 0 {
+        text = format!("{text}; ausentes da lista, sem confirmação de exclusão: {}", sincronizacao.unconfirmed);
+    }
+    text
 }
 
 /// Returns the title of a status, also used as the message if there is no other.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use domain::UnknownReference;
+use domain::{Refusal, RefusalReason, UnknownReference};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -114,6 +114,7 @@ impl ApiError {
                 E::Invalid(_) => self.validation_errors().to_message(),
                 E::UnknownReferences(all) => messages_of(all),
                 E::Conflict(conflict) => messages_pt::conflict(*conflict).to_owned(),
+                E::Refused(refusals) => refusals.iter().map(messages_pt::refusal).collect::<Vec<_>>().join("; "),
                 E::VersionMismatch => messages_pt::CHANGED.to_owned(),
                 E::IdempotencyKeyReused => messages_pt::KEY_REUSED.to_owned(),
                 E::TooManyIdempotencyKeys => messages_pt::TOO_MANY_KEYS.to_owned(),
@@ -158,12 +159,19 @@ impl ApiError {
     /// Returns the fields that a text in `detail` is about. Clients show `detail` to people, so only an invalid form is
     /// an array.
     fn fields(&self) -> ValidationErrors {
-        let Self::Domain(domain::Error::UnknownReferences(all)) = self else { return ValidationErrors::default() };
-        let error = |one: &UnknownReference| {
+        let unknown = |one: &UnknownReference| {
             let message = messages_pt::unknown_reference(one.resource, one.id);
             ValidationError::new("value_error", location(one.item, one.field), message)
         };
-        all.iter().map(error).collect()
+        let refused = |Refusal { item, reason }: &Refusal| {
+            let message = messages_pt::refusal_reason(reason);
+            Some(ValidationError::new("value_error", location(*item, reason.field()?), message))
+        };
+        match self {
+            Self::Domain(domain::Error::UnknownReferences(all)) => all.iter().map(unknown).collect(),
+            Self::Domain(domain::Error::Refused(refusals)) => refusals.iter().filter_map(refused).collect(),
+            _ => ValidationErrors::default(),
+        }
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -204,6 +212,20 @@ fn location(item: Option<usize>, field: &'static str) -> Vec<Value> {
     }
 }
 
+/// Returns the status of a refusal.
+const fn refusal_status(reason: &RefusalReason) -> StatusCode {
+    match reason {
+        RefusalReason::NotOwner => StatusCode::FORBIDDEN,
+        RefusalReason::DayFull { .. } | RefusalReason::InactiveAtividade => StatusCode::CONFLICT,
+        RefusalReason::UnknownAtividade(_)
+        | RefusalReason::UnknownProjeto(_)
+        | RefusalReason::OtherOrganisation { .. }
+        | RefusalReason::TooManyLines { .. } => StatusCode::BAD_REQUEST,
+        RefusalReason::UnknownWorkItem(_) => StatusCode::NOT_FOUND,
+        RefusalReason::ClosedWorkItem { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
 /// Returns the messages of unknown references, each id once.
 fn messages_of(all: &[UnknownReference]) -> String {
     let mut ids = HashSet::new();
@@ -221,6 +243,10 @@ impl ResponseError for ApiError {
                 E::UnknownReferences(_) => StatusCode::BAD_REQUEST,
                 E::Invalid(_) | E::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
                 E::Conflict(_) => StatusCode::CONFLICT,
+                // Of several refused items, the first one decides.
+                E::Refused(refusals) => {
+                    refusals.first().map_or(StatusCode::BAD_REQUEST, |refusal| refusal_status(&refusal.reason))
+                }
                 E::VersionMismatch => StatusCode::PRECONDITION_FAILED,
                 E::TooManyIdempotencyKeys => StatusCode::TOO_MANY_REQUESTS,
                 E::CredentialMissing | E::CredentialRejected => StatusCode::UNAUTHORIZED,

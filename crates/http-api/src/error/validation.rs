@@ -48,9 +48,13 @@ impl ValidationError {
             Violation::LessThan { min } => ("greater_than_equal", Some(("ge", json!(min)))),
             Violation::GreaterThan { max } => ("less_than_equal", Some(("le", json!(max)))),
             Violation::NotAGuid => ("uuid_parsing", None),
+            Violation::NotADate => ("date_parsing", None),
+            Violation::DateBefore { .. } => ("greater_than_equal", None),
+            Violation::DateAfter { .. } => ("less_than_equal", None),
             Violation::ContainsNul
             | Violation::ControlCharacter
             | Violation::NotACursor
+            | Violation::NotADuration
             | Violation::UnknownProjeto => ("value_error", None),
         };
         let ctx = limit.map(|(name, value)| Map::from_iter([(name.to_owned(), value)]));

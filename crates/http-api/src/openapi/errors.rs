@@ -62,10 +62,22 @@ struct Erro {
 #[expect(dead_code, reason = "it describes what `ErrorBody` serializes")]
 #[schemars(example = "crate::openapi::examples::erro_de_validacao")]
 struct ErroDeValidacao {
-    /// Todas as falhas da requisição.
-    detail: Vec<Falha>,
+    /// Todas as falhas da requisição; em palavras, quando não são da forma de um campo.
+    detail: Falhas,
     /// As falhas em palavras.
     message: String,
+    /// Os campos de que se trata, quando `detail` está em palavras.
+    #[schemars(default)]
+    errors: Vec<Falha>,
+}
+
+/// Uma lista de falhas, ou um texto.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes what `ErrorBody` serializes")]
+enum Falhas {
+    Lista(Vec<Falha>),
+    Texto(String),
 }
 
 /// Um erro como problem details (RFC 9457), para quem o pede com `Accept: application/problem+json`.

@@ -43,7 +43,8 @@ pub fn projeto_azure() -> Value {
 pub fn sincronizacao() -> Value {
     json!({
         "status": "success", "message": "250 projetos sincronizados: novos 3, alterados 1, removidos 0",
-        "projects_synced": 250, "projects_created": 3, "projects_updated": 1, "projects_removed": 0, "timestamp": EM,
+        "projects_synced": 250, "projects_created": 3, "projects_updated": 1, "projects_removed": 0,
+        "projects_failed": 0, "projects_failed_ids": [], "projects_unconfirmed": 0, "timestamp": EM,
         "total_azure": 250, "synced": 250, "created": 3, "updated": 1,
     })
 }

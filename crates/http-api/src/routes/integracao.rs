@@ -6,7 +6,7 @@ use std::time::Instant;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest};
 use apistos::{ApiComponent, api_operation};
-use domain::{Projetos, Sincronizacao};
+use domain::{AzureProjectId, Projetos, Sincronizacao};
 use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
 use schemars::schema::Schema;
@@ -38,7 +38,7 @@ routes! {
     tag = "Integração",
     operation_id = "sincronizar_projetos",
     summary = "Sincronizar projetos",
-    description = "Traz os projetos da organização do Azure DevOps: todos ou, se algo falhar, nenhum.",
+    description = "Traz os projetos da organização do Azure DevOps: todos os que puderem ser lidos ou, se a chamada falhar, nenhum.",
     error_code = 409
 )]
 async fn sincronizar(
@@ -100,6 +100,12 @@ struct SincronizacaoResponse {
     projects_updated: u64,
     /// Quantos projetos o Azure DevOps não lista mais.
     projects_removed: u64,
+    /// Quantos projetos da lista não puderam ser lidos; eles ficam como estavam.
+    projects_failed: u64,
+    /// Os ids deles; null onde nem o id pôde ser lido.
+    projects_failed_ids: Vec<Option<Uuid>>,
+    /// Quantos projetos não estão na lista sem que a exclusão esteja confirmada; o `estado` deles não muda.
+    projects_unconfirmed: u64,
     /// Quando foi feito (UTC).
     timestamp: Timestamp,
     /// O mesmo que `projects_synced`.
@@ -119,14 +125,18 @@ struct SincronizacaoResponse {
 impl From<Sincronizacao> for SincronizacaoResponse {
     #[expect(deprecated, reason = "clients of the running service read these names")]
     fn from(sincronizacao: Sincronizacao) -> Self {
-        let Sincronizacao { summary, em } = sincronizacao;
+        let message = crate::error::messages_pt::synchronised(&sincronizacao);
+        let Sincronizacao { summary, failed, unconfirmed, em } = sincronizacao;
         Self {
             status: "success",
-            message: crate::error::messages_pt::synchronised(summary),
+            message,
             projects_synced: summary.synced,
             projects_created: summary.created,
             projects_updated: summary.updated,
             projects_removed: summary.removed,
+            projects_failed: u64::try_from(failed.len()).unwrap_or(u64::MAX),
+            projects_failed_ids: failed.into_iter().map(|id| id.map(AzureProjectId::get)).collect(),
+            projects_unconfirmed: unconfirmed,
             timestamp: Timestamp(em),
             total_azure: summary.synced,
             synced: summary.synced,

@@ -1,6 +1,6 @@
 use actix_web::test::TestRequest;
 use domain::testing::{NOW, maria, remote_projeto};
-use domain::{Error, SyncSummary};
+use domain::{Error, ProjectList, SyncSummary};
 use insta::assert_json_snapshot;
 
 use crate::support::{StubIdentity, TestApp};
@@ -16,7 +16,9 @@ fn sincronizar() -> TestRequest {
 #[actix_web::test]
 async fn sincronizar_returns_counts_under_both_names() {
     let mut test_app = test_app();
-    test_app.directory.expect_list().returning(|_| Ok(vec![remote_projeto(1, "A")]));
+    test_app.directory.expect_list().returning(|_| {
+        Ok(ProjectList { projects: vec![remote_projeto(1, "A")], failed: vec![Some(remote_projeto(2, "B").id), None] })
+    });
     let summary = SyncSummary { synced: 3, created: 1, updated: 2, removed: 0 };
     test_app.projetos.expect_list().returning(|_| Ok(vec![].into()));
     test_app.projetos.expect_synchronize().withf(|_, _, since| *since == NOW).returning(move |_, _, _| Ok(summary));
@@ -27,10 +29,16 @@ async fn sincronizar_returns_counts_under_both_names() {
     assert_json_snapshot!(response.json(), @r#"
     {
       "created": 1,
-      "message": "3 projetos sincronizados: novos 1, alterados 2, removidos 0",
+      "message": "3 projetos sincronizados: novos 1, alterados 2, removidos 0; ignorados por dados inválidos: 2",
       "projects_created": 1,
+      "projects_failed": 2,
+      "projects_failed_ids": [
+        "eb6e4656-77fc-42a1-9181-000000000002",
+        null
+      ],
       "projects_removed": 0,
       "projects_synced": 3,
+      "projects_unconfirmed": 0,
       "projects_updated": 2,
       "status": "success",
       "synced": 3,

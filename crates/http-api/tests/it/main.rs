@@ -11,6 +11,7 @@ mod authentication;
 mod bulk;
 mod conditional;
 mod connection;
+mod cors;
 mod fuzz;
 mod http_semantics;
 mod in_flight;

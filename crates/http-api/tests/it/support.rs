@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use domain::testing::fixed_clock;
 use domain::{
     Caller, Credential, Error, IdentityProvider, MockAtividadeRepository, MockProjectDirectory, MockProjetoRepository,
-    MockReadiness,
+    MockReadiness, MockWorkItemDirectory,
 };
 use http_api::OriginPattern;
 use http_api::{AppState, DevelopmentIdentity, Ports, ServiceInfo, app};
@@ -24,6 +24,7 @@ pub struct TestApp {
     pub readiness: MockReadiness,
     pub identity: Arc<dyn IdentityProvider>,
     pub directory: MockProjectDirectory,
+    pub work_items: MockWorkItemDirectory,
 }
 
 impl TestApp {
@@ -35,6 +36,7 @@ impl TestApp {
             readiness: MockReadiness::new(),
             identity: Arc::new(DevelopmentIdentity),
             directory: MockProjectDirectory::new(),
+            work_items: MockWorkItemDirectory::new(),
         }
     }
 
@@ -57,6 +59,7 @@ impl TestApp {
             readiness: Arc::new(self.readiness),
             identity: self.identity,
             directory: Arc::new(self.directory),
+            work_items: Arc::new(self.work_items),
             service_credential: None,
             clock: fixed_clock(),
         };
@@ -104,7 +107,7 @@ impl Response {
         (self.status.as_u16(), json["detail"].as_str().unwrap().to_owned())
     }
 
-    /// The faults of a 422: code, place and words of each.
+    /// The errors of a 422: the type and the location of each.
     pub fn errors(&self) -> Vec<(String, Value)> {
         assert_eq!(self.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", self.body);
         let json = self.json();

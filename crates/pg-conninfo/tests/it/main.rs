@@ -12,11 +12,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
 use e2e::postgres::Cluster;
+use pg_conninfo::Conninfo;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, Row};
-
-use pg_conninfo::Conninfo;
 
 fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {
@@ -42,7 +41,7 @@ fn create_role(user: &str, password: &str) {
 }
 
 #[tokio::test]
-async fn credentials_that_are_accepted_log_in_by_scram() {
+async fn accepted_credentials_log_in_by_scram() {
     let port = Cluster::shared().port();
     for (user, password) in [
         ("scram_a", " %@:/?#'\"\\,="),
@@ -59,7 +58,7 @@ async fn credentials_that_are_accepted_log_in_by_scram() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_refused_would_fail_in_sqlx() {
+async fn rejected_credentials_fail_in_sqlx() {
     let port = Cluster::shared().port();
     let longest = "\u{ad}".repeat(2);
     for (user, password) in [
@@ -85,7 +84,7 @@ async fn credentials_that_are_refused_would_fail_in_sqlx() {
 }
 
 #[tokio::test]
-async fn the_server_receives_what_the_url_says_and_nothing_else() {
+async fn server_receives_only_the_settings_of_the_url() {
     let database = Cluster::shared().create_database();
     for (parameters, sql, expected) in [
         ("", "SELECT current_setting('application_name')", "aponta"),
@@ -134,7 +133,7 @@ fn encrypting() -> (Cluster, PathBuf) {
 }
 
 #[tokio::test]
-async fn a_connection_is_at_least_as_encrypted_as_it_was_asked_for() {
+async fn connection_is_encrypted_as_sslmode_requires() {
     let (cluster, root) = encrypting();
     let database = cluster.create_database();
     let root = root.display();
@@ -171,7 +170,7 @@ async fn a_connection_is_at_least_as_encrypted_as_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_server_without_encryption_is_used_only_if_that_is_allowed() {
+async fn server_without_tls_is_used_only_if_sslmode_allows() {
     let database = Cluster::shared().create_database();
     let ssl = "SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
     for (parameters, is_accepted) in
@@ -183,7 +182,7 @@ async fn a_server_without_encryption_is_used_only_if_that_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_directory_is_a_unix_socket_and_never_encrypted() {
+async fn socket_directory_connects_without_tls() {
     let port = Cluster::shared().port();
     let directory = std::env::temp_dir().join(format!("conninfo-{port}"));
     std::fs::create_dir_all(&directory).unwrap();

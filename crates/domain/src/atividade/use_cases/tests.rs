@@ -256,7 +256,7 @@ async fn criar_lote_with_many_unknown_projetos_lists_them_once() {
         directory
             .expect_list()
             .times(usize::from(one_by_one == 0))
-            .returning(|_| Ok((0..100).map(|n| remote_projeto(n, "Novo")).collect()));
+            .returning(|_| Ok((0..100).map(|n| remote_projeto(n, "Novo")).collect::<Vec<_>>().into()));
         let mut projetos = MockProjetoRepository::new();
         projetos.expect_store_remote().times(usize::try_from(n).unwrap()).returning(|_, _| Ok(projeto("Novo")));
         let repository = repository_missing_all(usize::try_from(n).unwrap());

@@ -1,6 +1,8 @@
 use super::*;
 use crate::testing::{NOW, fixed_clock, maria, novo_projeto, projeto, projeto_id, remote_projeto, stored_projeto};
-use crate::{Batch, Cursor, MockProjectDirectory, MockProjetoRepository, Service, SyncSummary};
+use crate::{
+    Batch, Cursor, DeletionEvidence, MockProjectDirectory, MockProjetoRepository, ProjectList, Service, SyncSummary,
+};
 
 fn projetos(repository: MockProjetoRepository) -> Projetos {
     with_directory(repository, MockProjectDirectory::new(), None)
@@ -59,12 +61,14 @@ fn stored_projetos() -> Vec<Projeto> {
     let synchronized = |n, since: OffsetDateTime| Projeto { sincronizado_em: Some(since), ..azure_projeto(n) };
     let deleted = Projeto { estado: Some(RemoteProjeto::DELETED.to_owned()), ..synchronized(5, NOW) };
     let newer = synchronized(6, NOW + time::Duration::MICROSECOND);
+    // Stamped by a clock that ran ahead by a day, so not newer.
+    let from_wrong_clock = synchronized(4, NOW + time::Duration::DAY);
     vec![
         projeto("Local"),
         synchronized(1, NOW),
         synchronized(2, NOW),
         synchronized(3, NOW),
-        synchronized(4, NOW),
+        from_wrong_clock,
         deleted,
         newer,
     ]
@@ -81,7 +85,7 @@ fn azure_projeto(n: u32) -> Projeto {
 /// A directory that lists the projects 1 and 2.
 fn listing_two() -> MockProjectDirectory {
     let mut directory = MockProjectDirectory::new();
-    directory.expect_list().returning(|_| Ok(vec![remote_projeto(1, "Portal"), remote_projeto(2, "Loja")]));
+    directory.expect_list().returning(|_| Ok(vec![remote_projeto(1, "Portal"), remote_projeto(2, "Loja")].into()));
     directory
 }
 
@@ -99,7 +103,7 @@ async fn sincronizar_stores_the_listed_projects() {
 
     let result = with_directory(repository, listing_two(), None).sincronizar(&maria()).await.unwrap();
 
-    assert_eq!(result, Sincronizacao { summary, em: NOW });
+    assert_eq!(result, Sincronizacao { summary, failed: vec![], unconfirmed: 0, em: NOW });
 }
 
 /// The clock is read before the request, so rows stored while Azure DevOps responds count as newer.
@@ -109,7 +113,7 @@ async fn sincronizar_takes_its_time_before_the_request() {
     let mut order = mockall::Sequence::new();
     clock.expect_now().times(1).in_sequence(&mut order).return_const(NOW);
     let mut directory = MockProjectDirectory::new();
-    directory.expect_list().times(1).in_sequence(&mut order).returning(|_| Ok(vec![]));
+    directory.expect_list().times(1).in_sequence(&mut order).returning(|_| Ok(ProjectList::default()));
     let mut repository = MockProjetoRepository::new();
     repository.expect_list().returning(|_| Ok(vec![].into()));
     repository.expect_synchronize().returning(|_, _, _| Ok(SyncSummary::default()));
@@ -124,15 +128,17 @@ async fn sincronizar_takes_its_time_before_the_request() {
 #[tokio::test]
 async fn sincronizar_marks_unlisted_projects_only_after_a_lookup() {
     let service = || Some(Credential::Basic { pat: "pat".into() });
-    for (service, scheme) in [(None, "Bearer"), (service(), "Basic")] {
+    let cases = [(None, "Bearer", DeletionEvidence::ListedAsDeleted), (service(), "Basic", DeletionEvidence::NotFound)];
+    for (service, scheme, expected) in cases {
         let mut directory = listing_two();
         directory
             .expect_confirm_deleted()
-            .withf(move |credential, ids| {
-                format!("{credential:?}").starts_with(scheme) && *ids == [azure_id(3), azure_id(4)]
+            .withf(move |credential, ids, evidence| {
+                let is_of_service = format!("{credential:?}").starts_with(scheme);
+                is_of_service && *ids == [azure_id(3), azure_id(4)] && *evidence == expected
             })
             .times(1)
-            .returning(|_, _| vec![azure_id(4)]);
+            .returning(|_, _, _| vec![azure_id(4)]);
         let mut repository = MockProjetoRepository::new();
         repository.expect_list().returning(|query| {
             // Every batch has unlisted projects.
@@ -147,8 +153,30 @@ async fn sincronizar_marks_unlisted_projects_only_after_a_lookup() {
             .times(1)
             .returning(|_, _, _| Ok(SyncSummary::default()));
 
-        with_directory(repository, directory, service).sincronizar(&maria()).await.unwrap();
+        let result = with_directory(repository, directory, service).sincronizar(&maria()).await.unwrap();
+
+        assert_eq!(result.unconfirmed, 1);
     }
+}
+
+/// An entry that cannot be read fails alone. Its project is stored already and therefore not unlisted.
+#[tokio::test]
+async fn sincronizar_with_unreadable_entries_stores_the_others_and_returns_their_ids() {
+    let failed = vec![Some(azure_id(3)), None];
+    let list = ProjectList { projects: vec![remote_projeto(1, "Portal")], failed: failed.clone() };
+    let mut directory = MockProjectDirectory::new();
+    directory.expect_list().return_once(|_| Ok(list));
+    let mut repository = MockProjetoRepository::new();
+    repository.expect_list().returning(|_| Ok(vec![azure_projeto(1), azure_projeto(3)].into()));
+    repository
+        .expect_synchronize()
+        .withf(|remote, deleted, _| *remote == [remote_projeto(1, "Portal")] && deleted.is_empty())
+        .times(1)
+        .returning(|_, _, _| Ok(SyncSummary::default()));
+
+    let result = with_directory(repository, directory, None).sincronizar(&maria()).await.unwrap();
+
+    assert_eq!((result.failed, result.unconfirmed), (failed, 0));
 }
 
 #[tokio::test]

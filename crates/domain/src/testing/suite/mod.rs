@@ -136,6 +136,7 @@ macro_rules! repository_suite {
             synchronize_deleted_project_marks_it_once,
             synchronize_unlisted_unconfirmed_project_keeps_it,
             synchronize_older_list_keeps_newer_rows,
+            synchronize_row_stamped_by_a_clock_far_ahead_is_corrected,
             synchronize_empty_list_marks_all_confirmed,
             synchronize_relisted_project_restores_it,
             synchronize_duplicate_id_counts_once_and_keeps_the_last,

@@ -130,6 +130,29 @@ pub async fn synchronize_older_list_keeps_newer_rows(db: &Repositories) {
     assert_eq!(synchronize(db, std::slice::from_ref(&alfa), 5).await, summary(1, 0, 1, 1));
 }
 
+/// A clock that ran ahead by a day does not keep rows from following Azure DevOps: renames, deletions and the stamp of
+/// an equal row are taken from the next list. Rows ahead by seconds are newer than the list.
+pub async fn synchronize_row_stamped_by_a_clock_far_ahead_is_corrected(db: &Repositories) {
+    const DAY: i64 = 24 * 60 * 60;
+    let [alfa, beta] = two_projects();
+    let gama = remote_projeto(3, "Gama");
+    synchronize(db, &[alfa.clone(), beta.clone(), gama.clone()], DAY).await;
+    let renamed = RemoteProjeto { nome: nome_projeto("Alfa novo"), ..alfa };
+
+    let next = synchronize(db, &[renamed.clone(), gama.clone()], 10).await;
+
+    assert_eq!(next, summary(2, 0, 2, 1));
+    let stored = all(db).await;
+    assert_eq!(stored.iter().map(|projeto| projeto.sincronizado_em).collect::<Vec<_>>(), [Some(later(10)); 3]);
+    let fields: Vec<_> = stored.iter().map(|projeto| (projeto.nome.as_str(), projeto.estado.as_deref())).collect();
+    let gama_estado = gama.estado.as_deref();
+    assert_eq!(
+        fields,
+        [("Alfa novo", renamed.estado.as_deref()), ("Beta", Some(RemoteProjeto::DELETED)), ("Gama", gama_estado)]
+    );
+    assert_eq!(synchronize(db, &[beta, gama], 9).await, summary(2, 0, 0, 0), "an older list");
+}
+
 /// All projects are marked if all are confirmed deleted.
 pub async fn synchronize_empty_list_marks_all_confirmed(db: &Repositories) {
     assert_eq!(synchronize(db, &[], 0).await, summary(0, 0, 0, 0));

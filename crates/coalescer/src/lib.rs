@@ -1,55 +1,68 @@
-//! Coalescing: calls that arrive while a statement runs are carried out together by the next one (a data loader).
+//! Coalescing: calls that arrive while a batch runs form the next batch (a data loader).
 //!
-//! A statement costs PostgreSQL and the driver several times what one more row in it does. No call waits for company:
-//! the first one runs at once, as a batch of one. Each call has its own result, and one that fails does not fail others.
+//! A statement costs a database several times what one more row in it does. The coalescer never delays a call: the first
+//! one runs immediately, as a batch of one. Each call has its own result, and a call that fails does not fail others.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sea_orm::DbErr;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
-use crate::db_error;
-
-/// Batches that run at once: one more than one, so that a batch that waits for a lock does not stop all calls; few, so
-/// that batches form and connections are left for other statements.
+/// With two, a batch that waits for a lock does not stop all calls. With more, batches stay small and use connections
+/// that other statements need.
 const MAX_CONCURRENT_BATCHES: usize = 2;
-/// Calls in one batch at most: some milliseconds of work.
+/// Some milliseconds of work.
 const MAX_BATCH: usize = 100;
 
-/// What calls are carried out by.
+/// An operation on several items at once.
 #[async_trait]
-pub(crate) trait Batch: Send + Sync + 'static {
-    /// What one call asks for.
+pub trait Batch: Send + Sync + 'static {
+    /// The argument of one call.
     type Item: Clone + Send + Sync + 'static;
-    /// What one call gets.
+    /// The result of one call.
     type Output: Send + 'static;
+    /// The error of a batch.
+    type Error: Clone + Send + 'static;
 
-    /// Carries out all `items` in one transaction and returns one output for each, in their order.
-    async fn run(&self, items: &[Self::Item]) -> Result<Vec<Self::Output>, DbErr>;
+    /// Processes all `items` in one transaction and returns one output for each, in their order.
+    async fn run(&self, items: &[Self::Item]) -> Result<Vec<Self::Output>, Self::Error>;
+
+    /// Whether one of the items may have caused `error`. If so, each item is retried in a batch of its own.
+    fn is_caused_by_item(error: &Self::Error) -> bool;
+}
+
+/// Why a call has no output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallError<E> {
+    /// The queue was full, or the call waited in it for longer than [`Limits::wait`].
+    Timeout,
+    /// The batch ended without an output for this call, for example because the runtime stops.
+    NoOutput,
+    /// The error of the batch.
+    Batch(E),
 }
 
 /// Collects calls into batches.
-pub(crate) struct Coalescer<B: Batch> {
+pub struct Coalescer<B: Batch> {
     batch: B,
-    /// Where batches run. It outlives the runtimes of the callers.
+    /// The runtime of queued batches, which outlives those of the callers.
     runtime: Handle,
     limits: Limits,
     queue: Mutex<Queue<B>>,
     workers: Arc<Semaphore>,
 }
 
-/// How many calls wait, and for how long.
+/// The bounds of the queue.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// Calls in the queue at most.
-    pub(crate) capacity: usize,
-    /// The longest time in the queue.
-    pub(crate) wait: Duration,
+pub struct Limits {
+    /// The maximum number of queued calls.
+    pub capacity: usize,
+    /// The maximum time of a call in the queue.
+    pub wait: Duration,
 }
 
 struct Queue<B: Batch> {
@@ -63,35 +76,37 @@ struct Call<B: Batch> {
     result: oneshot::Sender<CallResult<B>>,
 }
 
-type CallResult<B> = Result<<B as Batch>::Output, DbErr>;
+type Receiver<B> = oneshot::Receiver<CallResult<B>>;
+type CallResult<B> = Result<<B as Batch>::Output, CallError<<B as Batch>::Error>>;
 
 impl<B: Batch> Coalescer<B> {
-    pub(crate) fn new(batch: B, limits: Limits, runtime: Handle) -> Arc<Self> {
+    /// Creates a coalescer that runs queued batches on `runtime`.
+    #[must_use]
+    pub fn new(batch: B, limits: Limits, runtime: Handle) -> Arc<Self> {
         let queue = Mutex::new(Queue { calls: VecDeque::new(), next_ticket: 0 });
         let workers = Arc::new(Semaphore::new(MAX_CONCURRENT_BATCHES));
         Arc::new(Self { batch, runtime, limits, queue, workers })
     }
 
-    /// Carries out `item`, perhaps together with others. A caller that drops the future before its batch begins is
-    /// withdrawn.
+    /// Processes `item`, possibly in one batch with others. Dropping the future before its batch starts cancels the call.
     ///
     /// # Errors
-    /// A pool timeout when the queue is full or the call waited for too long; otherwise the error of its statement.
-    pub(crate) async fn call(self: &Arc<Self>, item: B::Item) -> Result<B::Output, DbErr> {
+    /// See [`CallError`].
+    pub async fn call(self: &Arc<Self>, item: B::Item) -> CallResult<B> {
         if let Some(_turn) = self.turn_at_once() {
             return only(self.batch.run(&[item]).await);
         }
         let (ticket, mut result) = self.enqueue(item)?;
         let result = match timeout(self.limits.wait, &mut result).await {
             Ok(result) => result,
-            Err(_) if self.cancel(ticket) => return Err(db_error::pool_timed_out()),
-            // Its batch runs, which is bounded.
+            Err(_) if self.cancel(ticket) => return Err(CallError::Timeout),
+            // Its batch runs.
             Err(_) => result.await,
         };
-        result.unwrap_or_else(|_| Err(db_error::pool_closed()))
+        result.unwrap_or(Err(CallError::NoOutput))
     }
 
-    /// A turn on the caller's own task, if no call waits for one: it saves two switches of threads.
+    /// Returns a turn on the caller's own task if the queue is empty: this saves two thread switches.
     fn turn_at_once(self: &Arc<Self>) -> Option<Turn<B>> {
         let queue = self.queue();
         let permit =
@@ -99,12 +114,12 @@ impl<B: Batch> Coalescer<B> {
         Some(Turn { coalescer: Arc::clone(self), permit: Some(permit) })
     }
 
-    fn enqueue(self: &Arc<Self>, item: B::Item) -> Result<(u64, oneshot::Receiver<CallResult<B>>), DbErr> {
+    fn enqueue(self: &Arc<Self>, item: B::Item) -> Result<(u64, Receiver<B>), CallError<B::Error>> {
         let mut queue = self.queue();
         if self.limits.capacity <= queue.calls.len() {
             queue.calls.retain(|call| !call.result.is_closed());
             if self.limits.capacity <= queue.calls.len() {
-                return Err(db_error::pool_timed_out());
+                return Err(CallError::Timeout);
             }
         }
         let ticket = queue.next_ticket;
@@ -117,7 +132,7 @@ impl<B: Batch> Coalescer<B> {
         Ok((ticket, receiver))
     }
 
-    /// Removes a call from the queue; false if its batch has begun.
+    /// Removes a call from the queue. Returns false if its batch has started.
     fn cancel(&self, ticket: u64) -> bool {
         let mut queue = self.queue();
         let index = queue.calls.iter().position(|call| call.ticket == ticket);
@@ -136,8 +151,8 @@ impl<B: Batch> Coalescer<B> {
         }
     }
 
-    /// Takes the calls of the next batch. If there are none, the worker's permit is returned under the lock, so that the
-    /// next call starts a worker.
+    /// Takes the calls of the next batch. If there are none, releases the worker's permit under the lock, so that the next
+    /// call starts a worker.
     fn next_batch(&self, permit: &mut Option<OwnedSemaphorePermit>) -> Vec<Call<B>> {
         let mut queue = self.queue();
         queue.calls.retain(|call| !call.result.is_closed());
@@ -156,15 +171,14 @@ impl<B: Batch> Coalescer<B> {
                     drop(result.send(Ok(output)));
                 }
             }
-            // One item may be at fault: each gets a statement of its own.
-            Err(error) if 1 < items.len() && !db_error::is_unavailable(&error) => {
+            Err(error) if 1 < items.len() && B::is_caused_by_item(&error) => {
                 for (item, result) in items.iter().zip(results) {
                     drop(result.send(only(self.batch.run(std::slice::from_ref(item)).await)));
                 }
             }
             Err(error) => {
                 for result in results {
-                    drop(result.send(Err(error.clone())));
+                    drop(result.send(Err(CallError::Batch(error.clone()))));
                 }
             }
         }
@@ -175,8 +189,8 @@ impl<B: Batch> Coalescer<B> {
     }
 }
 
-/// A call that runs on its caller's task. Calls that arrived meanwhile are carried out by a worker when it ends, however it
-/// ends.
+/// The permit of a call that runs on its caller's task. When it is dropped, a worker takes over the calls that arrived
+/// meanwhile.
 struct Turn<B: Batch> {
     coalescer: Arc<Coalescer<B>>,
     permit: Option<OwnedSemaphorePermit>,
@@ -195,8 +209,8 @@ impl<B: Batch> Drop for Turn<B> {
 }
 
 /// The output of a batch of one.
-fn only<T>(outputs: Result<Vec<T>, DbErr>) -> Result<T, DbErr> {
-    outputs?.into_iter().next().ok_or_else(|| DbErr::Custom("a batch without output".to_owned()))
+fn only<T, E>(outputs: Result<Vec<T>, E>) -> Result<T, CallError<E>> {
+    outputs.map_err(CallError::Batch)?.into_iter().next().ok_or(CallError::NoOutput)
 }
 
 impl<B: Batch> std::fmt::Debug for Coalescer<B> {

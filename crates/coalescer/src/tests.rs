@@ -1,4 +1,4 @@
-//! The coalescer over a batch that records what it was given and waits until the test lets it go on.
+//! The coalescer over a batch that records its items and waits for a permit of the test.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::*;
 
 const LIMITS: Limits = Limits { capacity: 4, wait: Duration::from_secs(5) };
 
-/// Doubles numbers. A batch with a 13 fails, one with a 0 finds the database unavailable.
+/// Doubles numbers. A batch with a 13 fails because of it; one with a 0 fails for another reason.
 struct Double {
     batches: Arc<Mutex<Vec<Vec<u32>>>>,
     gate: Arc<Semaphore>,
@@ -19,17 +19,19 @@ struct Double {
 impl Batch for Double {
     type Item = u32;
     type Output = u32;
+    type Error = u32;
 
-    async fn run(&self, items: &[u32]) -> Result<Vec<u32>, DbErr> {
+    async fn run(&self, items: &[u32]) -> Result<Vec<u32>, u32> {
         self.batches.lock().unwrap().push(items.to_vec());
         self.gate.acquire().await.unwrap().forget();
-        if items.contains(&13) {
-            return Err(DbErr::Custom("13".to_owned()));
+        match items.iter().find(|item| [0, 13].contains(*item)) {
+            Some(item) => Err(*item),
+            None => Ok(items.iter().map(|item| item * 2).collect()),
         }
-        if items.contains(&0) {
-            return Err(db_error::pool_closed());
-        }
-        Ok(items.iter().map(|item| item * 2).collect())
+    }
+
+    fn is_caused_by_item(error: &u32) -> bool {
+        *error == 13
     }
 }
 
@@ -40,15 +42,15 @@ struct Test {
 }
 
 impl Test {
-    /// So many batches may end.
+    /// `open` is the number of batches that may end.
     fn new(limits: Limits, open: usize) -> Self {
         let (batches, gate) = (Arc::default(), Arc::new(Semaphore::new(open)));
         let batch = Double { batches: Arc::clone(&batches), gate: Arc::clone(&gate) };
         Self { coalescer: Coalescer::new(batch, limits, Handle::current()), batches, gate }
     }
 
-    /// A call that has gone as far as it can.
-    async fn call(&self, item: u32) -> JoinHandle<Result<u32, DbErr>> {
+    /// Starts a call and lets it progress as far as it can.
+    async fn call(&self, item: u32) -> JoinHandle<Result<u32, CallError<u32>>> {
         let coalescer = Arc::clone(&self.coalescer);
         let call = tokio::spawn(async move { coalescer.call(item).await });
         settle().await;
@@ -67,7 +69,7 @@ async fn settle() {
 }
 
 #[tokio::test]
-async fn lone_call_is_a_batch_of_one_at_once() {
+async fn lone_call_runs_immediately_as_a_batch_of_one() {
     let test = Test::new(LIMITS, 1);
     assert_eq!(test.coalescer.call(4).await.unwrap(), 8);
     assert_eq!(test.batches(), [[4]]);
@@ -80,7 +82,7 @@ async fn calls_during_running_batches_form_the_next_one() {
     for item in [1, 2, 3, 4, 5] {
         calls.push(test.call(item).await);
     }
-    assert_eq!(test.batches(), [vec![1], vec![2]], "two run at once, and none waits for company");
+    assert_eq!(test.batches(), [vec![1], vec![2]], "two run concurrently, and neither is delayed");
 
     test.gate.add_permits(5);
 
@@ -98,14 +100,14 @@ async fn error_of_a_batch_is_retried_one_by_one() {
 
     test.gate.add_permits(5);
 
-    assert!(bad.await.unwrap().is_err());
+    assert_eq!(bad.await.unwrap(), Err(CallError::Batch(13)));
     assert_eq!(good.await.unwrap().unwrap(), 14);
     assert_eq!(test.batches()[2..], [vec![13, 7], vec![13], vec![7]]);
     assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok());
 }
 
 #[tokio::test]
-async fn unavailable_database_is_not_asked_again_for_each_call() {
+async fn error_that_no_item_caused_is_not_retried() {
     let test = Test::new(LIMITS, 0);
     let running = [test.call(1).await, test.call(2).await];
     let calls = [test.call(0).await, test.call(7).await];
@@ -113,7 +115,7 @@ async fn unavailable_database_is_not_asked_again_for_each_call() {
     test.gate.add_permits(5);
 
     for call in calls {
-        assert!(db_error::is_unavailable(&call.await.unwrap().unwrap_err()));
+        assert_eq!(call.await.unwrap(), Err(CallError::Batch(0)));
     }
     assert_eq!(test.batches().len(), 3);
     for call in running {
@@ -122,7 +124,7 @@ async fn unavailable_database_is_not_asked_again_for_each_call() {
 }
 
 #[tokio::test]
-async fn cancelled_caller_is_withdrawn() {
+async fn cancelled_call_in_the_queue_is_not_run() {
     let test = Test::new(LIMITS, 0);
     let running = [test.call(1).await, test.call(2).await];
     let (cancelled, other) = (test.call(3).await, test.call(4).await);
@@ -139,7 +141,7 @@ async fn cancelled_caller_is_withdrawn() {
 }
 
 #[tokio::test]
-async fn caller_that_cancels_its_running_call_does_not_stop_others() {
+async fn cancelled_running_call_does_not_stop_others() {
     let test = Test::new(LIMITS, 0);
     let running = [test.call(1).await, test.call(2).await];
     running[0].abort();
@@ -151,7 +153,7 @@ async fn caller_that_cancels_its_running_call_does_not_stop_others() {
 }
 
 #[tokio::test]
-async fn full_queue_refuses_and_cancelled_callers_make_room() {
+async fn full_queue_rejects_calls_until_cancelled_ones_make_room() {
     let test = Test::new(LIMITS, 0);
     let _running = [test.call(1).await, test.call(2).await];
     let mut waiting = vec![];
@@ -159,7 +161,7 @@ async fn full_queue_refuses_and_cancelled_callers_make_room() {
         waiting.push(test.call(30 + item).await);
     }
 
-    assert!(db_error::is_unavailable(&test.coalescer.call(20).await.unwrap_err()));
+    assert_eq!(test.coalescer.call(20).await, Err(CallError::Timeout));
     waiting[0].abort();
     settle().await;
     let late = test.call(21).await;
@@ -169,11 +171,11 @@ async fn full_queue_refuses_and_cancelled_callers_make_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn call_that_waits_for_too_long_is_refused_and_not_carried_out() {
+async fn call_that_waits_too_long_times_out_and_is_not_run() {
     let test = Test::new(LIMITS, 0);
     let running = [test.call(1).await, test.call(2).await];
 
-    assert!(db_error::is_unavailable(&test.coalescer.call(3).await.unwrap_err()));
+    assert_eq!(test.coalescer.call(3).await, Err(CallError::Timeout));
 
     test.gate.add_permits(3);
     for call in running {

@@ -1,0 +1,44 @@
+//! The port to the work items.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{Credential, Error, WorkItem, WorkItemDirectory, WorkItemId, WorkItemStates};
+
+use super::{AzureDevOps, Inner};
+use crate::directory::Principal;
+use crate::error::AzureError;
+use crate::work_item::WorkItems;
+
+#[async_trait]
+impl WorkItemDirectory for AzureDevOps {
+    async fn find(&self, credential: Option<Credential>, id: WorkItemId) -> Result<Option<WorkItem>, Error> {
+        Ok(self.find_many(credential, vec![id]).await?.pop())
+    }
+
+    async fn find_many(&self, credential: Option<Credential>, ids: Vec<WorkItemId>) -> Result<Vec<WorkItem>, Error> {
+        let (work_items, principal) = self.0.work_items(credential).await?;
+        let items = work_items.read(&principal, &ids).await;
+        Ok(self.0.deny_after_identity(&principal, items).await?.to_vec())
+    }
+
+    async fn states(
+        &self,
+        credential: Option<Credential>,
+        projeto: String,
+        tipo: String,
+    ) -> Result<WorkItemStates, Error> {
+        let (work_items, principal) = self.0.work_items(credential).await?;
+        let states = work_items.states(&principal, projeto, tipo).await;
+        Ok(self.0.deny_after_identity(&principal, states).await?)
+    }
+}
+
+impl Inner {
+    /// Returns the work items of the organisation and the verified user of `credential`.
+    async fn work_items(&self, credential: Option<Credential>) -> Result<(&WorkItems, Principal), AzureError> {
+        let work_items = self.work_items.as_ref().ok_or(AzureError::NoOrganisation)?;
+        let credential = credential.ok_or(AzureError::NoOrganisation)?;
+        Ok((work_items, self.principal(&credential, Duration::MAX).await?))
+    }
+}

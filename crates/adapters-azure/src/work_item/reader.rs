@@ -1,0 +1,181 @@
+//! Queries for work items and the states of their types.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{WorkItem, WorkItemId, WorkItemStates};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use moka::future::Cache;
+use reqwest::Url;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::payload::{Batch, Item, States, fields};
+use crate::client::{Call, Traffic, Upstream, UserBulkheads, Version, json};
+use crate::config::AzureConfig;
+use crate::credential::Fingerprint;
+use crate::directory::Principal;
+use crate::error::AzureError;
+use crate::service_url::ServiceUrl;
+
+/// Per response: enough for 200 work items, of which only short fields are requested.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// The largest batch that Azure DevOps accepts.
+const MAX_BATCH: usize = 200;
+/// Maximum number of concurrent batches per query.
+const MAX_CONCURRENT_BATCHES: usize = 4;
+/// How long work items are cached. The browser client asks twice on each load and after each save.
+const ITEMS_TTL: Duration = Duration::from_secs(5);
+/// Maximum number of cached work items, of all callers.
+const MAX_CACHED_ITEMS: u64 = 100_000;
+/// How long states are cached. A process changes rarely.
+const STATES_TTL: Duration = Duration::from_mins(5);
+/// Maximum number of cached types.
+const MAX_CACHED_TYPES: u64 = 10_000;
+
+/// Work items by the credential and the ids that were asked for, in that order.
+type ItemsKey = (Fingerprint, Box<[WorkItemId]>);
+
+pub(crate) struct WorkItems {
+    upstream: Arc<Upstream>,
+    org: ServiceUrl,
+    users: Arc<UserBulkheads>,
+    timeout: Duration,
+    /// Merges equal concurrent queries of one credential into one.
+    items: Cache<ItemsKey, Arc<[WorkItem]>>,
+    /// By project and type, for all callers: they learn the names of both from a work item that they can see.
+    states: Cache<(String, String), WorkItemStates>,
+}
+
+impl WorkItems {
+    pub(crate) fn new(
+        config: &AzureConfig,
+        org: ServiceUrl,
+        upstream: Arc<Upstream>,
+        users: Arc<UserBulkheads>,
+    ) -> Self {
+        let weight = |(_, ids): &ItemsKey, items: &Arc<[WorkItem]>| {
+            u32::try_from(ids.len().max(items.len())).unwrap_or(u32::MAX)
+        };
+        Self {
+            upstream,
+            org,
+            users,
+            timeout: config.timeouts.work_items,
+            items: Cache::builder().max_capacity(MAX_CACHED_ITEMS).weigher(weight).time_to_live(ITEMS_TTL).build(),
+            states: Cache::builder().max_capacity(MAX_CACHED_TYPES).time_to_live(STATES_TTL).build(),
+        }
+    }
+
+    /// Returns those work items among `ids` that the caller may see, each once, in the order of `ids`.
+    pub(crate) async fn read(&self, principal: &Principal, ids: &[WorkItemId]) -> Result<Arc<[WorkItem]>, AzureError> {
+        let mut known = HashSet::new();
+        let ids: Box<[_]> = ids.iter().copied().filter(|&id| known.insert(id)).collect();
+        let key = (principal.credential.fingerprint, ids.clone());
+        let items = self.items.try_get_with(key, self.fetch(principal, &ids)).await;
+        items.map_err(|error| (*error).clone())
+    }
+
+    async fn fetch(&self, principal: &Principal, ids: &[WorkItemId]) -> Result<Arc<[WorkItem]>, AzureError> {
+        if ids.is_empty() {
+            return Ok(Arc::default());
+        }
+        let deadline = Instant::now() + self.timeout;
+        let user = self.users.of(&principal.user_id).await;
+        let _user_slot = user.acquire(deadline).await?;
+        if let [id] = *ids {
+            return Ok(self.fetch_one(principal, id, deadline).await?.into_iter().collect());
+        }
+        // Collected first: as a closure of a stream, `fetch_batch` would not be general over lifetimes.
+        let batches: Vec<_> = ids.chunks(MAX_BATCH).map(|ids| self.fetch_batch(principal, ids, deadline)).collect();
+        let batches: Vec<_> = stream::iter(batches).buffered(MAX_CONCURRENT_BATCHES).try_collect().await?;
+        // The order of a batch is not promised.
+        let mut found: HashMap<_, _> = batches.into_iter().flatten().map(|item| (item.id, item)).collect();
+        Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+    }
+
+    async fn fetch_one(
+        &self,
+        principal: &Principal,
+        id: WorkItemId,
+        deadline: Instant,
+    ) -> Result<Option<WorkItem>, AzureError> {
+        let fields = fields(self.has_parent_field()).join(",");
+        let url = self.org.at(&format!("/_apis/wit/workitems/{id}"), &[("fields", &fields)]);
+        let call = call(principal, "/_apis/wit/workitems/{id}", url, None, deadline);
+        let item = match self.upstream.send(&call).await {
+            Ok(response) => json::read::<Item>(&response.body)?.into_domain()?,
+            Err(AzureError::WorkItemNotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if item.id == id {
+            Ok(Some(item))
+        } else {
+            Err(AzureError::invalid_response("the response is about another work item"))
+        }
+    }
+
+    async fn fetch_batch(
+        &self,
+        principal: &Principal,
+        ids: &[WorkItemId],
+        deadline: Instant,
+    ) -> Result<Vec<WorkItem>, AzureError> {
+        let numbers: Vec<_> = ids.iter().map(|id| id.get()).collect();
+        let fields = fields(self.has_parent_field());
+        let body = json!({"ids": numbers, "fields": fields, "errorPolicy": "omit"}).to_string();
+        let url = self.org.at("/_apis/wit/workitemsbatch", &[]);
+        let call = call(principal, "/_apis/wit/workitemsbatch", url, Some(body), deadline);
+        Ok(json::read::<Batch>(&self.upstream.send(&call).await?.body)?.into_domain())
+    }
+
+    fn has_parent_field(&self) -> bool {
+        self.upstream.version().has_parent_field()
+    }
+
+    /// Returns the states of the type `tipo` in the project `projeto`.
+    pub(crate) async fn states(
+        &self,
+        principal: &Principal,
+        projeto: String,
+        tipo: String,
+    ) -> Result<WorkItemStates, AzureError> {
+        let key = (projeto, tipo);
+        if let Some(states) = self.states.get(&key).await {
+            return Ok(states);
+        }
+        let deadline = Instant::now() + self.timeout;
+        let user = self.users.of(&principal.user_id).await;
+        let _user_slot = user.acquire(deadline).await?;
+        let (projeto, tipo) = &key;
+        let url = self.org.at_segments(&[projeto, "_apis", "wit", "workitemtypes", tipo, "states"]);
+        let url = url.ok_or_else(|| AzureError::invalid_response("a project or type without a usable name"))?;
+        let template = "/{project}/_apis/wit/workitemtypes/{type}/states";
+        let call = call(principal, template, url, None, deadline);
+        let states = json::read::<States>(&self.upstream.send(&call).await?.body)?.into_domain()?;
+        self.states.insert(key, states.clone()).await;
+        Ok(states)
+    }
+}
+
+fn call<'a>(
+    principal: &'a Principal,
+    url_template: &'static str,
+    url: Url,
+    body: Option<String>,
+    deadline: Instant,
+) -> Call<'a> {
+    let (credential, scheme, traffic) = (&principal.credential, principal.scheme, Traffic::WorkItems);
+    Call {
+        url_template,
+        url,
+        body,
+        version: Version::Released,
+        credential,
+        scheme,
+        traffic,
+        max_bytes: MAX_BYTES,
+        deadline,
+    }
+}

@@ -1,0 +1,124 @@
+//! Sample work items, so that time entries can be tried without Azure DevOps.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use domain::{Credential, Error, StateCategory, WorkItem, WorkItemDirectory, WorkItemId, WorkItemStates};
+
+const PORTAL: &str = "Portal do Cliente";
+const CAMPO: &str = "Aplicativo de Campo";
+const ADMINISTRACAO: &str = "Administração Interna";
+
+/// Id, parent, project, type, state and title, and the hours: estimated, left and done.
+type Sample = (i64, Option<i64>, &'static str, &'static str, &'static str, &'static str, Option<[f64; 3]>);
+
+/// An epic with all that is below it, a story of another project, and a task outside any story.
+const SAMPLES: [Sample; 10] = [
+    (101, None, PORTAL, "Epic", "Active", "Novo portal do cliente", None),
+    (102, Some(101), PORTAL, "Feature", "Active", "Pedidos pela internet", None),
+    (103, Some(102), PORTAL, "User Story", "Active", "Acompanhar meus pedidos", None),
+    (104, Some(103), PORTAL, "Task", "Active", "Desenvolver tela de pedidos", Some([16.0, 10.0, 6.0])),
+    (105, Some(103), PORTAL, "Task", "New", "Revisar contrato de suporte", Some([4.0, 4.0, 0.0])),
+    (106, Some(103), PORTAL, "Task", "Closed", "Migrar base legada", Some([24.0, 0.0, 24.0])),
+    (107, None, CAMPO, "User Story", "Active", "Trabalhar sem rede", None),
+    (108, Some(107), CAMPO, "Task", "Active", "Testar sincronização sem rede", Some([8.0, 5.5, 2.5])),
+    (109, Some(107), CAMPO, "Bug", "Resolved", "Foto grande não é enviada", Some([4.0, 1.0, 3.0])),
+    (110, None, ADMINISTRACAO, "Task", "Active", "Treinamento da equipe", None),
+];
+
+/// The person to whom the tasks and bugs are assigned: the user of `aponta dev`.
+const ASSIGNED_TO: &str = "Dev User";
+
+/// The states of every type.
+const STATES: [(&str, StateCategory); 5] = [
+    ("New", StateCategory::Proposed),
+    ("Active", StateCategory::InProgress),
+    ("Resolved", StateCategory::Resolved),
+    ("Closed", StateCategory::Completed),
+    ("Removed", StateCategory::Removed),
+];
+
+/// The work items of the sample projects. Everybody sees all of them.
+pub struct SampleWorkItems {
+    items: Vec<WorkItem>,
+}
+
+impl SampleWorkItems {
+    /// Returns the sample work items.
+    ///
+    /// # Errors
+    /// `Internal` if a sample breaks a rule of the domain.
+    pub fn new() -> Result<Self, Error> {
+        let items = SAMPLES.iter().map(work_item).collect::<Result<_, _>>()?;
+        Ok(Self { items })
+    }
+}
+
+fn work_item(&(id, parent, projeto, tipo, estado, titulo, hours): &Sample) -> Result<WorkItem, Error> {
+    let id_of = |id| WorkItemId::new(id).map_err(Error::internal);
+    let is_assigned = matches!(tipo, "Task" | "Bug");
+    let [original_estimate, remaining_work, completed_work] = hours.map_or([None; 3], |hours| hours.map(Some));
+    Ok(WorkItem {
+        id: id_of(id)?,
+        titulo: titulo.to_owned(),
+        tipo: tipo.to_owned(),
+        estado: estado.to_owned(),
+        projeto: projeto.to_owned(),
+        parent: parent.map(id_of).transpose()?,
+        assigned_to: is_assigned.then(|| ASSIGNED_TO.to_owned()),
+        original_estimate,
+        remaining_work,
+        completed_work,
+    })
+}
+
+#[async_trait]
+impl WorkItemDirectory for SampleWorkItems {
+    async fn find(&self, _: Option<Credential>, id: WorkItemId) -> Result<Option<WorkItem>, Error> {
+        Ok(self.items.iter().find(|item| item.id == id).cloned())
+    }
+
+    async fn find_many(&self, _: Option<Credential>, ids: Vec<WorkItemId>) -> Result<Vec<WorkItem>, Error> {
+        let mut items: BTreeMap<_, _> = self.items.iter().map(|item| (item.id, item)).collect();
+        Ok(ids.iter().filter_map(|id| items.remove(id).cloned()).collect())
+    }
+
+    async fn states(&self, _: Option<Credential>, _: String, _: String) -> Result<WorkItemStates, Error> {
+        Ok(STATES.into_iter().map(|(name, category)| (name.to_owned(), category)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(id: i64) -> WorkItemId {
+        WorkItemId::new(id).unwrap()
+    }
+
+    #[tokio::test]
+    async fn samples_have_unique_ids_known_states_and_parents_above_them() {
+        let samples = SampleWorkItems::new().unwrap();
+        let states = samples.states(None, String::new(), String::new()).await.unwrap();
+
+        for item in &samples.items {
+            assert!(states.category(&item.estado).is_some(), "{item:?}");
+            if let Some(parent) = item.parent {
+                let parent = samples.find(None, parent).await.unwrap().unwrap();
+                assert!(parent.id < item.id && parent.projeto == item.projeto, "{item:?}");
+            }
+        }
+        assert!(samples.items.is_sorted_by(|one, next| one.id < next.id));
+        assert!(samples.items.iter().any(|item| states.category(&item.estado).is_some_and(StateCategory::is_closed)));
+    }
+
+    #[tokio::test]
+    async fn items_are_found_once_each_in_the_order_of_the_ids() {
+        let samples = SampleWorkItems::new().unwrap();
+
+        let found = samples.find_many(None, vec![id(108), id(7), id(101), id(108)]).await.unwrap();
+
+        assert_eq!(found.iter().map(|item| item.id.get()).collect::<Vec<_>>(), [108, 101]);
+        assert_eq!(samples.find(None, id(7)).await.unwrap(), None);
+    }
+}
