@@ -182,14 +182,6 @@ test_faults() {
     say "the faults passed"
 }
 
-# The copy of this host is a file system in memory over this one, which stays unchanged.
-test_systemd() {
-    without_daemons need_commands unshare:util-linux /lib/systemd/systemd:systemd nginx:nginx ss:iproute2 openssl:openssl
-    cargo build --locked -p http-actix
-    as_root python3 tests/systemd/run.py target/debug/aponta
-    say "the installation with systemd passed"
-}
-
 # Client libraries from PyPI, npm and Debian, and proxies from Debian.
 test_interop() {
     local tools=target/test-tools/interop requirements=tests/interop/requirements.txt node=tests/interop/clients/node
@@ -210,6 +202,14 @@ test_interop() {
     cargo build --locked -p http-actix
     python3 tests/interop/run.py target/debug/aponta "$tools"
     say "the interop suite passed"
+}
+
+# The copy of this host is a file system in memory over this one, which stays unchanged.
+test_systemd() {
+    without_daemons need_commands unshare:util-linux /lib/systemd/systemd:systemd nginx:nginx ss:iproute2 openssl:openssl
+    cargo build --locked -p http-actix
+    as_root python3 tests/systemd/run.py target/debug/aponta
+    say "the installation with systemd passed"
 }
 
 # The hooks are those of .pre-commit-config.yaml: formatting, typos, ShellCheck, the files of GitHub and compose.

@@ -1,6 +1,6 @@
 //! Rules for texts.
 
-use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::Violation;
 
@@ -39,10 +39,29 @@ pub(crate) fn stored_nome(text: String) -> Result<String, Violation> {
     }
 }
 
-/// Returns `text` without case and accents, for search and order: «Ação» and «acao» are equal.
+/// Returns `text` without case and accents, for search and order: «Ação» and «acao» are equal. PostgreSQL computes the
+/// same in the function `sem_acentos`.
 #[must_use]
 pub fn search_key(text: &str) -> String {
-    text.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
+    text.nfd().filter(|c| !is_accent(*c)).flat_map(char::to_lowercase).map(fold_final_sigma).collect()
+}
+
+/// Returns whether `c` is in a block of combining diacritical marks. Vowel signs, points and voicing marks of other
+/// scripts are no accents: without them the text is another word.
+const fn is_accent(c: char) -> bool {
+    matches!(
+        c,
+        '\u{300}'..='\u{36f}'
+            | '\u{1ab0}'..='\u{1aff}'
+            | '\u{1dc0}'..='\u{1dff}'
+            | '\u{20d0}'..='\u{20ff}'
+            | '\u{fe20}'..='\u{fe2f}'
+    )
+}
+
+/// The sigma at the end of a word is the same letter as within it.
+const fn fold_final_sigma(c: char) -> char {
+    if c == 'ς' { 'σ' } else { c }
 }
 
 /// A description: at most 64 KiB of UTF-8, no NUL, stored exactly as sent. A new one has no control characters except

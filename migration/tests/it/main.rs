@@ -21,7 +21,7 @@ fn schema(database: &Database<'_>) -> String {
          WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped ORDER BY relname, attnum;
          SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
          WHERE connamespace = 'public'::regnamespace ORDER BY conname;
-         SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY proname;
+         SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY proname;
          SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace ORDER BY typname;",
     )
 }
@@ -53,6 +53,29 @@ async fn step_up_down_and_up_restores_the_schema() {
         assert_eq!(schema(&database), after, "{} differs the second time", migration.name());
     }
     assert!(Migrator::get_pending_migrations(&db).await.unwrap().is_empty());
+}
+
+/// A stored column keeps the value of the function that computed it, so the step computes it again.
+#[tokio::test]
+async fn folding_the_final_sigma_changes_the_rows_that_have_one() {
+    let database = Cluster::shared().create_database();
+    let db = connect(&database).await;
+    Migrator::up(&db, None).await.unwrap();
+    let steps = Migrator::migrations();
+    let later = steps.iter().rev().take_while(|step| step.name() != "m20261127_000014_fold_final_sigma").count();
+    let one_further = u32::try_from(later).unwrap() + 1;
+    Migrator::down(&db, Some(one_further)).await.unwrap();
+    database.execute(
+        "INSERT INTO projetos (id, nome, criado_em, atualizado_em)
+         SELECT gen_random_uuid(), nome, now(), now() FROM unnest(ARRAY['ΟΔΟΣ', 'Ação']) AS nome",
+    );
+    let keys = || database.query("SELECT nome_busca FROM projetos ORDER BY nome_busca");
+    assert_eq!(keys(), "acao\nοδος");
+
+    Migrator::up(&db, None).await.unwrap();
+    assert_eq!(keys(), "acao\nοδοσ");
+    Migrator::down(&db, Some(one_further)).await.unwrap();
+    assert_eq!(keys(), "acao\nοδος");
 }
 
 #[tokio::test]

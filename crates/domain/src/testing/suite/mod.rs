@@ -32,6 +32,7 @@ pub mod bulk;
 pub mod pages;
 pub mod projetos;
 pub mod readiness;
+pub mod scripts;
 pub mod store_remote;
 pub mod sync;
 pub mod versions;
@@ -163,6 +164,11 @@ macro_rules! repository_suite {
             projeto_delete_twice_returns_true_then_false,
             projeto_delete_of_azure_projeto_is_a_conflict,
             projeto_delete_with_atividades_is_a_conflict,
+        ]);
+        $crate::repository_suite!($fresh, scripts: [
+            list_of_names_in_twelve_scripts_is_ordered,
+            search_of_names_in_twelve_scripts_finds_the_same,
+            search_folds_accents_and_keeps_letters,
         ]);
         $crate::repository_suite!($fresh, sync: [
             synchronize_new_projects_creates_them_under_their_guid,
