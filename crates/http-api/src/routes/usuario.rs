@@ -25,7 +25,6 @@ routes! {
     summary = "Obter quem chama",
     description = "A identidade que o token provou."
 )]
-#[expect(clippy::unused_async, reason = "apistos takes async handlers only")]
 async fn obter(user: CurrentUser) -> Result<Json<UsuarioResponse>, ApiError> {
     Ok(Json(user.usuario.clone().into()))
 }

@@ -427,7 +427,7 @@ async fn work_item_lists_and_sums() {
     assert_eq!(list.body, r#"{"items":[],"total":1,"total_horas":1.5,"total_formatado":"01:30"}"#);
     assert_json_snapshot!(resumo.json(), @r#"
     {
-      "media_horas_por_apontamento": 0.45,
+      "media_horas_por_apontamento": 0.46,
       "por_atividade": [
         {
           "id": "0194f6a0-0000-7000-8000-00000000a001",

@@ -59,12 +59,13 @@ async fn listed(db: &Repositories, filtro: ApontamentoFiltro) -> Vec<Apontamento
     items
 }
 
+type Is = fn(&Apontamento) -> bool;
+
 /// Newest date first, then newest. Each filter selects its matches, all together their intersection.
 pub async fn apontamento_list_with_filters_returns_matches_of_all_filters(db: &Repositories) {
     let (stored, [a, b]) = given_mixed(db).await;
     let all = ApontamentoFiltro::default;
     let ana = || Some(UsuarioRef::Id("ana".to_owned()));
-    type Is = fn(&Apontamento) -> bool;
     let mut cases: Vec<(ApontamentoFiltro, Is)> = vec![
         (all(), |_| true),
         (ApontamentoFiltro { usuario: ana(), ..all() }, |row| row.usuario.id == "ana"),

@@ -14,9 +14,14 @@ use crate::respond::csv::{CsvRow, decimal};
 use crate::respond::timestamp::Timestamp;
 
 /// Returns a number of minutes in hours, to two digits. Only representations have fractions; sums are of whole minutes.
-#[expect(clippy::cast_precision_loss, reason = "hours of people are far below 2^52")]
 pub fn decimal_hours(minutes: u64) -> f64 {
-    hundredths_of_hours(minutes) as f64 / 100.0
+    from_hundredths(hundredths_of_hours(minutes))
+}
+
+/// Returns a number of hundredths of an hour in hours.
+#[expect(clippy::cast_precision_loss, reason = "hours of people are far below 2^52")]
+pub fn from_hundredths(hundredths: u64) -> f64 {
+    hundredths as f64 / 100.0
 }
 
 fn sincronizacoes(_: &mut SchemaGenerator) -> Schema {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::query::{DoWorkItem, ListarDoWorkItem};
-use super::response::{ApontamentoCsv, ApontamentoResponse, decimal_hours};
+use super::response::{ApontamentoCsv, ApontamentoResponse, decimal_hours, from_hundredths};
 use crate::error::ApiError;
 use crate::error::validation::ValidationErrors;
 use crate::extract::input::Input;
@@ -156,7 +156,7 @@ struct HorasDoUsuario {
 impl ResumoDoWorkItem {
     fn new(id: WorkItemId, linhas: &[LinhaDeHoras]) -> Self {
         let (mut minutos, mut total) = (0, 0);
-        let (mut atividades, mut usuarios): (Vec<(Uuid, &str, u64)>, Vec<(&str, &str, u64)>) = Default::default();
+        let (mut atividades, mut usuarios) = (Vec::new(), Vec::new());
         for linha in linhas {
             (minutos, total) = (minutos + linha.totais.minutos, total + linha.totais.apontamentos);
             for chave in &linha.chaves {
@@ -167,13 +167,14 @@ impl ResumoDoWorkItem {
                 }
             }
         }
-        let mean = if total == 0 { 0 } else { minutos / total };
+        // Rounded half up, as every number of hours.
+        let mean_hundredths = (minutos * 100 + total * 30).checked_div(total * 60).unwrap_or_default();
         Self {
             work_item_id: id.get(),
             total_apontamentos: total,
             total_horas: decimal_hours(minutos),
             total_formatado: hours_and_minutes(minutos),
-            media_horas_por_apontamento: decimal_hours(mean),
+            media_horas_por_apontamento: from_hundredths(mean_hundredths),
             primeira_data: linhas.iter().map(|linha| linha.primeira_data).min().map(date_text),
             ultima_data: linhas.iter().map(|linha| linha.ultima_data).max().map(date_text),
             por_atividade: atividades

@@ -126,7 +126,8 @@ struct RelatorioDeHoras {
     /// O último dia, inclusive, `AAAA-MM-DD`.
     #[schemars(schema_with = "schema::data")]
     ate: Date,
-    /// De um a três agrupamentos diferentes, separados por vírgulas: projeto, atividade, usuario, work_item, dia, semana, mes.
+    /// De um a três agrupamentos diferentes, separados por vírgulas: `projeto`, `atividade`, `usuario`, `work_item`, `dia`,
+    /// `semana`, `mes`.
     #[schemars(schema_with = "agrupamentos")]
     agrupar: Agrupar,
     /// Só as horas desta pessoa: `eu`, um id ou um e-mail.
