@@ -138,7 +138,7 @@ impl<S: AsyncRead + Unpin> Gate<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads ahead while the application works, so that the end of the connection is noticed.
+    /// Reads ahead until the next phase, so that the end of the connection is noticed.
     fn read_ahead(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.exchange.wait(context);
         if self.held.is_empty() && ready!(self.hold(context, buffer))? == 0 {
@@ -192,10 +192,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
             match gate.exchange.phase() {
                 Phase::Head if gate.is_open => return Pin::new(&mut gate.socket).poll_read(context, buffer),
                 Phase::Head => ready!(gate.read_head(context, buffer))?,
-                Phase::Passed => {
-                    gate.exchange.wait(context);
-                    return Poll::Pending;
-                }
+                Phase::Passed => return gate.read_ahead(context, buffer),
                 _ if gate.exchange.is_malformed() => return Poll::Ready(Ok(())),
                 _ if gate.exchange.has_body() => return gate.read_body(context, buffer),
                 _ => return gate.read_ahead(context, buffer),
