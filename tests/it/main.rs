@@ -12,6 +12,7 @@ mod azure;
 mod contract;
 mod documentation;
 mod model;
+mod model_apontamentos;
 mod observability;
 mod operation;
 mod persistence;

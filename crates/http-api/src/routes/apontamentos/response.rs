@@ -72,7 +72,7 @@ pub struct ApontamentoResponse {
     sincronizacao: &'static str,
 }
 
-/// A atividade de um apontamento.
+/// Atividade de um apontamento.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(example = "crate::openapi::examples::atividade_do_apontamento")]
 struct AtividadeDoApontamento {
