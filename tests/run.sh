@@ -206,7 +206,7 @@ test_interop() {
 
 # The copy of this host is a file system in memory over this one, which stays unchanged.
 test_systemd() {
-    need_commands unshare:util-linux /lib/systemd/systemd:systemd nginx:nginx ss:iproute2 openssl:openssl
+    without_daemons need_commands unshare:util-linux /lib/systemd/systemd:systemd nginx:nginx ss:iproute2 openssl:openssl
     cargo build --locked -p http-actix
     as_root python3 tests/systemd/run.py target/debug/aponta
     say "the installation with systemd passed"

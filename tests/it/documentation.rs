@@ -43,6 +43,9 @@ async fn the_calls_of_the_api_are_answered_as_documented() {
     for nome in ["Portal", "Aplicativo"] {
         let _ = organisation.add_project(nome);
     }
+    for (id, titulo) in [(41, "Tela de pedidos"), (42, "Contrato de suporte")] {
+        organisation.add_work_item(id, "Portal", "Task", "Active", titulo);
+    }
     let aponta = Aponta::start_with(|program| {
         program.env("AUTH_ENABLED", "true").env("AZURE_DEVOPS_ORG_URL", organisation.url())
     });

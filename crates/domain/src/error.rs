@@ -109,11 +109,11 @@ impl Error {
             Self::Invalid(fields) => {
                 Self::Invalid(fields.into_iter().map(|field| InvalidField { item: None, ..field }).collect())
             }
-            Self::UnknownReferences(all) => {
-                Self::UnknownReferences(all.into_iter().map(|one| UnknownReference { item: None, ..one }).collect())
-            }
             Self::Refused(refusals) => {
                 Self::Refused(refusals.into_iter().map(|refusal| Refusal { item: None, ..refusal }).collect())
+            }
+            Self::UnknownReferences(all) => {
+                Self::UnknownReferences(all.into_iter().map(|one| UnknownReference { item: None, ..one }).collect())
             }
             other => other,
         }

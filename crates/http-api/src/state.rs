@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig};
 use domain::{
-    AtividadeRepository, Atividades, Clock, Credential, IdentityProvider, ProjectDirectory, ProjetoRepository,
-    Projetos, Readiness, WorkItemDirectory,
+    ApontamentoRepository, Apontamentos, AtividadeRepository, Atividades, Clock, Credential, IdentityProvider,
+    ProjectDirectory, ProjetoRepository, Projetos, Readiness, WorkItemDirectory,
 };
 
 use crate::limits::in_flight::InFlight;
@@ -21,6 +21,8 @@ use crate::root_path::RootPath;
 
 /// The ports of the domain, as adapters implement them.
 pub struct Ports {
+    /// The repository of time entries.
+    pub apontamentos: Arc<dyn ApontamentoRepository>,
     /// The repository of atividades.
     pub atividades: Arc<dyn AtividadeRepository>,
     /// The repository of projetos.
@@ -33,6 +35,8 @@ pub struct Ports {
     pub directory: Arc<dyn ProjectDirectory>,
     /// The work items of the organisation.
     pub work_items: Arc<dyn WorkItemDirectory>,
+    /// The name of the organisation, if one is configured.
+    pub organizacao: Option<String>,
     /// The credential for calls to Azure DevOps if authentication is off.
     pub service_credential: Option<Credential>,
     /// The current time.
@@ -59,6 +63,7 @@ impl ServiceInfo {
 /// The use cases and ports of one worker.
 #[derive(Clone)]
 struct UseCases {
+    apontamentos: Data<Apontamentos>,
     atividades: Data<Atividades>,
     projetos: Data<Projetos>,
     readiness: Data<CachedReadiness>,
@@ -67,9 +72,28 @@ struct UseCases {
 
 impl UseCases {
     fn new(ports: Ports, last_check: LastCheck) -> Self {
-        let Ports { atividades, projetos, readiness, identity, directory, work_items: _, service_credential, clock } =
-            ports;
+        let Ports {
+            apontamentos,
+            atividades,
+            projetos,
+            readiness,
+            identity,
+            directory,
+            work_items,
+            organizacao,
+            service_credential,
+            clock,
+        } = ports;
+        let apontamentos = Apontamentos::new(
+            apontamentos,
+            projetos.clone(),
+            directory.clone(),
+            work_items,
+            organizacao,
+            clock.clone(),
+        );
         Self {
+            apontamentos: Data::new(apontamentos),
             atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
             projetos: Data::new(Projetos::new(projetos, directory, service_credential, clock)),
             readiness: Data::new(CachedReadiness::new(readiness, last_check)),
@@ -146,6 +170,12 @@ impl AppState {
         &self.observability.metrics
     }
 
+    /// Returns the use cases of time entries.
+    #[must_use]
+    pub fn apontamentos(&self) -> &Apontamentos {
+        &self.use_cases.apontamentos
+    }
+
     /// Returns the use cases of atividades.
     #[must_use]
     pub fn atividades(&self) -> &Atividades {
@@ -170,8 +200,9 @@ impl AppState {
 
     /// Makes the state available to handlers and middleware.
     pub(crate) fn configure(&self, config: &mut ServiceConfig) {
-        let UseCases { atividades, projetos, readiness, identity } = self.use_cases.clone();
+        let UseCases { apontamentos, atividades, projetos, readiness, identity } = self.use_cases.clone();
         config
+            .app_data(apontamentos)
             .app_data(atividades)
             .app_data(projetos)
             .app_data(readiness)

@@ -1,5 +1,6 @@
 //! The HTTP contract, row by row, without authentication.
 
+mod apontamentos;
 mod atividades;
 mod bulk;
 mod connection;

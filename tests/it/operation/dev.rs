@@ -54,6 +54,12 @@ async fn data_survives_stop_and_kill() {
     let data = Directory::new();
     let mut server = dev(data.path()).start();
     let api = server.api();
+    let entries = api.get("/api/v1/apontamentos?usuario=eu").await.expect(200);
+    assert!(entries["items"].as_array().is_some_and(|entries| 3 < entries.len()), "{entries}");
+    for entry in entries["items"].as_array().unwrap() {
+        let path = format!("/api/v1/apontamentos/{}", entry["id"].as_str().unwrap());
+        assert_eq!(api.delete(&path).await.status, 204);
+    }
     let listed = api.get("/api/v1/atividades").await.expect(200);
     for atividade in listed["items"].as_array().unwrap() {
         let path = format!("/api/v1/atividades/{}", atividade["id"].as_str().unwrap());

@@ -12,6 +12,7 @@ async fn generated_client_calls_every_operation() {
     for nome in ["Portal", "Aplicativo"] {
         let _ = organisation.add_project(nome);
     }
+    organisation.add_work_item(41, "Portal", "Task", "Active", "Tela de pedidos");
     let aponta = Aponta::start_with(|program| {
         program.env("AUTH_ENABLED", "true").env("AZURE_DEVOPS_ORG_URL", organisation.url())
     });

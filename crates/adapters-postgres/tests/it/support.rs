@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use adapters_postgres::{
-    Config, PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository, PostgresReadiness, SchemaName,
+    Config, PostgresApontamentoRepository, PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository,
+    PostgresReadiness, SchemaName,
 };
 use domain::testing::suite::Repositories;
 use domain::{Error, Service};
@@ -27,6 +28,7 @@ pub async fn connect(config: Config) -> PostgresDatabase {
 pub fn repositories(database: &PostgresDatabase) -> Repositories {
     Repositories {
         atividades: Arc::new(PostgresAtividadeRepository::new(database)),
+        apontamentos: Arc::new(PostgresApontamentoRepository::new(database)),
         projetos: Arc::new(PostgresProjetoRepository::new(database)),
         readiness: Arc::new(PostgresReadiness::new(database)),
     }

@@ -10,7 +10,10 @@ pub mod jobs;
 use std::sync::Arc;
 
 use adapters_azure::AzureDevOps;
-use adapters_postgres::{PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository, PostgresReadiness};
+use adapters_postgres::{
+    PostgresApontamentoRepository, PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository,
+    PostgresReadiness,
+};
 use domain::{Credential, IdentityProvider, ProjectDirectory, WorkItemDirectory};
 use http_api::{DevelopmentIdentity, NoOrganisation, Ports};
 
@@ -20,6 +23,8 @@ pub use clock::SystemClock;
 pub struct Wiring {
     /// Azure DevOps, unless authentication is off and no organisation is configured.
     pub azure: Option<Arc<AzureDevOps>>,
+    /// The name of the organisation, if one is configured.
+    pub organizacao: Option<String>,
     /// Whether requests need a credential.
     pub auth_enabled: bool,
     /// The service's own PAT.
@@ -41,12 +46,14 @@ impl Wiring {
             Some(azure) => azure.clone(),
         };
         Ports {
+            apontamentos: Arc::new(PostgresApontamentoRepository::new(database)),
             atividades: Arc::new(PostgresAtividadeRepository::new(database)),
             projetos: Arc::new(PostgresProjetoRepository::new(database)),
             readiness: Arc::new(PostgresReadiness::new(database)),
             identity,
             directory,
             work_items,
+            organizacao: self.organizacao.clone(),
             service_credential: self.credential.clone(),
             clock: self.clock.clone(),
         }

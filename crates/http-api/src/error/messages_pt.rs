@@ -1,7 +1,9 @@
 //! All messages for API users, in Brazilian Portuguese.
 
 use actix_web::http::StatusCode;
-use domain::{Conflict, Refusal, RefusalReason, Resource, Service, Sincronizacao, SyncSummary, Violation, date_text};
+use domain::{
+    Conflict, Refusal, RefusalReason, Resource, Service, Sincronizacao, SyncSummary, Violation, WorkItemId, date_text,
+};
 use uuid::Uuid;
 
 pub const CREDENTIAL_MISSING: &str = "Token de autenticação não fornecido";
@@ -42,6 +44,7 @@ pub const LIST_TYPE: &str = "Deve ser uma lista";
 pub const OBJECT_TYPE: &str = "Deve ser um objeto JSON";
 pub const JSON_INVALID: &str = "JSON inválido";
 pub const BODY_NOT_UTF8: &str = "O corpo da requisição deve estar codificado em UTF-8";
+pub const GROUPINGS: &str = "Deve ter de um a três agrupamentos diferentes";
 pub const UNREADABLE_TEXT: &str = "Não pode ser lido: codificação inválida";
 
 /// Returns the message of a violated rule.
@@ -68,12 +71,6 @@ pub fn violation(violation: Violation) -> String {
         Violation::NotADuration => "Não é uma duração válida: use HH:MM, de 00:01 a 24:00".to_owned(),
         Violation::UnknownProjeto => "Projeto não encontrado".to_owned(),
     }
-}
-
-/// Returns the message of a reference to a resource that does not exist.
-pub fn unknown_reference(resource: Resource, id: Uuid) -> String {
-    let (name, ending) = name_and_ending(resource);
-    format!("{name} não encontrad{ending}: {id}")
 }
 
 /// Returns the message of a refused request, with the item if it has many.
@@ -108,6 +105,17 @@ pub fn refusal_reason(reason: &RefusalReason) -> String {
             format!("O relatório teria mais de {max} linhas: escolha um período menor, outro agrupamento ou um filtro")
         }
     }
+}
+
+/// Returns the warning about a work item that could not be checked.
+pub fn unchecked_work_item(id: WorkItemId) -> String {
+    format!("O work item {id} não foi verificado, porque o Azure DevOps não pôde ser consultado")
+}
+
+/// Returns the message of a reference to a resource that does not exist.
+pub fn unknown_reference(resource: Resource, id: Uuid) -> String {
+    let (name, ending) = name_and_ending(resource);
+    format!("{name} não encontrad{ending}: {id}")
 }
 
 /// Returns the message of an unknown id.

@@ -159,18 +159,18 @@ impl ApiError {
     /// Returns the fields that a text in `detail` is about. Clients show `detail` to people, so only an invalid form is
     /// an array.
     fn fields(&self) -> ValidationErrors {
-        let unknown = |one: &UnknownReference| {
+        let reference = |one: &UnknownReference| {
             let message = messages_pt::unknown_reference(one.resource, one.id);
             ValidationError::new("value_error", location(one.item, one.field), message)
         };
-        let refused = |Refusal { item, reason }: &Refusal| {
+        let refusal = |Refusal { item, reason }: &Refusal| {
             let message = messages_pt::refusal_reason(reason);
             Some(ValidationError::new("value_error", location(*item, reason.field()?), message))
         };
         match self {
-            Self::Domain(domain::Error::UnknownReferences(all)) => all.iter().map(unknown).collect(),
-            Self::Domain(domain::Error::Refused(refusals)) => refusals.iter().filter_map(refused).collect(),
-            _ => ValidationErrors::default(),
+            Self::Domain(domain::Error::UnknownReferences(all)) => all.iter().map(reference).collect(),
+            Self::Domain(domain::Error::Refused(all)) => all.iter().filter_map(refusal).collect(),
+            Self::Validation(_) | Self::Domain(_) | Self::Rejected(_) => ValidationErrors::default(),
         }
     }
 

@@ -40,6 +40,6 @@ macro_rules! nouns {
     };
 }
 
-nouns!(atividades, projetos, integracao);
+nouns!(atividades, projetos, integracao, apontamentos, relatorios, usuario);
 
 pub mod service;

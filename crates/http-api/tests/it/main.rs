@@ -6,6 +6,7 @@
     reason = "a panic is how a test fails, in its tools as well"
 )]
 
+mod apontamentos;
 mod atividades;
 mod authentication;
 mod bulk;

@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 const MAX_FILES: usize = 35;
 
 /// Files about projetos that another noun does not need: the synchronisation with Azure DevOps, sample data, the use cases of
-/// atividades that look a projeto up, and a later change of the table.
-const SPECIFIC_TO_PROJETOS: [&str; 8] = [
+/// atividades and apontamentos that look a projeto up, and a later change of the table.
+const SPECIFIC_TO_PROJETOS: [&str; 11] = [
     "crates/domain/src/projeto/azure.rs",
     "crates/domain/src/projeto/directory.rs",
     "crates/domain/src/projeto/import.rs",
+    "crates/adapters-postgres/src/projeto_sync.rs",
+    "crates/domain/src/apontamento/use_cases.rs",
+    "crates/domain/src/apontamento/use_cases/tests.rs",
     "crates/domain/src/atividade/use_cases.rs",
     "crates/domain/src/atividade/use_cases/tests.rs",
     "crates/http-api/src/routes/integracao.rs",

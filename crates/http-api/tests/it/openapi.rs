@@ -21,6 +21,15 @@ async fn spec_lists_every_operation() {
     [
       "get /",
       "get /api/v1",
+      "get /api/v1/apontamentos",
+      "post /api/v1/apontamentos",
+      "post /api/v1/apontamentos/lote",
+      "get /api/v1/apontamentos/work-item/{work_item_id}",
+      "get /api/v1/apontamentos/work-item/{work_item_id}/azure-info",
+      "get /api/v1/apontamentos/work-item/{work_item_id}/resumo",
+      "delete /api/v1/apontamentos/{apontamento_id}",
+      "get /api/v1/apontamentos/{apontamento_id}",
+      "put /api/v1/apontamentos/{apontamento_id}",
       "get /api/v1/atividades",
       "post /api/v1/atividades",
       "post /api/v1/atividades/lote",
@@ -34,6 +43,8 @@ async fn spec_lists_every_operation() {
       "delete /api/v1/projetos/{projeto_id}",
       "get /api/v1/projetos/{projeto_id}",
       "put /api/v1/projetos/{projeto_id}",
+      "get /api/v1/relatorios/horas",
+      "get /api/v1/user",
       "get /health",
       "get /healthz"
     ]

@@ -83,7 +83,7 @@ pub async fn search_of_names_in_twelve_scripts_finds_the_same(db: &Repositories)
 /// Pairs that a reader takes for the same word, or for two.
 pub async fn search_folds_accents_and_keeps_letters(db: &Repositories) {
     let names = given_names(db).await;
-    let numbers_of = |expected: &[&str]| -> Vec<u128> {
+    let ids_of = |expected: &[&str]| -> Vec<u128> {
         let is_expected = |(_, nome): &&(u128, &str)| expected.contains(nome);
         names.iter().filter(is_expected).map(|(n, _)| *n).collect()
     };
@@ -108,6 +108,6 @@ pub async fn search_folds_accents_and_keeps_letters(db: &Repositories) {
         // A syllable is decomposed, so it is found in one with a final consonant.
         ("가", &["시간", "가", "각"]),
     ] {
-        assert_eq!(found(db, texto).await, numbers_of(expected), "{texto}");
+        assert_eq!(found(db, texto).await, ids_of(expected), "{texto}");
     }
 }
