@@ -18,26 +18,41 @@ def create_projeto():
     return response.json()["id"]
 
 
+def create_atividade(projeto):
+    body = {"nome": "Reuniões", "id_projeto": projeto}
+    return requests.post(f"{BASE}/api/v1/atividades", json=body, headers=HEADERS, timeout=10).json()["id"]
+
+
 PROJETO = create_projeto()
+# Values that the service accepts, by the name of their field. A duration of 0:00 has the form of one.
+ACCEPTED = {"id_projeto": PROJETO, "project_id": PROJETO, "id_atividade": create_atividade(PROJETO), "organization_name": "exemplo",
+            "data_apontamento": "2026-11-27", "duracao": "0:01"}
 
 
-def reference_existing_projeto(body):
-    """Replaces every reference to a projeto by one to the created projeto."""
+def replace_values(body):
+    """Replaces the values of fields that refer to other resources, or that have bounds which a schema cannot have."""
     if isinstance(body, dict):
-        if "id_projeto" in body:
-            body["id_projeto"] = PROJETO
+        for name in body.keys() & ACCEPTED.keys():
+            body[name] = ACCEPTED[name]
         for item in body["items"] if isinstance(body.get("items"), list) else []:
-            reference_existing_projeto(item)
+            replace_values(item)
+
+
+def replace_parameters(query):
+    """The same for parameters: a person has a name, a report is grouped by each key once, and both ends are in order."""
+    for name, value in (("apos", ""), ("usuario", "eu"), ("agrupar", "projeto,dia"), ("organization_name", "exemplo"), ("project_id", PROJETO),
+                        ("de", "2026-11-01"), ("ate", "2026-11-30")):
+        if name in query:
+            query[name] = value
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     if case.meta is not None and case.meta.generation.mode == GenerationMode.NEGATIVE:
         return
-    reference_existing_projeto(case.body)
+    replace_values(case.body)
     # A cursor comes from an earlier page, an ETag from a response, and a key is new for each request.
-    if "apos" in (case.query or {}):
-        case.query["apos"] = ""
+    replace_parameters(case.query or {})
     if "If-Match" in (case.headers or {}):
         case.headers["If-Match"] = "*"
     if case.headers is not None:

@@ -143,8 +143,9 @@ async fn known_user_refused_by_azure_is_403() {
         organisation.respond_with(Endpoint::Projects, ResponseTemplate::new(status));
         assert_eq!(synchronise(&aponta.api, ANA).await.error(403), forbidden);
         assert_eq!(get(&aponta.api, ANA, "/api/v1/integracao/projetos").await.error(403), forbidden);
-        let body: Value = json!({"nome": "A", "id_projeto": uuid::Uuid::now_v7()});
+        let unknown = uuid::Uuid::now_v7();
+        let body: Value = json!({"nome": "A", "id_projeto": unknown});
         let created = send_as(&aponta.api, ANA, Method::POST, "/api/v1/atividades", Some(body)).await;
-        assert_eq!(created.faults(), ["value_error body.id_projeto"]);
+        assert_eq!(created.error(400), format!("Projeto não encontrado: {unknown}"));
     }
 }

@@ -46,12 +46,28 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-async fn operations(aponta: &Aponta, document: &Value, projeto: &str) -> Vec<Operation> {
-    let atividade = aponta.api.atividade("A", projeto).await;
+/// A body that creates any resource, or an item of one.
+fn new_resource(nome: &str, projeto: &str, atividade: &str) -> Value {
+    json!({
+        "nome": nome, "id_projeto": projeto, "id_atividade": atividade, "work_item_id": 1, "duracao": "0:01",
+        "data_apontamento": "2026-11-27", "comentario": nome, "organization_name": "exemplo", "project_id": projeto,
+    })
+}
+
+async fn operations(aponta: &Aponta, document: &Value, projeto: &str, atividade: &str) -> Vec<Operation> {
+    let entry = aponta.api.post("/api/v1/apontamentos", &new_resource("A", projeto, atividade)).await.expect(201);
+    let entry = entry["id"].as_str().unwrap();
     let mut found = Vec::new();
     for (template, item) in document["paths"].as_object().unwrap() {
         for (method, description) in item.as_object().unwrap() {
-            let path = template.replace("{atividade_id}", &atividade).replace("{projeto_id}", projeto);
+            let path = template.replace("{atividade_id}", atividade).replace("{projeto_id}", projeto);
+            let mut path = path.replace("{apontamento_id}", entry).replace("{work_item_id}", "1");
+            // The parameters that these operations require.
+            if template.contains("/work-item/") {
+                path.push_str(&format!("?organization_name=exemplo&project_id={projeto}"));
+            } else if template.ends_with("/relatorios/horas") {
+                path.push_str("?de=2026-11-01&ate=2026-11-30&agrupar=projeto");
+            }
             assert!(!path.contains('{'), "{template}: this test knows no id for it");
             let method: Method = method.to_uppercase().parse().unwrap();
             found.push(Operation {
@@ -79,15 +95,16 @@ async fn every_operation_refuses_with_a_text_unless_the_form_is_invalid() {
     let aponta = Aponta::start();
     let document = aponta.api.get("/openapi.json").await.json();
     let projeto = aponta.api.projeto("Portal").await;
+    let atividade = aponta.api.atividade("A", &projeto).await;
     let mut refusals = 0;
 
-    for operation in operations(&aponta, &document, &projeto).await {
+    for operation in operations(&aponta, &document, &projeto, &atividade).await {
         let (request, path) = (|path: &str| operation.request(&aponta, path), operation.path.as_str());
         let mut refused = Vec::new();
         if operation.has_body() {
             refused.push((415, send(request(path).header("Content-Type", "text/plain").body("a")).await));
             refused.push((413, send(request(path).json(&json!({"nome": "a".repeat(1024 * 1024)}))).await));
-            let invalid = send(request(path).json(&json!({"nome": 1, "items": 1}))).await;
+            let invalid = send(request(path).json(&json!({"nome": 1, "duracao": 1, "items": 1}))).await;
             assert!(!invalid.faults().is_empty(), "{}", operation.name);
         }
         if operation.refers_to_projeto(&document) {
@@ -106,8 +123,8 @@ async fn every_operation_refuses_with_a_text_unless_the_form_is_invalid() {
         if operation.has_parameter(&document, "Idempotency-Key") {
             // Keys are those of a user, whatever the operation.
             let keyed = |nome: &str| {
-                let item = json!({"nome": nome, "id_projeto": projeto});
-                let body = json!({"nome": nome, "id_projeto": projeto, "items": [item]});
+                let mut body = new_resource(nome, &projeto, &atividade);
+                body["items"] = json!([body]);
                 send(request(path).header("Idempotency-Key", path).json(&body))
             };
             let _ = keyed("A").await.expect(201);

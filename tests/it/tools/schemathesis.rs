@@ -16,7 +16,7 @@ fn try_out(base: &str, token: &str, except: &[&str]) {
         .env("APONTA_BASE", base)
         .env("APONTA_AUTHORIZATION", format!("Bearer {token}"));
     let printed = succeed(&mut command);
-    assert!(printed.contains("Tested: 17"), "{printed}");
+    assert!(printed.contains("Tested: 28"), "{printed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
