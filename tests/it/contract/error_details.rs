@@ -61,14 +61,16 @@ async fn operations(aponta: &Aponta, document: &Value, projeto: &str, atividade:
     for (template, item) in document["paths"].as_object().unwrap() {
         for (method, description) in item.as_object().unwrap() {
             let path = template.replace("{atividade_id}", atividade).replace("{projeto_id}", projeto);
-            let mut path = path.replace("{apontamento_id}", entry).replace("{work_item_id}", "1");
-            // The parameters that these operations require.
-            if template.contains("/work-item/") {
-                path.push_str(&format!("?organization_name=exemplo&project_id={projeto}"));
-            } else if template.ends_with("/relatorios/horas") {
-                path.push_str("?de=2026-11-01&ate=2026-11-30&agrupar=projeto");
-            }
+            let path = path.replace("{apontamento_id}", entry).replace("{work_item_id}", "1");
             assert!(!path.contains('{'), "{template}: this test knows no id for it");
+            // The parameters that these operations require.
+            let path = if template.contains("/work-item/") {
+                format!("{path}?organization_name=exemplo&project_id={projeto}")
+            } else if template.ends_with("/relatorios/horas") {
+                format!("{path}?de=2026-11-01&ate=2026-11-30&agrupar=projeto")
+            } else {
+                path
+            };
             let method: Method = method.to_uppercase().parse().unwrap();
             found.push(Operation {
                 name: format!("{method} {template}"),
