@@ -126,7 +126,7 @@ impl ProjetoSelector {
     }
 }
 
-/// A work item as it was when somebody last looked at it.
+/// The last state of a work item that was read from Azure DevOps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkItemVisto {
     /// The title.
@@ -142,7 +142,7 @@ pub struct Apontamento {
     pub id: ApontamentoId,
     /// The work item in Azure DevOps.
     pub work_item: WorkItemId,
-    /// That work item when somebody last looked at it.
+    /// The last state of that work item, if it was ever read.
     pub work_item_visto: Option<WorkItemVisto>,
     /// The projeto.
     pub id_projeto: ProjetoId,

@@ -16,7 +16,7 @@ pub struct Refusal {
 /// The reasons to refuse.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefusalReason {
-    /// Somebody else made the entry.
+    /// The entry belongs to another person.
     NotOwner,
     /// The person would have more than 24:00 on that day.
     DayFull {

@@ -36,7 +36,8 @@ impl Atividades {
     /// Creates an atividade with the caller as its author.
     ///
     /// # Errors
-    /// `UnknownReferences` if neither the repository nor Azure DevOps has a projeto with that id that the caller can see; `Unavailable`, `TimedOut` or `BadUpstream` if the lookup at Azure DevOps fails; `IdempotencyKeyReused`.
+    /// `UnknownReferences` if neither the repository nor Azure DevOps has a projeto with that id that the caller can see;
+    /// `Unavailable`, `TimedOut` or `BadUpstream` if the lookup at Azure DevOps fails; `IdempotencyKeyReused`.
     pub async fn criar(
         &self,
         caller: &Caller,

@@ -22,7 +22,7 @@ pub enum Phase {
     /// The application has the request.
     Started,
     /// The dispatcher has the whole response.
-    Answered,
+    Responded,
     /// The whole response is written.
     Written,
 }
@@ -62,7 +62,7 @@ impl Exchange {
 
     /// Notes that all bytes that the dispatcher had were written.
     pub fn flushed(&self) {
-        if self.phase.get() == Phase::Answered {
+        if self.phase.get() == Phase::Responded {
             self.phase.set(Phase::Written);
         }
         if self.phase.get() == Phase::Written && !self.has_body() {
@@ -98,18 +98,18 @@ impl Exchange {
 }
 
 /// A response body that notes its end. The dispatcher drops it after the last byte.
-pub struct AnsweredBody {
+pub struct TrackedBody {
     body: BoxBody,
     exchange: Rc<Exchange>,
 }
 
-impl AnsweredBody {
+impl TrackedBody {
     pub const fn new(body: BoxBody, exchange: Rc<Exchange>) -> Self {
         Self { body, exchange }
     }
 }
 
-impl MessageBody for AnsweredBody {
+impl MessageBody for TrackedBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -121,8 +121,8 @@ impl MessageBody for AnsweredBody {
     }
 }
 
-impl Drop for AnsweredBody {
+impl Drop for TrackedBody {
     fn drop(&mut self) {
-        self.exchange.phase.set(Phase::Answered);
+        self.exchange.phase.set(Phase::Responded);
     }
 }

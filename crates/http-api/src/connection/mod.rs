@@ -27,7 +27,7 @@ use tokio::net::TcpStream;
 
 use crate::app::app;
 use crate::state::AppState;
-use exchange::{AnsweredBody, Exchange};
+use exchange::{Exchange, TrackedBody};
 use gate::Gate;
 
 /// The maximum time for the head of the first request of a connection.
@@ -48,7 +48,7 @@ pub fn service(
         let response = application.call(request);
         async move {
             let response: Response<BoxBody> = response.await.map_or_else(Response::from, Into::into);
-            let mut response = response.map_body(|_, body| AnsweredBody::new(body, Rc::clone(&exchange)));
+            let mut response = response.map_body(|_, body| TrackedBody::new(body, Rc::clone(&exchange)));
             if exchange.is_malformed() {
                 response.head_mut().set_connection_type(ConnectionType::Close);
             }

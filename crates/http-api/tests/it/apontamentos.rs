@@ -27,7 +27,7 @@ fn body() -> Value {
 }
 
 /// An application whose user is Maria and whose work item is active.
-fn test_app() -> TestApp {
+pub fn test_app() -> TestApp {
     let mut test_app = TestApp::new();
     test_app.identity = std::sync::Arc::new(StubIdentity(|| Ok(maria())));
     test_app.work_items.expect_find().returning(|_, _| Ok(Some(work_item(41))));
@@ -46,7 +46,7 @@ fn storing() -> TestApp {
     test_app
 }
 
-fn with_token(request: TestRequest) -> TestRequest {
+pub fn with_token(request: TestRequest) -> TestRequest {
     request.insert_header(("Authorization", "Bearer x"))
 }
 
@@ -126,7 +126,7 @@ async fn etag_of_a_write_matches_a_read() {
 }
 
 #[actix_web::test]
-async fn faults_of_every_field_come_at_once() {
+async fn body_with_several_errors_reports_all() {
     let bad = json!({
         "work_item_id": 0, "duracao": "24:01", "data_apontamento": "2026-02-29", "comentario": "a".repeat(501),
         "id_atividade": 7, "organization_name": " ", "project_id": null,
@@ -148,7 +148,7 @@ async fn faults_of_every_field_come_at_once() {
 }
 
 #[actix_web::test]
-async fn date_out_of_range_is_a_fault_of_its_field() {
+async fn date_out_of_range_returns_422_at_its_field() {
     for data in ["1999-12-31", "2027-01-13"] {
         let mut body = body();
         body["data_apontamento"] = json!(data);
@@ -162,7 +162,7 @@ async fn date_out_of_range_is_a_fault_of_its_field() {
 
 /// Each refusal has its status and a text as `detail`, and names its field for programs.
 #[actix_web::test]
-async fn refusals_have_a_text_and_their_status() {
+async fn refusal_returns_its_status_with_a_text() {
     let cases = [
         (
             RefusalReason::UnknownAtividade(atividade_id()),
@@ -305,7 +305,7 @@ async fn atualizar_null_or_empty_comment_clears_it() {
 }
 
 #[actix_web::test]
-async fn atualizar_null_elsewhere_is_a_fault() {
+async fn atualizar_null_in_another_field_returns_422() {
     let body = json!({"duracao": null, "data_apontamento": null, "id_atividade": null});
 
     let response = test_app().send(with_token(TestRequest::put().uri(&uri()).set_json(body))).await;
@@ -354,7 +354,7 @@ async fn listar_passes_the_filters_and_pages_by_cursor() {
 
     let page = response.json();
     assert_eq!((response.status.as_u16(), page["items"][0]["duracao"].as_str()), (200, Some("01:30")), "{page}");
-    assert!(page.get("total").is_none(), "nobody asked for it");
+    assert!(page.get("total").is_none(), "it was not requested");
     let proximo = page["proximo"].as_str().unwrap();
     assert!(response.header("link").unwrap().contains(&format!("apos={proximo}>; rel=\"next\"")));
 }
@@ -456,90 +456,4 @@ async fn work_item_lists_and_sums() {
     }
     "#);
     assert_eq!(azure.body, r#"{"originalEstimate":8.0,"remainingWork":5.5,"completedWork":2.5}"#);
-}
-
-fn line(chaves: Vec<Chave>, minutos: u64) -> LinhaDeHoras {
-    let dia = date!(2026 - 12 - 31);
-    LinhaDeHoras { chaves, totais: Totais { apontamentos: 1, minutos }, primeira_data: dia, ultima_data: dia }
-}
-
-#[actix_web::test]
-async fn relatorio_names_its_keys_in_json_and_csv() {
-    let lines = || {
-        let mes = Chave::Mes(date!(2026 - 12 - 01));
-        let semana = Chave::Semana(date!(2026 - 12 - 28));
-        let item = Chave::WorkItem(WorkItemId::new(41).unwrap(), None);
-        vec![line(vec![mes, semana, item], 6100)]
-    };
-    let uri = "/api/v1/relatorios/horas?de=2026-12-01&ate=2026-12-31&agrupar=mes,semana,work_item";
-    let app = || {
-        let mut test_app = test_app();
-        test_app.apontamentos.expect_report().returning(move |_, _, _| Ok(lines()));
-        test_app
-    };
-
-    let json = app().send(with_token(TestRequest::get().uri(uri))).await;
-    let csv = app().send(with_token(TestRequest::get().uri(&format!("{uri}&formato=csv&separador=;")))).await;
-
-    let expected = json!({
-        "linhas": [{
-            "mes": {"id": "2026-12", "nome": "dezembro de 2026"},
-            "semana": {"id": "2026-W53", "nome": "28/12 - 03/01"},
-            "work_item": {"id": 41, "nome": null},
-            "minutos": 6100, "total_formatado": "101:40", "apontamentos": 1,
-        }],
-        "total_minutos": 6100, "total_formatado": "101:40",
-    });
-    assert_eq!(json.json(), expected);
-    let text = "mes;semana;work_item;work_item_id;duracao;horas;minutos;apontamentos\r\n2026-12;2026-W53;;41;101:40;101,67;6100;1\r\n";
-    assert_eq!(csv.body, text);
-    assert_eq!(csv.header("content-disposition"), Some("attachment; filename=\"horas.csv\""));
-}
-
-#[actix_web::test]
-async fn relatorio_parameters_are_validated() {
-    let cases = [
-        ("", vec![("missing", "de"), ("missing", "ate"), ("missing", "agrupar")]),
-        (
-            "de=2026-02-30&ate=x&agrupar=",
-            vec![("date_parsing", "de"), ("date_parsing", "ate"), ("value_error", "agrupar")],
-        ),
-        ("de=2026-01-01&ate=2026-01-01&agrupar=dia,dia", vec![("value_error", "agrupar")]),
-        ("de=2026-01-01&ate=2026-01-01&agrupar=dia,mes,semana,usuario", vec![("value_error", "agrupar")]),
-        (
-            "de=2026-01-01&ate=2026-01-01&agrupar=dia&usuario=%00&work_item_id=a",
-            vec![("value_error", "usuario"), ("int_parsing", "work_item_id")],
-        ),
-    ];
-    for (query, expected) in cases {
-        let uri = format!("/api/v1/relatorios/horas?{query}");
-
-        let response = test_app().send(with_token(TestRequest::get().uri(&uri))).await;
-
-        let expected: Vec<_> =
-            expected.into_iter().map(|(code, field)| (code.to_owned(), json!(["query", field]))).collect();
-        assert_eq!(response.errors(), expected, "{query}");
-    }
-}
-
-#[actix_web::test]
-async fn relatorio_that_is_too_long_is_refused_in_words() {
-    let mut test_app = test_app();
-    test_app.apontamentos.expect_report().returning(|_, _, max| Err(RefusalReason::TooManyLines { max }.into()));
-    let uri = "/api/v1/relatorios/horas?de=2026-01-01&ate=2026-12-31&agrupar=usuario,dia";
-
-    let response = test_app.send(with_token(TestRequest::get().uri(uri))).await;
-
-    let text = "O relatório teria mais de 10000 linhas: escolha um período menor, outro agrupamento ou um filtro";
-    assert_eq!(response.error(), (400, text.to_owned()));
-}
-
-#[actix_web::test]
-async fn user_is_the_verified_caller() {
-    let response = test_app().send(with_token(TestRequest::get().uri("/api/v1/user"))).await;
-
-    let expected = json!({
-        "id": maria().usuario.id, "displayName": "Maria Souza", "emailAddress": "maria@exemplo.br", "avatarUrl": null,
-    });
-    assert_eq!(response.json(), expected);
 }

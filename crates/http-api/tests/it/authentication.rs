@@ -285,9 +285,9 @@ async fn every_operation_requires_a_valid_credential() {
     }
 }
 
-/// Everybody reads an entry, only its owner changes it, in whichever way.
+/// Every user reads an entry; only its owner changes it.
 #[actix_web::test]
-async fn every_change_of_an_entry_of_somebody_else_is_forbidden() {
+async fn every_change_of_an_entry_of_another_user_is_forbidden() {
     let of_entries = operations().await.into_iter().filter(|(_, path, _)| path.contains("{apontamento_id}"));
     let mut methods = Vec::new();
     for (method, path, _) in of_entries {

@@ -23,6 +23,7 @@ mod new_noun;
 mod openapi;
 mod projetos;
 mod raw_exchanges;
+mod relatorios;
 mod representation;
 mod root_path;
 mod support;

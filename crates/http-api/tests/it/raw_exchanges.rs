@@ -186,7 +186,7 @@ fn pipelined() -> Vec<(&'static str, String, Vec<u16>, Vec<usize>)> {
 }
 
 #[actix_web::test]
-async fn pipelined_requests_are_answered_in_order() {
+async fn pipelined_requests_get_responses_in_order() {
     for (name, request, statuses, heads) in pipelined() {
         for size in [usize::MAX, 7] {
             let pieces: Vec<_> = request.as_bytes().chunks(size.min(request.len())).map(<[u8]>::to_vec).collect();

@@ -234,7 +234,7 @@ async fn only_the_owner_changes_and_deletes() {
 }
 
 #[tokio::test]
-async fn patch_without_fields_asks_nobody() {
+async fn patch_without_fields_makes_no_call() {
     let mut given = given("Closed");
     given.work_items = MockWorkItemDirectory::new();
 
@@ -341,7 +341,7 @@ async fn unknown_projeto_is_imported_by_id_or_name() {
 }
 
 #[tokio::test]
-async fn projeto_that_nobody_knows_is_refused() {
+async fn unknown_projeto_is_refused() {
     let mut given = given_untouched_repository("Active");
     given.work_items.expect_find_many().returning(|_, _| Ok(vec![in_state("Active")]));
     given.repository.expect_find_projeto().times(1).returning(|_| Ok(None));

@@ -38,7 +38,7 @@ const STATES: [(&str, StateCategory); 5] = [
     ("Removed", StateCategory::Removed),
 ];
 
-/// The work items of the sample projects. Everybody sees all of them.
+/// The work items of the sample projects. Every caller sees all of them.
 pub struct SampleWorkItems {
     items: Vec<WorkItem>,
 }

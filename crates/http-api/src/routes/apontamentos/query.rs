@@ -96,7 +96,7 @@ impl ListarApontamentos {
 pub enum QueryUsuario {
     /// The caller.
     Eu,
-    /// Somebody.
+    /// Another person.
     Outro(UsuarioRef),
 }
 
