@@ -119,7 +119,7 @@ async def slow_writers(replica):
 
     async def all_of_them():
         quick, slow = await asyncio.gather(drip(0.01), drip(1))
-        assert (quick, slow) == (422, 408), (quick, slow)
+        assert (quick, slow) == (400, 408), (quick, slow)
 
     await without_delay_to_others(replica.port, all_of_them())
 
