@@ -603,7 +603,7 @@ def deploy_undoes_the_migration_of_a_bad_version(projeto):
 
 def interrupted_deploy_rolls_back(projeto):
     slow = 'FROM postgres:15-alpine\nCOPY --from=aponta-api:v1 /usr/local/bin/aponta /usr/local/bin/aponta\nUSER 10001:10001\n' \
-        'ENTRYPOINT ["bash", "-c", "[[ $0 == migrate ]] || sleep 60; exec aponta \\"$0\\" \\"$@\\""]\nCMD ["serve"]\n'
+        'ENTRYPOINT ["bash", "-c", "[[ $0 != serve ]] || sleep 60; exec aponta \\"$0\\" \\"$@\\""]\nCMD ["serve"]\n'
     run("docker", "build", "--quiet", "--tag", "aponta-api:v6", "-", input=slow)
     before = sorted(containers("api"))
     with Load(projeto) as load:
