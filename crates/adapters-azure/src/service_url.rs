@@ -114,6 +114,16 @@ impl OrgUrl {
         self.0.as_str()
     }
 
+    /// Returns the name of the organisation or the collection: the last segment of the path, decoded; the host if the path is
+    /// empty.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let segment = self.0.0.path().rsplit('/').find(|segment| !segment.is_empty());
+        let host = || self.0.0.host_str().unwrap_or_default();
+        let name = percent_encoding::percent_decode_str(segment.unwrap_or_else(host));
+        name.decode_utf8_lossy().into_owned()
+    }
+
     /// Returns the base address of the member entitlements API.
     ///
     /// Azure DevOps Services has a separate host for it; Azure DevOps Server lacks it. On loopback it is the
@@ -209,6 +219,19 @@ mod tests {
         }
         for name in ["", ".", ".."] {
             assert_eq!(path(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn organisation_is_named_by_the_last_segment() {
+        let cases = [
+            ("https://dev.azure.com/Exemplo/", "Exemplo"),
+            ("https://exemplo.visualstudio.com", "exemplo"),
+            ("https://tfs.exemplo.br/tfs/Cole%C3%A7%C3%A3o", "Coleção"),
+            ("https://tfs.exemplo.br", "tfs.exemplo.br"),
+        ];
+        for (url, name) in cases {
+            assert_eq!(OrgUrl::parse(url).unwrap().name(), name);
         }
     }
 
