@@ -75,6 +75,7 @@ async fn service() -> impl Service<actix_http::Request, Response = ServiceRespon
         identity: Arc::new(DevelopmentIdentity),
         directory: Arc::new(NoOrganisation),
         work_items: Arc::new(NoOrganisation),
+        organizacao: None,
         service_credential: None,
         clock: fixed_clock(),
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig};
 use domain::{
     AtividadeRepository, Atividades, Clock, Credential, IdentityProvider, ProjectDirectory, ProjetoRepository,
-    Projetos, Readiness, WorkItemDirectory,
+    Projetos, Readiness, WorkItemDirectory, WorkItems,
 };
 
 use crate::limits::in_flight::InFlight;
@@ -32,6 +32,8 @@ pub struct Ports {
     pub directory: Arc<dyn ProjectDirectory>,
     /// The work items of the organisation.
     pub work_items: Arc<dyn WorkItemDirectory>,
+    /// The name of the organisation, if one is configured.
+    pub organizacao: Option<String>,
     /// The credential for calls to Azure DevOps if authentication is off.
     pub service_credential: Option<Credential>,
     /// The current time.
@@ -60,16 +62,27 @@ impl ServiceInfo {
 struct UseCases {
     atividades: Data<Atividades>,
     projetos: Data<Projetos>,
+    work_items: Data<WorkItems>,
     readiness: Data<CachedReadiness>,
     identity: Data<dyn IdentityProvider>,
 }
 
 impl UseCases {
     fn new(ports: Ports, last_check: LastCheck) -> Self {
-        let Ports { atividades, projetos, readiness, identity, directory, work_items: _, service_credential, clock } =
-            ports;
+        let Ports {
+            atividades,
+            projetos,
+            readiness,
+            identity,
+            directory,
+            work_items,
+            organizacao,
+            service_credential,
+            clock,
+        } = ports;
         Self {
             atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
+            work_items: Data::new(WorkItems::new(work_items, projetos.clone(), organizacao)),
             projetos: Data::new(Projetos::new(projetos, directory, service_credential, clock)),
             readiness: Data::new(CachedReadiness::new(readiness, last_check)),
             identity: Data::from(identity),
@@ -161,10 +174,11 @@ impl AppState {
 
     /// Makes the state available to handlers and middleware.
     pub(crate) fn configure(&self, config: &mut ServiceConfig) {
-        let UseCases { atividades, projetos, readiness, identity } = self.use_cases.clone();
+        let UseCases { atividades, projetos, work_items, readiness, identity } = self.use_cases.clone();
         config
             .app_data(atividades)
             .app_data(projetos)
+            .app_data(work_items)
             .app_data(readiness)
             .app_data(identity)
             .app_data(self.info.clone())

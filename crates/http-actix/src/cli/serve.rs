@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::settings::{ConfigError, Environment, Settings};
-use adapters_azure::{AzureConfig, AzureDevOps};
+use adapters_azure::{AzureConfig, AzureDevOps, OrgUrl};
 use adapters_postgres::{Config, PostgresDatabase};
 use domain::Credential;
 use http_api::{AppState, MetricsServer, ServiceInfo, Stop, TrustedProxies};
@@ -61,6 +61,7 @@ async fn serve(
         database = migrated(config) => database?,
     };
     let clock = Arc::new(SystemClock);
+    let organizacao = azure.org_url.as_ref().map(OrgUrl::name);
     // The client needs root certificates, which a service without Azure DevOps does not.
     let azure = if settings.auth_enabled || azure.org_url.is_some() {
         Some(Arc::new(AzureDevOps::new(azure, clock.clone()).map_err(|error| CliError::of(&error))?))
@@ -68,7 +69,7 @@ async fn serve(
         None
     };
     let credential = settings.azure.pat.map(|pat| Credential::Basic { pat });
-    let wiring = Wiring { azure, auth_enabled: settings.auth_enabled, credential, clock };
+    let wiring = Wiring { azure, organizacao, auth_enabled: settings.auth_enabled, credential, clock };
     let mut jobs = vec![wiring::jobs::expire_idempotency_keys(&database)];
     if let (Some(interval), Some(credential)) = (settings.sync_interval, wiring.credential.clone()) {
         jobs.push(wiring::jobs::synchronize_projects(&wiring, &database, interval, credential));

@@ -20,6 +20,8 @@ pub use clock::SystemClock;
 pub struct Wiring {
     /// Azure DevOps, unless authentication is off and no organisation is configured.
     pub azure: Option<Arc<AzureDevOps>>,
+    /// The name of the organisation, if one is configured.
+    pub organizacao: Option<String>,
     /// Whether requests need a credential.
     pub auth_enabled: bool,
     /// The service's own PAT.
@@ -47,6 +49,7 @@ impl Wiring {
             identity,
             directory,
             work_items,
+            organizacao: self.organizacao.clone(),
             service_credential: self.credential.clone(),
             clock: self.clock.clone(),
         }

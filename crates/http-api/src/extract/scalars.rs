@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use domain::{
-    AtividadeId, Busca, Cursor, Descricao, Limit, NomeAtividade, NomeProjeto, Patch, ProjetoId, ProjetoRef, Skip,
-    SortKey, Violation,
+    AtividadeId, Busca, Cursor, Descricao, Limit, NomeAtividade, NomeProjeto, Organizacao, Patch, ProjetoId,
+    ProjetoRef, ProjetoSelector, Skip, SortKey, Violation, WorkItemLimit, WorkItemText, WorkItemTypes,
 };
 use uuid::Uuid;
 
@@ -64,6 +64,11 @@ parse_with! {
     Skip: integer => Self::parse;
     Limit: integer => Self::parse;
     Busca: text => |text: String| Self::parse(&text);
+    Organizacao: text => Self::parse;
+    ProjetoSelector: text => Self::parse;
+    WorkItemLimit: integer => Self::parse;
+    WorkItemText: text => |text: String| Self::parse(&text);
+    WorkItemTypes: text => |text: String| Self::parse(&text);
 }
 
 /// Parses the text that [`cursor_text`] returns.

@@ -40,6 +40,6 @@ macro_rules! nouns {
     };
 }
 
-nouns!(atividades, projetos, integracao);
+nouns!(atividades, projetos, work_items, integracao);
 
 pub mod service;

@@ -23,3 +23,4 @@ mod projetos;
 mod representation;
 mod support;
 mod validation;
+mod work_items;

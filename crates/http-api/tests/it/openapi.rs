@@ -34,6 +34,7 @@ async fn spec_lists_every_operation() {
       "delete /api/v1/projetos/{projeto_id}",
       "get /api/v1/projetos/{projeto_id}",
       "put /api/v1/projetos/{projeto_id}",
+      "get /api/v1/work-items/search",
       "get /health",
       "get /healthz"
     ]

@@ -25,6 +25,7 @@ pub struct TestApp {
     pub identity: Arc<dyn IdentityProvider>,
     pub directory: MockProjectDirectory,
     pub work_items: MockWorkItemDirectory,
+    pub organizacao: Option<String>,
 }
 
 impl TestApp {
@@ -37,6 +38,7 @@ impl TestApp {
             identity: Arc::new(DevelopmentIdentity),
             directory: MockProjectDirectory::new(),
             work_items: MockWorkItemDirectory::new(),
+            organizacao: None,
         }
     }
 
@@ -60,6 +62,7 @@ impl TestApp {
             identity: self.identity,
             directory: Arc::new(self.directory),
             work_items: Arc::new(self.work_items),
+            organizacao: self.organizacao,
             service_credential: None,
             clock: fixed_clock(),
         };
