@@ -43,6 +43,12 @@ async fn the_calls_of_the_api_are_answered_as_documented() {
     for nome in ["Portal", "Aplicativo"] {
         let _ = organisation.add_project(nome);
     }
+    organisation.add_work_item(104, "Portal", "Task", "Active", "Desenvolver tela de pedidos");
+    organisation.change_work_item(104, |fields| {
+        for (field, hours) in [("OriginalEstimate", 16.0), ("CompletedWork", 6.0), ("RemainingWork", 10.0)] {
+            fields.insert(format!("Microsoft.VSTS.Scheduling.{field}"), hours.into());
+        }
+    });
     let aponta = Aponta::start_with(|program| {
         program.env("AUTH_ENABLED", "true").env("AZURE_DEVOPS_ORG_URL", organisation.url())
     });
