@@ -9,6 +9,8 @@
 #   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, connections, soak); needs root
+#   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
+#   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
 #   ./tests/run.sh --scripts  the pre-commit hooks on every file, the checks of deploy.sh, the harness, the scripts of .ci
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, PgBouncer,
@@ -29,7 +31,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,16s/^# \{0,1\}//p' "$0"
+    sed -n '2,18s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -180,6 +182,36 @@ test_faults() {
     say "the faults passed"
 }
 
+# The copy of this host is a file system in memory over this one, which stays unchanged.
+test_systemd() {
+    without_daemons need_commands unshare:util-linux /lib/systemd/systemd:systemd nginx:nginx ss:iproute2 openssl:openssl
+    cargo build --locked -p http-actix
+    as_root python3 tests/systemd/run.py target/debug/aponta
+    say "the installation with systemd passed"
+}
+
+# Client libraries from PyPI, npm and Debian, and proxies from Debian.
+test_interop() {
+    local tools=target/test-tools/interop requirements=tests/interop/requirements.txt node=tests/interop/clients/node
+    without_daemons need_commands nginx:nginx-light haproxy:haproxy varnishd:varnish apache2:apache2 go:golang-go \
+        javac:default-jdk-headless
+    if ! cmp -s "$requirements" "$tools/requirements.txt"; then
+        say "installing the Python clients"
+        rm -rf "$tools"
+        python3 -m venv "$tools"
+        "$tools/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+        cp "$requirements" "$tools/requirements.txt"
+    fi
+    if ! cmp -s "$node/package-lock.json" "$node/node_modules/.installed"; then
+        say "installing axios"
+        npm --prefix "$node" ci --silent
+        cp "$node/package-lock.json" "$node/node_modules/.installed"
+    fi
+    cargo build --locked -p http-actix
+    python3 tests/interop/run.py target/debug/aponta "$tools"
+    say "the interop suite passed"
+}
+
 # The hooks are those of .pre-commit-config.yaml: formatting, typos, ShellCheck, the files of GitHub and compose.
 test_scripts() {
     local hooks=target/test-tools/pre-commit requirements=tests/tools/pre-commit.txt
@@ -216,7 +248,7 @@ test_stack() {
 command -v cargo >/dev/null || fail "there is no Rust toolchain; https://rustup.rs has one"
 install_missing
 case ${1:-} in
---stack | --backup | --monitoring | --faults | --scripts)
+--stack | --backup | --monitoring | --faults | --interop | --systemd | --scripts)
     "test_${1#--}" "${@:2}"
     exit
     ;;

@@ -17,7 +17,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use domain::testing::{atividade, fixed_clock, stored};
 use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, Idempotency,
-    MockProjetoRepository, MockReadiness, Page,
+    MockApontamentoRepository, MockProjetoRepository, MockReadiness, Page,
 };
 use http_api::{AppState, DevelopmentIdentity, NoOrganisation, Ports, ServiceInfo, app};
 use time::OffsetDateTime;
@@ -69,6 +69,7 @@ impl AtividadeRepository for Memory {
 
 async fn service() -> impl Service<actix_http::Request, Response = ServiceResponse<BoxBody>, Error = Error> {
     let ports = Ports {
+        apontamentos: Arc::new(MockApontamentoRepository::new()),
         atividades: Arc::new(Memory(atividade("Revisão nº 42 do contrato"))),
         projetos: Arc::new(MockProjetoRepository::new()),
         readiness: Arc::new(MockReadiness::new()),

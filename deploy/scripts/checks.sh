@@ -43,11 +43,22 @@ check_settings() {
     [[ $(setting API_REPLICAS) =~ ^[1-9][0-9]?$ ]] || fault "API_REPLICAS is a number from 1 to 99, not $(setting API_REPLICAS)"
     faults+=("${missing_settings[@]}")
     check_server_name
+    check_examples
     check_secrets_in_env
     check_app_tokens
     [[ ! $(setting DATABASE_USER) =~ ^(aponta_api|aponta_exporter)$ ]] ||
         fault "DATABASE_USER is the superuser of the database, not $(setting DATABASE_USER), which has a role of its own"
     [[ $(setting BACKUP_TIME) =~ ^([01]?[0-9]|2[0-3]):[0-5][0-9]$ ]] || fault "BACKUP_TIME is a time as 03:00, not $(setting BACKUP_TIME)"
+}
+
+# A misspelled name would leave its default in effect, like ORIGIN_GAURD=off.
+check_names() {
+    local known name names
+    lines known grep -ohE '\$\{[A-Z][A-Z0-9_]*' "$deploy"/compose.yml "$deploy"/*/compose.yml "$deploy/scripts/settings.yml"
+    lines names sed -nE 's/^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)[[:space:]]*=.*/\2/p' "$deploy/.env"
+    for name in "${names[@]}"; do
+        [[ $name == COMPOSE_* || " ${known[*]} " == *" \${$name "* ]] || fault "$name in $deploy/.env is not a setting of this stack"
+    done
 }
 
 # compose.yml gives the API its secrets as files only.
@@ -69,6 +80,18 @@ check_app_tokens() {
         ;;
     *) fault "APP_TOKEN_ALONE is off or members, not $(setting APP_TOKEN_ALONE)" ;;
     esac
+}
+
+# The values of the examples belong to others.
+check_examples() {
+    local name host
+    host=$(setting AZURE_DEVOPS_ORG_URL)
+    [[ ${host,,} != https://dev.azure.com/name?(/) ]] || fault "AZURE_DEVOPS_ORG_URL is that of the example, $host"
+    for name in $(setting SERVER_NAME); do
+        [[ ! ${name,,} =~ (^|\.)example\.(com|net|org)$ ]] || fault "SERVER_NAME is that of the example, $name"
+    done
+    ! uses monitoring || ! grep -q 'example\.org' "$deploy/monitoring/alertmanager/alertmanager.yml" ||
+        fault "$deploy/monitoring/alertmanager/alertmanager.yml has addresses of the example"
 }
 
 check_server_name() {
@@ -112,6 +135,8 @@ check_certificate() {
     [[ -f $certificate ]] || { fault "$certificate is missing: CloudFlare, SSL/TLS, Origin Server" && return; }
     check_private "$key"
     [[ -f $key ]] || return 0
+    (($(date -d "$(openssl x509 -in "$certificate" -noout -startdate | cut -d= -f2)" +%s) <= $(date +%s))) ||
+        fault "$certificate is not valid yet: $(openssl x509 -in "$certificate" -noout -startdate)"
     openssl x509 -in "$certificate" -noout -checkend $((7 * 86400)) >/dev/null ||
         fault "$certificate ends within a week: $(openssl x509 -in "$certificate" -noout -enddate)"
     [[ $(openssl x509 -in "$certificate" -noout -pubkey) == $(openssl pkey -in "$key" -pubout 2>/dev/null) ]] ||
@@ -135,6 +160,7 @@ check_disk() {
 # Runs all checks and reports all faults at once.
 check() {
     check_private "$deploy/.env"
+    check_names
     check_settings
     check_secrets
     check_certificate

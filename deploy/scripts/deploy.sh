@@ -48,8 +48,8 @@ build() {
     fi
     say "building aponta-api:$version"
     if [[ $id ]]; then run docker tag "$id" "aponta-api:$version-${id:7:12}"; fi
-    run compose build api
-    ! uses backup || run compose build postgres
+    run compose build ${UPDATE:+--pull} api
+    ! uses backup || run compose build ${UPDATE:+--pull} postgres
     if [[ $id ]] && ! $dry_run; then
         if [[ $current == "$version" && $(image_id "$version") != "$id" ]]; then
             current=$version-${id:7:12}
@@ -57,6 +57,11 @@ build() {
             docker rmi "aponta-api:$version-${id:7:12}" >/dev/null
         fi
     fi
+}
+
+# Lets the new version check the settings that it would start with.
+judge_settings() {
+    compose run --rm --no-deps -T api config >/dev/null
 }
 
 # Whether the schema or the replicas may have changed.
@@ -96,6 +101,7 @@ create_passwords || fail "the passwords could not be written; nothing was change
 hand_secrets_over
 run test_nginx || fail "nginx refuses its configuration; nothing was changed"
 build
+run judge_settings || fail "the image refuses the settings; nothing was changed"
 if $dry_run; then
     say "would migrate, replace the replicas of ${current:-nothing} by $version and verify"
     exit

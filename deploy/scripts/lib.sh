@@ -59,7 +59,7 @@ privacy_fault() {
     if [[ ! -f $1 ]]; then
         echo "$1 is missing"
     else
-        mode=$(stat -c %a "$1")
+        mode=$(stat --dereference -c %a "$1")
         (((8#$mode & 8#077) == 0)) || echo "$1 may be read by others (mode $mode): chmod 600 $1"
     fi
 }

@@ -14,13 +14,16 @@ record_files() {
     cat "$@" | sha256sum >"$state/$name.sha256"
 }
 
-# Applies the configuration of PostgreSQL. It is recreated, which takes some seconds, only for another image or other
-# settings of the backups. The API returns 503 meanwhile.
+# Applies the configuration of PostgreSQL. It is recreated, which takes some seconds, only for an image with another name or
+# other settings of the backups, and by update.sh for any change of its image or its service. The API returns 503 meanwhile.
 apply_database() {
     local running image files=("$deploy/backup/pgbackrest.conf" "$deploy/secrets/backup.conf") recreate=(--no-recreate)
     running=$(containers --status running postgres)
     image=$(compose config --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)["services"]["postgres"]["image"])')
-    if [[ $running && $(docker inspect --format '{{.Config.Image}}' "$running") != "$image" ]]; then
+    if [[ $running && ${UPDATE:-} ]]; then
+        # Compose compares the ids of images and the configuration of the service.
+        [[ $(compose --dry-run up --detach --no-deps postgres 2>&1) != *Recreate* ]] || recreate=()
+    elif [[ $running && $(docker inspect --format '{{.Config.Image}}' "$running") != "$image" ]]; then
         recreate=()
     elif [[ $running ]] && uses backup && changed backup "${files[@]}"; then
         recreate=(--force-recreate)

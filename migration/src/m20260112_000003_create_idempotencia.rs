@@ -5,7 +5,7 @@ use sea_orm_migration::prelude::*;
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-/// `resposta` is filled in by the transaction that makes the row, so nobody else sees it empty.
+/// `resposta` is filled in by the transaction that makes the row, so no other transaction sees it empty.
 const UP: &str = r"
 CREATE TABLE idempotencia (
     usuario varchar NOT NULL,

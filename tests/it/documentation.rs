@@ -43,6 +43,9 @@ async fn the_calls_of_the_api_are_answered_as_documented() {
     for nome in ["Portal", "Aplicativo"] {
         let _ = organisation.add_project(nome);
     }
+    for (id, titulo) in [(41, "Tela de pedidos"), (42, "Contrato de suporte")] {
+        organisation.add_work_item(id, "Portal", "Task", "Active", titulo);
+    }
     organisation.add_work_item(104, "Portal", "Task", "Active", "Desenvolver tela de pedidos");
     organisation.change_work_item(104, |fields| {
         for (field, hours) in [("OriginalEstimate", 16.0), ("CompletedWork", 6.0), ("RemainingWork", 10.0)] {

@@ -127,6 +127,19 @@ def secret_table_matches_the_stack():
     print(f"ok the table has the {len(secret_table())} secrets of the stack", flush=True)
 
 
+# The settings that the stack does not need: it has one address, one database and production's defaults.
+NOT_PASSED = ["API_DEBUG", "API_HOST", "API_PORT", "AUTH_ANY_ORGANISATION", "AUTH_ENABLED", "AZURE_DEVOPS_PROFILE_URL", "DATABASE_PORT", "DATABASE_URL"]
+
+
+def every_setting_reaches_the_api():
+    table = (REPOSITORY / "README.md").read_text()
+    settings = set(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE))
+    service = re.search(r"^  api:\n(?:    .*\n|\n)+", (DEPLOY / "compose.yml").read_text(), re.MULTILINE)[0]
+    passed = {name.removesuffix("_FILE") for name in re.findall(r"^      ([A-Z_]+): ", service, re.MULTILINE)} & settings
+    assert len(settings) > 20 and sorted(settings - passed) == NOT_PASSED, sorted(settings - passed)
+    print(f"ok {len(passed)} settings reach the API, {len(NOT_PASSED)} are left out", flush=True)
+
+
 def hand_over(existing, **settings):
     """Returns the commands of hand_secrets_over in a dry run."""
     for file in (DEPLOY / "secrets").iterdir():
@@ -196,7 +209,34 @@ def secrets_in_env_are_refused():
     print("ok secrets in .env are refused", flush=True)
 
 
-def certificate_must_match_the_server_names():
+def unknown_names_in_env_are_refused():
+    example = (DEPLOY / ".env.example").read_text()
+    for added, found in (
+        ("", []), ("HTTP_PORT=80\nCOMPOSE_PROJECT_NAME=a\n# ORIGIN_GAURD=off\n", []), ("export LOG=debug\n", []),
+        ("ORIGIN_GAURD=off\n", ["ORIGIN_GAURD"]), (" export origin_guard = off\nSECRET='x'\n", ["origin_guard", "SECRET"]), ("API=1\n", ["API"]),
+    ):
+        (DEPLOY / ".env").write_text(example + added)
+        assert faults("check_names") == [f"{name} in {DEPLOY}/.env is not a setting of this stack" for name in found], added
+    (DEPLOY / ".env").write_text("".join(line.removeprefix("# ") for line in example.splitlines(keepends=True) if "=" in line.split(" ")[-1]))
+    assert faults("check_names") == [], "the example names only known settings"
+    (DEPLOY / ".env").unlink()
+    print("ok unknown names in .env are refused", flush=True)
+
+
+def values_of_the_examples_are_refused():
+    for organisation, names, files, found in (
+        ("https://dev.azure.com/exemplo", "api.exemplo.br", "compose.yml", []),
+        ("https://dev.azure.com/names", "api.examples.com", "compose.yml", []),
+        ("https://dev.azure.com/name", "api.exemplo.br", "compose.yml", ["AZURE_DEVOPS_ORG_URL is that of the example"]),
+        ("https://dev.azure.com/Name/", "API.Example.com", "compose.yml", ["AZURE_DEVOPS_ORG_URL is", "SERVER_NAME is that of the example"]),
+        ("https://dev.azure.com/exemplo", "api.exemplo.br", ALL_FILES, ["alertmanager.yml has addresses of the example"]),
+    ):
+        reported = faults("check_examples", AZURE_DEVOPS_ORG_URL=organisation, SERVER_NAME=names, COMPOSE_FILE=files)
+        assert len(reported) == len(found) and all(part in line for part, line in zip(found, reported, strict=True)), reported
+    print("ok values of the examples are refused", flush=True)
+
+
+def certificate_must_be_valid_for_the_server_names():
     def certificate(*names):
         subject = ",".join(f"DNS:{name}" for name in names)
         run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
@@ -204,12 +244,23 @@ def certificate_must_match_the_server_names():
             DEPLOY / "certs/origin.key", "-out", DEPLOY / "certs/origin.pem")
 
     certificate("*.exemplo.br", "exemplo.br")
+    key = DEPLOY / "certs/origin.key"
+    key.chmod(0o600)
+    # A key of certbot is a symbolic link, whose own mode is 777.
+    key.rename(DEPLOY / "certs/real.key")
+    key.symlink_to(DEPLOY / "certs/real.key")
     for names, found in (
         ("api.exemplo.br", None), ("api.exemplo.br exemplo.br", None), ("API.Exemplo.br", None),
         ("a.api.exemplo.br", "a.api.exemplo.br"), ("api.exemplo.br outra.com", "outra.com"), ("exemplo.br.outra.com", "exemplo.br.outra.com"),
     ):
         reported = faults("check_server_name; check_certificate", SERVER_NAME=names, ORIGIN_PULLS="off")
         assert (not reported) if found is None else f"is not for {found}," in reported[0], (names, reported)
+    key.chmod(0o644)
+    assert "may be read by others (mode 644)" in faults("check_certificate", SERVER_NAME="api.exemplo.br", ORIGIN_PULLS="off")[0]
+    key.chmod(0o600)
+    # For a clock in 1970 the certificate begins in the future.
+    early = "date() { if [[ $1 == +%s ]]; then echo 0; else command date \"$@\"; fi; }; check_certificate"
+    assert "is not valid yet" in faults(early, SERVER_NAME="exemplo.br", ORIGIN_PULLS="off")[0]
     for name in ("https://api.exemplo.br", "api.exemplo.br:443", "api.exemplo.br;", "_", "~^.*$", "*.exemplo.br", "192.0.2.1", "a..b", "-a.b",
                  "api.exemplo.br,www.exemplo.br", "$host", "api.exemplo.br\r"):
         reported = faults("check_server_name", SERVER_NAME=name)
@@ -225,10 +276,13 @@ def main():
     ambiguous_secrets_are_refused()
     optional_secrets_may_be_missing_or_empty()
     secret_table_matches_the_stack()
+    every_setting_reaches_the_api()
     secrets_are_handed_to_their_users()
     secrets_in_env_are_refused()
     app_token_alone_requires_both_secrets()
-    certificate_must_match_the_server_names()
+    unknown_names_in_env_are_refused()
+    values_of_the_examples_are_refused()
+    certificate_must_be_valid_for_the_server_names()
     print("checks: all checks passed")
 
 

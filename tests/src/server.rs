@@ -70,7 +70,7 @@ impl Program {
         let directory = Arc::new(Directory::new());
         let mut command = Command::new(binary());
         command.args(arguments).env_clear().env("HOME", directory.path()).current_dir(directory.path());
-        // Where `cargo llvm-cov` wants to be told which lines ran.
+        // Where `cargo llvm-cov` writes its profiles.
         command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { command, directory, is_wrapped: false }

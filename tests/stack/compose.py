@@ -315,6 +315,12 @@ def deploy_refuses_invalid_settings():
                            ("APP_TOKEN_ALONE", "true")):
         done = script("deploy.sh", "v1", check=False, MIN_FREE_MB="100", **{setting: value})
         assert done.returncode == 1 and f"{setting} is " in done.stderr and "nothing was changed" in done.stderr, done
+    for line, message in (("ORIGIN_GAURD=off", "ORIGIN_GAURD in "), ("  export LOGS = debug", "LOGS in ")):
+        before = (DEPLOY / ".env").read_text()
+        (DEPLOY / ".env").write_text(f"{before}\n{line}\n")
+        done = script("deploy.sh", "v1", check=False, MIN_FREE_MB="100")
+        assert done.returncode == 1 and f"{message}{DEPLOY}/.env is not a setting of this stack" in done.stderr, done
+        (DEPLOY / ".env").write_text(before)
     # A personal access token in .env has no effect, and APP_TOKEN_ALONE requires one in its file.
     for setting, value, message in (("AZURE_DEVOPS_PAT", PAT, "AZURE_DEVOPS_PAT in .env is not read"),
                                  ("APP_TOKEN_ALONE", "members", "azure_devops_pat, which is missing or empty")):
@@ -336,6 +342,9 @@ def deploy_refuses_invalid_settings():
 
 
 def deploy_creates_the_stack():
+    done = script("deploy.sh", "v1", check=False, MIN_FREE_MB="100", CORS_ORIGINS="*", LOG="verbose", DATABASE_POOL_SIZE="0")
+    assert done.returncode == 1 and "the image refuses the settings" in done.stderr and containers("api") == [], done
+    assert all(name in done.stderr for name in ("CORS_ORIGINS", "LOG", "DATABASE_POOL_SIZE")), done
     script("deploy.sh", "v1", MIN_FREE_MB="100")
     assert (DEPLOY / "state/current").read_text() == "v1\n"
     assert [len(containers(s)) for s in ("nginx", "api", "postgres")] == [1, 2, 1]
@@ -627,6 +636,25 @@ def replaced_image_is_kept_under_another_tag():
     assert running_versions() == ["aponta-api:v2"] * 2
 
 
+def update_replaces_containers_with_newer_images():
+    postgres = containers("postgres")
+    former = inspect("postgres:15-alpine", "{{.Id}}")
+    run("docker", "build", "--quiet", "--tag", "postgres:15-alpine", "-", input="FROM postgres:15-alpine\nLABEL newer=yes\n")
+    images = {"SKIP_BUILD": "1", "MIN_FREE_MB": "100"}
+    script("deploy.sh", "v2", **images)
+    assert containers("postgres") == postgres, "a deploy recreated the database"
+    done = script("update.sh", "--dry-run", MIN_FREE_MB="100")
+    assert "pull --ignore-buildable" in done.stdout and "build --pull api" in done.stdout, done
+    done = script("update.sh", **images)
+    assert "recreating the database" in done.stdout and inspect(containers("postgres")[0], "{{.Image}}") != former, done
+    updated = containers("postgres")
+    done = script("update.sh", **images)
+    assert "recreating the database" not in done.stdout and containers("postgres") == updated, done
+    replace(DEPLOY / "compose.yml", "limits: {cpus: \"2\", memory: 1G}", "limits: {cpus: \"2\", memory: 900M}")
+    script("update.sh", **images)
+    assert inspect(containers("postgres")[0], "{{.HostConfig.Memory}}") == str(900 * 1024 * 1024)
+
+
 def deploy_reloads_the_files_of_nginx():
     """Also files with another inode, after nginx has validated them."""
     headers = DEPLOY / "nginx/snippets/headers.conf"
@@ -805,6 +833,10 @@ def deploy_reloads_the_monitoring():
         run("docker", "build", "--quiet", "--tag", config["services"][name]["image"], "-", input=MONITOR)
         files_mounted = [volume["source"] for volume in config["services"][name].get("volumes", []) if pathlib.Path(volume["source"]).is_file()]
         assert not files_mounted, f"{files_mounted} would keep the content from the start of {name}"
+    done = script("deploy.sh", "v2", check=False, **environment)
+    assert done.returncode == 1 and "alertmanager.yml has addresses of the example" in done.stderr, done
+    routes = DEPLOY / "monitoring/alertmanager/alertmanager.yml"
+    routes.write_text(routes.read_text().replace("example.org", "exemplo.br"))
     script("deploy.sh", "v2", **environment)
     assert sql("SELECT rolsuper, pg_has_role('aponta_exporter', 'pg_monitor', 'MEMBER') FROM pg_roles WHERE rolname = 'aponta_exporter'") == "f|t"
     exporter = (DEPLOY / "secrets/exporter_password").read_text().strip()
@@ -869,6 +901,7 @@ def main():
     created += interrupted_deploy_rolls_back(projeto["id"])
     print("ok a bad version leaves no trace", flush=True)
     replaced_image_is_kept_under_another_tag()
+    update_replaces_containers_with_newer_images()
     deploy_reloads_the_files_of_nginx()
     print("ok images are kept, nginx reloads its files", flush=True)
     rollback_over_a_migration_requires_a_flag()

@@ -33,6 +33,7 @@ ROOT = pathlib.Path(sys.argv[1])
 DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
 # An address of CloudFlare, one of another network and that of the server, all on the loopback of this namespace.
 CLOUDFLARE, OTHER_NETWORK, SERVER = "173.245.48.7", "203.0.113.9", "198.51.100.1"
+CLOUDFLARE_IPV6, OTHER_NETWORK_IPV6, SERVER_IPV6 = "2606:4700:10::7", "2001:db8:9::9", "2001:db8:1::1"
 # The names that are served. Raw requests use the short one, and the requests smuggled in them the last.
 NAME, SHORT, SMUGGLED = "api.exemplo", "a", "localhost"
 UPSTREAM = 9000
@@ -99,9 +100,9 @@ class Response:
         return self
 
 
-def curl(path, *options, source=CLOUDFLARE, scheme="https", name=NAME, check=True):
+def curl(path, *options, source=CLOUDFLARE, server=SERVER, scheme="https", name=NAME, check=True):
     """Returns the response, or the exit code of curl where there is none."""
-    command = ["curl", "-sik", "--max-time", "100", "--interface", source, "--resolve", f"*:443:{SERVER}", "--resolve", f"*:80:{SERVER}",
+    command = ["curl", "-sik", "--max-time", "100", "--interface", source, "--resolve", f"*:443:{server}", "--resolve", f"*:80:{server}",
                *options, f"{scheme}://{name}{path}"]
     done = run(*command, check=False, text=False, errors=None)
     if done.returncode != 0:
@@ -194,10 +195,43 @@ def other_networks_get_no_response():
             assert curl(path, *spoof, source=OTHER_NETWORK, scheme=scheme, check=False) in (52, 56, 92), (scheme, path)
 
 
-def handshake(name, *, source=CLOUDFLARE, port=443):
+def ipv6_is_served_like_ipv4():
+    """Networks of CloudFlare only, names of SERVER_NAME only, and the client address of the header."""
+    ipv6 = {"source": CLOUDFLARE_IPV6, "server": SERVER_IPV6}
+    headers = json.loads(curl("/", "-H", "CF-Connecting-IP: 2001:db8:77::5", **ipv6).body)["headers"]
+    assert headers["X-Forwarded-For"] == "2001:db8:77::5", headers
+    # Without the header, the connection itself is the client.
+    assert json.loads(curl("/", **ipv6).body)["headers"]["X-Forwarded-For"] == CLOUDFLARE_IPV6
+    assert curl("/docs", scheme="http", **ipv6).headers["location"] == f"https://{NAME}/docs"
+    curl("/rejected", "-H", "Host: outra.exemplo", **ipv6).is_error(421, "Este servidor não responde por esse nome")
+    curl("/rejected", "-H", "Host: outra.exemplo", scheme="http", **ipv6).is_error(421, "Este servidor não responde por esse nome")
+    for scheme in ("http", "https"):
+        spoof = ("-H", f"CF-Connecting-IP: {CLOUDFLARE_IPV6}", "-H", f"X-Forwarded-For: {CLOUDFLARE_IPV6}")
+        assert curl("/", *spoof, source=OTHER_NETWORK_IPV6, server=SERVER_IPV6, scheme=scheme, check=False) in (52, 56, 92), scheme
+    for name in ("outra.exemplo", None):
+        output = handshake(name, source=f"[{CLOUDFLARE_IPV6}]", server=f"[{SERVER_IPV6}]")
+        assert "unrecognized name" in output and "BEGIN CERTIFICATE" not in output, (name, output)
+
+
+def without_ipv6_nginx_listens_on_ipv4():
+    """Where the kernel has no IPv6, start.sh writes no line for it; a pattern in the files of nginx matches nothing."""
+    start = ROOT / "etc/nginx/start.sh"
+    script = start.read_text()
+    assert script.count("/proc/net/if_inet6") == 1
+    for file in (ROOT / "run").glob("ipv6-*.conf"):
+        file.unlink()
+    start.write_text(script.replace("/proc/net/if_inet6", "/proc/net/none"))
+    command = ["chroot", str(ROOT), "env", f"SERVER_NAME={NAME}", "/etc/nginx/start.sh", "-T", "-q"]
+    dump = run(*command, seconds=60).stdout
+    assert "[::]" not in re.sub(r"#.*", "", dump), dump
+    start.write_text(script)
+    assert run(*command, seconds=60).stdout.count("listen [::]:") == 4
+
+
+def handshake(name, *, source=CLOUDFLARE, server=SERVER, port=443):
     """Returns the output of openssl for a handshake with this name; None sends no name."""
     sni = ["-noservername"] if name is None else ["-servername", name]
-    command = ["openssl", "s_client", "-connect", f"{SERVER}:{port}", "-bind", f"{source}:0", *sni]
+    command = ["openssl", "s_client", "-connect", f"{server}:{port}", "-bind", f"{source}:0", *sni]
     done = run(*command, check=False, seconds=10, stdin=subprocess.DEVNULL)
     return done.stdout + done.stderr
 
@@ -627,6 +661,8 @@ def main():
     sh("ip", "link", "set", "lo", "up")
     for address in (CLOUDFLARE, OTHER_NETWORK, SERVER, *(f"192.0.2.{n}" for n in range(1, 3))):
         sh("ip", "address", "add", f"{address}/32", "dev", "lo")
+    for address in (CLOUDFLARE_IPV6, OTHER_NETWORK_IPV6, SERVER_IPV6):
+        sh("ip", "address", "add", f"{address}/128", "dev", "lo", "nodad")
     # nginx opens these inside of ROOT.
     for device in ("null", "urandom", "stdout", "stderr"):
         target = ROOT / "dev" / device
@@ -649,6 +685,7 @@ def main():
             port_80_redirects,
             other_networks_get_no_response,
             other_names_are_rejected,
+            ipv6_is_served_like_ipv4,
             client_address_comes_from_cloudflare,
             body_size_is_limited,
             long_addresses_and_headers_are_refused,
@@ -676,6 +713,7 @@ def main():
         for check in (failed_upstream_request_goes_to_another_replica, upstream_can_be_replaced):
             check(process)
             print(f"ok {check.__name__}", flush=True)
+    without_ipv6_nginx_listens_on_ipv4()
     with nginx(guard="off"):
         without_the_guard_client_address_headers_are_ignored()
     with nginx(origin_pulls="on"):

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use coalescer::Coalescer;
 use domain::{
-    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, Descricao,
-    Error, Idempotency, NomeAtividade, Violation,
+    Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, Conflict,
+    Descricao, Error, Idempotency, NomeAtividade, Violation,
 };
 use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, raw_sql};
 use time::OffsetDateTime;
 
+use crate::apontamento_repository::ATIVIDADE_KEY;
 use crate::atividade_batches::{FIND, Find, INSERT, Insert};
 use crate::atividade_page::Page;
 use crate::atividade_row::{AtividadeRow, unknown_projeto};
@@ -136,7 +137,10 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         if let Some(expected) = expected {
             delete = delete.filter(Column::AtualizadoEm.eq(expected));
         }
-        let deleted = unavailable(delete.exec(&self.database.write("atividades.delete")).await)?;
+        let deleted = delete
+            .exec(&self.database.write("atividades.delete"))
+            .await
+            .map_err(|error| db_error::on_constraints(&error, [(ATIVIDADE_KEY, Conflict::AtividadeComApontamentos)]))?;
         let is_deleted = 0 < deleted.rows_affected;
         if !is_deleted && expected.is_some() && self.find(id).await?.is_some() {
             return Err(Error::VersionMismatch);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coalescer::CallError;
-use domain::{Error, Service};
+use domain::{Conflict, Error, Service};
 use sea_orm::sqlx::{self, postgres::PgDatabaseError};
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 
@@ -44,6 +44,13 @@ pub(crate) fn into_domain(error: &DbErr) -> Error {
 pub(crate) fn on_constraint(error: &DbErr, constraint: &str, meaning: Error) -> Error {
     let violated = sqlx_error(error).and_then(sqlx::Error::as_database_error).and_then(|error| error.constraint());
     if violated == Some(constraint) { meaning } else { into_domain(error) }
+}
+
+/// Returns the conflict of the violated constraint, if it is one of `meanings`.
+pub(crate) fn on_constraints<const N: usize>(error: &DbErr, meanings: [(&str, Conflict); N]) -> Error {
+    let violated = sqlx_error(error).and_then(sqlx::Error::as_database_error).and_then(|error| error.constraint());
+    let meaning = meanings.into_iter().find(|(constraint, _)| Some(*constraint) == violated);
+    meaning.map_or_else(|| into_domain(error), |(_, conflict)| Error::Conflict(conflict))
 }
 
 /// No connection became available within the bound, or too many callers wait.

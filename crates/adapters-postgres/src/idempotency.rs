@@ -2,7 +2,7 @@
 
 use domain::{Error, Idempotency};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait as _, DbErr, EntityTrait, ExprTrait as _, FromQueryResult, QueryFilter, QuerySelect,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait as _, FromQueryResult, QueryFilter, QuerySelect,
     raw_sql,
 };
 use serde::Serialize;
@@ -77,6 +77,24 @@ pub(crate) async fn reserve<'a, T: DeserializeOwned>(
     };
     transaction.rollback().await?;
     Ok(Reservation::Ended(rejected))
+}
+
+/// Returns the response of a request that was carried out before. A key of another request is an error.
+pub(crate) async fn replay<T: DeserializeOwned>(
+    connection: &impl ConnectionTrait,
+    once: &Idempotency,
+    now: OffsetDateTime,
+) -> Result<Result<Option<T>, Error>, DbErr> {
+    let is_alive = Column::CriadoEm.gt(Idempotency::expires_before(now));
+    let known = Entity::find().filter(is_key(once)).filter(is_alive).one(connection).await?;
+    match known {
+        None => Ok(Ok(None)),
+        Some(known) if known.pedido != once.request => Ok(Err(Error::IdempotencyKeyReused)),
+        Some(known) => {
+            let response = known.resposta.map(serde_json::from_value).transpose();
+            response.map(Ok).map_err(|error| DbErr::Json(error.to_string()))
+        }
+    }
 }
 
 /// Stores `response` with the key of `once`, which `transaction` has reserved, and commits.

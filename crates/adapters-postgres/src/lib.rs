@@ -3,6 +3,11 @@
 //! [`Config`] has the settings of the database. [`PostgresDatabase`] holds the connections and migrates the schema. Each port
 //! of the domain has a struct that implements it; the suite of the domain tests them on a real server.
 
+mod apontamento_insert;
+mod apontamento_query;
+mod apontamento_report_row;
+mod apontamento_repository;
+mod apontamento_row;
 mod atividade_batches;
 mod atividade_page;
 mod atividade_repository;
@@ -27,6 +32,7 @@ mod projeto_sync;
 mod readiness;
 mod schema_name;
 
+pub use apontamento_repository::PostgresApontamentoRepository;
 pub use atividade_repository::PostgresAtividadeRepository;
 pub use config::Config;
 pub use database::{ConnectError, PostgresDatabase};

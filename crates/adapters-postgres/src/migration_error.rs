@@ -33,7 +33,7 @@ pub enum MigrationFailure {
         .0.join(" and ")
     )]
     Foreign(Vec<String>),
-    /// Another process held a lock for longer than [`LOCK_TIMEOUT`].
+    /// Another process held a lock for longer than five minutes.
     #[error("was locked by another process for {LOCK_TIMEOUT}: is another migration stuck?")]
     Locked,
     /// The role lacks a privilege.

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use crate::entity::projeto::{ActiveModel, Column, Entity, Model};
 use crate::idempotency::{self, Reservation};
 use crate::projeto_sync::{self, RemoteRow};
-use crate::{PostgresDatabase, atividade_row, db_error};
+use crate::{PostgresDatabase, apontamento_repository, atividade_row, db_error};
 
 /// [`ProjetoRepository`] on PostgreSQL.
 #[derive(Debug, Clone)]
@@ -110,8 +110,11 @@ impl ProjetoRepository for PostgresProjetoRepository {
             delete = delete.filter(Column::AtualizadoEm.eq(expected));
         }
         let deleted = delete.exec(&self.0.write("projetos.delete")).await.map_err(|error| {
-            let in_use = Error::Conflict(Conflict::ProjetoComAtividades);
-            db_error::on_constraint(&error, atividade_row::FOREIGN_KEY, in_use)
+            let meanings = [
+                (atividade_row::FOREIGN_KEY, Conflict::ProjetoComAtividades),
+                (apontamento_repository::PROJETO_KEY, Conflict::ProjetoComApontamentos),
+            ];
+            db_error::on_constraints(&error, meanings)
         })?;
         if 0 < deleted.rows_affected {
             return Ok(true);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, BatchBuilder,
-    Descricao, Error, Idempotency, NomeAtividade, Page, Violation, search_key,
+    Conflict, Descricao, Error, Idempotency, NomeAtividade, Page, Violation, search_key,
 };
 use sea_orm::{DbErr, FromQueryResult, raw_sql};
 use time::OffsetDateTime;
@@ -146,7 +146,9 @@ impl AtividadeRepository for SqliteAtividadeRepository {
             Sqlite,
             "DELETE FROM atividades WHERE id = {key} AND ({version} IS NULL OR atualizado_em = {version})"
         );
-        let deleted = self.0.execute(statement).await.map_err(db_error::into_domain)?.rows_affected() != 0;
+        let in_use = Error::Conflict(Conflict::AtividadeComApontamentos);
+        let deleted = self.0.execute(statement).await.map_err(|error| db_error::on_foreign_key(error, in_use))?;
+        let deleted = deleted.rows_affected() != 0;
         if !deleted && expected.is_some() && self.find(id).await?.is_some() {
             return Err(Error::VersionMismatch);
         }

@@ -17,9 +17,8 @@ use tokio::time::sleep;
 use crate::db_error;
 
 const FILE_NAME: &str = "aponta.sqlite3";
-const SCHEMA: &str = include_str!("schema.sql");
-/// The number of the schema, stored in the file. A changed schema gets another number.
-const SCHEMA_VERSION: i64 = 1;
+/// The steps that create the schema. A file stores the number of the steps that it has. A merged step never changes.
+const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_apontamentos.sql")];
 /// The time that a statement waits for the lock of the file or for the connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The interval between attempts to connect to a locked file.
@@ -89,32 +88,32 @@ impl SqliteDatabase {
             Err(error) => return Err(OpenError::File { path, reason: db_error::sqlx_reason(&error) }),
         };
         match database.create_schema().await {
-            Ok(SCHEMA_VERSION) => Ok(database),
-            Ok(_) => Err(OpenError::Newer { path }),
+            Ok(true) => Ok(database),
+            Ok(false) => Err(OpenError::Newer { path }),
             Err(error) => Err(OpenError::File { path, reason: db_error::reason(&error) }),
         }
     }
 
-    /// Creates the schema if there is none, and returns its number.
-    async fn create_schema(&self) -> Result<i64, DbErr> {
-        if self.schema_version(&self.0).await? != 0 {
-            return self.schema_version(&self.0).await;
+    /// Applies the steps that the schema lacks. Returns `false` if a newer version of the program has added others.
+    async fn create_schema(&self) -> Result<bool, DbErr> {
+        if self.schema_version(&self.0).await? == STEPS.len() {
+            return Ok(true);
         }
         let transaction = self.begin_immediate().await?;
-        // Another process may have created the schema since the first check.
+        // Another process may have applied them since the first check.
         let version = self.schema_version(&transaction).await?;
-        if version != 0 {
-            return Ok(version);
+        let Some(steps) = STEPS.get(version..) else { return Ok(false) };
+        for step in steps {
+            transaction.execute_unprepared(step).await?;
         }
-        transaction.execute_unprepared(SCHEMA).await?;
-        transaction.execute_unprepared(&format!("PRAGMA user_version = {SCHEMA_VERSION}")).await?;
+        transaction.execute_unprepared(&format!("PRAGMA user_version = {}", STEPS.len())).await?;
         transaction.commit().await?;
-        Ok(SCHEMA_VERSION)
+        Ok(true)
     }
 
-    async fn schema_version(&self, connection: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    async fn schema_version(&self, connection: &impl ConnectionTrait) -> Result<usize, DbErr> {
         let row = VersionRow::find_by_statement(raw_sql!(Sqlite, "PRAGMA user_version")).one(connection).await?;
-        Ok(row.map_or(0, |row| row.user_version))
+        Ok(row.map_or(0, |row| usize::try_from(row.user_version).unwrap_or(usize::MAX)))
     }
 
     /// Returns whether the database has no projetos and the samples were never loaded.

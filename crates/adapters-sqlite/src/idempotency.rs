@@ -70,6 +70,31 @@ pub(crate) async fn reserve<T: DeserializeOwned>(
     }
 }
 
+/// Returns the response of a request that was completed before.
+///
+/// # Errors
+/// `IdempotencyKeyReused` if the key belongs to another request.
+pub(crate) async fn replay<T: DeserializeOwned>(
+    database: &SqliteDatabase,
+    once: &Idempotency,
+    now: OffsetDateTime,
+) -> Result<Option<T>, Error> {
+    let Idempotency { usuario, key, request } = once;
+    let (key, expires_before) = (key.as_str(), microseconds(Idempotency::expires_before(now)));
+    let stored: Vec<ResponseRow> = database
+        .fetch_all(raw_sql!(
+            Sqlite,
+            "SELECT pedido, resposta FROM idempotencia
+             WHERE usuario = {usuario} AND chave = {key} AND {expires_before} < criado_em"
+        ))
+        .await?;
+    match stored.into_iter().next() {
+        None => Ok(None),
+        Some(row) if row.pedido != *request => Err(Error::IdempotencyKeyReused),
+        Some(row) => serde_json::from_str(&row.resposta).map(Some).map_err(Error::internal),
+    }
+}
+
 /// Stores the response with its key and commits the transaction of [`reserve`].
 pub(crate) async fn complete(
     transaction: DatabaseTransaction,

@@ -3,6 +3,11 @@
 //! [`SqliteDatabase`] is one file. Each port of the domain has an implementation on it, tested by
 //! `domain::testing::suite`.
 
+mod apontamento_insert;
+mod apontamento_query;
+mod apontamento_report_row;
+mod apontamento_repository;
+mod apontamento_row;
 mod atividade_repository;
 mod atividade_row;
 mod bulk_insert;
@@ -15,6 +20,7 @@ mod projeto_row;
 mod readiness;
 mod value;
 
+pub use apontamento_repository::SqliteApontamentoRepository;
 pub use atividade_repository::SqliteAtividadeRepository;
 pub use database::{OpenError, SqliteDatabase};
 pub use projeto_repository::SqliteProjetoRepository;

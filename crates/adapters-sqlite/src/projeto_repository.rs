@@ -27,6 +27,14 @@ impl SqliteProjetoRepository {
         Self(database.clone())
     }
 
+    /// Returns what a projeto that cannot be deleted has.
+    async fn in_use(&self, id: ProjetoId) -> Result<Conflict, Error> {
+        let key = id_text(id.0);
+        let atividades = raw_sql!(Sqlite, "SELECT id, nome FROM atividades WHERE id_projeto = {key} LIMIT 1");
+        let is_any = !self.0.fetch_all::<NomeRow>(atividades).await?.is_empty();
+        Ok(if is_any { Conflict::ProjetoComAtividades } else { Conflict::ProjetoComApontamentos })
+    }
+
     async fn store(
         &self,
         record: ProjetoRecord,
@@ -207,8 +215,12 @@ impl ProjetoRepository for SqliteProjetoRepository {
                 "#
             ))
             .await;
-        let in_use = Error::Conflict(Conflict::ProjetoComAtividades);
-        if deleted.map_err(|error| db_error::on_foreign_key(error, in_use))?.rows_affected() != 0 {
+        let deleted = match deleted {
+            // SQLite does not name the violated foreign key.
+            Err(error) if db_error::is_foreign_key(&error) => return Err(Error::Conflict(self.in_use(id).await?)),
+            deleted => deleted.map_err(db_error::into_domain)?,
+        };
+        if deleted.rows_affected() != 0 {
             return Ok(true);
         }
         match self.find(id).await? {

@@ -23,6 +23,9 @@ pub enum Error {
     /// Well-formed values that violate a rule, for example a reference to a missing row.
     #[error("invalid: {0:?}")]
     Invalid(Vec<InvalidField>),
+    /// Well-formed references to resources that do not exist.
+    #[error("unknown references: {0:?}")]
+    UnknownReferences(Vec<UnknownReference>),
     /// The current state does not allow the operation.
     #[error("conflict: {0:?}")]
     Conflict(Conflict),
@@ -109,6 +112,9 @@ impl Error {
             Self::Refused(refusals) => {
                 Self::Refused(refusals.into_iter().map(|refusal| Refusal { item: None, ..refusal }).collect())
             }
+            Self::UnknownReferences(all) => {
+                Self::UnknownReferences(all.into_iter().map(|one| UnknownReference { item: None, ..one }).collect())
+            }
             other => other,
         }
     }
@@ -118,6 +124,19 @@ impl Error {
     pub fn is_unknown_projeto(&self) -> bool {
         matches!(self, Self::Invalid(fields) if fields.iter().any(|f| f.violation == Violation::UnknownProjeto))
     }
+}
+
+/// A field of a request that refers to a resource that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownReference {
+    /// The index of its item, counted from 0, if the request has many.
+    pub item: Option<usize>,
+    /// The name of the field in the API, for example `id_projeto`.
+    pub field: &'static str,
+    /// The kind of resource.
+    pub resource: Resource,
+    /// The id that no resource has.
+    pub id: Uuid,
 }
 
 /// The kinds of resource.

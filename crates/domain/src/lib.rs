@@ -40,7 +40,7 @@ pub use atividade::{
     AtividadeRepository, AtividadeSortKey, Atividades, NomeAtividade, NovaAtividade,
 };
 pub use clock::Clock;
-pub use error::{Cause, Conflict, Error, Resource, Service};
+pub use error::{Cause, Conflict, Error, Resource, Service, UnknownReference};
 pub use idempotency::{Idempotency, IdempotencyKey};
 pub use jobs::{JobClaim, JobLease, JobLeases, JobOutcome, JobSchedule};
 pub use paging::{

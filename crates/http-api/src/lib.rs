@@ -4,6 +4,7 @@
 //! [`Server`] listens.
 
 mod app;
+mod connection;
 mod development;
 mod docs;
 mod error;
@@ -14,6 +15,7 @@ mod middleware;
 mod observability;
 mod openapi;
 mod respond;
+mod root_path;
 mod routes;
 mod server;
 mod state;
@@ -24,5 +26,6 @@ pub use middleware::client_address::TrustedProxies;
 pub use middleware::origin_pattern::{NotAnOriginPattern, OriginPattern, is_host_name};
 pub use observability::{Metrics, MetricsServer, traceparent};
 pub use openapi::generate_spec;
+pub use root_path::{NotARootPath, RootPath};
 pub use server::{Server, Stop};
 pub use state::{AppState, Ports, ServiceInfo};

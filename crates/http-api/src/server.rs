@@ -3,9 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 
-use actix_web::HttpServer;
+use tokio::net::TcpSocket;
 
-use crate::app::app;
+use crate::connection;
 use crate::state::AppState;
 
 /// The maximum time that a graceful stop waits for requests in flight, in seconds. Orchestrators kill after 30 s.
@@ -13,6 +13,9 @@ const SHUTDOWN_TIMEOUT: u64 = 25;
 
 /// The number of threads per worker that compress bodies. Each has its own memory arena.
 const ENCODER_THREADS: usize = 2;
+
+/// The number of connections that the kernel completes before a worker accepts them.
+const BACKLOG: u32 = 1024;
 
 /// How a server stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +28,13 @@ pub enum Stop {
 
 /// A server that is bound to its address.
 pub struct Server {
-    inner: actix_web::dev::Server,
+    inner: actix_server::Server,
     address: SocketAddr,
 }
 
 impl Server {
-    /// Binds to `address`; port 0 selects a free port. Each worker calls `state` in its own thread.
+    /// Binds to `address`; port 0 selects a free port. Each worker calls `state` in its own thread. Needs a runtime of
+    /// tokio.
     ///
     /// # Errors
     /// If the address is in use or not local.
@@ -39,12 +43,17 @@ impl Server {
         workers: usize,
         address: SocketAddr,
     ) -> io::Result<Self> {
-        let server = HttpServer::new(move || app(&state())).workers(workers);
-        let server = server.worker_max_blocking_threads(ENCODER_THREADS);
+        let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?.into_std()?;
+        let address = listener.local_addr()?;
+        let server = actix_server::Server::build().workers(workers).worker_max_blocking_threads(ENCODER_THREADS);
         // The binary handles signals, because it installs its handlers before the server starts.
-        let server = server.disable_signals().shutdown_timeout(SHUTDOWN_TIMEOUT).bind(address)?;
-        let address = server.addrs().first().copied().unwrap_or(address);
-        Ok(Self { inner: server.run(), address })
+        let server = server.disable_signals().shutdown_timeout(SHUTDOWN_TIMEOUT);
+        let shutdown = server.graceful_shutdown_signal();
+        let service = move || connection::service(&state(), address, shutdown.clone());
+        Ok(Self { inner: server.listen("http", listener, service)?.run(), address })
     }
 
     /// Returns the address on which it listens.

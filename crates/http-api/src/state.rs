@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig};
 use domain::{
-    AtividadeRepository, Atividades, Clock, Credential, IdentityProvider, ProjectDirectory, ProjetoRepository,
-    Projetos, Readiness, WorkItemDirectory, WorkItems,
+    ApontamentoRepository, Apontamentos, AtividadeRepository, Atividades, Clock, Credential, IdentityProvider,
+    ProjectDirectory, ProjetoRepository, Projetos, Readiness, WorkItemDirectory, WorkItems,
 };
 
 use crate::limits::in_flight::InFlight;
@@ -17,9 +17,12 @@ use crate::middleware::origin_pattern::OriginPattern;
 use crate::middleware::rejected_origins::RejectedOrigins;
 use crate::observability::metrics::Metrics;
 use crate::observability::readiness::{CachedReadiness, LastCheck};
+use crate::root_path::RootPath;
 
 /// The ports of the domain, as adapters implement them.
 pub struct Ports {
+    /// The repository of time entries.
+    pub apontamentos: Arc<dyn ApontamentoRepository>,
     /// The repository of atividades.
     pub atividades: Arc<dyn AtividadeRepository>,
     /// The repository of projetos.
@@ -60,6 +63,7 @@ impl ServiceInfo {
 /// The use cases and ports of one worker.
 #[derive(Clone)]
 struct UseCases {
+    apontamentos: Data<Apontamentos>,
     atividades: Data<Atividades>,
     projetos: Data<Projetos>,
     work_items: Data<WorkItems>,
@@ -70,6 +74,7 @@ struct UseCases {
 impl UseCases {
     fn new(ports: Ports, last_check: LastCheck) -> Self {
         let Ports {
+            apontamentos,
             atividades,
             projetos,
             readiness,
@@ -80,7 +85,16 @@ impl UseCases {
             service_credential,
             clock,
         } = ports;
+        let apontamentos = Apontamentos::new(
+            apontamentos,
+            projetos.clone(),
+            directory.clone(),
+            work_items.clone(),
+            organizacao.clone(),
+            clock.clone(),
+        );
         Self {
+            apontamentos: Data::new(apontamentos),
             atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
             work_items: Data::new(WorkItems::new(work_items, projetos.clone(), organizacao)),
             projetos: Data::new(Projetos::new(projetos, directory, service_credential, clock)),
@@ -96,6 +110,7 @@ pub struct AppState {
     use_cases: UseCases,
     last_check: LastCheck,
     info: Data<ServiceInfo>,
+    root_path: Data<RootPath>,
     cors_origins: Data<[OriginPattern]>,
     rejected_origins: Data<RejectedOrigins>,
     is_loopback_only: bool,
@@ -116,6 +131,7 @@ impl AppState {
             use_cases: UseCases::new(ports, last_check.clone()),
             last_check,
             info: Data::new(info),
+            root_path: Data::new(RootPath::default()),
             cors_origins: Data::from(Arc::<[OriginPattern]>::from(cors_origins)),
             rejected_origins: Data::new(RejectedOrigins::default()),
             is_loopback_only: false,
@@ -138,6 +154,12 @@ impl AppState {
         Self { observability: Data::new(HttpObservability { metrics: self.metrics().clone(), proxies }), ..self }
     }
 
+    /// Sets the path prefix of the addresses in responses.
+    #[must_use]
+    pub fn with_root_path(self, root_path: RootPath) -> Self {
+        Self { root_path: Data::new(root_path), ..self }
+    }
+
     /// Restricts the API to clients and pages of this machine, for a service without authentication.
     #[must_use]
     pub fn loopback_only(self) -> Self {
@@ -148,6 +170,12 @@ impl AppState {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.observability.metrics
+    }
+
+    /// Returns the use cases of time entries.
+    #[must_use]
+    pub fn apontamentos(&self) -> &Apontamentos {
+        &self.use_cases.apontamentos
     }
 
     /// Returns the use cases of atividades.
@@ -174,14 +202,16 @@ impl AppState {
 
     /// Makes the state available to handlers and middleware.
     pub(crate) fn configure(&self, config: &mut ServiceConfig) {
-        let UseCases { atividades, projetos, work_items, readiness, identity } = self.use_cases.clone();
+        let UseCases { apontamentos, atividades, projetos, work_items, readiness, identity } = self.use_cases.clone();
         config
+            .app_data(apontamentos)
             .app_data(atividades)
             .app_data(projetos)
             .app_data(work_items)
             .app_data(readiness)
             .app_data(identity)
             .app_data(self.info.clone())
+            .app_data(self.root_path.clone())
             .app_data(self.failed_sign_ins.clone())
             .app_data(self.observability.clone())
             .app_data(self.cors_origins.clone())

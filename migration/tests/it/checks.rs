@@ -1,4 +1,4 @@
-//! What the database refuses by itself, whoever writes.
+//! Constraints of the database.
 
 use e2e::postgres::{Cluster, Database};
 use migration::Migrator;
@@ -6,7 +6,7 @@ use sea_orm_migration::MigratorTrait;
 
 /// The names of all constraints that answer for the tables, with what breaks each of them alone. The statements run on
 /// one projeto and one atividade, both valid.
-const BREACHES: [(&str, &str); 23] = [
+const BREACHES: [(&str, &str); 34] = [
     (
         "projetos_pkey",
         "INSERT INTO projetos (id, nome, criado_em, atualizado_em) SELECT id, nome, criado_em, atualizado_em FROM projetos",
@@ -46,6 +46,20 @@ const BREACHES: [(&str, &str); 23] = [
     ),
     ("idempotencia_pedido_check", "INSERT INTO idempotencia VALUES ('ana', 'a', '', NULL, now())"),
     ("\"criado_em\"", "UPDATE atividades SET criado_em = NULL"),
+    ("apontamentos_pkey", "INSERT INTO apontamentos SELECT * FROM apontamentos"),
+    ("apontamentos_id_projeto_fkey", "UPDATE apontamentos SET id_projeto = gen_random_uuid()"),
+    ("apontamentos_id_atividade_fkey", "UPDATE apontamentos SET id_atividade = gen_random_uuid()"),
+    ("apontamentos_id_atividade_fkey", "DELETE FROM atividades"),
+    ("apontamentos_work_item_id_check", "UPDATE apontamentos SET work_item_id = 0"),
+    ("apontamentos_minutos_check", "UPDATE apontamentos SET minutos = 0"),
+    ("apontamentos_minutos_check", "UPDATE apontamentos SET minutos = 1500"),
+    ("apontamentos_comentario_check", "UPDATE apontamentos SET comentario = ''"),
+    ("apontamentos_comentario_check", "UPDATE apontamentos SET comentario = repeat('é', 501)"),
+    ("apontamentos_atualizado_em_check", "UPDATE apontamentos SET atualizado_em = '-infinity'"),
+    (
+        "work_items_pkey",
+        "INSERT INTO work_items SELECT 'exemplo', 41, 'Tarefa', 'Task', now() FROM generate_series(1, 2)",
+    ),
 ];
 
 async fn migrated(database: &Database<'_>) {
@@ -53,7 +67,11 @@ async fn migrated(database: &Database<'_>) {
     database.execute(
         "INSERT INTO projetos (id, nome, criado_em, atualizado_em) VALUES (gen_random_uuid(), 'Portal', now(), now());
          INSERT INTO atividades (id, nome, id_projeto, criado_em, atualizado_em)
-         SELECT gen_random_uuid(), 'Revisar', id, now(), now() FROM projetos;",
+         SELECT gen_random_uuid(), 'Revisar', id, now(), now() FROM projetos;
+         INSERT INTO apontamentos (id, id_projeto, id_atividade, work_item_id, organizacao, data, minutos, usuario_id,
+                                   usuario_nome, criado_em, atualizado_em)
+         SELECT gen_random_uuid(), id_projeto, id, 41, 'exemplo', '2026-01-12', 90, 'maria', 'Maria', now(), now()
+         FROM atividades;",
     );
 }
 
@@ -81,7 +99,8 @@ async fn values_at_their_limits_are_accepted() {
     database.execute(
         "UPDATE projetos SET nome = repeat('🦀', 255), descricao = repeat('é', 32768), atualizado_em = criado_em,
                              azure_project_id = id, sincronizado_em = now();
-         UPDATE atividades SET nome = 'a', descricao = '', criado_por = repeat('é', 255);",
+         UPDATE atividades SET nome = 'a', descricao = '', criado_por = repeat('é', 255);
+         UPDATE apontamentos SET minutos = 1499, comentario = repeat('🦀', 500), work_item_id = 2147483647;",
     );
 
     assert_eq!(
@@ -98,7 +117,8 @@ async fn constraints_have_explicit_names() {
     let named: Vec<_> =
         BREACHES.iter().map(|(constraint, _)| *constraint).chain(["projetos_azure_project_id_key"]).collect();
     let constraints = database.query(
-        "SELECT conname FROM pg_constraint WHERE conrelid IN ('projetos'::regclass, 'atividades'::regclass, 'idempotencia'::regclass)
+        "SELECT conname FROM pg_constraint WHERE conrelid IN ('projetos'::regclass, 'atividades'::regclass, 'idempotencia'::regclass,
+                                                               'apontamentos'::regclass, 'work_items'::regclass)
          AND contype <> 'n'",
     );
 

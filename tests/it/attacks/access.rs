@@ -13,9 +13,9 @@ use super::{TOKEN, guarded};
 
 const PATH: &str = "/api/v1/projetos";
 
-/// Whoever is remembered lends nothing to a token that looks like theirs.
+/// A cached identity is never used for a token that is only similar.
 #[tokio::test]
-async fn api2_a_token_that_is_almost_a_known_one_does_not_pass() {
+async fn api2_token_similar_to_a_cached_one_is_rejected() {
     let (_organisation, aponta) = guarded().await;
     let with = |value: String| send(aponta.api.request(Method::GET, PATH).header(AUTHORIZATION, value));
     assert_eq!(with(format!("Bearer {TOKEN}")).await.status, 200);
@@ -40,11 +40,11 @@ async fn api2_a_token_that_is_almost_a_known_one_does_not_pass() {
 
 /// What is rejected stays rejected in whichever way it is shown, and a good token is not poisoned by it.
 #[tokio::test]
-async fn api2_the_memory_of_tokens_cannot_be_poisoned() {
+async fn api2_token_cache_cannot_be_poisoned() {
     let (organisation, aponta) = guarded().await;
     let bearer = |token: &str| send(aponta.api.request(Method::GET, PATH).bearer_auth(token));
 
-    // Azure answers the anonymous identity to everybody for a while, and is well again.
+    // Azure DevOps returns the anonymous identity for every token for a while, and then works again.
     organisation.respond_with(Endpoint::Identity, anonymous());
     for token in [TOKEN, "lixo"] {
         let _ = bearer(token).await.error(401);
@@ -63,7 +63,7 @@ async fn api2_the_memory_of_tokens_cannot_be_poisoned() {
 }
 
 #[tokio::test]
-async fn api2_an_expired_or_unsigned_app_token_does_not_pass() {
+async fn api2_expired_or_unsigned_app_token_is_rejected() {
     let (_organisation, aponta) = guarded().await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let user = uuid::Uuid::now_v7();
@@ -72,7 +72,7 @@ async fn api2_an_expired_or_unsigned_app_token_does_not_pass() {
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
     let tokens = [
         app_token(user, now - 3600),
-        // This server has no keys at all, so that even a good one is nobody's.
+        // This server has no keys, so that even a valid token is rejected.
         good.clone(),
         format!("{none}.{}.", payload.unwrap()),
         format!("{none}.{}.{}", payload.unwrap(), signature.unwrap()),
@@ -84,7 +84,7 @@ async fn api2_an_expired_or_unsigned_app_token_does_not_pass() {
 }
 
 #[tokio::test]
-async fn api5_a_method_is_what_it_is() {
+async fn api5_method_override_is_ignored() {
     let aponta = Aponta::start();
     let projeto = aponta.api.projeto("P").await;
     let id = aponta.api.atividade("A", &projeto).await;
@@ -101,9 +101,9 @@ async fn api5_a_method_is_what_it_is() {
     assert_eq!(aponta.api.get(&path).await.status, 200);
 }
 
-/// What a browser could be talked into by a page from elsewhere; the disguises of an origin are in `contract::habits`.
+/// What a browser could be talked into by a page from elsewhere; origins that are not allowed are in the tests of `http-api`.
 #[tokio::test]
-async fn api8_a_page_from_elsewhere_reads_nothing() {
+async fn api8_foreign_page_cannot_read_responses() {
     let aponta = Aponta::start_with(|program| program.env("CORS_ORIGINS", "https://*.gallerycdn.vsassets.io"));
     let disguises = [
         "https://gallerycdn.vsassets.io.",
@@ -129,7 +129,7 @@ async fn api8_a_page_from_elsewhere_reads_nothing() {
         "null",
         "",
     ];
-    // Other spellings of one that is allowed: no browser writes them, and to be told its own words back gives it nothing.
+    // Other spellings of an allowed origin: no browser sends them, and an echo of them allows nothing.
     let spellings = [
         "https://x.gallerycdn.vsassets.io",
         "HTTPS://x.gallerycdn.vsassets.io",
@@ -144,7 +144,7 @@ async fn api8_a_page_from_elsewhere_reads_nothing() {
 }
 
 #[tokio::test]
-async fn api8_every_answer_keeps_browsers_from_guessing_and_tells_no_version() {
+async fn api8_responses_disable_sniffing_and_hide_the_version() {
     let aponta = Aponta::start();
     for path in ["/", "/api/v1/atividades", "/nada", "/docs", "/redoc", "/openapi.json", "/docs/favicon.svg"] {
         let answer = aponta.api.get(path).await;
@@ -161,7 +161,7 @@ async fn api8_every_answer_keeps_browsers_from_guessing_and_tells_no_version() {
 }
 
 #[tokio::test]
-async fn api9_there_is_nothing_beside_what_is_described() {
+async fn api9_undocumented_paths_return_404() {
     let aponta = Aponta::start();
     for path in [
         "/metrics",

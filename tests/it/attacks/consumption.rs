@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(5);
 const ROWS: usize = 200_000;
 
 #[tokio::test]
-async fn api4_bodies_that_cost_much_to_read_are_refused_soon() {
+async fn api4_expensive_bodies_are_rejected_early() {
     let aponta = Aponta::start();
     let deep_array = "[".repeat(500_000);
     let deep_object = "{\"a\":".repeat(150_000);
@@ -61,7 +61,7 @@ async fn api4_bodies_that_cost_much_to_read_are_refused_soon() {
 
 /// As much as bodies may hold, from several at once: what they cost is bounded by their bytes and not by what stands in them.
 #[tokio::test]
-async fn api4_many_wide_bodies_at_once_take_little_memory() {
+async fn api4_concurrent_wide_bodies_need_little_memory() {
     let aponta = Aponta::start();
     assert_eq!(aponta.api.get("/openapi.json").await.status, 200);
     let before = peak_mb(&aponta);
@@ -79,7 +79,7 @@ async fn api4_many_wide_bodies_at_once_take_little_memory() {
 
 /// Each token that was never seen costs a call to Azure DevOps. Users whose identity has expired do not wait behind them.
 #[tokio::test(flavor = "multi_thread")]
-async fn api4_thousands_of_strangers_delay_no_user_and_cost_few_calls() {
+async fn api4_unknown_tokens_delay_no_user_and_cause_few_calls() {
     let organisation = Organisation::start().await;
     organisation.add_user(TOKEN, Some("ana.lima@exemplo.br"));
     let aponta = Aponta::start_with(|program| {
@@ -102,7 +102,7 @@ async fn api4_thousands_of_strangers_delay_no_user_and_cost_few_calls() {
 
     // More than fit in the lane of newcomers and its queue, from thirty addresses, until the user has been served.
     let is_over = Arc::new(AtomicBool::new(false));
-    let strangers: Vec<_> = (0..400)
+    let unknown: Vec<_> = (0..400)
         .map(|n| {
             let (api, is_over) = (aponta.api.clone(), is_over.clone());
             tokio::spawn(async move {
@@ -129,8 +129,8 @@ async fn api4_thousands_of_strangers_delay_no_user_and_cost_few_calls() {
     }
     is_over.store(true, Ordering::Relaxed);
     let mut statuses = Vec::new();
-    for stranger in strangers {
-        statuses.extend(stranger.await.unwrap());
+    for task in unknown {
+        statuses.extend(task.await.unwrap());
     }
 
     waits.sort();
@@ -140,13 +140,13 @@ async fn api4_thousands_of_strangers_delay_no_user_and_cost_few_calls() {
     assert_eq!(count(401) + count(503) + count(429), statuses.len());
     assert!(32 <= count(401) && 0 < count(503), "{} rejected, {} turned away", count(401), count(503));
     assert!(calls <= count(401) + waits.len(), "{calls} calls for {} rejections", count(401));
-    // A call takes 0.2 s. In one queue with the strangers it took 2.5 s, on a machine that does nothing else.
+    // A call takes 0.2 s. In one queue with unknown tokens it took 2.5 s, on a machine that does nothing else.
     assert!(waits[waits.len() / 2] < Duration::from_millis(1500), "{waits:?}");
 }
 
 /// What fails is limited by address, a /64 where it is IPv6, and a user behind the same address goes on.
 #[tokio::test]
-async fn api4_failed_sign_ins_of_an_address_are_limited_and_lock_out_no_user() {
+async fn api4_failed_sign_ins_are_limited_by_address_without_locking_out_users() {
     let (organisation, aponta) = super::guarded().await;
     let ask = |token: String| send(aponta.api.request(Method::GET, "/api/v1/projetos").bearer_auth(token));
     assert_eq!(ask(TOKEN.to_owned()).await.status, 200);
@@ -178,7 +178,7 @@ fn peak_mb(aponta: &Aponta) -> u64 {
 
 /// The last page of many costs about what the first one does, in every order, also where a text is looked for.
 #[tokio::test]
-async fn api4_the_last_page_of_many_comes_soon() {
+async fn api4_last_page_of_many_is_fast() {
     let aponta = Aponta::start();
     let projeto = aponta.api.projeto("P").await;
     aponta.database.execute(&format!(
@@ -205,7 +205,7 @@ async fn api4_the_last_page_of_many_comes_soon() {
 }
 
 #[tokio::test]
-async fn api4_pages_and_searches_have_their_limits() {
+async fn api4_pages_and_searches_are_limited() {
     let aponta = Aponta::start();
     let projeto = aponta.api.projeto("P").await;
     let items: Vec<_> =
@@ -246,7 +246,7 @@ async fn api4_pages_and_searches_have_their_limits() {
 
 /// A place in the list that the database has not: the first years of its calendar are those of ours.
 #[tokio::test]
-async fn api4_a_cursor_leads_to_no_place_that_is_none() {
+async fn api4_invalid_cursor_is_rejected() {
     use base64::Engine;
     let aponta = Aponta::start();
     for micros in [

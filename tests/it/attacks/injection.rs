@@ -24,7 +24,7 @@ const TEXTS: [&str; 14] = [
 ];
 
 #[tokio::test]
-async fn injection_into_sql_is_a_value_in_every_field_and_parameter() {
+async fn injection_into_sql_is_stored_as_text() {
     let aponta = Aponta::start();
     let api = &aponta.api;
     let projeto = api.projeto("P").await;
@@ -56,7 +56,7 @@ async fn injection_into_sql_is_a_value_in_every_field_and_parameter() {
 }
 
 #[tokio::test]
-async fn injection_into_a_pattern_finds_what_is_written() {
+async fn injection_into_a_pattern_matches_literally() {
     let aponta = Aponta::start();
     let api = &aponta.api;
     let projeto = api.projeto("P").await;
@@ -73,7 +73,7 @@ async fn injection_into_a_pattern_finds_what_is_written() {
 
 /// Each line of the log is one of ours: nothing that a client sends begins another.
 #[tokio::test]
-async fn injection_into_the_log_and_into_headers_stays_in_its_place() {
+async fn injection_into_logs_and_headers_is_escaped() {
     let aponta = Aponta::start_with(|program| program.env("LOG", "debug"));
     let api = &aponta.api;
     for text in TEXTS {
@@ -107,7 +107,7 @@ async fn injection_into_the_log_and_into_headers_stays_in_its_place() {
 
 /// Formulas are disarmed also where a cell begins with blanks or a name of a projeto is one.
 #[tokio::test]
-async fn injection_into_csv_runs_no_formula() {
+async fn injection_into_csv_is_escaped() {
     let aponta = Aponta::start();
     let projeto = aponta.api.projeto("=cmd|' /C calc'!A0").await;
     let formulas = ["=1+1", "+1", "-1", "@SUM(A1)", "a\tb", "\u{ff1d}1+1"];
@@ -139,7 +139,7 @@ async fn injection_into_csv_runs_no_formula() {
 
 /// Who is no proxy of ours is not believed about addresses.
 #[tokio::test]
-async fn header_spoofing_changes_no_address() {
+async fn spoofed_forwarding_headers_are_ignored() {
     let aponta = Aponta::start_with(|program| program.env("TRUSTED_PROXIES", "10.0.0.0/8"));
     for (n, (name, value)) in [
         ("X-Forwarded-For", "198.51.100.7"),
@@ -163,7 +163,7 @@ async fn header_spoofing_changes_no_address() {
 
 /// What is no text at all, and texts at the edges of Unicode.
 #[tokio::test]
-async fn injection_of_broken_text_is_a_fault_of_the_client() {
+async fn injection_of_invalid_text_returns_4xx() {
     let aponta = Aponta::start();
     let projeto = aponta.api.projeto("P").await;
     for nome in [r#""\ud800""#, r#""\udc00\ud800""#, r#""a\u0000b""#, "\"\u{0}\"", "\"a\nb\""] {

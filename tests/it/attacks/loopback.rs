@@ -58,12 +58,12 @@ fn check(api: &Api) {
 }
 
 #[tokio::test]
-async fn api8_the_service_without_authentication_serves_loopback_only() {
+async fn api8_serve_without_authentication_accepts_loopback_only() {
     check(&Aponta::start().api);
 }
 
 #[tokio::test]
-async fn api8_the_development_server_serves_loopback_only() {
+async fn api8_dev_accepts_loopback_only() {
     let data = Directory::new();
     check(&Program::new(&["dev", "--port", "0", "--data", data.path().to_str().unwrap()]).start().api());
 }

@@ -158,7 +158,7 @@ async fn api4_memory_of_unread_exports_is_bounded() {
 
 /// Documents need no identity, so nothing bounds who asks: they cost no memory but that of connections.
 #[tokio::test]
-async fn api4_memory_of_strangers_who_ask_for_documents_is_bounded() {
+async fn api4_memory_of_unauthenticated_document_requests_is_bounded() {
     let aponta = Aponta::start_with(as_in_image);
     let page = aponta.api.get("/docs").await.text;
     let mut assets = page.split('"').filter(|path| path.starts_with("docs/assets/")).map(|path| format!("/{path}"));
@@ -200,7 +200,7 @@ async fn text(aponta: &Aponta, path: &str, encoding: &str) -> String {
 
 /// However a list is sent, it is whole: short ones, those that take several batches, and all encodings of both.
 #[tokio::test]
-async fn lists_of_every_size_are_whole_in_every_encoding() {
+async fn lists_of_any_size_are_complete_in_every_encoding() {
     let aponta = Aponta::start();
     fill(&aponta, 30, 20);
     let cases = [("limit=3", 3), ("limit=7", 7), ("limit=8", 8), ("limit=20", 20), ("skip=4&limit=20", 20), ("", 30)];

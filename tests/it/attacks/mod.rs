@@ -1,4 +1,4 @@
-//! What a stranger or a user might try, by the OWASP API Security Top 10 of 2023
+//! What an unauthenticated or a signed-in attacker may try, by the OWASP API Security Top 10 of 2023
 //! (<https://owasp.org/API-Security/editions/2023/en/0x11-t10/>). SECURITY.md says which tests elsewhere belong to it:
 //! everything about tokens is in `azure`, what nginx keeps away in `tests/stack`.
 
@@ -13,7 +13,7 @@ mod readiness;
 use e2e::azure::Organisation;
 use e2e::server::{Aponta, Program};
 
-/// The token of somebody whom the organisation knows.
+/// The token of a user of the organisation.
 const TOKEN: &str = "conhecido-a2b3c4d5e6f7-ABCDEFGHIJ-abcdefghij";
 
 /// A server that asks who is calling, and an organisation that knows one user.

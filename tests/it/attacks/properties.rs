@@ -18,7 +18,7 @@ const FOREIGN: &str = "11111111-1111-4111-8111-111111111111";
 
 /// All members of an organisation may do the same; another tenant's things do not exist.
 #[tokio::test]
-async fn api1_an_id_of_another_tenant_is_no_id() {
+async fn api1_id_of_another_tenant_returns_404() {
     let (ours, theirs) = (Aponta::start(), Aponta::start());
     let projeto = theirs.api.projeto("P").await;
     let atividade = theirs.api.atividade("A", &projeto).await;
@@ -30,12 +30,13 @@ async fn api1_an_id_of_another_tenant_is_no_id() {
         assert_eq!(theirs.api.get(&path).await.status, 200);
     }
     let body = json!({"nome": "A", "id_projeto": projeto});
-    assert_eq!(ours.api.post("/api/v1/atividades", &body).await.faults().len(), 1);
+    let unknown = ours.api.post("/api/v1/atividades", &body).await;
+    assert_eq!(unknown.error(400), format!("Projeto não encontrado: {projeto}"));
 }
 
 /// Who a thing is, who made it and when is not for clients to say.
 #[tokio::test]
-async fn api3_what_only_the_service_says_cannot_be_sent() {
+async fn api3_read_only_fields_are_ignored() {
     let aponta = Aponta::start();
     let projeto = aponta.api.projeto("P").await;
     let forged = json!({
@@ -70,9 +71,9 @@ async fn api3_what_only_the_service_says_cannot_be_sent() {
     }
 }
 
-/// A key makes a flow happen once, for the one who sent it and for nobody else.
+/// A key belongs to the user who sent it: the same key of another user is independent.
 #[tokio::test]
-async fn api6_a_key_of_somebody_else_opens_nothing() {
+async fn api6_idempotency_key_of_another_user_is_independent() {
     let (organisation, aponta) = guarded().await;
     organisation.add_user("outra-pessoa", Some("rui@exemplo.br"));
     let projeto = organisation.add_project("Portal");
@@ -88,7 +89,7 @@ async fn api6_a_key_of_somebody_else_opens_nothing() {
 
 /// Nothing that a client sends chooses where the service goes: Azure DevOps is asked for its own paths alone.
 #[tokio::test]
-async fn api7_no_id_leads_anywhere_else() {
+async fn api7_ids_cannot_change_the_upstream_path() {
     let (organisation, aponta) = guarded().await;
     let ids = [
         "..%2F..%2F_apis%2Fsecrets",
@@ -137,9 +138,9 @@ impl Bait {
     }
 }
 
-/// An address in ids, headers, bodies, the request's own target and a redirect of Azure's is nobody's to go to.
+/// An address in ids, headers, bodies, the request target or a redirect of Azure DevOps is never called.
 #[tokio::test]
-async fn api7_no_address_that_is_sent_is_called() {
+async fn api7_urls_in_requests_are_never_called() {
     let (organisation, aponta) = guarded().await;
     let Bait { address, visitors } = Bait::start().await;
     let projeto = organisation.add_project("Portal");
@@ -194,7 +195,7 @@ async fn api7_no_address_that_is_sent_is_called() {
 }
 
 #[tokio::test]
-async fn api10_what_azure_says_is_not_believed_blindly() {
+async fn api10_responses_of_azure_are_validated() {
     let (organisation, aponta) = guarded().await;
     let sync = || send(aponta.api.request(Method::POST, "/api/v1/integracao/sincronizar").bearer_auth(TOKEN));
     let _ = organisation.add_project("Portal");

@@ -13,17 +13,17 @@ use tokio::net::TcpStream;
 
 use super::TOKEN;
 
-const STRANGERS: usize = 2000;
+const CLIENTS: usize = 2000;
 const READS: usize = 200;
 const REQUEST: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 const HEALTHY: &str = "\"status\":\"healthy\"";
-/// Between two requests of a stranger: they are to wait for the database together, not to keep both cores busy.
+/// Pause between two requests of a client: the clients shall wait for the database, not keep both cores busy.
 const PAUSE: Duration = Duration::from_secs(1);
 const METRIC: &str =
     "db_client_operation_duration_seconds_count{db_system_name=\"postgresql\",db_operation_name=\"readiness\"";
 
-/// Sends a request on a connection of its own, again and again, until it is told to stop.
-async fn stranger(address: String, is_over: Arc<AtomicBool>, responses: Arc<AtomicUsize>) {
+/// Sends a request on a connection of its own, again and again, until it is stopped.
+async fn send_until_stopped(address: String, is_over: Arc<AtomicBool>, responses: Arc<AtomicUsize>) {
     while !is_over.load(Ordering::Relaxed) {
         let mut stream = TcpStream::connect(&address).await.unwrap();
         stream.write_all(REQUEST).await.unwrap();
@@ -38,7 +38,7 @@ async fn stranger(address: String, is_over: Arc<AtomicBool>, responses: Arc<Atom
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn api4_2000_readiness_requests_at_once_fail_no_read_of_a_user() {
+async fn api4_2000_concurrent_readiness_requests_fail_no_read() {
     let organisation = Organisation::start().await;
     organisation.add_user(TOKEN, Some("ana.lima@exemplo.br"));
     let aponta = Aponta::start_with(|program| {
@@ -64,9 +64,10 @@ async fn api4_2000_readiness_requests_at_once_fail_no_read_of_a_user() {
     let (is_over, responses) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let address = aponta.api.base().trim_start_matches("http://").to_owned();
 
-    let strangers: Vec<_> =
-        (0..STRANGERS).map(|_| tokio::spawn(stranger(address.clone(), is_over.clone(), responses.clone()))).collect();
-    while responses.load(Ordering::Relaxed) < STRANGERS {
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| tokio::spawn(send_until_stopped(address.clone(), is_over.clone(), responses.clone())))
+        .collect();
+    while responses.load(Ordering::Relaxed) < CLIENTS {
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert!(began.elapsed() < Duration::from_mins(1), "{responses:?} responses after a minute");
     }
@@ -78,8 +79,8 @@ async fn api4_2000_readiness_requests_at_once_fail_no_read_of_a_user() {
         }
     }
     is_over.store(true, Ordering::Relaxed);
-    for stranger in strangers {
-        stranger.await.unwrap();
+    for client in clients {
+        client.await.unwrap();
     }
 
     let (ran, seconds) = (checks().await - checks_before, began.elapsed().as_secs_f64());

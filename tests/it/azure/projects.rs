@@ -269,16 +269,15 @@ async fn unknown_projeto_in_concurrent_requests_is_looked_up_once() {
     }
     assert_eq!(organisation.calls(&format!("/_apis/projects/{id}")).await, 1);
 
-    let unknown = json!({"nome": "A", "id_projeto": uuid::Uuid::now_v7()});
+    let id_unknown = uuid::Uuid::now_v7();
+    let unknown = json!({"nome": "A", "id_projeto": id_unknown});
+    let text = format!("Projeto não encontrado: {id_unknown}");
     let refused = post(&aponta.api, ANA, "/api/v1/atividades", unknown.clone()).await;
-    assert_eq!(refused.faults(), ["value_error body.id_projeto"]);
+    assert_eq!(refused.error(400), text);
     let created =
         post(&aponta.api, ANA, "/api/v1/atividades", json!({"nome": "A", "id_projeto": id})).await.expect(201);
     let path = format!("/api/v1/atividades/{}", created["id"].as_str().unwrap());
-    assert_eq!(
-        send_as(&aponta.api, ANA, Method::PUT, &path, Some(unknown)).await.faults(),
-        ["value_error body.id_projeto"]
-    );
+    assert_eq!(send_as(&aponta.api, ANA, Method::PUT, &path, Some(unknown)).await.error(400), text);
     let outro = organisation.add_project("Outro");
     let moved = send_as(&aponta.api, ANA, Method::PUT, &path, Some(json!({"id_projeto": outro}))).await.expect(200);
     assert_eq!(moved["nome_projeto"], "Outro");

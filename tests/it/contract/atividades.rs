@@ -22,7 +22,7 @@ fn is_timestamp(value: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn what_is_created_is_read_back() {
+async fn created_atividade_is_read_back() {
     let Aponta { api, .. } = &Aponta::start();
     let projeto = api.projeto("Portal").await;
 
@@ -46,7 +46,7 @@ async fn what_is_created_is_read_back() {
 }
 
 #[tokio::test]
-async fn put_changes_what_is_there_and_keeps_the_rest() {
+async fn put_changes_the_given_fields_and_keeps_the_others() {
     let Aponta { api, .. } = &Aponta::start();
     let (projeto, outro) = (api.projeto("Portal").await, api.projeto("Outro").await);
     let mut atividade =
@@ -77,7 +77,7 @@ async fn put_changes_what_is_there_and_keeps_the_rest() {
 }
 
 #[tokio::test]
-async fn delete_is_for_good_and_happens_once() {
+async fn deleted_atividade_returns_404() {
     let Aponta { api, .. } = &Aponta::start();
     let projeto = api.projeto("Portal").await;
     let atividade = created(api, json!({"nome": "A", "id_projeto": projeto})).await;
@@ -95,7 +95,7 @@ async fn delete_is_for_good_and_happens_once() {
 }
 
 #[tokio::test]
-async fn every_text_comes_back_as_it_was_sent() {
+async fn special_characters_are_stored_unchanged() {
     let Aponta { api, .. } = &Aponta::start();
     let projeto = api.projeto("Portal").await;
     for nome in [
@@ -113,7 +113,7 @@ async fn every_text_comes_back_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn the_largest_values_are_taken_and_one_more_is_not() {
+async fn value_at_its_limit_is_accepted_and_beyond_rejected() {
     let Aponta { api, .. } = &Aponta::start();
     let projeto = api.projeto("Portal").await;
     let body =
@@ -127,7 +127,7 @@ async fn the_largest_values_are_taken_and_one_more_is_not() {
 }
 
 #[tokio::test]
-async fn many_at_once_are_all_there() {
+async fn concurrent_creates_are_all_stored() {
     let Aponta { api, .. } = &Aponta::start();
     let projeto = api.projeto("Portal").await;
 
@@ -145,7 +145,7 @@ async fn many_at_once_are_all_there() {
 }
 
 #[tokio::test]
-async fn a_change_is_refused_to_whoever_has_not_seen_the_last_one() {
+async fn stale_if_match_returns_412() {
     let Aponta { api, .. } = &Aponta::start();
     let projeto = api.projeto("Portal").await;
     let atividade = created(api, json!({"nome": "A", "id_projeto": projeto})).await;
@@ -168,7 +168,7 @@ async fn a_change_is_refused_to_whoever_has_not_seen_the_last_one() {
 }
 
 #[tokio::test]
-async fn of_many_who_saw_the_same_one_changes_it() {
+async fn concurrent_puts_with_one_etag_change_once() {
     let Aponta { api, .. } = &Aponta::start();
     let projeto = api.projeto("Portal").await;
     let atividade = created(api, json!({"nome": "A", "id_projeto": projeto})).await;

@@ -19,7 +19,7 @@ fn page(names: &str, total: u64) -> (Vec<String>, u64) {
 }
 
 /// Atividades A to F, of which B and E are inactive, in two projetos in turn.
-async fn given_six() -> (Aponta, String) {
+async fn with_six_atividades() -> (Aponta, String) {
     let aponta = Aponta::start();
     let (projeto, outro) = (aponta.api.projeto("Portal").await, aponta.api.projeto("Outro").await);
     for (n, nome) in ["A", "B", "C", "D", "E", "F"].into_iter().enumerate() {
@@ -31,8 +31,8 @@ async fn given_six() -> (Aponta, String) {
 }
 
 #[tokio::test]
-async fn pages_filters_and_orders_hold_together() {
-    let (aponta, projeto) = given_six().await;
+async fn paging_filters_and_order_combine() {
+    let (aponta, projeto) = with_six_atividades().await;
     let api = &aponta.api;
 
     for (query, expected) in [
@@ -64,8 +64,8 @@ async fn pages_filters_and_orders_hold_together() {
 }
 
 #[tokio::test]
-async fn cursors_and_links_lead_through_the_list() {
-    let (aponta, _) = given_six().await;
+async fn cursors_and_links_visit_every_row_once() {
+    let (aponta, _) = with_six_atividades().await;
     let api = &aponta.api;
 
     let mut seen = Vec::new();
@@ -95,7 +95,7 @@ async fn cursors_and_links_lead_through_the_list() {
 }
 
 /// Stores so many atividades, each a second older than the one before.
-fn given_many(aponta: &Aponta, projeto: &str, n: u32) {
+fn insert_atividades(aponta: &Aponta, projeto: &str, n: u32) {
     aponta.database.execute(&format!(
         "INSERT INTO api_aponta.atividades (id, nome, id_projeto, criado_em, atualizado_em)
          SELECT gen_random_uuid(), 'Atividade ' || n, '{projeto}', now() - n * interval '1 s', now()
@@ -104,10 +104,10 @@ fn given_many(aponta: &Aponta, projeto: &str, n: u32) {
 }
 
 #[tokio::test]
-async fn csv_has_every_row_however_many() {
+async fn csv_contains_every_row() {
     let aponta = Aponta::start();
     let projeto = aponta.api.projeto("Portal").await;
-    given_many(&aponta, &projeto, 2500);
+    insert_atividades(&aponta, &projeto, 2500);
 
     let csv = aponta.api.get(&format!("{PATH}?formato=csv")).await;
     let by_header =
@@ -127,15 +127,15 @@ fn peak_memory(pid: u32) -> u64 {
 }
 
 #[tokio::test]
-async fn csv_takes_no_more_memory_for_more_rows() {
+async fn csv_needs_constant_memory() {
     let aponta = Aponta::start();
     let projeto = aponta.api.projeto("Portal").await;
     let csv = format!("{PATH}?formato=csv");
-    given_many(&aponta, &projeto, 3000);
+    insert_atividades(&aponta, &projeto, 3000);
     let _ = aponta.api.get(&csv).await;
     let few = peak_memory(aponta.server.pid());
 
-    given_many(&aponta, &projeto, 120_000);
+    insert_atividades(&aponta, &projeto, 120_000);
     // The connection that was there before may have been closed meanwhile.
     let rows = aponta.server.api().get(&csv).await.text;
     let many = peak_memory(aponta.server.pid());

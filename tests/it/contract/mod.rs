@@ -1,10 +1,10 @@
 //! The HTTP contract, row by row, without authentication.
 
+mod apontamentos;
 mod atividades;
 mod bulk;
-mod errors;
-mod habits;
+mod connection;
+mod error_details;
 mod lists;
 mod projetos;
 mod service;
-mod validation;

@@ -7,7 +7,7 @@ const PATH: &str = "/api/v1/projetos";
 const DO_AZURE: &str = "eb6e4656-77fc-42a1-9181-4c6d8e9da5d1";
 
 /// A projeto that Azure DevOps owns.
-fn given_one_of_azure(aponta: &Aponta) {
+fn insert_synchronised_projeto(aponta: &Aponta) {
     aponta.database.execute(&format!(
         "INSERT INTO api_aponta.projetos (id, azure_project_id, nome, estado, sincronizado_em, criado_em, atualizado_em)
          VALUES ('{DO_AZURE}', '{DO_AZURE}', 'Do Azure', 'wellFormed', now(), now(), now())"
@@ -19,7 +19,7 @@ fn path(projeto: &Value) -> String {
 }
 
 #[tokio::test]
-async fn what_is_created_is_read_changed_and_deleted() {
+async fn projeto_is_created_read_changed_and_deleted() {
     let Aponta { api, .. } = &Aponta::start();
 
     let answer = api.post(PATH, &json!({"nome": " Portal ", "descricao": "Texto"})).await;
@@ -49,7 +49,7 @@ async fn what_is_created_is_read_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn the_list_is_in_the_order_of_names_as_people_read_them() {
+async fn list_is_sorted_by_name_ignoring_case_and_accents() {
     let Aponta { api, .. } = &Aponta::start();
     for nome in ["Zebra", "Éden", "abacaxi", "Ábaco", "eden"] {
         api.projeto(nome).await;
@@ -62,9 +62,9 @@ async fn the_list_is_in_the_order_of_names_as_people_read_them() {
 }
 
 #[tokio::test]
-async fn one_of_azure_is_read_only_and_one_with_atividades_stays() {
+async fn synchronised_projeto_is_read_only_and_used_one_is_kept() {
     let aponta = Aponta::start();
-    given_one_of_azure(&aponta);
+    insert_synchronised_projeto(&aponta);
     let api = &aponta.api;
     let do_azure = format!("{PATH}/{DO_AZURE}");
     let usado = api.projeto("Usado").await;
@@ -82,7 +82,7 @@ async fn one_of_azure_is_read_only_and_one_with_atividades_stays() {
 }
 
 #[tokio::test]
-async fn without_an_organisation_there_is_nothing_to_integrate_with() {
+async fn integracao_without_organisation_returns_409() {
     let Aponta { api, .. } = &Aponta::start();
     let detail = "A integração com o Azure DevOps não está configurada neste servidor";
 

@@ -46,7 +46,7 @@ fn wrongs(finished: &Finished) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn all_is_well_and_each_thing_has_a_line() {
+async fn each_check_has_a_line() {
     let organisation = Organisation::start().await;
     organisation.add_user(TOKEN, Some("rita.souza@exemplo.br"));
     let (files, database, now) = (e2e::server::Directory::new(), migrated(), OffsetDateTime::now_utc());
@@ -78,7 +78,7 @@ async fn all_is_well_and_each_thing_has_a_line() {
 }
 
 #[tokio::test]
-async fn app_tokens_have_a_line_that_says_whom_they_let_in() {
+async fn app_token_line_names_who_may_sign_in() {
     let organisation = Organisation::start().await;
     let service = organisation.add_user(TOKEN, None);
     let database = migrated();
@@ -98,7 +98,7 @@ async fn app_tokens_have_a_line_that_says_whom_they_let_in() {
 }
 
 #[tokio::test]
-async fn each_wrong_thing_says_what_to_do() {
+async fn failed_check_names_its_remedy() {
     let organisation = Organisation::start().await;
     let (files, database, now) =
         (e2e::server::Directory::new(), Cluster::shared().create_database(), OffsetDateTime::now_utc());
@@ -125,7 +125,7 @@ async fn each_wrong_thing_says_what_to_do() {
 }
 
 #[test]
-fn what_cannot_be_reached_is_told_and_the_rest_is_looked_at() {
+fn unreachable_service_does_not_skip_other_checks() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let finished = Program::new(&["doctor", "--certificate", "nenhum.pem", "--backups", "nenhum.prom"])
         .development()
@@ -143,7 +143,7 @@ fn what_cannot_be_reached_is_told_and_the_rest_is_looked_at() {
 }
 
 #[test]
-fn settings_that_are_wrong_are_all_named() {
+fn invalid_settings_are_all_named() {
     let finished = Program::new(&["doctor"]).env("API_PORT", "sim").env("AUTH_ENABLED", "talvez").run();
 
     let wrongs = wrongs(&finished).join("\n");

@@ -1,4 +1,4 @@
-//! The log: a line of JSON for each request in production, and nothing in it that is nobody's business.
+//! The log: one line of JSON for each request in production, without personal data and secrets.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ fn lines(server: &Server) -> Vec<Value> {
 /// The line of the request with that id, once it is there.
 fn line_of(server: &Server, request_id: &str) -> Value {
     server.wait_for_log(&format!(r#""request_id":"{request_id}","trace_id""#));
-    let told: Vec<_> = lines(server).into_iter().filter(|line| line["request_id"] == request_id).collect();
-    assert_eq!(told.len(), 1, "{told:#?}");
-    told[0].clone()
+    let logged: Vec<_> = lines(server).into_iter().filter(|line| line["request_id"] == request_id).collect();
+    assert_eq!(logged.len(), 1, "{logged:#?}");
+    logged[0].clone()
 }
 
 #[tokio::test]
-async fn a_request_is_one_line_with_all_that_matters() {
+async fn request_is_logged_in_one_line() {
     let (_organisation, user, aponta) = production(|program| program.env("TRUSTED_PROXIES", "127.0.0.0/8")).await;
     let request = |id| {
         let request =
@@ -59,7 +59,7 @@ async fn a_request_is_one_line_with_all_that_matters() {
 }
 
 #[tokio::test]
-async fn attempts_to_be_let_in_are_told_without_the_token() {
+async fn sign_ins_are_logged_without_the_token() {
     let (_organisation, user, aponta) = production(|program| program).await;
     for token in [TOKEN, "lixo-0123456789"] {
         let _ = send(aponta.api.request(Method::GET, "/api/v1/projetos").bearer_auth(token)).await;
@@ -68,10 +68,10 @@ async fn attempts_to_be_let_in_are_told_without_the_token() {
     aponta.server.wait_for_log(r#""outcome":"missing""#);
 
     let lines = lines(&aponta.server);
-    let told = |message: &str| lines.iter().filter(|line| line["message"] == message).cloned().collect::<Vec<_>>();
-    let known = told("Azure DevOps accepted the credential");
+    let logged = |message: &str| lines.iter().filter(|line| line["message"] == message).cloned().collect::<Vec<_>>();
+    let known = logged("Azure DevOps accepted the credential");
     assert_eq!((known.len(), &known[0]["user"]), (1, &json!(user)));
-    let refused = told("authentication failed");
+    let refused = logged("authentication failed");
     let outcomes: Vec<_> = refused.iter().map(|line| &line["outcome"]).collect();
     assert_eq!(outcomes, ["rejected", "missing"]);
     assert!(refused.iter().all(|line| line["span"]["request_id"].is_string()), "{refused:#?}");
@@ -80,7 +80,7 @@ async fn attempts_to_be_let_in_are_told_without_the_token() {
 }
 
 #[tokio::test]
-async fn a_stream_is_told_when_it_ends() {
+async fn stream_is_logged_at_its_end() {
     let aponta = Aponta::start();
     let projeto = aponta.api.projeto("P").await;
     aponta.api.atividade("A", &projeto).await;
@@ -94,7 +94,7 @@ async fn a_stream_is_told_when_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_statement_is_told_without_its_values() {
+async fn slow_statement_is_logged_without_its_values() {
     let aponta = Aponta::start();
     let projeto = aponta.api.projeto("P").await;
     let locked = "BEGIN; LOCK TABLE api_aponta.atividades; SELECT pg_sleep(1.5); COMMIT";
@@ -120,7 +120,7 @@ async fn a_slow_statement_is_told_without_its_values() {
 }
 
 #[tokio::test]
-async fn what_is_logged_is_chosen_by_module() {
+async fn log_filter_selects_modules() {
     let only = |filter: &'static str| Aponta::start_with(move |program| program.env("LOG", filter));
     let aponta = only("info,http_api::request=off");
     let _ = aponta.api.get("/healthz").await.expect(200);

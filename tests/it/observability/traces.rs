@@ -69,7 +69,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_request_its_queries_and_its_calls_are_one_trace() {
+async fn request_queries_and_calls_are_one_trace() {
     let receiver = receiver().await;
     let (organisation, _, mut aponta) =
         production(|program| program.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.uri())).await;
@@ -90,9 +90,9 @@ async fn a_request_its_queries_and_its_calls_are_one_trace() {
         |name: &str| spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{name}: {spans:#?}"));
     let server = named("POST /api/v1/atividades");
     assert_eq!((hex(&server.parent_span_id), server.kind()), ("b7ad6b7169203331".to_owned(), SpanKind::Server));
-    let told = attributes(server);
-    assert_eq!(told["http.route"], "/api/v1/atividades");
-    assert_eq!((&*told["http.response.status_code"], &*told["client.address"]), ("201", "127.0.0.1"));
+    let attributes = attributes(server);
+    assert_eq!(attributes["http.route"], "/api/v1/atividades");
+    assert_eq!((&*attributes["http.response.status_code"], &*attributes["client.address"]), ("201", "127.0.0.1"));
     assert!(spans.iter().all(|span| span.events.is_empty()), "log lines are not for the collector");
 
     for name in ["GET /_apis/connectionData", "GET /_apis/projects/{id}", "atividades.insert", "projetos.store_remote"]
@@ -103,12 +103,12 @@ async fn a_request_its_queries_and_its_calls_are_one_trace() {
         assert!(span.end_time_unix_nano <= server.end_time_unix_nano, "{name}");
     }
     let call = named("GET /_apis/connectionData");
-    let told = organisation.headers("connectionData", "traceparent").await;
-    assert_eq!(told, [format!("00-{TRACE}-{}-01", hex(&call.span_id))]);
+    let headers = organisation.headers("connectionData", "traceparent").await;
+    assert_eq!(headers, [format!("00-{TRACE}-{}-01", hex(&call.span_id))]);
 }
 
 #[tokio::test]
-async fn a_failure_shows_as_one() {
+async fn failure_marks_its_span() {
     let receiver = receiver().await;
     let (organisation, _, mut aponta) =
         production(|program| program.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.uri())).await;
@@ -126,23 +126,26 @@ async fn a_failure_shows_as_one() {
 }
 
 #[tokio::test]
-async fn without_a_collector_the_trace_goes_on_all_the_same() {
+async fn trace_context_is_propagated_without_a_collector() {
     let (organisation, _, aponta) = production(|program| program).await;
     let list = || aponta.api.request(Method::GET, "/api/v1/integracao/projetos").bearer_auth(TOKEN);
     let _ = send(list().header("traceparent", TRACEPARENT)).await.expect(200);
     let _ = send(list().header("traceparent", "lixo")).await.expect(200);
 
-    let told = organisation.headers("/_apis/", "traceparent").await;
-    let traces: Vec<_> = told.iter().map(|told| told.split('-').nth(1).unwrap()).collect();
-    assert_eq!(traces.len(), 3, "{told:?}");
+    let headers = organisation.headers("/_apis/", "traceparent").await;
+    let traces: Vec<_> = headers.iter().map(|headers| headers.split('-').nth(1).unwrap()).collect();
+    assert_eq!(traces.len(), 3, "{headers:?}");
     assert_eq!(traces[..2], [TRACE, TRACE]);
-    assert!(traces[2] != TRACE && traces[2].len() == 32, "{told:?}");
-    assert!(told.iter().all(|told| !told.contains("b7ad6b7169203331")), "a call has a place of its own: {told:?}");
+    assert!(traces[2] != TRACE && traces[2].len() == 32, "{headers:?}");
+    assert!(
+        headers.iter().all(|headers| !headers.contains("b7ad6b7169203331")),
+        "a call has a place of its own: {headers:?}"
+    );
     aponta.server.wait_for_log(traces[2]);
 }
 
 #[tokio::test]
-async fn a_collector_that_is_not_there_disturbs_nobody() {
+async fn unreachable_collector_delays_no_request() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (_, _, mut aponta) =
         production(|program| program.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{gone}"))).await;

@@ -12,7 +12,7 @@ fn printed(finished: &Finished) -> String {
 }
 
 #[test]
-fn migrate_goes_up_down_and_says_where_it_is() {
+fn migrate_runs_up_and_down_and_prints_its_status() {
     let database = Cluster::shared().create_database();
     let migrate = |arguments: &[&str]| {
         let arguments = [&["migrate"], arguments].concat();
@@ -34,7 +34,7 @@ fn migrate_goes_up_down_and_says_where_it_is() {
 }
 
 #[test]
-fn config_shows_every_setting_and_no_secret() {
+fn config_prints_every_setting_without_secrets() {
     let program = Program::new(&["config"])
         .env("DATABASE_URL", "postgresql://ana:segredo-1@db.exemplo/aponta")
         .env("AZURE_DEVOPS_PAT", "segredo-2")
@@ -53,7 +53,7 @@ fn config_shows_every_setting_and_no_secret() {
 }
 
 #[test]
-fn healthcheck_tells_by_its_exit_code() {
+fn healthcheck_exit_code_follows_readiness() {
     let cluster = Cluster::start();
     let database = cluster.create_database();
     let mut server = Program::serve(&database).start();
@@ -64,15 +64,15 @@ fn healthcheck_tells_by_its_exit_code() {
     cluster.stop();
     // The service returns the last result of its readiness check for a second.
     std::thread::sleep(Duration::from_secs(1));
-    let ill = check();
-    assert_eq!((ill.code(), ill.stderr().contains("returned 503")), (1, true), "{}", ill.stderr());
+    let unhealthy = check();
+    assert_eq!((unhealthy.code(), unhealthy.stderr().contains("returned 503")), (1, true), "{}", unhealthy.stderr());
     server.kill();
     let gone = check();
     assert_eq!((gone.code(), gone.stderr().contains("no response from http://127.0.0.1:")), (1, true));
 }
 
 #[test]
-fn openapi_is_what_the_server_serves() {
+fn openapi_prints_the_served_document() {
     let printed = printed(&Program::new(&["openapi"]).run());
 
     let document: serde_json::Value = serde_json::from_str(&printed).unwrap();
@@ -81,7 +81,7 @@ fn openapi_is_what_the_server_serves() {
 }
 
 #[test]
-fn the_command_line_explains_itself() {
+fn help_and_unknown_commands_are_explained() {
     let help = printed(&Program::new(&["--help"]).run());
     for command in ["dev", "serve", "migrate", "config", "healthcheck", "openapi"] {
         assert!(help.contains(&format!("  {command}")), "{help}");

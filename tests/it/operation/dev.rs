@@ -26,7 +26,7 @@ fn refusal(program: Program) -> String {
 }
 
 #[tokio::test]
-async fn the_first_run_has_samples_and_says_where_everything_is() {
+async fn first_run_has_samples_and_prints_its_addresses() {
     let program = Program::new(&["dev", "--port", "0"]);
     let home = program.directory().to_owned();
 
@@ -50,10 +50,16 @@ async fn the_first_run_has_samples_and_says_where_everything_is() {
 }
 
 #[tokio::test]
-async fn data_stays_over_a_stop_and_a_kill_and_samples_come_once() {
+async fn data_survives_stop_and_kill() {
     let data = Directory::new();
     let mut server = dev(data.path()).start();
     let api = server.api();
+    let entries = api.get("/api/v1/apontamentos?usuario=eu").await.expect(200);
+    assert!(entries["items"].as_array().is_some_and(|entries| 3 < entries.len()), "{entries}");
+    for entry in entries["items"].as_array().unwrap() {
+        let path = format!("/api/v1/apontamentos/{}", entry["id"].as_str().unwrap());
+        assert_eq!(api.delete(&path).await.status, 204);
+    }
     let listed = api.get("/api/v1/atividades").await.expect(200);
     for atividade in listed["items"].as_array().unwrap() {
         let path = format!("/api/v1/atividades/{}", atividade["id"].as_str().unwrap());
@@ -76,7 +82,7 @@ async fn data_stays_over_a_stop_and_a_kill_and_samples_come_once() {
 }
 
 #[tokio::test]
-async fn two_on_the_same_data_share_it() {
+async fn two_processes_share_the_same_data() {
     let data = Directory::new();
     let (first, second) = (dev(data.path()).start(), dev(data.path()).start());
 
@@ -88,7 +94,7 @@ async fn two_on_the_same_data_share_it() {
 }
 
 #[test]
-fn what_is_in_the_way_is_told_in_one_line() {
+fn start_failure_is_reported_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let data = Directory::new();

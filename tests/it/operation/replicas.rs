@@ -4,7 +4,7 @@ use e2e::postgres::Cluster;
 use e2e::server::{Program, Server};
 
 #[tokio::test]
-async fn of_replicas_that_start_at_once_exactly_one_migrates() {
+async fn concurrent_replicas_migrate_once() {
     let database = Cluster::shared().create_database();
 
     let replicas: Vec<Server> = (0..8).map(|_| Program::serve(&database).spawn()).collect();
@@ -21,7 +21,7 @@ async fn of_replicas_that_start_at_once_exactly_one_migrates() {
 }
 
 #[test]
-fn a_newer_schema_is_refused() {
+fn newer_schema_is_rejected() {
     let database = Cluster::shared().create_database();
     assert_eq!(Program::new(&["migrate", "up"]).env("DATABASE_URL", database.url()).run().code(), 0);
     database.execute("INSERT INTO api_aponta.seaql_migrations VALUES ('m29991231_000001_do_futuro', 1)");

@@ -4,7 +4,7 @@ use e2e::postgres::Cluster;
 use e2e::server::Program;
 
 #[test]
-fn every_wrong_setting_is_named_at_once_and_no_secret_is_shown() {
+fn invalid_settings_are_named_without_secrets() {
     let finished = Program::new(&["serve"])
         .env("DATABASE_URL", "mysql://ana:segredo@db/aponta")
         .env("API_PORT", "porta")
@@ -35,7 +35,7 @@ fn every_wrong_setting_is_named_at_once_and_no_secret_is_shown() {
 }
 
 #[test]
-fn production_refuses_what_is_unsafe() {
+fn production_rejects_unsafe_settings() {
     let cases = [
         ("AUTH_ENABLED", "false"),
         ("API_DEBUG", "true"),
@@ -57,7 +57,7 @@ fn production_refuses_what_is_unsafe() {
 }
 
 #[tokio::test]
-async fn sign_in_from_any_organisation_has_to_be_meant_and_is_logged() {
+async fn sign_in_from_any_organisation_is_explicit_and_logged() {
     let database = Cluster::shared().create_database();
     let server = Program::new(&["serve"])
         .env("API_HOST", "127.0.0.1")
@@ -71,7 +71,7 @@ async fn sign_in_from_any_organisation_has_to_be_meant_and_is_logged() {
 }
 
 #[test]
-fn an_empty_environment_says_what_is_missing() {
+fn empty_environment_names_missing_settings() {
     let finished = Program::new(&["serve"]).run();
 
     assert_eq!(finished.code(), 1);
@@ -79,7 +79,7 @@ fn an_empty_environment_says_what_is_missing() {
 }
 
 #[tokio::test]
-async fn secrets_come_from_files_and_parts_make_an_address() {
+async fn secret_files_and_database_parts_are_read() {
     let database = Cluster::shared().create_database();
     let program = Program::new(&["serve"]).development();
     let password = program.directory().join("senha");

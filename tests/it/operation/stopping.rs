@@ -9,10 +9,10 @@ use reqwest::Method;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_in_flight_is_finished_and_nothing_new_is_taken() {
+async fn sigterm_finishes_requests_in_flight_and_accepts_no_more() {
     let Aponta { api, mut server, database } = Aponta::start();
     let projeto = api.projeto("Portal").await;
-    // Whoever holds the table lets the request wait as long as it takes to tell the server to stop.
+    // The lock on the table keeps the request waiting until the server is stopped.
     let holder = {
         let url = database.url();
         std::process::Command::new("sh")
@@ -45,7 +45,7 @@ async fn what_is_in_flight_is_finished_and_nothing_new_is_taken() {
 
 /// The first process of a container gets no signal that it has no handler for.
 #[test]
-fn a_server_that_waits_for_its_database_can_be_stopped() {
+fn sigterm_while_waiting_for_the_database_stops() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("postgresql://ana:segredo@{free}/aponta");
     for signal in ["TERM", "INT"] {
@@ -63,7 +63,7 @@ fn a_server_that_waits_for_its_database_can_be_stopped() {
 
 /// At every moment of the start: while it connects, migrates, starts its workers and when it has just begun to serve.
 #[test]
-fn a_server_can_be_stopped_while_it_starts() {
+fn sigterm_while_starting_stops() {
     let database = e2e::postgres::Cluster::shared().create_database();
     Program::serve(&database).start().terminate();
     for moment in (0..60).map(|step| Duration::from_millis(5 * step)) {

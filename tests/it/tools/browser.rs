@@ -4,7 +4,7 @@ use serde_json::json;
 use super::{file, python, succeed};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_read_and_try_the_api_in_a_browser() {
+async fn documentation_works_in_a_browser() {
     let Aponta { api, server: _server, .. } = &Aponta::start();
     let projeto = api.projeto("Portal").await;
 

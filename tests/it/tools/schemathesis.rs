@@ -20,7 +20,7 @@ fn try_out(base: &str, token: &str, except: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_api_keeps_to_its_description_without_authentication() {
+async fn schemathesis_passes_without_authentication() {
     let aponta = Aponta::start();
 
     // Without authentication there is none to ignore.
@@ -28,7 +28,7 @@ async fn the_api_keeps_to_its_description_without_authentication() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_api_keeps_to_its_description_with_authentication() {
+async fn schemathesis_passes_with_authentication() {
     let organisation = Organisation::start().await;
     organisation.add_user("pat-da-ana", Some("ana@exemplo.br"));
     let _ = organisation.add_project("Portal");

@@ -6,12 +6,13 @@ use e2e::server::Aponta;
 use super::{file, succeed};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_with_generated_types_lists_creates_changes_deletes_and_synchronises() {
+async fn generated_client_calls_every_operation() {
     let organisation = Organisation::start().await;
     organisation.add_user("pat-do-cliente", Some("ana@exemplo.br"));
     for nome in ["Portal", "Aplicativo"] {
         let _ = organisation.add_project(nome);
     }
+    organisation.add_work_item(41, "Portal", "Task", "Active", "Tela de pedidos");
     let aponta = Aponta::start_with(|program| {
         program.env("AUTH_ENABLED", "true").env("AZURE_DEVOPS_ORG_URL", organisation.url())
     });

@@ -22,7 +22,7 @@ fn tables(database: &Database<'_>) -> String {
     )
 }
 
-const ALL_TABLES: &str = "atividades idempotencia projetos rotinas seaql_migrations";
+const ALL_TABLES: &str = "apontamentos atividades idempotencia projetos rotinas seaql_migrations work_items";
 /// How many steps there are.
 const STEPS: usize = 9;
 

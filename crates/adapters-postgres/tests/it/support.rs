@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use adapters_postgres::{
-    Config, PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository, PostgresReadiness, SchemaName,
+    Config, PostgresApontamentoRepository, PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository,
+    PostgresReadiness, SchemaName,
 };
 use domain::testing::suite::Repositories;
 use domain::{Error, Service};
@@ -27,6 +28,7 @@ pub async fn connect(config: Config) -> PostgresDatabase {
 pub fn repositories(database: &PostgresDatabase) -> Repositories {
     Repositories {
         atividades: Arc::new(PostgresAtividadeRepository::new(database)),
+        apontamentos: Arc::new(PostgresApontamentoRepository::new(database)),
         projetos: Arc::new(PostgresProjetoRepository::new(database)),
         readiness: Arc::new(PostgresReadiness::new(database)),
     }
@@ -81,7 +83,7 @@ pub async fn until_blocked(database: &Database<'_>, connections: u32, moment: &s
     );
     let started = Instant::now();
     while database.query(&blocked) != connections.to_string() {
-        assert!(started.elapsed() < Duration::from_secs(60), "never were {connections} connections blocked");
+        assert!(started.elapsed() < Duration::from_mins(1), "never were {connections} connections blocked");
         // The query blocks the runtime, so each sleep must give the connections time for several round trips.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use adapters_sqlite::{SqliteAtividadeRepository, SqliteDatabase, SqliteProjetoRepository, SqliteReadiness};
+use adapters_sqlite::{
+    SqliteApontamentoRepository, SqliteAtividadeRepository, SqliteDatabase, SqliteProjetoRepository, SqliteReadiness,
+};
 use domain::testing::suite::Repositories;
 
 /// A directory that is removed on drop.
@@ -34,6 +36,7 @@ impl Drop for Directory {
 pub fn repositories(database: &SqliteDatabase) -> Repositories {
     Repositories {
         atividades: Arc::new(SqliteAtividadeRepository::new(database)),
+        apontamentos: Arc::new(SqliteApontamentoRepository::new(database)),
         projetos: Arc::new(SqliteProjetoRepository::new(database)),
         readiness: Arc::new(SqliteReadiness::new(database)),
     }

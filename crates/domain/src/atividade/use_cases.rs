@@ -10,7 +10,7 @@ use crate::projeto::ProjectImporter;
 use crate::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, AtividadeSortKey,
     BatchReader, Caller, Clock, Cursor, Error, Idempotency, Limit, NovaAtividade, Page, ProjectDirectory, ProjetoRef,
-    ProjetoRepository, Resource,
+    ProjetoRepository, Resource, UnknownReference, Violation,
 };
 
 /// The use cases of atividades.
@@ -36,8 +36,7 @@ impl Atividades {
     /// Creates an atividade with the caller as its author.
     ///
     /// # Errors
-    /// `Invalid` on `id_projeto` if neither the repository nor Azure DevOps has a projeto with that id that the caller
-    /// can see; `Unavailable`, `TimedOut` or `BadUpstream` if the lookup at Azure DevOps fails; `IdempotencyKeyReused`.
+    /// `UnknownReferences` if neither the repository nor Azure DevOps has a projeto with that id that the caller can see; `Unavailable`, `TimedOut` or `BadUpstream` if the lookup at Azure DevOps fails; `IdempotencyKeyReused`.
     pub async fn criar(
         &self,
         caller: &Caller,
@@ -50,15 +49,17 @@ impl Atividades {
             return criada.ok_or_else(|| Error::internal("one record was stored and none returned"));
         }
         let record = AtividadeRecord::new(nova, &caller.usuario, self.clock.now());
-        match self.repository.insert(record.clone()).await {
+        let projeto = record.projeto;
+        let inserted = match self.repository.insert(record.clone()).await {
             Err(unknown) if unknown.is_unknown_projeto() => {
-                if !self.importer.import_projects(&[record.projeto].into(), caller).await? {
-                    return Err(unknown);
+                if !self.importer.import_projects(&[projeto].into(), caller).await? {
+                    return Err(unknown_references(unknown, |_| Some(projeto)));
                 }
                 self.repository.insert(record).await
             }
             inserted => inserted,
-        }
+        };
+        inserted.map_err(|error| unknown_references(error, |_| Some(projeto)))
     }
 
     /// Creates all of `novas` with the caller as their author, or none. Their `criado_em` differ by 1 µs each, so lists
@@ -78,15 +79,18 @@ impl Atividades {
             records.push(AtividadeRecord::new(nova, &caller.usuario, now));
             now += Duration::MICROSECOND;
         }
-        match self.repository.insert_all(records.clone(), idempotency.clone()).await {
+        let projetos: Vec<_> = records.iter().map(|record| record.projeto).collect();
+        let projeto_of = |item: Option<usize>| projetos.get(item?).copied();
+        let inserted = match self.repository.insert_all(records.clone(), idempotency.clone()).await {
             Err(unknown) if unknown.is_unknown_projeto() => {
-                if !self.importer.import_projects(&unknown_projetos(&records, &unknown), caller).await? {
-                    return Err(unknown);
+                if !self.importer.import_projects(&unknown_projetos(&unknown, projeto_of), caller).await? {
+                    return Err(unknown_references(unknown, projeto_of));
                 }
                 self.repository.insert_all(records, idempotency).await
             }
             inserted => inserted,
-        }
+        };
+        inserted.map_err(|error| unknown_references(error, projeto_of))
     }
 
     /// Returns one page of the matches with their total. [`Self::itens_restantes`] reads the items that do not fit.
@@ -145,16 +149,17 @@ impl Atividades {
     /// `NotFound`; `VersionMismatch` if `atualizado_em` differs from the one that `patch` expects; on `id_projeto`
     /// those of [`Self::criar`].
     pub async fn atualizar(&self, caller: &Caller, id: AtividadeId, patch: AtividadePatch) -> Result<Atividade, Error> {
-        let updated = match (self.repository.update(id, patch.clone(), self.clock.now()).await, patch.projeto) {
+        let new = patch.projeto;
+        let updated = match (self.repository.update(id, patch.clone(), self.clock.now()).await, new) {
             (Err(unknown), Some(projeto)) if unknown.is_unknown_projeto() => {
                 if !self.importer.import_projects(&[projeto].into(), caller).await? {
-                    return Err(unknown);
+                    return Err(unknown_references(unknown, |_| new));
                 }
                 self.repository.update(id, patch, self.clock.now()).await
             }
             (updated, _) => updated,
         };
-        updated?.ok_or_else(|| not_found(id))
+        updated.map_err(|error| unknown_references(error, |_| new))?.ok_or_else(|| not_found(id))
     }
 
     /// Deletes the atividade. With `expected`, only while `atualizado_em` is equal to it.
@@ -167,9 +172,22 @@ impl Atividades {
 }
 
 /// Returns the projetos of the items that `unknown` names, each once.
-fn unknown_projetos(records: &[AtividadeRecord], unknown: &Error) -> BTreeSet<ProjetoRef> {
+fn unknown_projetos(unknown: &Error, projeto_of: impl Fn(Option<usize>) -> Option<ProjetoRef>) -> BTreeSet<ProjetoRef> {
     let Error::Invalid(fields) = unknown else { return BTreeSet::new() };
-    fields.iter().filter_map(|field| records.get(field.item?)).map(|record| record.projeto).collect()
+    fields.iter().filter_map(|field| projeto_of(field.item)).collect()
+}
+
+/// Adds the ids to the unknown projetos that a repository reports. Returns every other error as it is.
+fn unknown_references(error: Error, projeto_of: impl Fn(Option<usize>) -> Option<ProjetoRef>) -> Error {
+    let Error::Invalid(fields) = &error else { return error };
+    let unknown = fields.iter().filter(|field| field.violation == Violation::UnknownProjeto);
+    let unknown: Vec<_> = unknown
+        .filter_map(|field| {
+            let id = projeto_of(field.item)?.0;
+            Some(UnknownReference { item: field.item, field: field.field, resource: Resource::Projeto, id })
+        })
+        .collect();
+    if unknown.is_empty() { error } else { Error::UnknownReferences(unknown) }
 }
 
 fn not_found(id: AtividadeId) -> Error {

@@ -63,7 +63,9 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     let shared = state.clone();
     let server = bind(move || shared.clone(), super::worker_count(), address)?;
     if database.needs_samples().await.map_err(|error| CliError::of(&error))? {
-        samples::add(state.projetos(), state.atividades()).await.map_err(|error| CliError::of(&error))?;
+        samples::add(state.projetos(), state.atividades(), state.apontamentos())
+            .await
+            .map_err(|error| CliError::of(&error))?;
         database.mark_samples_loaded().await.map_err(|error| CliError::of(&error))?;
     }
     // `dev | head` closes standard output; the service runs on.

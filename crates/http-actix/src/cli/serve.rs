@@ -78,6 +78,7 @@ async fn serve(
     let proxies = TrustedProxies::new(settings.trusted_proxies);
     let info = ServiceInfo::new(environment);
     let state = AppState::new(wiring.ports(&database), info, settings.cors_origins).with_trusted_proxies(proxies);
+    let state = state.with_root_path(settings.root_path);
     let state = if settings.auth_enabled { state } else { state.loopback_only() };
     let metrics = match settings.metrics {
         Some(address) => {

@@ -1,6 +1,6 @@
 //! Parses `.env` by the rules of python-dotenv, which existing files were written for.
 //!
-//! `dotenvy` reads several lines differently (ADR 0060 has the table), among them unquoted passwords with `\`, `$` or quotes,
+//! `dotenvy` reads several lines differently (ADR 0071 has the table), among them unquoted passwords with `\`, `$` or quotes,
 //! and its errors contain the text of the line.
 //!
 //! - `NAME=value`, `export` in front allowed, blank lines and `# comments` ignored, the last of equal names wins.

@@ -21,7 +21,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use http_api::OriginPattern;
+use http_api::{OriginPattern, RootPath};
 use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -42,6 +42,8 @@ pub struct Settings {
     pub environment: Environment,
     /// `API_HOST` and `API_PORT`.
     pub listen: SocketAddr,
+    /// `API_ROOT_PATH`.
+    pub root_path: RootPath,
     /// `METRICS_PORT`, on the address of `API_HOST`; none when it is unset.
     pub metrics: Option<SocketAddr>,
     /// `TRUSTED_PROXIES`.
@@ -141,6 +143,7 @@ impl Settings {
         let host: IpAddr = reader.parse("API_HOST", "an IP address, like 0.0.0.0", |text| text.trim().parse().ok())?;
         let to_port = |text: &str| text.trim().parse().ok();
         let port: u16 = reader.parse("API_PORT", "a port (0..=65535)", to_port)?;
+        let root_path = reader.optional("API_ROOT_PATH", RootPath::ALLOWED, |text| text.trim().parse().ok());
         let metrics = reader.optional("METRICS_PORT", "a port (0..=65535)", to_port);
         let trusted_proxies = reader.list("TRUSTED_PROXIES", "a network like 172.16.0.0/12 or an address", |text| {
             text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
@@ -159,6 +162,7 @@ impl Settings {
         Some(Self {
             environment,
             listen: SocketAddr::new(host, port),
+            root_path: root_path.unwrap_or_default(),
             metrics: metrics.map(|port| SocketAddr::new(host, port)),
             trusted_proxies,
             otlp_endpoint,

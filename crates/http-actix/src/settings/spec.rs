@@ -40,6 +40,11 @@ pub const SETTINGS: &[SettingSpec] = &[
     setting("ENVIRONMENT", "production", "`development` or `production`; production refuses unsafe settings"),
     setting("API_HOST", "0.0.0.0", "IP address to listen on"),
     setting("API_PORT", "8000", "port to listen on; 0 lets the system choose"),
+    setting(
+        "API_ROOT_PATH",
+        "",
+        "path like `/aponta` under which a proxy publishes the service; addresses in responses start with it",
+    ),
     setting("API_DEBUG", "false", "the service logs its own details (level debug); refused in production"),
     setting(
         "METRICS_PORT",

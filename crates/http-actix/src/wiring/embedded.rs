@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use adapters_sqlite::{SqliteAtividadeRepository, SqliteDatabase, SqliteProjetoRepository, SqliteReadiness};
+use adapters_sqlite::{
+    SqliteApontamentoRepository, SqliteAtividadeRepository, SqliteDatabase, SqliteProjetoRepository, SqliteReadiness,
+};
 use domain::WorkItemDirectory;
 use http_api::{DevelopmentIdentity, NoOrganisation, Ports};
 
@@ -11,6 +13,7 @@ use super::SystemClock;
 /// Connects every port of the domain with the adapter over `database`, and the port to work items with `work_items`.
 pub fn ports(database: &SqliteDatabase, work_items: Arc<dyn WorkItemDirectory>) -> Ports {
     Ports {
+        apontamentos: Arc::new(SqliteApontamentoRepository::new(database)),
         atividades: Arc::new(SqliteAtividadeRepository::new(database)),
         projetos: Arc::new(SqliteProjetoRepository::new(database)),
         readiness: Arc::new(SqliteReadiness::new(database)),

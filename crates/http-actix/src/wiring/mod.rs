@@ -10,7 +10,10 @@ pub mod jobs;
 use std::sync::Arc;
 
 use adapters_azure::AzureDevOps;
-use adapters_postgres::{PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository, PostgresReadiness};
+use adapters_postgres::{
+    PostgresApontamentoRepository, PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository,
+    PostgresReadiness,
+};
 use domain::{Credential, IdentityProvider, ProjectDirectory, WorkItemDirectory};
 use http_api::{DevelopmentIdentity, NoOrganisation, Ports};
 
@@ -43,6 +46,7 @@ impl Wiring {
             Some(azure) => azure.clone(),
         };
         Ports {
+            apontamentos: Arc::new(PostgresApontamentoRepository::new(database)),
             atividades: Arc::new(PostgresAtividadeRepository::new(database)),
             projetos: Arc::new(PostgresProjetoRepository::new(database)),
             readiness: Arc::new(PostgresReadiness::new(database)),

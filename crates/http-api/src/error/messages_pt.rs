@@ -1,7 +1,9 @@
 //! All messages for API users, in Brazilian Portuguese.
 
 use actix_web::http::StatusCode;
-use domain::{Conflict, Refusal, RefusalReason, Resource, Service, Sincronizacao, SyncSummary, Violation, date_text};
+use domain::{
+    Conflict, Refusal, RefusalReason, Resource, Service, Sincronizacao, SyncSummary, Violation, WorkItemId, date_text,
+};
 use uuid::Uuid;
 
 pub const CREDENTIAL_MISSING: &str = "Token de autenticação não fornecido";
@@ -42,6 +44,7 @@ pub const LIST_TYPE: &str = "Deve ser uma lista";
 pub const OBJECT_TYPE: &str = "Deve ser um objeto JSON";
 pub const JSON_INVALID: &str = "JSON inválido";
 pub const BODY_NOT_UTF8: &str = "O corpo da requisição deve estar codificado em UTF-8";
+pub const GROUPINGS: &str = "Deve ter de um a três agrupamentos diferentes";
 pub const UNREADABLE_TEXT: &str = "Não pode ser lido: codificação inválida";
 
 /// Returns the message of a violated rule.
@@ -104,14 +107,30 @@ pub fn refusal_reason(reason: &RefusalReason) -> String {
     }
 }
 
+/// Returns the warning about a work item that could not be checked.
+pub fn unchecked_work_item(id: WorkItemId) -> String {
+    format!("O work item {id} não foi verificado, porque o Azure DevOps não pôde ser consultado")
+}
+
+/// Returns the message of a reference to a resource that does not exist.
+pub fn unknown_reference(resource: Resource, id: Uuid) -> String {
+    let (name, ending) = name_and_ending(resource);
+    format!("{name} não encontrad{ending}: {id}")
+}
+
 /// Returns the message of an unknown id.
 pub fn not_found(resource: Resource, id: Uuid) -> String {
-    let (name, ending) = match resource {
+    let (name, ending) = name_and_ending(resource);
+    format!("{name} com ID {id} não encontrad{ending}")
+}
+
+/// Returns the name of a resource and the ending of its participles, which agree in gender.
+const fn name_and_ending(resource: Resource) -> (&'static str, &'static str) {
+    match resource {
         Resource::Apontamento => ("Apontamento", "o"),
         Resource::Atividade => ("Atividade", "a"),
         Resource::Projeto => ("Projeto", "o"),
-    };
-    format!("{name} com ID {id} não encontrad{ending}")
+    }
 }
 
 /// Returns the message of a conflict with the current state.
@@ -190,6 +209,7 @@ pub fn status(status: StatusCode) -> &'static str {
         StatusCode::MISDIRECTED_REQUEST => "Endereço não atendido por este servidor",
         StatusCode::UNPROCESSABLE_ENTITY => "Dados inválidos",
         StatusCode::TOO_MANY_REQUESTS => TOO_MANY,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "Cabeçalhos da requisição grandes demais",
         StatusCode::BAD_GATEWAY => "Um serviço de que a API depende respondeu com um erro",
         StatusCode::SERVICE_UNAVAILABLE => "Serviço indisponível no momento; tente novamente em instantes",
         StatusCode::GATEWAY_TIMEOUT => "Um serviço de que a API depende não respondeu a tempo",
@@ -204,7 +224,7 @@ mod tests {
 
     #[test]
     fn status_title_is_unique_per_status() {
-        let all = [400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 415, 421, 422, 429, 500, 502, 503, 504];
+        let all = [400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 415, 421, 422, 429, 431, 500, 502, 503, 504];
         let titles = all.map(|code| status(StatusCode::from_u16(code).unwrap()));
         assert_eq!(std::collections::BTreeSet::from(titles).len(), all.len());
         assert!(!titles.contains(&"Requisição inválida"));

@@ -3,13 +3,14 @@
 pub mod messages_pt;
 pub mod validation;
 
+use std::collections::HashSet;
 use std::error::Error as _;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use domain::{Refusal, RefusalReason};
+use domain::{Refusal, RefusalReason, UnknownReference};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -81,21 +82,21 @@ const RETRY_AFTER_KEY_LIMIT: Duration = Duration::from_hours(1);
 struct ErrorBody<'a> {
     detail: Detail<'a>,
     message: &'a str,
-    /// The fields to which a `detail` in words belongs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<&'a ValidationErrors>,
+    /// The fields that a text in `detail` is about.
+    #[serde(skip_serializing_if = "ValidationErrors::is_empty")]
+    errors: ValidationErrors,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Detail<'a> {
     Text(&'a str),
-    ValidationErrors(&'a ValidationErrors),
+    ValidationErrors(ValidationErrors),
 }
 
 /// Returns the JSON body of an error without validation errors.
 pub fn body(text: &str) -> String {
-    to_json(&ErrorBody { detail: Detail::Text(text), message: text, errors: None })
+    to_json(&ErrorBody { detail: Detail::Text(text), message: text, errors: ValidationErrors::default() })
 }
 
 fn to_json(body: &ErrorBody<'_>) -> String {
@@ -110,7 +111,8 @@ impl ApiError {
         match self {
             Self::Domain(error) => match error {
                 E::NotFound { resource, id } => messages_pt::not_found(*resource, *id),
-                E::Invalid(_) => self.errors().to_message(),
+                E::Invalid(_) => self.validation_errors().to_message(),
+                E::UnknownReferences(all) => messages_of(all),
                 E::Conflict(conflict) => messages_pt::conflict(*conflict).to_owned(),
                 E::Refused(refusals) => refusals.iter().map(messages_pt::refusal).collect::<Vec<_>>().join("; "),
                 E::VersionMismatch => messages_pt::CHANGED.to_owned(),
@@ -140,27 +142,35 @@ impl ApiError {
         }
     }
 
-    /// Returns the entries of a 422.
-    fn errors(&self) -> ValidationErrors {
+    /// Returns the values whose form is invalid. They are the `detail` of the response.
+    fn validation_errors(&self) -> ValidationErrors {
         match self {
             Self::Validation(errors) => errors.clone(),
-            Self::Domain(domain::Error::Invalid(fields)) => fields
-                .iter()
-                .map(|field| ValidationError::from_violation(field.violation, location(field.item, field.field)))
-                .collect(),
-            Self::Domain(domain::Error::Refused(refusals)) => refusals
-                .iter()
-                .filter_map(|Refusal { item, reason }| {
-                    let msg = messages_pt::refusal_reason(reason);
-                    Some(ValidationError::new("value_error", location(*item, reason.field()?), msg))
-                })
-                .collect(),
-            Self::Domain(domain::Error::IdempotencyKeyReused) => ValidationErrors::from(ValidationError::new(
-                "value_error",
-                vec!["body".into()],
-                messages_pt::KEY_REUSED,
-            )),
+            Self::Domain(domain::Error::Invalid(fields)) => {
+                let error = |field: &domain::InvalidField| {
+                    ValidationError::from_violation(field.violation, location(field.item, field.field))
+                };
+                fields.iter().map(error).collect()
+            }
             Self::Domain(_) | Self::Rejected(_) => ValidationErrors::default(),
+        }
+    }
+
+    /// Returns the fields that a text in `detail` is about. Clients show `detail` to people, so only an invalid form is
+    /// an array.
+    fn fields(&self) -> ValidationErrors {
+        let reference = |one: &UnknownReference| {
+            let message = messages_pt::unknown_reference(one.resource, one.id);
+            ValidationError::new("value_error", location(one.item, one.field), message)
+        };
+        let refusal = |Refusal { item, reason }: &Refusal| {
+            let message = messages_pt::refusal_reason(reason);
+            Some(ValidationError::new("value_error", location(*item, reason.field()?), message))
+        };
+        match self {
+            Self::Domain(domain::Error::UnknownReferences(all)) => all.iter().map(reference).collect(),
+            Self::Domain(domain::Error::Refused(all)) => all.iter().filter_map(refusal).collect(),
+            Self::Validation(_) | Self::Domain(_) | Self::Rejected(_) => ValidationErrors::default(),
         }
     }
 
@@ -216,12 +226,21 @@ const fn refusal_status(reason: &RefusalReason) -> StatusCode {
     }
 }
 
+/// Returns the messages of unknown references, each id once.
+fn messages_of(all: &[UnknownReference]) -> String {
+    let mut ids = HashSet::new();
+    let all = all.iter().filter(|one| ids.insert(one.id));
+    let messages: Vec<_> = all.map(|one| messages_pt::unknown_reference(one.resource, one.id)).collect();
+    messages.join("; ")
+}
+
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         use domain::Error as E;
         match self {
             Self::Domain(error) => match error {
                 E::NotFound { .. } => StatusCode::NOT_FOUND,
+                E::UnknownReferences(_) => StatusCode::BAD_REQUEST,
                 E::Invalid(_) | E::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
                 E::Conflict(_) => StatusCode::CONFLICT,
                 // Of several refused items, the first one decides.
@@ -258,11 +277,8 @@ impl ResponseError for ApiError {
         let status = self.status_code();
         self.log();
         let text = self.detail();
-        let errors = self.errors();
-        let is_refusal = matches!(self, Self::Domain(domain::Error::Refused(_)));
-        let detail =
-            if is_refusal || errors.is_empty() { Detail::Text(&text) } else { Detail::ValidationErrors(&errors) };
-        let errors = (is_refusal && !errors.is_empty()).then_some(&errors);
+        let invalid = self.validation_errors();
+        let detail = if invalid.is_empty() { Detail::Text(&text) } else { Detail::ValidationErrors(invalid) };
         let mut response = HttpResponse::build(status);
         response.content_type(JSON_UTF8);
         if status == StatusCode::UNAUTHORIZED {
@@ -273,6 +289,6 @@ impl ResponseError for ApiError {
             let seconds = wait.as_secs() + u64::from(0 < wait.subsec_nanos());
             response.insert_header((RETRY_AFTER, seconds.max(1)));
         }
-        response.body(to_json(&ErrorBody { detail, message: &text, errors }))
+        response.body(to_json(&ErrorBody { detail, message: &text, errors: self.fields() }))
     }
 }

@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod idempotency;
 pub mod input;
+pub mod items;
 mod json_body;
 pub mod paging;
 pub mod part;

@@ -4,9 +4,11 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use domain::{
-    AtividadeId, Busca, Cursor, Descricao, Limit, NomeAtividade, NomeProjeto, Organizacao, Patch, ProjetoId,
-    ProjetoRef, ProjetoSelector, Skip, SortKey, Violation, WorkItemLimit, WorkItemText, WorkItemTypes,
+    ApontamentoId, AtividadeId, Busca, Comentario, Cursor, Descricao, Limit, Minutos, NomeAtividade, NomeProjeto,
+    Organizacao, Patch, ProjetoId, ProjetoRef, ProjetoSelector, Skip, SortKey, Violation, WorkItemId, WorkItemLimit,
+    WorkItemText, WorkItemTypes, parse_date,
 };
+use time::Date;
 use uuid::Uuid;
 
 use crate::error::messages_pt;
@@ -39,6 +41,16 @@ fn integer<V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_>) -> Resu
     }
 }
 
+/// Parses an integer of 64 bits from a number or a string.
+fn number<V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_>) -> Result<i64, ValidationErrors> {
+    match value {
+        // A larger one is above every limit.
+        Value::Integer(n) => Ok(i64::try_from(n).unwrap_or(i64::MAX)),
+        Value::NegativeInteger(n) => Ok(n),
+        value => integer(value, location),
+    }
+}
+
 /// Implements `Deserr` for domain types: one of the functions above, then the constructor of the type.
 macro_rules! parse_with {
     ($($type:ty: $from:ident => $parse:expr;)+) => {$(
@@ -58,12 +70,16 @@ parse_with! {
     NomeAtividade: text => Self::parse;
     NomeProjeto: text => Self::parse;
     Descricao: text => Self::parse;
+    ApontamentoId: uuid => |id| Ok(Self(id));
     AtividadeId: uuid => |id| Ok(Self(id));
     ProjetoId: uuid => |id| Ok(Self(id));
     ProjetoRef: uuid => |id| Ok(Self(id));
     Skip: integer => Self::parse;
     Limit: integer => Self::parse;
     Busca: text => |text: String| Self::parse(&text);
+    WorkItemId: number => Self::new;
+    Minutos: text => |text: String| Self::parse(&text);
+    Date: text => |text: String| parse_date(&text);
     Organizacao: text => Self::parse;
     ProjetoSelector: text => Self::parse;
     WorkItemLimit: integer => Self::parse;
@@ -100,6 +116,23 @@ impl<T: Deserr<ValidationErrors>> Deserr<ValidationErrors> for Patch<T> {
             Value::Null => Ok(Self::Null),
             value => T::deserialize_from_value(value, location).map(Self::Value),
         }
+    }
+}
+
+/// A comment in a body. Null and an empty text are no comment.
+#[derive(Default)]
+pub struct ComentarioOuVazio(pub Option<Comentario>);
+
+impl Deserr<ValidationErrors> for ComentarioOuVazio {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ValidationErrors> {
+        if let Value::Null = value {
+            return Ok(Self(None));
+        }
+        let parsed = Comentario::parse(text(value, location)?);
+        parsed.map(Self).map_err(|violation| constraint_error(violation, location))
     }
 }
 

@@ -43,7 +43,7 @@ pub fn to_problem(response: HttpResponse, instance: &str) -> HttpResponse {
         status: status.as_u16(),
         detail: &error.message,
         instance,
-        errors: error.errors.as_ref().or_else(|| error.detail.is_array().then_some(&error.detail)),
+        errors: if error.detail.is_array() { Some(&error.detail) } else { error.errors.as_ref() },
     };
     // Serialization of strings and JSON values cannot fail.
     let mut response = response.set_body(BoxBody::new(serde_json::to_vec(&problem).unwrap_or_default()));

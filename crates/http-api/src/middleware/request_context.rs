@@ -28,6 +28,7 @@ use crate::extract::accept::AcceptHeader;
 use crate::media_type::JSON_UTF8;
 use crate::observability::metrics;
 use crate::observability::trace_context::TraceContext;
+use crate::root_path::RootPath;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,14 +39,16 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// If a handler panics or an inner middleware fails. The error carries the whole response.
 pub async fn request_context(
     observability: Data<HttpObservability>,
+    root: Data<RootPath>,
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let record = start_request(&observability, &request);
     let id = record.request_id.clone();
     let method = record.method.clone();
-    let instance = AcceptHeader::from_request(&request).names_problem_json().then(|| request.path().to_owned());
-    normalize_path(&mut request);
+    normalize_path(&mut request, &root);
+    let instance =
+        AcceptHeader::from_request(&request).names_problem_json().then(|| format!("{}{}", **root, request.path()));
     if method == Method::HEAD {
         // A GET route serves HEAD as well (RFC 9110 §9.3.2). The connection omits the body.
         request.head_mut().method = Method::GET;

@@ -9,6 +9,7 @@ use actix_web::web::Bytes;
 use actix_web::{Error, ResponseError};
 
 use crate::error::{ApiError, RequestRejection, messages_pt};
+use crate::root_path::RootPath;
 
 /// Responds 400 to a path with malformed percent-encoding or bytes that are not UTF-8.
 ///
@@ -33,12 +34,18 @@ fn is_well_formed(path: &str) -> bool {
         && percent_encoding::percent_decode_str(path).decode_utf8().is_ok()
 }
 
-/// Decodes percent-encoded unreserved characters of the path. Both forms are equivalent (RFC 3986 §2.3) and the router
+/// Removes the prefix `root` and decodes percent-encoded unreserved characters of the path. Both forms are equivalent (RFC 3986 §2.3) and the router
 /// treats them alike, so every middleware and handler sees one form.
-pub(super) fn normalize_path(request: &mut ServiceRequest) {
+pub(super) fn normalize_path(request: &mut ServiceRequest, root: &RootPath) {
     let uri = request.uri();
-    let Some(path) = decode_unreserved(uri.path()) else { return };
-    let target = uri.query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+    let decoded = decode_unreserved(uri.path());
+    let path = decoded.as_deref().unwrap_or(uri.path());
+    let stripped = root.strip(path);
+    if decoded.is_none() && stripped.is_none() {
+        return;
+    }
+    let path = stripped.unwrap_or(path);
+    let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     let Ok(target) = PathAndQuery::from_maybe_shared(Bytes::from(target)) else { return };
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(target);

@@ -43,7 +43,7 @@ impl TraceContext {
         is_known.then_some(Self { trace_id, parent_id, flags: flags & Self::SAMPLED })
     }
 
-    /// The place of a request in a trace: that of `span` if it is exported; else the trace that the client told, or a
+    /// The place of a request in a trace: that of `span` if it is exported; else the trace context of the client, or a
     /// new one with the id `fallback`.
     #[must_use]
     pub fn of_request(context: Option<&str>, span: &Span, fallback: impl FnOnce() -> Uuid) -> Self {

@@ -17,7 +17,7 @@ use crate::openapi::examples;
 
 /// Status, description and example of each error but [`VALIDATION`].
 const EXAMPLES: [(&str, &str, &str); 15] = [
-    ("400", "A requisição não pode ser lida", messages_pt::UNREADABLE_BODY),
+    ("400", "A requisição não pode ser lida, ou um id não existe", messages_pt::UNREADABLE_BODY),
     ("401", "Token ausente, inválido ou expirado", messages_pt::CREDENTIAL_REJECTED),
     ("403", "O token não possui as permissões necessárias", messages_pt::FORBIDDEN),
     ("404", "Recurso não encontrado", "Atividade com ID 019ab120-3c41-7be2-8a5f-6d09e4c7b218 não encontrada"),
@@ -52,9 +52,9 @@ struct Erro {
     detail: String,
     /// O mesmo que `detail`.
     message: String,
-    /// Os campos de que se trata, quando são conhecidos.
+    /// Os campos de que `detail` fala, se há.
     #[schemars(default)]
-    errors: Vec<Falha>,
+    errors: Option<Vec<Falha>>,
 }
 
 /// Os dados da requisição são inválidos.
@@ -95,7 +95,7 @@ struct Problema {
     detail: String,
     /// O caminho em que houve.
     instance: String,
-    /// As falhas de um 422.
+    /// As falhas de um 422, ou os campos de que `detail` fala.
     #[schemars(default)]
     errors: Vec<Falha>,
 }
@@ -147,8 +147,13 @@ pub fn responses() -> Map<String, Value> {
         let erro = json!({"detail": text, "message": text});
         (name(status), response(status, description, "Erro", &erro))
     });
-    let description = "Dados inválidos: todas as falhas da requisição de uma vez";
-    let invalid = response(VALIDATION, description, "ErroDeValidacao", &examples::erro_de_validacao());
+    let description = "Dados inválidos: todas as falhas da requisição de uma vez, ou um texto quando a chave de \
+                       idempotência já foi usada com outra requisição";
+    let mut invalid = response(VALIDATION, description, "ErroDeValidacao", &examples::erro_de_validacao());
+    if let Some(content) = invalid.pointer_mut("/content/application~1json/schema") {
+        let schema = |name| json!({"$ref": format!("#/components/schemas/{name}")});
+        *content = json!({"anyOf": [schema("ErroDeValidacao"), schema("Erro")]});
+    }
     plain.chain([(name(VALIDATION), invalid)]).collect()
 }
 

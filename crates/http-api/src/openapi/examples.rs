@@ -33,6 +33,120 @@ pub fn lista_atividades() -> Value {
     json!({"items": [atividade()], "total": 1})
 }
 
+fn apontamento_com(avisos: Option<Value>) -> Value {
+    let mut apontamento = json!({
+        "id": ID, "work_item_id": 41, "project_id": PROJETO, "organization_name": "exemplo",
+        "data_apontamento": "2026-01-12", "duracao": "01:30", "duracao_horas": 1.5, "minutos": 90, "id_atividade": ID,
+        "atividade": atividade_do_apontamento(), "comentario": "Com o cliente", "usuario_id": PROJETO,
+        "usuario_nome": "Ana Lima", "usuario_email": "ana.lima@exemplo.com.br", "criado_em": EM, "atualizado_em": EM,
+        "work_item": work_item_do_apontamento(), "sincronizacao": "desligada",
+    });
+    if let (Some(avisos), Some(apontamento)) = (avisos, apontamento.as_object_mut()) {
+        apontamento.insert("avisos".to_owned(), avisos);
+    }
+    apontamento
+}
+
+pub fn apontamento() -> Value {
+    apontamento_com(None)
+}
+
+pub fn apontamento_gravado() -> Value {
+    apontamento_com(Some(json!([])))
+}
+
+pub fn atividade_do_apontamento() -> Value {
+    json!({"id": ID, "nome": "Revisar contrato"})
+}
+
+pub fn work_item_do_apontamento() -> Value {
+    json!({"titulo": "Tela de pedidos", "tipo": "Task"})
+}
+
+pub fn criar_apontamento() -> Value {
+    json!({
+        "work_item_id": 41, "duracao": "01:30", "data_apontamento": "2026-01-12", "comentario": "Com o cliente",
+        "id_atividade": ID, "organization_name": "exemplo", "project_id": PROJETO,
+    })
+}
+
+pub fn criar_apontamentos() -> Value {
+    json!({"items": [criar_apontamento()]})
+}
+
+pub fn atualizar_apontamento() -> Value {
+    json!({"duracao": "02:00", "comentario": null})
+}
+
+pub fn apontamentos_criados() -> Value {
+    json!({"items": [apontamento()], "total": 1, "avisos": []})
+}
+
+pub fn lista_apontamentos() -> Value {
+    json!({"items": [apontamento()], "proximo": null, "total": 1, "total_minutos": 90})
+}
+
+pub fn apontamentos_do_work_item() -> Value {
+    json!({"items": [apontamento()], "total": 1, "total_horas": 1.5, "total_formatado": "01:30"})
+}
+
+pub fn apontamento_csv() -> Value {
+    json!({
+        "data": "2026-01-12", "duracao": "01:30", "horas": "1.50", "minutos": 90, "usuario": "Ana Lima",
+        "email": "ana.lima@exemplo.com.br", "projeto": "Portal", "atividade": "Revisar contrato", "work_item_id": 41,
+        "work_item": "Tela de pedidos", "comentario": "Com o cliente", "id": ID,
+    })
+}
+
+pub fn horas_da_atividade() -> Value {
+    json!({"id": ID, "nome": "Revisar contrato", "total_horas": 1.5})
+}
+
+pub fn horas_do_usuario() -> Value {
+    json!({"id": PROJETO, "nome": "Ana Lima", "total_horas": 1.5})
+}
+
+pub fn resumo_do_work_item() -> Value {
+    json!({
+        "work_item_id": 41, "total_apontamentos": 1, "total_horas": 1.5, "total_formatado": "01:30",
+        "media_horas_por_apontamento": 1.5, "primeira_data": "2026-01-12", "ultima_data": "2026-01-12",
+        "por_atividade": [horas_da_atividade()], "por_usuario": [horas_do_usuario()],
+    })
+}
+
+pub fn horas_do_azure() -> Value {
+    json!({"originalEstimate": 8.0, "remainingWork": 5.5, "completedWork": 2.5})
+}
+
+pub fn usuario() -> Value {
+    json!({
+        "id": PROJETO, "displayName": "Ana Lima", "emailAddress": "ana.lima@exemplo.com.br", "avatarUrl": null,
+    })
+}
+
+pub fn chave_com_uuid() -> Value {
+    json!({"id": PROJETO, "nome": "Portal"})
+}
+
+pub fn chave_com_texto() -> Value {
+    json!({"id": "2026-01", "nome": "janeiro de 2026"})
+}
+
+pub fn chave_com_numero() -> Value {
+    json!({"id": 41, "nome": "Tela de pedidos"})
+}
+
+pub fn linha_de_horas() -> Value {
+    json!({
+        "projeto": chave_com_uuid(), "mes": chave_com_texto(), "minutos": 90, "total_formatado": "01:30",
+        "apontamentos": 1,
+    })
+}
+
+pub fn relatorio() -> Value {
+    json!({"linhas": [linha_de_horas()], "total_minutos": 90, "total_formatado": "01:30"})
+}
+
 pub fn projeto_azure() -> Value {
     json!({
         "id": PROJETO, "name": "Portal", "state": "wellFormed", "revision": 411, "visibility": "private",

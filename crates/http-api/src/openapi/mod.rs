@@ -8,8 +8,9 @@ pub mod schema;
 
 use std::collections::BTreeMap;
 
+use actix_web::http::header::{CACHE_CONTROL, ETag, HeaderValue};
 use actix_web::test::{TestRequest, call_and_read_body, init_service};
-use actix_web::web::{Bytes, ServiceConfig, get, resource};
+use actix_web::web::{Bytes, Data, ServiceConfig, get, resource};
 use actix_web::{App, HttpRequest, HttpResponse};
 use apistos::IndexMap;
 use apistos::app::OpenApiWrapper;
@@ -23,7 +24,9 @@ use apistos::web::scope;
 use enrich::enrich;
 
 use crate::media_type::JSON_UTF8;
+use crate::respond::conditional;
 use crate::respond::document::{Document, document};
+use crate::root_path::RootPath;
 use crate::routes;
 
 /// The path of the description.
@@ -52,8 +55,18 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(resource(PATH).route(get().to(serve)));
 }
 
-async fn serve(request: HttpRequest) -> HttpResponse {
-    SPEC_JSON.respond(&request, JSON_UTF8, "no-cache")
+async fn serve(request: HttpRequest, root: Data<RootPath>) -> HttpResponse {
+    if root.is_empty() {
+        return SPEC_JSON.respond(&request, JSON_UTF8, "no-cache");
+    }
+    // The address of the server is the only `url` that is a path.
+    let spec =
+        String::from_utf8_lossy(SPEC_JSON.plain).replacen(r#""url": "/""#, &format!(r#""url": "{}""#, **root), 1);
+    let etag = conditional::etag_of(spec.as_bytes());
+    let is_not_modified = conditional::if_none_match(&request, &etag);
+    let mut response = if is_not_modified { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache"))).insert_header(ETag(etag));
+    if is_not_modified { response.finish() } else { response.content_type(JSON_UTF8).body(spec) }
 }
 
 /// Returns the parts of the description besides the operations.

@@ -1,9 +1,11 @@
 //! Schemas of values whose rules a Rust type does not express.
 
-use domain::{Descricao, WorkItemTypes};
+use domain::{Comentario, Descricao, WorkItemTypes};
 use schemars::r#gen::SchemaGenerator;
 use schemars::schema::{InstanceType, Schema, SchemaObject, StringValidation};
 use serde_json::json;
+
+use crate::routes::apontamentos::query::QueryUsuario;
 
 /// The white space of Unicode, by code points: classes of regular expressions differ between languages.
 const SPACE: &str = r"\x09-\x0d\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
@@ -47,6 +49,25 @@ pub fn work_item_types(_: &mut SchemaGenerator) -> Schema {
         pattern: Some(format!("^(?:{name},){{0,{}}}{name}$", WorkItemTypes::MAX - 1)),
         ..StringValidation::default()
     })
+}
+
+/// Returns the schema of a date.
+pub fn data(_: &mut SchemaGenerator) -> Schema {
+    let mut schema = string(StringValidation::default()).into_object();
+    schema.format = Some("date".to_owned());
+    schema.into()
+}
+
+/// Returns the schema of a comment, which can be null.
+pub fn comentario(_: &mut SchemaGenerator) -> Schema {
+    let mut schema = text(Comentario::MAX, &format!("^[^{CONTROL}]*$")).into_object();
+    schema.extensions.insert("nullable".to_owned(), json!(true));
+    schema.into()
+}
+
+/// Returns the schema of a person in a query.
+pub fn usuario(_: &mut SchemaGenerator) -> Schema {
+    text(QueryUsuario::MAX, r"^[^\x00]*$")
 }
 
 /// Returns the schema of a text of at most `max` characters.

@@ -1,8 +1,8 @@
 //! CSV documents (RFC 4180) for spreadsheets, written batch by batch while the client reads them. Memory use does not depend
 //! on the number of rows, and no database connection waits for a slow client.
 
-use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_DISPOSITION, HeaderValue, VARY};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use apistos::ApiComponent;
 use csv::{Terminator, WriterBuilder};
 use domain::{Batches, Error};
@@ -22,10 +22,22 @@ const CELL_BOUNDARIES: [char; 5] = [',', ';', '\t', '\r', '\n'];
 const IGNORED_PREFIX_CHARS: [char; 4] = ['"', '\u{200b}', '\u{2060}', '\u{feff}'];
 
 /// A row of a CSV document. Its fields are the columns.
-pub trait CsvRow: Serialize + ApiComponent + 'static {
+pub trait CsvRow: Serialize + ApiComponent + Sized + 'static {
     /// Applies `escape` to each text that a user can choose.
     #[must_use]
     fn map_texts(self, escape: fn(String) -> String) -> Self;
+
+    /// Writes numbers for a document with that separator.
+    #[must_use]
+    fn for_separator(self, _separator: u8) -> Self {
+        self
+    }
+}
+
+/// Returns a decimal number for a document with `separator`: a spreadsheet that expects `;` expects a decimal comma.
+#[must_use]
+pub fn decimal(text: &str, separator: u8) -> String {
+    if separator == b';' { text.replace('.', ",") } else { text.to_owned() }
 }
 
 /// How a CSV document is written.
@@ -55,13 +67,38 @@ where
     let rest = batches.has_more().then_some(batches);
     let mut head = if bom { BOM.to_vec() } else { Vec::new() };
     write_record(separator, &*fields::<R>(), &mut head)?;
-    let write = move |row, text: &mut Vec<u8>| write_record(separator, R::from(row).map_texts(escape_cell), text);
+    let write = move |row, text: &mut Vec<u8>| {
+        write_record(separator, R::from(row).map_texts(escape_cell).for_separator(separator), text)
+    };
+    RowStream::new(first, rest, Box::new(write), Vec::new()).respond(attachment(disposition), head)
+}
+
+fn attachment(disposition: &'static str) -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response
         .content_type("text/csv; charset=utf-8; header=present")
         .insert_header((CONTENT_DISPOSITION, HeaderValue::from_static(disposition)))
         .append_header((VARY, HeaderValue::from_static("accept")));
-    RowStream::new(first, rest, Box::new(write), Vec::new()).respond(response, head)
+    response
+}
+
+/// Returns the response with a small table whose columns depend on the request. Each cell is escaped.
+///
+/// # Errors
+/// If a row cannot be serialized.
+pub fn csv_table(
+    columns: &[&str],
+    rows: Vec<Vec<String>>,
+    options: CsvOptions,
+    disposition: &'static str,
+) -> Result<HttpResponse, ApiError> {
+    let CsvOptions { bom, separator } = options;
+    let mut text = if bom { BOM.to_vec() } else { Vec::new() };
+    write_record(separator, columns, &mut text)?;
+    for row in rows {
+        write_record(separator, row.into_iter().map(escape_cell).collect::<Vec<_>>(), &mut text)?;
+    }
+    Ok(attachment(disposition).body(text))
 }
 
 /// Appends a record to `text`.

@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderValue;
 
 use crate::extract::paging::Paging;
+use crate::root_path::RootPath;
 
 /// The maximum length of the header, in bytes. Proxies buffer little more (nginx: 4 KiB for all headers).
 const MAX_LENGTH: usize = 3 * 1024;
@@ -32,10 +33,11 @@ pub fn links(
         .collect();
     // The default page has a limit of its own, so the other pages must repeat it.
     let limit = paging.is_default_page.then(|| ("limit", paging.limit.get().to_string()));
+    let root = RootPath::of(request);
     let links = pages.into_iter().map(|(rel, parameter, value)| {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let query = query.extend_pairs(&preserved).extend_pairs(limit.as_ref()).append_pair(parameter, &value).finish();
-        format!("<{}?{query}>; rel=\"{rel}\"", request.path())
+        format!("<{root}{}?{query}>; rel=\"{rel}\"", request.path())
     });
     let header = links.collect::<Vec<_>>().join(", ");
     if MAX_LENGTH < header.len() { None } else { HeaderValue::from_str(&header).ok() }

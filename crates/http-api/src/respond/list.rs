@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use actix_web::body::BoxBody;
 use actix_web::http::header::{HeaderValue, LINK, VARY};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use apistos::ApiComponent;
 use apistos::paths::{Examples, MediaType, Responses};
 use apistos::reference_or::ReferenceOr;
@@ -50,9 +50,27 @@ where
     if let Some(links) = links(request, &fields::<Q>(), paging, total, next.as_deref()) {
         response.insert_header((LINK, links));
     }
-    let tail = Tail { total, proximo: paging.by_cursor.then_some(Proximo(next)) }.to_text()?;
-    let rows = RowStream::new(first, rest, row_stream::json::<_, R>(), tail);
-    rows.respond(response, br#"{"items":["#.to_vec())
+    json_items::<_, R>(response, first, rest, &Tail { total, proximo: paging.by_cursor.then_some(Proximo(next)) })
+}
+
+/// Returns an object with the items `first` and those of `rest`, each as an `R`, followed by the fields of `tail`.
+///
+/// # Errors
+/// If a row cannot be serialized.
+pub fn json_items<B, R>(
+    response: HttpResponseBuilder,
+    first: Vec<B::Row>,
+    rest: Option<B>,
+    tail: &impl Serialize,
+) -> Result<HttpResponse, ApiError>
+where
+    B: Batches + 'static,
+    R: From<B::Row> + Serialize,
+{
+    let mut text = serde_json::to_vec(tail).map_err(Error::internal)?;
+    // The end of the array and of the object.
+    text.splice(..1, *b"],");
+    RowStream::new(first, rest, row_stream::json::<_, R>(), text).respond(response, br#"{"items":["#.to_vec())
 }
 
 /// The fields after the items.
@@ -63,18 +81,9 @@ struct Tail {
     proximo: Option<Proximo>,
 }
 
-impl Tail {
-    /// Returns the end of the array and of the object.
-    fn to_text(&self) -> Result<Vec<u8>, Error> {
-        let mut text = serde_json::to_vec(self).map_err(Error::internal)?;
-        text.splice(..1, *b"],");
-        Ok(text)
-    }
-}
-
 /// Um cursor, ou null quando não há próxima página.
 #[derive(Serialize, JsonSchema)]
-pub struct Proximo(Option<String>);
+pub struct Proximo(pub Option<String>);
 
 /// 200 with a page as JSON, described by the schema `L`, or with a CSV document of rows `R`.
 pub struct ListResponse<L, R> {
@@ -106,6 +115,38 @@ api_component!([L: ApiComponent, R: CsvRow] ListResponse<L, R> => L, {
             let schema = Some(ReferenceOr::Object(Schema::Object(text)));
             let example = csv_example::<R>().map(|example| Examples::Example(example.into()));
             response.content.insert(CSV.to_owned(), MediaType { schema, example, ..MediaType::default() });
+        }
+        Some(responses)
+    }
+});
+
+/// 200 with a report as JSON, described by the schema `T`, or as a CSV document whose columns depend on the request.
+pub struct ReportResponse<T> {
+    response: HttpResponse,
+    schema: PhantomData<T>,
+}
+
+impl<T> From<HttpResponse> for ReportResponse<T> {
+    fn from(response: HttpResponse) -> Self {
+        Self { response, schema: PhantomData }
+    }
+}
+
+impl<T> Responder for ReportResponse<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        self.response
+    }
+}
+
+api_component!([T: ApiComponent] ReportResponse<T> => T, {
+    fn responses(_: Option<String>) -> Option<Responses> {
+        let mut responses = openapi_responses::<T>([("200", "O relatório")]);
+        if let Some(ReferenceOr::Object(response)) = responses.responses.get_mut("200") {
+            let text = SchemaObject { instance_type: Some(InstanceType::String.into()), ..SchemaObject::default() };
+            let schema = Some(ReferenceOr::Object(Schema::Object(text)));
+            response.content.insert(CSV.to_owned(), MediaType { schema, ..MediaType::default() });
         }
         Some(responses)
     }

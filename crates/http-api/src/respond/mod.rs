@@ -5,7 +5,7 @@ pub mod conditional;
 pub mod csv;
 pub mod document;
 pub mod json;
-mod links;
+pub mod links;
 pub mod list;
 pub mod resource;
 pub mod row_stream;

@@ -12,6 +12,7 @@ use super::conditional;
 use crate::error::ApiError;
 use crate::media_type::JSON_UTF8;
 use crate::openapi::component::{api_component, empty_response, openapi_headers, openapi_responses};
+use crate::root_path::RootPath;
 
 const ETAG: (&str, &str) = ("ETag", "Identifica esta representação, para If-None-Match e If-Match");
 
@@ -72,7 +73,7 @@ pub struct Created<T> {
 }
 
 impl<T> Created<T> {
-    /// Returns the response with `value`, whose address is `location`.
+    /// Returns the response with `value`, whose address within the service is `location`.
     pub fn at(location: String, value: T) -> Self {
         Self { location, value }
     }
@@ -83,7 +84,7 @@ impl<T: Serialize> Responder for Created<T> {
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::Created();
-        response.insert_header((LOCATION, self.location));
+        response.insert_header((LOCATION, format!("{}{}", RootPath::of(request), self.location)));
         with_etag(response, request, &self.value)
     }
 }
@@ -92,6 +93,79 @@ api_component!([T: ApiComponent] Created<T> => T, {
     fn responses(_: Option<String>) -> Option<Responses> {
         let location = ("Location", "Onde está o que foi criado");
         Some(openapi_headers(openapi_responses::<T>([("201", "Criado")]), &[location, ETAG]))
+    }
+});
+
+/// Returns the response with `with_avisos`, a resource and what could not be checked. The `ETag` is that of the resource alone,
+/// as a GET returns it.
+fn with_avisos(
+    mut response: HttpResponseBuilder,
+    resource: &impl Serialize,
+    with_avisos: &impl Serialize,
+) -> HttpResponse {
+    match (serde_json::to_vec(resource), serde_json::to_vec(with_avisos)) {
+        (Ok(resource), Ok(body)) => {
+            response.insert_header(ETag(conditional::etag_of(&resource))).content_type(JSON_UTF8).body(body)
+        }
+        (Err(error), _) | (_, Err(error)) => ApiError::Domain(domain::Error::internal(error)).error_response(),
+    }
+}
+
+/// 201 with a created resource, its address and its `ETag`, and with what could not be checked.
+pub struct CreatedWithAvisos<T, A> {
+    location: String,
+    value: T,
+    with_avisos: A,
+}
+
+impl<T, A> CreatedWithAvisos<T, A> {
+    /// Returns the response with `with_avisos`, which has the resource `value` at `location`.
+    pub fn at(location: String, value: T, with_avisos: A) -> Self {
+        Self { location, value, with_avisos }
+    }
+}
+
+impl<T: Serialize, A: Serialize> Responder for CreatedWithAvisos<T, A> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let mut response = HttpResponse::Created();
+        response.insert_header((LOCATION, self.location));
+        with_avisos(response, &self.value, &self.with_avisos)
+    }
+}
+
+api_component!([T, A: ApiComponent] CreatedWithAvisos<T, A> => A, {
+    fn responses(_: Option<String>) -> Option<Responses> {
+        let location = ("Location", "Onde está o que foi criado");
+        Some(openapi_headers(openapi_responses::<A>([("201", "Criado")]), &[location, ETAG]))
+    }
+});
+
+/// 200 with a resource after an update, its new `ETag`, and with what could not be checked.
+pub struct UpdatedWithAvisos<T, A> {
+    value: T,
+    with_avisos: A,
+}
+
+impl<T, A> UpdatedWithAvisos<T, A> {
+    /// Returns the response with `with_avisos`, which has the resource `value`.
+    pub fn new(value: T, with_avisos: A) -> Self {
+        Self { value, with_avisos }
+    }
+}
+
+impl<T: Serialize, A: Serialize> Responder for UpdatedWithAvisos<T, A> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        with_avisos(HttpResponse::Ok(), &self.value, &self.with_avisos)
+    }
+}
+
+api_component!([T, A: ApiComponent] UpdatedWithAvisos<T, A> => A, {
+    fn responses(_: Option<String>) -> Option<Responses> {
+        Some(openapi_headers(openapi_responses::<A>([("200", "O recurso como ficou")]), &[ETAG]))
     }
 });
 

@@ -40,6 +40,6 @@ macro_rules! nouns {
     };
 }
 
-nouns!(atividades, projetos, work_items, integracao);
+nouns!(atividades, projetos, work_items, integracao, apontamentos, relatorios, usuario);
 
 pub mod service;

@@ -18,6 +18,7 @@ use crate::observability::readiness::CachedReadiness;
 use crate::openapi::component::{api_component, openapi_responses};
 use crate::openapi::schema;
 use crate::respond::json::Json;
+use crate::root_path::RootPath;
 use crate::state::ServiceInfo;
 
 /// The tag of the operations and its description.
@@ -77,10 +78,12 @@ async fn healthz(info: Data<ServiceInfo>) -> Json<Health> {
     operation_id = "obter_informacoes",
     summary = "Informações da API",
     description = "Nome, versão e onde está a documentação.",
-    no_security = true
+    no_security = true,
+    skip_args = "root"
 )]
-async fn info(info: Data<ServiceInfo>) -> Json<Info> {
-    Json(Info { name: "API Aponta", version: info.version, docs: "/docs", redoc: "/redoc" })
+async fn info(info: Data<ServiceInfo>, root: Data<RootPath>) -> Json<Info> {
+    let at = |path: &str| format!("{}{path}", **root);
+    Json(Info { name: "API Aponta", version: info.version, docs: at("/docs"), redoc: at("/redoc") })
 }
 
 const HEALTHY: &str = "healthy";
@@ -123,9 +126,9 @@ struct Info {
     /// Versão do serviço.
     version: &'static str,
     /// Onde está o Swagger UI.
-    docs: &'static str,
+    docs: String,
     /// Onde está o ReDoc.
-    redoc: &'static str,
+    redoc: String,
 }
 
 /// The health of the service with the matching status.

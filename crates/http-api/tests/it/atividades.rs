@@ -39,15 +39,17 @@ async fn criar_valid_body_returns_201_with_location() {
 }
 
 #[actix_web::test]
-async fn criar_unknown_projeto_returns_422_at_id_projeto() {
+async fn criar_unknown_projeto_returns_400_with_text_and_field() {
     let mut test_app = TestApp::new();
     test_app.atividades.expect_insert().returning(|_| Err(Error::invalid("id_projeto", Violation::UnknownProjeto)));
     let body = json!({"nome": "A", "id_projeto": projeto_id().0});
 
     let response = test_app.send(TestRequest::post().uri("/api/v1/atividades").set_json(body)).await;
 
-    assert_eq!(response.errors(), [("value_error".to_owned(), json!(["body", "id_projeto"]))]);
-    assert_eq!(response.json()["message"], "id_projeto: Projeto não encontrado");
+    assert_eq!(response.status, 400);
+    let text = format!("Projeto não encontrado: {}", projeto_id().0);
+    let fields = json!([{"type": "value_error", "loc": ["body", "id_projeto"], "msg": text}]);
+    assert_eq!(response.json(), json!({"detail": text, "message": text, "errors": fields}));
 }
 
 #[actix_web::test]

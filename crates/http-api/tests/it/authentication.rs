@@ -250,3 +250,61 @@ async fn repeated_authorization_header_is_ignored() {
         assert_eq!(response.error(), (401, "Token de autenticação não fornecido".to_owned()), "{one}, {other}");
     }
 }
+
+/// Returns method, path and whether it is public, of every operation. Parameters of the path are filled in.
+async fn operations() -> Vec<(Method, String, bool)> {
+    let description = TestApp::new().send(TestRequest::get().uri("/openapi.json")).await.json();
+    let mut operations = Vec::new();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let is_public = operation["security"].as_array().is_some_and(Vec::is_empty);
+            operations.push((method, path.clone(), is_public));
+        }
+    }
+    operations
+}
+
+/// No operation can be forgotten, because the list is that of the description.
+#[actix_web::test]
+async fn every_operation_requires_a_valid_credential() {
+    let guarded: Vec<_> = operations().await.into_iter().filter(|(.., is_public)| !is_public).collect();
+    assert!(20 < guarded.len(), "{guarded:?}");
+    for (method, path, _) in guarded {
+        let path = path.replace("{work_item_id}", "41").replace(['{', '}'], "x");
+        for authorization in [None, Some("Bearer lixo"), Some("Basic OmxpeG8="), Some("Digest abc")] {
+            let mut request = TestRequest::default().method(method.clone()).uri(&path).set_payload("{no json");
+            if let Some(authorization) = authorization {
+                request = request.insert_header(("authorization", authorization));
+            }
+
+            let response = test_app(|| Err(Error::CredentialRejected)).send(request).await;
+
+            assert_eq!(response.status, 401, "{method} {path} {authorization:?}: {}", response.body);
+        }
+    }
+}
+
+/// Everybody reads an entry, only its owner changes it, in whichever way.
+#[actix_web::test]
+async fn every_change_of_an_entry_of_somebody_else_is_forbidden() {
+    let of_entries = operations().await.into_iter().filter(|(_, path, _)| path.contains("{apontamento_id}"));
+    let mut methods = Vec::new();
+    for (method, path, _) in of_entries {
+        let mut test_app = test_app(|| {
+            let rui = domain::Usuario { id: "rui".to_owned(), ..maria().usuario };
+            Ok(Caller { usuario: rui, ..maria() })
+        });
+        test_app.apontamentos.expect_find().returning(|_| Ok(Some(domain::testing::apontamento(90))));
+        let path = path.replace("{apontamento_id}", &domain::testing::apontamento(90).id.0.to_string());
+        let request =
+            TestRequest::default().method(method.clone()).uri(&path).insert_header(("authorization", "Bearer abc"));
+
+        let response = test_app.send(request.set_json(json!({"duracao": "1:00"}))).await;
+
+        let expected = if method == Method::GET { 200 } else { 403 };
+        assert_eq!(response.status, expected, "{method} {path}: {}", response.body);
+        methods.push(method);
+    }
+    assert_eq!(methods.len(), 3, "{methods:?}");
+}

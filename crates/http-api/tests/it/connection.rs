@@ -1,4 +1,4 @@
-//! Exchanges over a real socket: HTTP/1.0 clients and requests for an upgrade.
+//! Streams to HTTP/1.0 clients over a real socket.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,10 +11,10 @@ use http_api::{Server, Stop};
 use crate::support::TestApp;
 
 /// More than one chunk, so that the list is streamed.
-const ROWS: usize = 40;
+pub const ROWS: usize = 40;
 
 /// Serves a streamed list of projetos, runs `exchange` and stops.
-async fn with_server<T: Send + 'static>(exchange: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
+pub async fn with_server<T: Send + 'static>(exchange: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
     let mut test_app = TestApp::new();
     test_app.projetos.expect_list().returning(|_| Ok(vec![large_projeto(); ROWS].into()));
     let state = test_app.state();
@@ -35,7 +35,7 @@ fn large_projeto() -> Projeto {
     Projeto { descricao: Some(Descricao::parse("a".repeat(60_000)).unwrap()), ..projeto("Portal") }
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream
@@ -69,20 +69,4 @@ async fn compressed_stream_to_http_1_0_client_has_no_transfer_coding() {
     assert!(head.contains("content-encoding: gzip") && !head.contains("transfer-encoding"), "{head}");
     assert!(!head.contains("keep-alive"), "{head}");
     assert_eq!(body[..2], [0x1f, 0x8b], "gzip starts without a chunk size");
-}
-
-#[actix_web::test]
-async fn unsupported_upgrade_returns_200_with_connection_close() {
-    for (connection, upgrade) in
-        [("Upgrade, HTTP2-Settings", "h2c"), ("upgrade", "tls/1.0"), ("keep-alive, Upgrade", "foo")]
-    {
-        let request = format!(
-            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\nUpgrade: {upgrade}\r\n\
-             HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n\r\n"
-        );
-        let (head, body) = with_server(move |address| read_to_close(address, &request)).await;
-
-        assert!(head.starts_with("http/1.1 200") && head.contains("connection: close"), "{upgrade}: {head}");
-        assert!(!head.contains("upgrade") && body.starts_with(b"{\"status\""), "{upgrade}: {head}");
-    }
 }

@@ -46,7 +46,7 @@ async fn api_root_returns_name_and_version() {
 
 #[actix_web::test]
 async fn unknown_path_returns_404_in_json() {
-    for path in ["/nada", "/api", "/api/v1/nada", "/api/v1/atividades/1/2", "/api/v2/atividades"] {
+    for path in ["/nada", "/api", "/api/v1/nada", "/api/v1/atividades/1/2", "/api/v2/atividades", "/docs/nada"] {
         let response = TestApp::new().send(TestRequest::get().uri(path)).await;
 
         assert_eq!(response.error(), (404, "Recurso não encontrado".to_owned()), "{path}");
@@ -59,6 +59,7 @@ async fn wrong_method_returns_405_with_allow() {
         ("/api/v1/atividades", Method::PATCH, "GET, HEAD, POST"),
         ("/api/v1/atividades/1", Method::POST, "GET, HEAD, PUT, DELETE"),
         ("/api/v1/projetos", Method::DELETE, "GET, HEAD, POST"),
+        ("/api/v1/integracao/sincronizar", Method::GET, "POST"),
         ("/health", Method::POST, "GET, HEAD"),
     ];
     for (path, method, allowed) in cases {
@@ -101,10 +102,28 @@ async fn every_response_has_a_request_id() {
 }
 
 #[actix_web::test]
-async fn malformed_path_returns_400() {
-    let response = TestApp::new().send(TestRequest::get().uri("/api/v1/atividades/%zz")).await;
+async fn safe_request_id_is_kept_and_any_other_replaced() {
+    let with = |id: &str| TestRequest::get().uri("/nada").insert_header(("x-request-id", id.as_bytes()));
+    let (longest, too_long) = ("x".repeat(128), "x".repeat(129));
 
-    assert_eq!(response.error().0, 400);
+    for id in ["a", "7f.A_-9", &longest] {
+        assert_eq!(TestApp::new().send(with(id)).await.header("x-request-id"), Some(id));
+    }
+    for id in ["", "a b", "a,b", "<script>", "a\u{e7}", &too_long] {
+        let response = TestApp::new().send(with(id)).await;
+        let new = uuid::Uuid::parse_str(response.header("x-request-id").unwrap()).unwrap();
+        assert_eq!(new.get_version_num(), 7, "{id}");
+    }
+}
+
+#[actix_web::test]
+async fn malformed_path_returns_400() {
+    for path in ["/api/v1/atividades/%zz", "/api/v1/atividades/%", "/%ff"] {
+        let (status, detail) = TestApp::new().send(TestRequest::get().uri(path)).await.error();
+
+        assert_eq!(status, 400, "{path}");
+        assert!(detail.contains("codificação inválida"), "{detail}");
+    }
 }
 
 #[actix_web::test]
@@ -134,47 +153,4 @@ async fn handler_panic_is_counted_for_its_route() {
     assert_eq!(response.status, 500);
     let count = r#"request_duration_seconds_count{http_request_method="GET",http_route="/api/v1/projetos",http_response_status_code="500"} 1"#;
     assert!(metrics.contains(count), "{metrics}");
-}
-
-#[actix_web::test]
-async fn errors_have_cors_headers() {
-    let origin = ("origin", "https://ms.gallerycdn.vsassets.io");
-    let mut panicking = TestApp::new();
-    panicking.projetos.expect_list().returning(|_| panic!("segredo"));
-    for (test_app, path, status) in [
-        (TestApp::new(), "/api/v1/atividades/%zz", 400),
-        (TestApp::new(), "/nada", 404),
-        (panicking, "/api/v1/projetos", 500),
-    ] {
-        let response = test_app.send(TestRequest::get().uri(path).insert_header(origin)).await;
-
-        assert_eq!(response.error().0, status, "{path}");
-        assert_eq!(response.header("access-control-allow-origin"), Some(origin.1), "{path}");
-        assert!(response.header("access-control-expose-headers").unwrap().contains("x-request-id"), "{path}");
-    }
-}
-
-#[actix_web::test]
-async fn rejected_preflight_returns_400_with_a_general_message() {
-    for (origin, method) in [("https://ms.gallerycdn.vsassets.io", "PATCH"), ("https://evil.example", "GET")] {
-        let request = TestRequest::default().method(Method::OPTIONS).uri("/api/v1/projetos");
-        let request =
-            request.insert_header(("origin", origin)).insert_header(("access-control-request-method", method));
-
-        let response = TestApp::new().send(request).await;
-
-        let text = "Esta página não pode fazer esta chamada: a origem, o método ou um cabeçalho não é permitido";
-        assert_eq!(response.error(), (400, text.to_owned()), "{origin} {method}");
-    }
-}
-
-#[actix_web::test]
-async fn only_allowed_origins_get_cors_headers() {
-    let origin = |origin| TestRequest::get().uri("/healthz").insert_header(("origin", origin));
-
-    let friend = TestApp::new().send(origin("https://ms.gallerycdn.vsassets.io")).await;
-    let stranger = TestApp::new().send(origin("https://gallerycdn.vsassets.io.evil.com")).await;
-
-    assert_eq!(friend.header("access-control-allow-origin"), Some("https://ms.gallerycdn.vsassets.io"));
-    assert_eq!(stranger.header("access-control-allow-origin"), None);
 }

@@ -6,11 +6,13 @@
     reason = "a panic is how a test fails, in its tools as well"
 )]
 
+mod apontamentos;
 mod atividades;
 mod authentication;
 mod bulk;
 mod conditional;
 mod connection;
+mod cors;
 mod fuzz;
 mod http_semantics;
 mod in_flight;
@@ -20,7 +22,9 @@ mod loopback;
 mod new_noun;
 mod openapi;
 mod projetos;
+mod raw_exchanges;
 mod representation;
+mod root_path;
 mod support;
 mod validation;
 mod work_items;

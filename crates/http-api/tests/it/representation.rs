@@ -7,7 +7,7 @@ use crate::support::TestApp;
 
 const LIST: &str = "/api/v1/atividades";
 
-/// A world in which a page has so many atividades.
+/// Returns an application whose pages have `n` atividades.
 fn test_app(n: usize) -> TestApp {
     let mut test_app = TestApp::new();
     test_app.atividades.expect_list().returning(move |_| {

@@ -10,8 +10,8 @@ use actix_web::test::{TestRequest, init_service};
 use async_trait::async_trait;
 use domain::testing::fixed_clock;
 use domain::{
-    Caller, Credential, Error, IdentityProvider, MockAtividadeRepository, MockProjectDirectory, MockProjetoRepository,
-    MockReadiness, MockWorkItemDirectory,
+    Caller, Credential, Error, IdentityProvider, MockApontamentoRepository, MockAtividadeRepository,
+    MockProjectDirectory, MockProjetoRepository, MockReadiness, MockWorkItemDirectory,
 };
 use http_api::OriginPattern;
 use http_api::{AppState, DevelopmentIdentity, Ports, ServiceInfo, app};
@@ -19,26 +19,26 @@ use serde_json::Value;
 
 /// The mocked ports of one test. A call without an expectation panics.
 pub struct TestApp {
+    pub apontamentos: MockApontamentoRepository,
     pub atividades: MockAtividadeRepository,
     pub projetos: MockProjetoRepository,
     pub readiness: MockReadiness,
     pub identity: Arc<dyn IdentityProvider>,
     pub directory: MockProjectDirectory,
     pub work_items: MockWorkItemDirectory,
-    pub organizacao: Option<String>,
 }
 
 impl TestApp {
     /// Returns ports without expectations and with the development user.
     pub fn new() -> Self {
         Self {
+            apontamentos: MockApontamentoRepository::new(),
             atividades: MockAtividadeRepository::new(),
             projetos: MockProjetoRepository::new(),
             readiness: MockReadiness::new(),
             identity: Arc::new(DevelopmentIdentity),
             directory: MockProjectDirectory::new(),
             work_items: MockWorkItemDirectory::new(),
-            organizacao: None,
         }
     }
 
@@ -56,13 +56,14 @@ impl TestApp {
     /// Returns the application state.
     pub fn state(self) -> AppState {
         let ports = Ports {
+            apontamentos: Arc::new(self.apontamentos),
             atividades: Arc::new(self.atividades),
             projetos: Arc::new(self.projetos),
             readiness: Arc::new(self.readiness),
             identity: self.identity,
             directory: Arc::new(self.directory),
             work_items: Arc::new(self.work_items),
-            organizacao: self.organizacao,
+            organizacao: Some("exemplo".to_owned()),
             service_credential: None,
             clock: fixed_clock(),
         };
@@ -110,7 +111,7 @@ impl Response {
         (self.status.as_u16(), json["detail"].as_str().unwrap().to_owned())
     }
 
-    /// The faults of a 422: code, place and words of each.
+    /// The errors of a 422: the type and the location of each.
     pub fn errors(&self) -> Vec<(String, Value)> {
         assert_eq!(self.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", self.body);
         let json = self.json();

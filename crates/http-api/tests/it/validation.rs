@@ -51,7 +51,11 @@ async fn path_and_body_errors_are_reported_together() {
 async fn invalid_value_returns_its_error_type() {
     let cases = [
         (json!({"nome": "é".repeat(256)}), "string_too_long", "nome"),
+        (json!({"nome": ""}), "string_too_short", "nome"),
         (json!({"nome": "a\0"}), "value_error", "nome"),
+        (json!({"nome": "a\u{1b}b"}), "value_error", "nome"),
+        (json!({"descricao": "a\u{7f}"}), "value_error", "descricao"),
+        (json!({"descricao": []}), "string_type", "descricao"),
         (json!({"nome": ["a"]}), "string_type", "nome"),
         (json!({"nome": 123_456_789_012_345_678_901_234_567_890_f64}), "string_type", "nome"),
         (json!({"descricao": "é".repeat(32 * 1024) + "a"}), "string_too_long", "descricao"),
@@ -94,12 +98,14 @@ async fn boolean_in_each_notation_of_pydantic_is_accepted() {
 
 #[actix_web::test]
 async fn body_that_is_no_object_returns_one_error() {
-    let cases: [(&[u8], &str, Value); 9] = [
+    let cases: [(&[u8], &str, Value); 11] = [
         (b"", "missing", json!(["body"])),
         (b" ", "missing", json!(["body"])),
         (b"null", "missing", json!(["body"])),
         (b"[]", "model_attributes_type", json!(["body"])),
         (b"\"a\"", "model_attributes_type", json!(["body"])),
+        (b"{", "json_invalid", json!(["body", 1])),
+        (b"nonsense", "json_invalid", json!(["body", 1])),
         (b"{\"nome\": }", "json_invalid", json!(["body", 9])),
         (b"{\"nome\": \"\\ud800\"}", "json_invalid", json!(["body", 16])),
         (b"{\"nome\": \"\xff\"}", "json_invalid", json!(["body", 10])),
@@ -169,7 +175,7 @@ async fn query_with_several_errors_reports_all() {
 
 #[actix_web::test]
 async fn query_integer_beyond_64_bits_returns_422() {
-    for value in ["", "a", "1.5", "9223372036854775808", "-9223372036854775809", "0x10"] {
+    for value in ["", "a", "1.5", "1e3", "9223372036854775808", "-9223372036854775809", "0x10"] {
         let uri = format!("/api/v1/atividades?skip={value}");
 
         let response = TestApp::new().send(TestRequest::get().uri(&uri)).await;
@@ -195,6 +201,8 @@ async fn body_of_wrong_type_encoding_or_size_is_rejected() {
     let cases = [
         (vec![("content-type", "text/plain")], 2, 415),
         (vec![("content-type", "application/x-www-form-urlencoded")], 2, 415),
+        (vec![("content-type", "multipart/form-data; boundary=x")], 2, 415),
+        (vec![("content-type", "nonsense")], 2, 415),
         (vec![("content-type", "application/json"), ("content-encoding", "gzip")], 2, 415),
         (vec![("content-type", "application/json")], 1024 * 1024 + 1, 413),
     ];

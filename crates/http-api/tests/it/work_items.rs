@@ -16,7 +16,7 @@ fn get(uri: &str) -> TestRequest {
 
 fn test_app() -> TestApp {
     let identity = Arc::new(StubIdentity(|| Ok(maria())));
-    let mut test_app = TestApp { identity, organizacao: Some("exemplo".to_owned()), ..TestApp::new() };
+    let mut test_app = TestApp { identity, ..TestApp::new() };
     test_app.projetos.expect_find().returning(|_| Ok(Some(projeto("Portal"))));
     test_app
 }

@@ -5,6 +5,9 @@ import type { components, operations } from "./api.js";
 type Schemas = components["schemas"];
 export type Atividade = Schemas["Atividade"];
 export type Projeto = Schemas["Projeto"];
+export type Apontamento = Schemas["Apontamento"];
+export type FiltrosDeApontamentos = NonNullable<operations["listar_apontamentos"]["parameters"]["query"]>;
+export type ParametrosDoRelatorio = operations["relatorio_de_horas"]["parameters"]["query"];
 export type Filtros = NonNullable<operations["listar_atividades"]["parameters"]["query"]>;
 
 /** What the API answered instead of what was asked for. */
@@ -51,6 +54,47 @@ export class ApiAponta {
 
   excluirAtividade(id: string): Promise<void> {
     return this.pedir("DELETE", `/atividades/${id}`);
+  }
+
+  obterUsuario(): Promise<Schemas["Usuario"]> {
+    return this.pedir("GET", "/user");
+  }
+
+  /** Sent again after a failure of the network, it books nothing twice. */
+  criarApontamento(
+    apontamento: Schemas["CriarApontamento"],
+    chave: string = crypto.randomUUID(),
+  ): Promise<Schemas["ApontamentoGravado"]> {
+    return this.pedir("POST", "/apontamentos", apontamento, { "Idempotency-Key": chave });
+  }
+
+  criarApontamentos(items: Schemas["CriarApontamento"][]): Promise<Schemas["ApontamentosCriados"]> {
+    return this.pedir("POST", "/apontamentos/lote", { items });
+  }
+
+  listarApontamentos(filtros: FiltrosDeApontamentos = {}): Promise<Schemas["ListaApontamentos"]> {
+    const query = new URLSearchParams(Object.entries(filtros).map(([nome, valor]) => [nome, String(valor)]));
+    return this.pedir("GET", `/apontamentos?${query}`);
+  }
+
+  obterApontamento(id: string): Promise<Apontamento> {
+    return this.pedir("GET", `/apontamentos/${id}`);
+  }
+
+  atualizarApontamento(
+    id: string,
+    mudanca: Schemas["AtualizarApontamento"],
+  ): Promise<Schemas["ApontamentoGravado"]> {
+    return this.pedir("PUT", `/apontamentos/${id}`, mudanca);
+  }
+
+  excluirApontamento(id: string): Promise<void> {
+    return this.pedir("DELETE", `/apontamentos/${id}`);
+  }
+
+  somarHoras(parametros: ParametrosDoRelatorio): Promise<Schemas["Relatorio"]> {
+    const query = new URLSearchParams(Object.entries(parametros).map(([nome, valor]) => [nome, String(valor)]));
+    return this.pedir("GET", `/relatorios/horas?${query}`);
   }
 
   listarProjetos(): Promise<Projeto[]> {

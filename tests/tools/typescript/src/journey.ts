@@ -39,5 +39,32 @@ await assert.rejects(api.obterAtividade(criada.id), (erro) => {
 });
 await assert.rejects(api.criarProjeto({ nome: " " }), /^Error: nome: Deve ter no mínimo 1 caractere$/);
 
+assert.match((await api.obterUsuario()).id, /^[0-9a-f-]{36}$/);
+const novo = (data_apontamento: string, duracao: string) => ({
+  work_item_id: 41,
+  duracao,
+  data_apontamento,
+  id_atividade: lote.items[0]!.id,
+  organization_name: "exemplo",
+  project_id: projeto.id,
+});
+const apontado = await api.criarApontamento(novo("2026-11-23", "7:30"), "chave-2");
+assert.deepEqual(apontado.avisos, []);
+assert.equal(apontado.work_item?.titulo, "Tela de pedidos");
+assert.equal((await api.criarApontamento(novo("2026-11-23", "7:30"), "chave-2")).id, apontado.id);
+const semana = await api.criarApontamentos([novo("2026-11-24", "8:00"), novo("2026-11-25", "08:00")]);
+assert.equal(semana.total, 2);
+assert.equal((await api.atualizarApontamento(apontado.id, { duracao: "8:00" })).minutos, 480);
+assert.equal((await api.obterApontamento(apontado.id)).duracao, "08:00");
+const apontamentos = await api.listarApontamentos({ usuario: "eu", limit: 2, total: true });
+assert.equal(apontamentos.items.length, 2);
+assert.equal(apontamentos.total_minutos, 1440);
+assert.notEqual(apontamentos.proximo, null);
+const horas = await api.somarHoras({ de: "2026-11-01", ate: "2026-11-30", agrupar: "projeto,semana" });
+assert.equal(horas.linhas[0]?.semana?.id, "2026-W48");
+assert.equal(horas.total_formatado, "24:00");
+await assert.rejects(api.criarApontamento(novo("2026-11-23", "16:01")), /restam 16:00$/);
+await api.excluirApontamento(apontado.id);
+
 const estranho = new ApiAponta(base, "lixo");
 await assert.rejects(estranho.listarProjetos(), /Token inválido ou expirado/);

@@ -32,6 +32,13 @@ fn repository_missing_the_projeto() -> MockAtividadeRepository {
     repository
 }
 
+/// Returns the item and the id of each unknown projeto that `error` reports.
+fn unknown_ids(error: &Error) -> Vec<(Option<usize>, uuid::Uuid)> {
+    let Error::UnknownReferences(all) = error else { panic!("{error:?}") };
+    assert!(all.iter().all(|one| one.resource == Resource::Projeto && one.field == "id_projeto"));
+    all.iter().map(|one| (one.item, one.id)).collect()
+}
+
 #[tokio::test]
 async fn criar_stamps_author_and_time() {
     let mut repository = MockAtividadeRepository::new();
@@ -86,7 +93,7 @@ async fn criar_with_projeto_hidden_in_azure_devops_is_invalid() {
 
         let error = atividades.criar(&maria(), nova_atividade("A"), None).await.unwrap_err();
 
-        assert!(error.is_unknown_projeto());
+        assert_eq!(unknown_ids(&error), [(None, nova_atividade("A").projeto.0)]);
     }
 }
 
@@ -97,7 +104,7 @@ async fn criar_without_credential_skips_azure_devops() {
     let error =
         atividades(repository_missing_the_projeto()).criar(&anonymous, nova_atividade("A"), None).await.unwrap_err();
 
-    assert!(error.is_unknown_projeto());
+    assert_eq!(unknown_ids(&error), [(None, nova_atividade("A").projeto.0)]);
 }
 
 #[tokio::test]
@@ -130,7 +137,7 @@ async fn repository_error_is_returned_without_lookup() {
         atividades.atualizar(&maria(), atividade_id(), patch).await.unwrap_err(),
     ];
 
-    assert!(errors.iter().all(|error| matches!(error, Error::Unavailable { .. }) && !error.is_unknown_projeto()));
+    assert!(errors.iter().all(|error| matches!(error, Error::Unavailable { .. })));
 }
 
 #[tokio::test]
@@ -259,4 +266,23 @@ async fn criar_lote_with_many_unknown_projetos_lists_them_once() {
 
         assert_eq!(criadas.len(), usize::try_from(n).unwrap());
     }
+}
+
+/// A projeto that disappears between the import and the second attempt is unknown as well.
+#[tokio::test]
+async fn unknown_projetos_are_reported_with_item_and_id() {
+    let unknown = || Error::invalid_items([1], "id_projeto", Violation::UnknownProjeto);
+    let mut repository = MockAtividadeRepository::new();
+    repository.expect_insert_all().returning(move |_, _| Err(unknown()));
+    let ids = lote(2).into_iter().map(|nova| nova.projeto.0).collect::<Vec<_>>();
+    let mut directory = MockProjectDirectory::new();
+    directory.expect_find().returning(|_, id| Ok(Some(RemoteProjeto { id, ..remote_projeto(0, "Novo") })));
+    let mut projetos = MockProjetoRepository::new();
+    projetos.expect_store_remote().returning(|_, _| Ok(projeto("Novo")));
+    let atividades = with_directory(repository, projetos, directory);
+
+    let error = atividades.criar_lote(&maria(), lote(2), None).await.unwrap_err();
+
+    assert_eq!(unknown_ids(&error), [(Some(1), ids[1])]);
+    assert_eq!(unknown_ids(&error.without_item_index()), [(None, ids[1])]);
 }

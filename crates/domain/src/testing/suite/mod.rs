@@ -21,6 +21,9 @@
     reason = "a test fails by a panic"
 )]
 
+pub mod apontamentos;
+pub mod apontamentos_limit;
+pub mod apontamentos_list;
 pub mod atividades;
 pub mod atividades_list;
 pub mod atividades_order;
@@ -43,13 +46,15 @@ use uuid::Uuid;
 
 use super::{NOW, maria, nome_atividade, nome_projeto, nova_atividade};
 use crate::{
-    Atividade, AtividadeId, AtividadeRecord, AtividadeRepository, Projeto, ProjetoId, ProjetoRecord, ProjetoRef,
-    ProjetoRepository, Readiness,
+    ApontamentoRepository, Atividade, AtividadeId, AtividadeRecord, AtividadeRepository, Projeto, ProjetoId,
+    ProjetoRecord, ProjetoRef, ProjetoRepository, Readiness,
 };
 
 /// The ports on one empty database.
 #[derive(Clone)]
 pub struct Repositories {
+    /// The time entries.
+    pub apontamentos: Arc<dyn ApontamentoRepository>,
     /// The atividades.
     pub atividades: Arc<dyn AtividadeRepository>,
     /// The projetos.
@@ -64,6 +69,36 @@ pub struct Repositories {
 #[macro_export]
 macro_rules! repository_suite {
     ($fresh:path) => {
+        $crate::repository_suite!($fresh, apontamentos: [
+            apontamento_insert_returns_the_row_that_find_and_list_return,
+            apontamento_of_any_text_is_returned_unchanged,
+            apontamento_insert_all_returns_the_rows_in_order,
+            apontamento_insert_with_unknown_or_inactive_refuses_all,
+            apontamento_insert_with_repeated_key_returns_the_first_result,
+            concurrent_apontamento_inserts_with_one_key_insert_once,
+            apontamento_shows_current_names_and_the_last_seen_work_item,
+            apontamento_update_changes_only_what_differs,
+            apontamento_update_is_refused_for_each_reason,
+            apontamento_of_inactive_atividade_can_be_changed,
+            apontamento_delete_is_for_the_owner_and_once,
+            apontamentos_keep_their_atividade_and_projeto,
+            find_projeto_prefers_azure_and_ignores_case,
+        ]);
+        $crate::repository_suite!($fresh, apontamentos_limit: [
+            day_takes_24_hours_and_not_one_minute_more,
+            day_limit_counts_the_items_of_one_request,
+            day_limit_holds_for_updates,
+            concurrent_inserts_keep_the_day_limit,
+            concurrent_updates_keep_the_day_limit,
+            concurrent_requests_for_several_days_all_end,
+        ]);
+        $crate::repository_suite!($fresh, apontamentos_list: [
+            apontamento_list_with_filters_returns_matches_of_all_filters,
+            apontamento_list_pages_cover_the_whole_list,
+            apontamento_list_of_large_rows_is_cut,
+            report_groups_by_each_key,
+            report_by_three_keys_is_filtered_and_bounded,
+        ]);
         $crate::repository_suite!($fresh, atividades: [
             insert_returns_the_row_that_find_and_list_return,
             insert_into_azure_projeto_returns_its_name,

@@ -1,10 +1,12 @@
 //! Sample data of the first run, so that the first responses are not empty.
 
 use domain::{
-    Atividades, Descricao, Error, IdentityProvider, NomeAtividade, NomeProjeto, NovaAtividade, NovoProjeto, ProjetoRef,
-    Projetos, Violation,
+    Apontamentos, Atividade, Atividades, Comentario, Descricao, Error, IdentityProvider, Minutos, NomeAtividade,
+    NomeProjeto, NovaAtividade, NovoApontamento, NovoProjeto, Organizacao, ProjetoRef, ProjetoSelector, Projetos,
+    Violation, WorkItemId,
 };
 use http_api::DevelopmentIdentity;
+use time::{Duration, OffsetDateTime};
 
 /// An atividade: name, description, whether it is active.
 type Sample = (&'static str, Option<&'static str>, bool);
@@ -23,9 +25,25 @@ const SAMPLES: &[(&str, &[Sample])] = &[
     ("Administração Interna", &[("Treinamento", Some("Horas de estudo da equipe."), true)]),
 ];
 
+/// Time entries of the user, the most recent first: days ago, work item, duration, index of its atividade among all, comment.
+type SampleEntry = (i64, i64, &'static str, usize, &'static str);
+
+const ENTRIES: &[SampleEntry] = &[
+    (0, 104, "2:30", 1, "Filtro por período"),
+    (0, 108, "1:15", 3, ""),
+    (1, 104, "6:00", 1, "Lista e paginação"),
+    (1, 110, "2:00", 5, "Curso de segurança"),
+    (2, 105, "0:45", 0, "Prazos com o jurídico"),
+    (2, 109, "3:20", 3, "Fotos acima de 10 MB"),
+];
+
+/// The name of the organisation of the samples. Without a configured one, any name is taken.
+const ORGANIZACAO: &str = "exemplo";
+
 /// Adds the samples through the use cases, as a client would.
-pub async fn add(projetos: &Projetos, atividades: &Atividades) -> Result<(), Error> {
+pub async fn add(projetos: &Projetos, atividades: &Atividades, apontamentos: &Apontamentos) -> Result<(), Error> {
     let caller = DevelopmentIdentity.authenticate(None).await?;
+    let mut criadas = Vec::new();
     for (projeto, nomes) in SAMPLES {
         let nome = NomeProjeto::parse(*projeto).map_err(invalid)?;
         let projeto = projetos.criar(NovoProjeto { nome, descricao: None }, None).await?;
@@ -36,10 +54,26 @@ pub async fn add(projetos: &Projetos, atividades: &Atividades) -> Result<(), Err
                 ativo: *ativo,
                 projeto: ProjetoRef(projeto.id.0),
             };
-            atividades.criar(&caller, nova, None).await?;
+            criadas.push(atividades.criar(&caller, nova, None).await?);
         }
     }
+    let entries = ENTRIES.iter().rev().map(|entry| apontamento(entry, &criadas));
+    apontamentos.criar_lote(&caller, entries.collect::<Result<_, _>>()?, None).await?;
     Ok(())
+}
+
+fn apontamento(entry: &SampleEntry, atividades: &[Atividade]) -> Result<NovoApontamento, Error> {
+    let (days_ago, work_item, duracao, atividade, comentario) = *entry;
+    let atividade = atividades.get(atividade).ok_or_else(|| Error::internal("a sample without its atividade"))?;
+    Ok(NovoApontamento {
+        work_item: WorkItemId::new(work_item).map_err(invalid)?,
+        projeto: ProjetoSelector::Id(ProjetoRef(atividade.id_projeto.0)),
+        organizacao: Organizacao::parse(ORGANIZACAO).map_err(invalid)?,
+        data: OffsetDateTime::now_utc().date().saturating_sub(Duration::days(days_ago)),
+        minutos: Minutos::parse(duracao).map_err(invalid)?,
+        atividade: atividade.id,
+        comentario: Comentario::parse(comentario.to_owned()).map_err(invalid)?,
+    })
 }
 
 fn invalid(violation: Violation) -> Error {

@@ -1,14 +1,14 @@
 //! Bodies of requests about atividades.
 
 use apistos::ApiComponent;
-use deserr::{Deserr, IntoValue, Sequence, Value, ValuePointerRef};
-use domain::{AtividadePatch, Descricao, NomeAtividade, NovaAtividade, Patch, ProjetoRef, Violation};
+use deserr::Deserr;
+use domain::{AtividadePatch, Descricao, NomeAtividade, NovaAtividade, Patch, ProjetoRef};
 use schemars::JsonSchema;
 use uuid::Uuid;
 
-use crate::error::messages_pt;
-use crate::error::validation::{ValidationErrors, constraint_error, type_error};
-use crate::extract::part::{RequestPart, fields};
+use crate::error::validation::ValidationErrors;
+use crate::extract::items::Itens;
+use crate::extract::part::RequestPart;
 use crate::extract::scalars::{Booleano, IfPresent};
 use crate::openapi::schema;
 
@@ -48,39 +48,7 @@ const fn ativo_schema_default() -> bool {
 pub struct CriarLote {
     /// As atividades; todas são criadas, ou nenhuma.
     #[schemars(with = "Vec<CriarAtividade>", length(min = 1, max = 1000))]
-    pub items: Itens,
-}
-
-/// The items of a bulk request: 1 to 1,000.
-pub struct Itens(pub Vec<CriarAtividade>);
-
-impl Itens {
-    const MIN: usize = 1;
-    const MAX: usize = 1000;
-}
-
-impl Deserr<ValidationErrors> for Itens {
-    fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_>) -> Result<Self, ValidationErrors> {
-        let Value::Sequence(items) = value else {
-            return Err(type_error("list_type", messages_pt::LIST_TYPE, location));
-        };
-        match items.len() {
-            n if n < Self::MIN => return Err(constraint_error(Violation::TooFew { min: Self::MIN }, location)),
-            // The items of an oversized list are not validated.
-            n if Self::MAX < n => return Err(constraint_error(Violation::TooMany { max: Self::MAX }, location)),
-            _ => {}
-        }
-        let fields = fields::<CriarAtividade>();
-        let (mut read, mut errors) = (Vec::with_capacity(items.len()), ValidationErrors::default());
-        for (index, item) in items.into_iter().enumerate() {
-            match CriarAtividade::deserialize_from_value(item.into_value(), location.push_index(index)) {
-                Ok(item) => read.push(item),
-                // The fields are at depth 2 of the body, after `items` and the index.
-                Err(found) => errors.extend(found.sort_by_fields(&fields, 2)),
-            }
-        }
-        if errors.is_empty() { Ok(Self(read)) } else { Err(errors) }
-    }
+    pub items: Itens<CriarAtividade>,
 }
 
 /// O que muda em uma atividade.

@@ -1,0 +1,56 @@
+//! Rows of time entries with the names of their projeto, atividade and work item.
+
+use domain::{
+    Apontamento, ApontamentoId, AtividadeId, Comentario, Error, Minutos, NomeAtividade, NomeProjeto, ProjetoId,
+    Usuario, WorkItemId, WorkItemVisto,
+};
+use sea_orm::FromQueryResult;
+use serde::{Deserialize, Serialize};
+use time::{Date, OffsetDateTime};
+use uuid::Uuid;
+
+/// A time entry as read from the database, and as stored with the idempotency key of the request that made it.
+#[derive(Debug, Clone, FromQueryResult, Serialize, Deserialize)]
+pub(crate) struct ApontamentoRow {
+    id: Uuid,
+    work_item_id: i32,
+    titulo: Option<String>,
+    tipo: Option<String>,
+    id_projeto: Uuid,
+    nome_projeto: String,
+    organizacao: String,
+    data: Date,
+    minutos: i16,
+    id_atividade: Uuid,
+    nome_atividade: String,
+    comentario: Option<String>,
+    usuario_id: String,
+    usuario_nome: String,
+    usuario_email: Option<String>,
+    criado_em: OffsetDateTime,
+    atualizado_em: OffsetDateTime,
+}
+
+impl TryFrom<ApontamentoRow> for Apontamento {
+    type Error = Error;
+
+    fn try_from(row: ApontamentoRow) -> Result<Self, Error> {
+        let visto = row.titulo.zip(row.tipo).map(|(titulo, tipo)| WorkItemVisto { titulo, tipo });
+        Ok(Self {
+            id: ApontamentoId(row.id),
+            work_item: WorkItemId::new(row.work_item_id.into()).map_err(Error::internal)?,
+            work_item_visto: visto,
+            id_projeto: ProjetoId(row.id_projeto),
+            nome_projeto: NomeProjeto::from_stored(row.nome_projeto).map_err(Error::internal)?,
+            organizacao: row.organizacao,
+            data: row.data,
+            minutos: Minutos::from_stored(row.minutos.into()).map_err(Error::internal)?,
+            id_atividade: AtividadeId(row.id_atividade),
+            nome_atividade: NomeAtividade::from_stored(row.nome_atividade).map_err(Error::internal)?,
+            comentario: row.comentario.map(Comentario::from_stored).transpose().map_err(Error::internal)?,
+            usuario: Usuario { id: row.usuario_id, display_name: row.usuario_nome, email: row.usuario_email },
+            criado_em: row.criado_em,
+            atualizado_em: row.atualizado_em,
+        })
+    }
+}
