@@ -46,6 +46,12 @@ async fn the_calls_of_the_api_are_answered_as_documented() {
     for (id, titulo) in [(41, "Tela de pedidos"), (42, "Contrato de suporte")] {
         organisation.add_work_item(id, "Portal", "Task", "Active", titulo);
     }
+    organisation.add_work_item(104, "Portal", "Task", "Active", "Desenvolver tela de pedidos");
+    organisation.change_work_item(104, |fields| {
+        for (field, hours) in [("OriginalEstimate", 16.0), ("CompletedWork", 6.0), ("RemainingWork", 10.0)] {
+            fields.insert(format!("Microsoft.VSTS.Scheduling.{field}"), hours.into());
+        }
+    });
     let aponta = Aponta::start_with(|program| {
         program.env("AUTH_ENABLED", "true").env("AZURE_DEVOPS_ORG_URL", organisation.url())
     });

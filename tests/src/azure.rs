@@ -202,8 +202,9 @@ impl State {
         let is_bin = query(request, "stateFilter").is_some_and(|state| state == "deleted");
         let projects = if is_bin { &self.deleted } else { &self.projects };
         let visible: Vec<_> = projects.iter().filter(|p| !p["id"].as_str().is_some_and(is_hidden)).collect();
-        let names: Vec<_> = visible.iter().filter_map(|project| project["name"].as_str()).collect();
-        if let Some(response) = self.work_items.respond(request, &names) {
+        let named: Vec<_> =
+            visible.iter().filter_map(|project| project["id"].as_str().zip(project["name"].as_str())).collect();
+        if let Some(response) = self.work_items.respond(request, &named) {
             return response;
         }
         match path.strip_prefix(PROJECTS) {

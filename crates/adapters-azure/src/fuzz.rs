@@ -14,7 +14,8 @@ use crate::client::json::{read, type_key};
 use crate::credential::{AppKey, Fingerprints};
 use crate::directory::{Page, Project, project_id};
 use crate::identity::{AppTokens, ConnectionData, Profile, from_connection_data, from_profile, is_real_identity};
-use crate::work_item::{Batch, Item, States};
+use crate::service_url::ServiceUrl;
+use crate::work_item::{Batch, Item, QueryResult, States};
 
 const KEY: &str = "a key of thirty-two characters .";
 const USER: &str = "cdbc0002-5e61-5e97-84f7-32df35fb8951";
@@ -151,12 +152,15 @@ proptest! {
                 }
             }
         }
-        let batch = read::<Batch>(&response).map(Batch::into_domain).unwrap_or_default();
-        let item = read::<Item>(&response).and_then(Item::into_domain);
+        let org = ServiceUrl::parse("https://dev.azure.com/contoso").unwrap();
+        let batch = read::<Batch>(&response).map(|batch| batch.into_domain(&org)).unwrap_or_default();
+        let item = read::<Item>(&response).and_then(|item| item.into_domain(&org));
         for item in batch.into_iter().chain(item) {
             prop_assert!(0 < item.id.get() && (1..=256).contains(&item.titulo.chars().count()));
             prop_assert!(item.completed_work.is_none_or(f64::is_finite));
         }
+        let ids = read::<QueryResult>(&response).map(QueryResult::into_ids).unwrap_or_default();
+        prop_assert!(ids.iter().all(|id| 0 < id.get()));
         let _ = read::<States>(&response).and_then(States::into_domain);
         prop_assert!(type_key(&response).is_none_or(|key| key.bytes().all(|byte| byte.is_ascii_alphanumeric())));
     }

@@ -3,7 +3,7 @@
 //! | module | content |
 //! |---|---|
 //! | `apontamento`, `atividade`, `projeto`, `usuario` | one noun each: entity and values, query, port to its storage, use cases |
-//! | `work_item` | the work items of Azure DevOps: values and the port that reads them |
+//! | `work_item` | the work items of Azure DevOps: values, port and use cases |
 //! | `paging` | queries, cursors and pages of every noun that implements [`Listable`] |
 //! | `text`, `violation`, `patch` | rules for values |
 //! | `error`, `idempotency`, `clock`, `readiness` | shared by all nouns |
@@ -57,7 +57,10 @@ pub use readiness::Readiness;
 pub use text::{Descricao, search_key, strip_control_characters};
 pub use usuario::{Caller, Credential, IdentityProvider, Usuario};
 pub use violation::{InvalidField, Violation};
-pub use work_item::{StateCategory, WorkItem, WorkItemDirectory, WorkItemId, WorkItemStates};
+pub use work_item::{
+    BuscaDeWorkItems, StateCategory, WorkItem, WorkItemDirectory, WorkItemId, WorkItemLimit, WorkItemSearch,
+    WorkItemStates, WorkItemText, WorkItemTypes, WorkItems,
+};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::{
     AzureProjectId, Caller, Conflict, Credential, DeletionEvidence, Error, IdentityProvider, ProjectDirectory,
-    ProjectList, RemoteProjeto, Usuario, WorkItem, WorkItemDirectory, WorkItemId, WorkItemStates,
+    ProjectList, RemoteProjeto, Usuario, WorkItem, WorkItemDirectory, WorkItemId, WorkItemSearch, WorkItemStates,
 };
 
 /// Identifies each caller as the development user, with any credential or none.
@@ -55,6 +55,10 @@ impl WorkItemDirectory for NoOrganisation {
     }
 
     async fn find_many(&self, _: Option<Credential>, _: Vec<WorkItemId>) -> Result<Vec<WorkItem>, Error> {
+        Err(Error::Conflict(Conflict::SemOrganizacao))
+    }
+
+    async fn search(&self, _: Option<Credential>, _: WorkItemSearch) -> Result<Option<Vec<WorkItem>>, Error> {
         Err(Error::Conflict(Conflict::SemOrganizacao))
     }
 

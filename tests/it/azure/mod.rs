@@ -6,6 +6,7 @@ mod outages;
 mod projects;
 mod rejections;
 mod secrets;
+mod work_items;
 
 use e2e::azure::{APP_KEY, AUDIENCE, Organisation};
 use e2e::client::{Answer, Api, send};

@@ -7,8 +7,12 @@ use super::{Organisation, lock, query};
 
 const ITEM: &str = "/exemplo/_apis/wit/workitems/";
 const BATCH: &str = "/exemplo/_apis/wit/workitemsbatch";
+const QUERY: &str = "/exemplo/_apis/wit/wiql";
 /// The largest batch.
 const MAX_BATCH: usize = 200;
+
+/// The id and the name of a project.
+type Project<'a> = (&'a str, &'a str);
 
 /// The work items of the organisation.
 #[derive(Default)]
@@ -48,8 +52,9 @@ impl Organisation {
 }
 
 impl WorkItems {
-    /// Returns the response, or `None` if the request is not about work items. The caller sees the projects in `visible`.
-    pub(super) fn respond(&self, request: &Request, visible: &[&str]) -> Option<ResponseTemplate> {
+    /// Returns the response, or `None` if the request is not about work items. The caller sees the projects in
+    /// `visible`.
+    pub(super) fn respond(&self, request: &Request, visible: &[Project<'_>]) -> Option<ResponseTemplate> {
         let path = request.url.path();
         if let Some(id) = path.strip_prefix(ITEM) {
             let fields = query(request, "fields");
@@ -60,8 +65,12 @@ impl WorkItems {
         if path == BATCH {
             return Some(self.batch(request, visible));
         }
+        if path == QUERY {
+            return Some(self.query(request, None, visible));
+        }
         let segments: Vec<_> = request.url.path_segments()?.collect();
         match *segments.as_slice() {
+            ["exemplo", project, "_apis", "wit", "wiql"] => Some(self.query(request, Some(&decoded(project)), visible)),
             ["exemplo", project, "_apis", "wit", "workitemtypes", tipo, "states"] => {
                 Some(self.states(&decoded(project), &decoded(tipo), visible))
             }
@@ -70,9 +79,10 @@ impl WorkItems {
     }
 
     /// A work item with the requested fields that have a value.
-    fn item(&self, id: i64, fields: Option<&[&str]>, visible: &[&str]) -> Option<Value> {
-        let is_visible =
-            |item: &&Value| item["fields"]["System.TeamProject"].as_str().is_some_and(|p| visible.contains(&p));
+    fn item(&self, id: i64, fields: Option<&[&str]>, visible: &[Project<'_>]) -> Option<Value> {
+        let is_visible = |item: &&Value| {
+            item["fields"]["System.TeamProject"].as_str().is_some_and(|name| named(name, visible).is_some())
+        };
         let mut item = self.items.iter().find(|item| item["id"] == id).filter(is_visible)?.clone();
         if let Some(fields) = fields {
             item["fields"].as_object_mut()?.retain(|name, _| fields.contains(&name.as_str()));
@@ -80,7 +90,7 @@ impl WorkItems {
         Some(item)
     }
 
-    fn batch(&self, request: &Request, visible: &[&str]) -> ResponseTemplate {
+    fn batch(&self, request: &Request, visible: &[Project<'_>]) -> ResponseTemplate {
         if query(request, "api-version").is_none() {
             return error(400, "VssVersionNotSpecifiedException", "No api-version was supplied");
         }
@@ -100,8 +110,30 @@ impl WorkItems {
         ResponseTemplate::new(200).set_body_json(json!({"count": items.len(), "value": items}))
     }
 
-    fn states(&self, project: &str, tipo: &str, visible: &[&str]) -> ResponseTemplate {
-        if !visible.contains(&project) {
+    /// The result of a query, the last changed work items first. It knows the conditions that the service sends.
+    fn query(&self, request: &Request, project: Option<&str>, visible: &[Project<'_>]) -> ResponseTemplate {
+        let project = match project.map(|project| named(project, visible)) {
+            Some(None) => return error(404, "ProjectDoesNotExistWithNameException", "TF200016"),
+            known => known.flatten(),
+        };
+        let body: Value = request.body_json().unwrap();
+        let text = body["query"].as_str().unwrap();
+        let conditions = text.strip_prefix("SELECT [System.Id] FROM WorkItems WHERE ");
+        let conditions = conditions.and_then(|text| text.strip_suffix(" ORDER BY [System.ChangedDate] DESC")).unwrap();
+        let conditions: Vec<_> = conditions.split(" AND ").collect();
+        let top = query(request, "$top").map_or(20_000, |top| top.parse().unwrap());
+        let found = self.items.iter().rev().filter(|item| {
+            let of = item["fields"]["System.TeamProject"].as_str().unwrap();
+            named(of, visible).is_some() && conditions.iter().all(|condition| holds(condition, item, project))
+        });
+        let found: Vec<_> = found.take(top).map(|item| json!({"id": item["id"], "url": ""})).collect();
+        ResponseTemplate::new(200).set_body_json(json!({
+            "queryType": "flat", "queryResultType": "workItem", "columns": [], "workItems": found,
+        }))
+    }
+
+    fn states(&self, project: &str, tipo: &str, visible: &[Project<'_>]) -> ResponseTemplate {
+        if named(project, visible).is_none() {
             return error(404, "ProjectDoesNotExistWithNameException", "TF200016");
         }
         let is_known = self.items.iter().any(|item| item["fields"]["System.WorkItemType"] == tipo);
@@ -124,6 +156,28 @@ impl WorkItems {
             .map(|(name, category)| json!({"name": name, "color": "b2b2b2", "category": category}))
             .collect();
         ResponseTemplate::new(200).set_body_json(json!({"count": states.len(), "value": states}))
+    }
+}
+
+/// Returns the name of the project with that id or name, in any case.
+fn named<'a>(project: &str, visible: &[Project<'a>]) -> Option<&'a str> {
+    let is_it = |(id, name): &&Project<'_>| *id == project || name.to_lowercase() == project.to_lowercase();
+    visible.iter().find(is_it).map(|(_, name)| *name)
+}
+
+/// Whether a condition of a query holds for a work item.
+fn holds(condition: &str, item: &Value, project: Option<&str>) -> bool {
+    let field = |name: &str| item["fields"][name].as_str().unwrap_or_default().to_lowercase();
+    let literal = |text: &str| text.trim_matches('\'').replace("''", "'").to_lowercase();
+    if let Some(id) = condition.strip_prefix("[System.Id] = ") {
+        id.parse::<i64>().is_ok_and(|id| item["id"] == id)
+    } else if let Some(word) = condition.strip_prefix("[System.Title] CONTAINS ") {
+        field("System.Title").contains(&literal(word))
+    } else if let Some(types) = condition.strip_prefix("[System.WorkItemType] IN (") {
+        types.trim_end_matches(')').split(", ").any(|tipo| literal(tipo) == field("System.WorkItemType"))
+    } else {
+        assert_eq!(condition, "[System.TeamProject] = @project");
+        project.is_some_and(|project| field("System.TeamProject") == project.to_lowercase())
     }
 }
 

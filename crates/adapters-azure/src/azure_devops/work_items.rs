@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Credential, Error, WorkItem, WorkItemDirectory, WorkItemId, WorkItemStates};
+use domain::{Credential, Error, WorkItem, WorkItemDirectory, WorkItemId, WorkItemSearch, WorkItemStates};
 
 use super::{AzureDevOps, Inner};
 use crate::directory::Principal;
@@ -20,6 +20,16 @@ impl WorkItemDirectory for AzureDevOps {
         let (work_items, principal) = self.0.work_items(credential).await?;
         let items = work_items.read(&principal, &ids).await;
         Ok(self.0.deny_after_identity(&principal, items).await?.to_vec())
+    }
+
+    async fn search(
+        &self,
+        credential: Option<Credential>,
+        search: WorkItemSearch,
+    ) -> Result<Option<Vec<WorkItem>>, Error> {
+        let (work_items, principal) = self.0.work_items(credential).await?;
+        let found = work_items.search(&principal, search).await;
+        Ok(self.0.deny_after_identity(&principal, found).await?.map(|items| items.to_vec()))
     }
 
     async fn states(

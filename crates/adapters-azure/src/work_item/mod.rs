@@ -2,7 +2,8 @@
 
 mod payload;
 mod reader;
+mod search;
 
 #[cfg(test)]
-pub(crate) use payload::{Batch, Item, States};
+pub(crate) use payload::{Batch, Item, QueryResult, States};
 pub(crate) use reader::WorkItems;

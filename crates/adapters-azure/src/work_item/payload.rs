@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::client::json::{read, text};
 use crate::error::AzureError;
+use crate::service_url::ServiceUrl;
 
 const PARENT: &str = "System.Parent";
 const TITLE: &str = "System.Title";
@@ -45,6 +46,13 @@ pub(crate) struct Item {
     fields: HashMap<String, Value>,
 }
 
+/// The result of a query, which has ids only.
+#[derive(Deserialize)]
+pub(crate) struct QueryResult {
+    #[serde(rename = "workItems")]
+    work_items: Vec<Value>,
+}
+
 /// The states of a type of work item.
 #[derive(Deserialize)]
 pub(crate) struct States {
@@ -53,8 +61,9 @@ pub(crate) struct States {
 
 impl Batch {
     /// Returns the work items that can be read.
-    pub(crate) fn into_domain(self) -> Vec<WorkItem> {
-        let parse = |raw: Box<RawValue>| match read::<Item>(raw.get().as_bytes()).and_then(Item::into_domain) {
+    pub(crate) fn into_domain(self, org: &ServiceUrl) -> Vec<WorkItem> {
+        let parse = |raw: Box<RawValue>| match read::<Item>(raw.get().as_bytes()).and_then(|item| item.into_domain(org))
+        {
             Ok(item) => Some(item),
             Err(error) => {
                 tracing::warn!(?error, "skipping an unreadable work item");
@@ -68,13 +77,15 @@ impl Batch {
 impl Item {
     /// Converts the work item to the domain's type. Texts lose their control characters and are truncated, an absent
     /// title is replaced by the id, and hours that are no number are absent.
-    pub(crate) fn into_domain(self) -> Result<WorkItem, AzureError> {
+    pub(crate) fn into_domain(self, org: &ServiceUrl) -> Result<WorkItem, AzureError> {
         let Self { id, fields } = self;
         let id = WorkItemId::new(id).map_err(|e| AzureError::invalid_response(format!("a work item's id: {e}")))?;
         let text = |name| fields.get(name).and_then(|value| text(value, MAX_TEXT));
         let hours = |name| fields.get(name).and_then(Value::as_f64);
+        let page = org.at_segments(&["_workitems", "edit", &id.to_string()]);
         Ok(WorkItem {
             id,
+            url: page.map(String::from).unwrap_or_default(),
             titulo: text(TITLE).unwrap_or_else(|| format!("#{id}")),
             tipo: text(TYPE).unwrap_or_default(),
             estado: text(STATE).unwrap_or_default(),
@@ -85,6 +96,14 @@ impl Item {
             remaining_work: hours(REMAINING_WORK),
             completed_work: hours(COMPLETED_WORK),
         })
+    }
+}
+
+impl QueryResult {
+    /// Returns the ids in their order.
+    pub(crate) fn into_ids(self) -> Vec<WorkItemId> {
+        let ids = self.work_items.iter().filter_map(|item| item.get("id")?.as_i64());
+        ids.filter_map(|id| WorkItemId::new(id).ok()).collect()
     }
 }
 
@@ -128,8 +147,12 @@ mod tests {
 
     use super::*;
 
+    fn org() -> ServiceUrl {
+        ServiceUrl::parse("https://dev.azure.com/contoso-lab").unwrap()
+    }
+
     fn item(fields: &Value) -> WorkItem {
-        read::<Item>(json!({"id": 41, "fields": fields}).to_string().as_bytes()).unwrap().into_domain().unwrap()
+        read::<Item>(json!({"id": 41, "fields": fields}).to_string().as_bytes()).unwrap().into_domain(&org()).unwrap()
     }
 
     #[test]
@@ -158,7 +181,7 @@ mod tests {
     fn unreadable_items_of_a_batch_are_left_out() {
         let batch = json!({"value": [null, {}, {"id": 0}, {"id": "41"}, 7, {"id": 42}, {"id": 5_000_000_000_i64}]});
 
-        let items = read::<Batch>(batch.to_string().as_bytes()).unwrap().into_domain();
+        let items = read::<Batch>(batch.to_string().as_bytes()).unwrap().into_domain(&org());
 
         assert_eq!(items.iter().map(|item| item.id.get()).collect::<Vec<_>>(), [42]);
     }

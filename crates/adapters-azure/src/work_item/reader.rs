@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{WorkItem, WorkItemId, WorkItemStates};
+use domain::{WorkItem, WorkItemId, WorkItemSearch, WorkItemStates};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use moka::future::Cache;
 use reqwest::Url;
@@ -38,12 +38,14 @@ const MAX_CACHED_TYPES: u64 = 10_000;
 type ItemsKey = (Fingerprint, Box<[WorkItemId]>);
 
 pub(crate) struct WorkItems {
-    upstream: Arc<Upstream>,
-    org: ServiceUrl,
-    users: Arc<UserBulkheads>,
-    timeout: Duration,
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) org: ServiceUrl,
+    pub(super) users: Arc<UserBulkheads>,
+    pub(super) timeout: Duration,
     /// Merges equal concurrent queries of one credential into one.
     items: Cache<ItemsKey, Arc<[WorkItem]>>,
+    /// Merges equal concurrent searches of one credential into one. `None` if the project is unknown.
+    pub(super) searches: Cache<(Fingerprint, WorkItemSearch), Option<Arc<[WorkItemId]>>>,
     /// By project and type, for all callers: they learn the names of both from a work item that they can see.
     states: Cache<(String, String), WorkItemStates>,
 }
@@ -64,6 +66,7 @@ impl WorkItems {
             users,
             timeout: config.timeouts.work_items,
             items: Cache::builder().max_capacity(MAX_CACHED_ITEMS).weigher(weight).time_to_live(ITEMS_TTL).build(),
+            searches: Cache::builder().max_capacity(config.cache_capacity).time_to_live(ITEMS_TTL).build(),
             states: Cache::builder().max_capacity(MAX_CACHED_TYPES).time_to_live(STATES_TTL).build(),
         }
     }
@@ -105,7 +108,7 @@ impl WorkItems {
         let url = self.org.at(&format!("/_apis/wit/workitems/{id}"), &[("fields", &fields)]);
         let call = call(principal, "/_apis/wit/workitems/{id}", url, None, deadline);
         let item = match self.upstream.send(&call).await {
-            Ok(response) => json::read::<Item>(&response.body)?.into_domain()?,
+            Ok(response) => json::read::<Item>(&response.body)?.into_domain(&self.org)?,
             Err(AzureError::WorkItemNotFound(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -127,7 +130,7 @@ impl WorkItems {
         let body = json!({"ids": numbers, "fields": fields, "errorPolicy": "omit"}).to_string();
         let url = self.org.at("/_apis/wit/workitemsbatch", &[]);
         let call = call(principal, "/_apis/wit/workitemsbatch", url, Some(body), deadline);
-        Ok(json::read::<Batch>(&self.upstream.send(&call).await?.body)?.into_domain())
+        Ok(json::read::<Batch>(&self.upstream.send(&call).await?.body)?.into_domain(&self.org))
     }
 
     fn has_parent_field(&self) -> bool {
@@ -159,7 +162,7 @@ impl WorkItems {
     }
 }
 
-fn call<'a>(
+pub(super) fn call<'a>(
     principal: &'a Principal,
     url_template: &'static str,
     url: Url,

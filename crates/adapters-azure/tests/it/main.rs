@@ -21,4 +21,5 @@ mod secrets;
 mod server_versions;
 mod support;
 mod unknown_credentials;
+mod work_item_search;
 mod work_items;

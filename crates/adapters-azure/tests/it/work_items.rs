@@ -92,6 +92,7 @@ async fn find_sends_the_documented_request_and_reads_every_field() {
         tipo: "Task".to_owned(),
         estado: "Active".to_owned(),
         projeto: "Apontamentos".to_owned(),
+        url: format!("{}/contoso-lab/_workitems/edit/41", server.uri()),
         parent: Some(id(40)),
         assigned_to: Some("Ana Lima".to_owned()),
         original_estimate: Some(8.0),

@@ -103,6 +103,13 @@ impl Organizacao {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns why a deployment that serves the organisation `served` refuses this one. Case does not matter; without an
+    /// organisation, every name is taken.
+    pub(crate) fn refusal(&self, served: Option<&str>) -> Option<RefusalReason> {
+        let served = served.filter(|served| served.to_lowercase() != self.0.to_lowercase())?;
+        Some(RefusalReason::OtherOrganisation { served: served.to_owned(), sent: self.0.clone() })
+    }
 }
 
 /// A projeto as a request names it: by its id or, as old clients do, by its name.
@@ -123,6 +130,16 @@ impl ProjetoSelector {
         let text = text.into();
         Uuid::parse_str(text.trim())
             .map_or_else(|_| NomeProjeto::parse(text).map(Self::Nome), |id| Ok(Self::Id(ProjetoRef(id))))
+    }
+}
+
+/// The id or the name.
+impl std::fmt::Display for ProjetoSelector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => id.0.fmt(f),
+            Self::Nome(nome) => f.write_str(nome.as_str()),
+        }
     }
 }
 

@@ -304,17 +304,13 @@ impl Apontamentos {
     /// # Errors
     /// `Refused` with `OtherOrganisation`.
     pub fn verificar_organizacao(&self, organizacao: Option<&Organizacao>) -> Result<(), Error> {
-        organizacao.and_then(|sent| self.other_organisation(sent)).map_or(Ok(()), |reason| Err(reason.into()))
+        organizacao
+            .and_then(|sent| sent.refusal(self.organizacao.as_deref()))
+            .map_or(Ok(()), |reason| Err(reason.into()))
     }
 
     fn check_organisations(&self, novos: &[NovoApontamento]) -> Result<(), Error> {
-        refuse(novos.iter().map(|novo| self.other_organisation(&novo.organizacao)))
-    }
-
-    fn other_organisation(&self, sent: &Organizacao) -> Option<RefusalReason> {
-        let served = self.organizacao.as_ref()?;
-        let is_other = served.to_lowercase() != sent.as_str().to_lowercase();
-        is_other.then(|| RefusalReason::OtherOrganisation { served: served.clone(), sent: sent.as_str().to_owned() })
+        refuse(novos.iter().map(|novo| novo.organizacao.refusal(self.organizacao.as_deref())))
     }
 
     /// Returns the entry if the caller made it.

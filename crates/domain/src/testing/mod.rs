@@ -255,6 +255,7 @@ pub fn work_item(id: i64) -> WorkItem {
         tipo: "Task".to_owned(),
         estado: "Active".to_owned(),
         projeto: "Portal".to_owned(),
+        url: format!("https://dev.azure.com/exemplo/Portal/_workitems/edit/{id}"),
         parent: None,
         assigned_to: Some("Maria Souza".to_owned()),
         original_estimate: Some(8.0),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{Credential, Error, WorkItem, WorkItemId, WorkItemStates};
+use crate::{Credential, Error, WorkItem, WorkItemId, WorkItemSearch, WorkItemStates};
 
 /// Reads the work items of the organisation with the permissions of one caller: `credential` is that of the caller, never
 /// that of the service. It is `None` if authentication is disabled.
@@ -25,6 +25,17 @@ pub trait WorkItemDirectory: Send + Sync {
     /// # Errors
     /// As [`Self::find`]. All are read or none.
     async fn find_many(&self, credential: Option<Credential>, ids: Vec<WorkItemId>) -> Result<Vec<WorkItem>, Error>;
+
+    /// Returns the work items that match `search` and that the caller can see, the last changed ones first. `None` if the
+    /// caller can see no such project.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    async fn search(
+        &self,
+        credential: Option<Credential>,
+        search: WorkItemSearch,
+    ) -> Result<Option<Vec<WorkItem>>, Error>;
 
     /// Returns the states of the type `tipo` in the project `projeto`, both by the names in [`WorkItem`].
     ///

@@ -1,10 +1,14 @@
 //! Work items of Azure DevOps: what people spend their hours on.
 
 mod directory;
+mod search;
 mod states;
+mod use_cases;
 
 pub use directory::WorkItemDirectory;
+pub use search::{WorkItemLimit, WorkItemSearch, WorkItemText, WorkItemTypes};
 pub use states::{StateCategory, WorkItemStates};
+pub use use_cases::{BuscaDeWorkItems, WorkItems};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use directory::MockWorkItemDirectory;
@@ -56,6 +60,8 @@ pub struct WorkItem {
     pub estado: String,
     /// The name of its project.
     pub projeto: String,
+    /// The address of its page in Azure DevOps; empty without an organisation.
+    pub url: String,
     /// The item above it.
     pub parent: Option<WorkItemId>,
     /// The display name of the person to whom it is assigned.

@@ -5,7 +5,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use domain::{
     ApontamentoId, AtividadeId, Busca, Comentario, Cursor, Descricao, Limit, Minutos, NomeAtividade, NomeProjeto,
-    Organizacao, Patch, ProjetoId, ProjetoRef, ProjetoSelector, Skip, SortKey, Violation, WorkItemId, parse_date,
+    Organizacao, Patch, ProjetoId, ProjetoRef, ProjetoSelector, Skip, SortKey, Violation, WorkItemId, WorkItemLimit,
+    WorkItemText, WorkItemTypes, parse_date,
 };
 use time::Date;
 use uuid::Uuid;
@@ -81,6 +82,9 @@ parse_with! {
     Date: text => |text: String| parse_date(&text);
     Organizacao: text => Self::parse;
     ProjetoSelector: text => Self::parse;
+    WorkItemLimit: integer => Self::parse;
+    WorkItemText: text => |text: String| Self::parse(&text);
+    WorkItemTypes: text => |text: String| Self::parse(&text);
 }
 
 /// Parses the text that [`cursor_text`] returns.

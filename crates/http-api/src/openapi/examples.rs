@@ -154,6 +154,18 @@ pub fn projeto_azure() -> Value {
     })
 }
 
+pub fn work_item_encontrado() -> Value {
+    json!({
+        "id": 104, "title": "Desenvolver tela de pedidos", "type": "Task", "project": "Portal",
+        "url": "https://dev.azure.com/exemplo/_workitems/edit/104", "iconUrl": "", "originalEstimate": 16.0,
+        "completedWork": 6.0, "remainingWork": 10.0, "state": "Active",
+    })
+}
+
+pub fn work_items_encontrados() -> Value {
+    json!({"results": [work_item_encontrado()], "count": 1})
+}
+
 pub fn sincronizacao() -> Value {
     json!({
         "status": "success", "message": "250 projetos sincronizados: novos 3, alterados 1, removidos 0",

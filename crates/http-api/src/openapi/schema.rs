@@ -1,6 +1,6 @@
 //! Schemas of values whose rules a Rust type does not express.
 
-use domain::{Comentario, Descricao};
+use domain::{Comentario, Descricao, WorkItemTypes};
 use schemars::r#gen::SchemaGenerator;
 use schemars::schema::{InstanceType, Schema, SchemaObject, StringValidation};
 use serde_json::json;
@@ -29,6 +29,26 @@ pub fn descricao(_: &mut SchemaGenerator) -> Schema {
     let mut schema = text(Descricao::MAX_BYTES, &format!("^[^{CONTROL}]*$")).into_object();
     schema.extensions.insert("nullable".to_owned(), json!(true));
     schema.into()
+}
+
+/// Returns the schema of the text of a search for work items: 2 to 255 characters without surrounding white space, and no
+/// control characters.
+pub fn work_item_text(_: &mut SchemaGenerator) -> Schema {
+    let (space, other) = (format!("[{SPACE}]*"), format!("[^{CONTROL}{SPACE}]"));
+    string(StringValidation {
+        min_length: Some(2),
+        pattern: Some(format!("^{space}{other}[^{CONTROL}]{{0,253}}{other}{space}$")),
+        ..StringValidation::default()
+    })
+}
+
+/// Returns the schema of names of types, separated by commas.
+pub fn work_item_types(_: &mut SchemaGenerator) -> Schema {
+    let name = format!("[^,{CONTROL}]{{0,{}}}", WorkItemTypes::MAX_NAME);
+    string(StringValidation {
+        pattern: Some(format!("^(?:{name},){{0,{}}}{name}$", WorkItemTypes::MAX - 1)),
+        ..StringValidation::default()
+    })
 }
 
 /// Returns the schema of a date.

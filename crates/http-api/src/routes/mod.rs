@@ -40,6 +40,6 @@ macro_rules! nouns {
     };
 }
 
-nouns!(atividades, projetos, integracao, apontamentos, relatorios, usuario);
+nouns!(atividades, projetos, work_items, integracao, apontamentos, relatorios, usuario);
 
 pub mod service;

@@ -28,3 +28,4 @@ mod representation;
 mod root_path;
 mod support;
 mod validation;
+mod work_items;

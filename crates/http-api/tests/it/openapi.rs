@@ -45,6 +45,7 @@ async fn spec_lists_every_operation() {
       "put /api/v1/projetos/{projeto_id}",
       "get /api/v1/relatorios/horas",
       "get /api/v1/user",
+      "get /api/v1/work-items/search",
       "get /health",
       "get /healthz"
     ]

@@ -9,7 +9,7 @@ pub(super) struct WorkItemChecks(BTreeMap<WorkItemId, Check>);
 
 enum Check {
     /// The caller can see it, and it takes hours unless `is_closed`.
-    Visible { item: WorkItem, is_closed: bool },
+    Visible { item: Box<WorkItem>, is_closed: bool },
     /// The caller cannot see it.
     Missing,
     /// Azure DevOps could not be asked.
@@ -49,7 +49,7 @@ impl WorkItemChecks {
             };
             let check = states.as_ref().map_or(Check::Unchecked, |states| {
                 let is_closed = states.category(&item.estado).is_some_and(crate::StateCategory::is_closed);
-                Check::Visible { is_closed, item: item.clone() }
+                Check::Visible { is_closed, item: Box::new(item.clone()) }
             });
             checks.insert(item.id, check);
         }

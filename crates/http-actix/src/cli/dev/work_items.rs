@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use domain::{Credential, Error, StateCategory, WorkItem, WorkItemDirectory, WorkItemId, WorkItemStates};
+use domain::{
+    Credential, Error, StateCategory, WorkItem, WorkItemDirectory, WorkItemId, WorkItemSearch, WorkItemStates,
+    search_key,
+};
 
 const PORTAL: &str = "Portal do Cliente";
 const CAMPO: &str = "Aplicativo de Campo";
@@ -64,6 +67,7 @@ fn work_item(&(id, parent, projeto, tipo, estado, titulo, hours): &Sample) -> Re
         tipo: tipo.to_owned(),
         estado: estado.to_owned(),
         projeto: projeto.to_owned(),
+        url: String::new(),
         parent: parent.map(id_of).transpose()?,
         assigned_to: is_assigned.then(|| ASSIGNED_TO.to_owned()),
         original_estimate,
@@ -83,6 +87,21 @@ impl WorkItemDirectory for SampleWorkItems {
         Ok(ids.iter().filter_map(|id| items.remove(id).cloned()).collect())
     }
 
+    async fn search(&self, _: Option<Credential>, search: WorkItemSearch) -> Result<Option<Vec<WorkItem>>, Error> {
+        let WorkItemSearch { texto, projeto, tipos, limit } = search;
+        let text = search_key(texto.as_str());
+        let is_named = |item: &&WorkItem| {
+            let title = search_key(&item.titulo);
+            item.id.to_string() == text || text.split_whitespace().all(|word| title.contains(word))
+        };
+        let is_same = |one: &str, other: &str| search_key(one) == search_key(other);
+        let is_in_project = |item: &&WorkItem| projeto.as_ref().is_none_or(|projeto| is_same(&item.projeto, projeto));
+        let tipos = tipos.as_slice();
+        let has_type = |item: &&WorkItem| tipos.is_empty() || tipos.iter().any(|tipo| is_same(&item.tipo, tipo));
+        let found = self.items.iter().filter(is_named).filter(is_in_project).filter(has_type);
+        Ok(Some(found.take(limit.get()).cloned().collect()))
+    }
+
     async fn states(&self, _: Option<Credential>, _: String, _: String) -> Result<WorkItemStates, Error> {
         Ok(STATES.into_iter().map(|(name, category)| (name.to_owned(), category)).collect())
     }
@@ -90,6 +109,8 @@ impl WorkItemDirectory for SampleWorkItems {
 
 #[cfg(test)]
 mod tests {
+    use domain::{WorkItemLimit, WorkItemText, WorkItemTypes};
+
     use super::*;
 
     fn id(id: i64) -> WorkItemId {
@@ -110,6 +131,28 @@ mod tests {
         }
         assert!(samples.items.is_sorted_by(|one, next| one.id < next.id));
         assert!(samples.items.iter().any(|item| states.category(&item.estado).is_some_and(StateCategory::is_closed)));
+    }
+
+    #[tokio::test]
+    async fn search_finds_by_id_or_words_within_project_and_types() {
+        let samples = SampleWorkItems::new().unwrap();
+        let search = async |texto: &str, projeto: Option<&str>, tipos: &str| {
+            let search = WorkItemSearch {
+                texto: WorkItemText::parse(texto).unwrap(),
+                projeto: projeto.map(str::to_owned),
+                tipos: WorkItemTypes::parse(tipos).unwrap(),
+                limit: WorkItemLimit::parse(2).unwrap(),
+            };
+            let found = samples.search(None, search).await.unwrap().unwrap();
+            found.iter().map(|item| item.id.get()).collect::<Vec<_>>()
+        };
+
+        assert_eq!(search("104", None, "").await, [104]);
+        assert_eq!(search("PEDIDOS tela", None, "").await, [104]);
+        assert_eq!(search("sincronizacao", Some("aplicativo de CAMPO"), "task,Bug").await, [108]);
+        assert!(search("sincronizacao", Some(PORTAL), "").await.is_empty());
+        assert_eq!(search("pedidos", None, "").await, [102, 103]);
+        assert_eq!(search("pedidos", None, "Task").await, [104]);
     }
 
     #[tokio::test]
