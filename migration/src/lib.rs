@@ -15,6 +15,7 @@ mod m20261126_000006_plain_schema;
 mod m20261126_000007_order_projetos;
 mod m20261127_000010_create_rotinas;
 mod m20261127_000011_drop_ativo_index;
+mod m20261127_000013_create_atividade_projetos;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000007_order_projetos::Migration),
             Box::new(m20261127_000010_create_rotinas::Migration),
             Box::new(m20261127_000011_drop_ativo_index::Migration),
+            Box::new(m20261127_000013_create_atividade_projetos::Migration),
         ]
     }
 }

@@ -110,8 +110,11 @@ impl ProjetoRepository for PostgresProjetoRepository {
             delete = delete.filter(Column::AtualizadoEm.eq(expected));
         }
         let deleted = delete.exec(&self.0.write("projetos.delete")).await.map_err(|error| {
-            let in_use = Error::Conflict(Conflict::ProjetoComAtividades);
-            db_error::on_constraint(&error, atividade_row::FOREIGN_KEY, in_use)
+            let meanings = [
+                (atividade_row::FOREIGN_KEY, Conflict::ProjetoComAtividades),
+                (atividade_row::LINK_FOREIGN_KEY, Conflict::ProjetoComAtividades),
+            ];
+            db_error::on_constraints(&error, meanings)
         })?;
         if 0 < deleted.rows_affected {
             return Ok(true);

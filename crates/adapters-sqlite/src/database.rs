@@ -18,8 +18,8 @@ use crate::db_error;
 
 const FILE_NAME: &str = "aponta.sqlite3";
 const SCHEMA: &str = include_str!("schema.sql");
-/// The number of the schema, stored in the file. A changed schema gets another number.
-const SCHEMA_VERSION: i64 = 1;
+/// The number of the schema, stored in the file. A new table gives the schema the next number.
+const SCHEMA_VERSION: i64 = 2;
 /// The time that a statement waits for the lock of the file or for the connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The interval between attempts to connect to a locked file.
@@ -95,15 +95,16 @@ impl SqliteDatabase {
         }
     }
 
-    /// Creates the schema if there is none, and returns its number.
+    /// Creates the tables that are missing, and returns the number of the schema.
     async fn create_schema(&self) -> Result<i64, DbErr> {
-        if self.schema_version(&self.0).await? != 0 {
-            return self.schema_version(&self.0).await;
+        let version = self.schema_version(&self.0).await?;
+        if SCHEMA_VERSION <= version {
+            return Ok(version);
         }
         let transaction = self.begin_immediate().await?;
-        // Another process may have created the schema since the first check.
+        // Another process may have created them since the first check.
         let version = self.schema_version(&transaction).await?;
-        if version != 0 {
+        if SCHEMA_VERSION <= version {
             return Ok(version);
         }
         transaction.execute_unprepared(SCHEMA).await?;

@@ -22,10 +22,15 @@ pub(crate) fn into_domain(error: DbErr) -> Error {
     }
 }
 
-/// Returns `meaning` for a violated foreign key, and maps other errors as [`into_domain`] does. The schema has one
-/// foreign key; the caller passes the one of its two meanings that fits the statement.
+/// Returns whether a foreign key is violated. The statement decides which of its two meanings that has: the parent does
+/// not exist, or it is still in use.
+pub(crate) fn is_foreign_key(error: &DbErr) -> bool {
+    code(error).is_some_and(|code| FOREIGN_KEY.contains(&code))
+}
+
+/// Returns `meaning` for a violated foreign key, and maps other errors as [`into_domain`] does.
 pub(crate) fn on_foreign_key(error: DbErr, meaning: Error) -> Error {
-    if code(&error).is_some_and(|code| FOREIGN_KEY.contains(&code)) { meaning } else { into_domain(error) }
+    if is_foreign_key(&error) { meaning } else { into_domain(error) }
 }
 
 /// Returns the message of SQLite, for the terminal.

@@ -5,6 +5,7 @@
 
 mod atividade_repository;
 mod atividade_row;
+mod atividade_update;
 mod bulk_insert;
 mod database;
 mod db_error;

@@ -82,7 +82,7 @@ impl Error {
     /// Returns `Invalid` for one field.
     #[must_use]
     pub fn invalid(field: &'static str, violation: Violation) -> Self {
-        Self::Invalid(vec![InvalidField { item: None, field, violation }])
+        Self::Invalid(vec![InvalidField { item: None, field, index: None, violation }])
     }
 
     /// Returns `Internal` with `cause`.
@@ -93,7 +93,9 @@ impl Error {
     /// Returns `Invalid` for the same field of several items. The indices count from 0.
     #[must_use]
     pub fn invalid_items(items: impl IntoIterator<Item = usize>, field: &'static str, violation: Violation) -> Self {
-        Self::Invalid(items.into_iter().map(|item| InvalidField { item: Some(item), field, violation }).collect())
+        Self::Invalid(
+            items.into_iter().map(|item| InvalidField { item: Some(item), field, index: None, violation }).collect(),
+        )
     }
 
     /// Removes the item indices, for a request with a single item.
@@ -150,7 +152,7 @@ mod tests {
     #[test]
     fn without_item_index_removes_indices_only() {
         let error = Error::invalid_items([3], "nome", Violation::ContainsNul).without_item_index();
-        let expected = InvalidField { item: None, field: "nome", violation: Violation::ContainsNul };
+        let expected = InvalidField { item: None, field: "nome", index: None, violation: Violation::ContainsNul };
         assert!(matches!(&error, Error::Invalid(fields) if *fields == [expected]));
         assert!(!error.is_unknown_projeto());
         assert!(matches!(Error::IdempotencyKeyReused.without_item_index(), Error::IdempotencyKeyReused));

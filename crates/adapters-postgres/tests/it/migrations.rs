@@ -22,9 +22,9 @@ fn tables(database: &Database<'_>) -> String {
     )
 }
 
-const ALL_TABLES: &str = "atividades idempotencia projetos rotinas seaql_migrations";
+const ALL_TABLES: &str = "atividade_projetos atividades idempotencia projetos rotinas seaql_migrations";
 /// How many steps there are.
-const STEPS: usize = 9;
+const STEPS: usize = 10;
 
 /// How many of them are newer than release 1.0.0.
 const AFTER_RELEASE: usize = STEPS - 5;

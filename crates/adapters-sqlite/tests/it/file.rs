@@ -1,6 +1,9 @@
 use adapters_sqlite::{OpenError, SqliteDatabase};
 use domain::testing::{NOW, maria, nome_projeto, nova_atividade, projeto_id};
-use domain::{AtividadeQuery, AtividadeRecord, Error, ProjetoId, ProjetoRecord, Service};
+use domain::{
+    AtividadeQuery, AtividadeRecord, Error, NovaAtividade, ProjetoId, ProjetoRecord, ProjetoRef, ProjetoRefs, Service,
+};
+use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
 
 use crate::support::{Directory, repositories};
@@ -65,6 +68,28 @@ async fn file_of_a_newer_version_is_rejected_unchanged() {
 
     assert!(matches!(result, Err(OpenError::Newer { .. })), "{result:?}");
     assert_eq!(std::fs::read(&file).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn file_of_an_earlier_version_gets_the_missing_tables_and_keeps_its_rows() {
+    let directory = Directory::new();
+    let database = SqliteDatabase::open(directory.path()).await.unwrap();
+    let first = repositories(&database).projetos.insert(projeto(), None).await.unwrap();
+    database.close().await;
+    let file = directory.path().join("aponta.sqlite3");
+    let path = format!("sqlite://{}", file.to_str().unwrap());
+    let version_1 = sea_orm::Database::connect(path).await.unwrap();
+    version_1.execute_unprepared("DROP TABLE atividade_projetos; PRAGMA user_version = 1").await.unwrap();
+    version_1.close().await.unwrap();
+
+    let repositories = repositories(&SqliteDatabase::open(directory.path()).await.unwrap());
+
+    let second = ProjetoRecord { id: ProjetoId(Uuid::from_u128(2)), ..projeto() };
+    let second = repositories.projetos.insert(second, None).await.unwrap();
+    let ids = [first.id, second.id].map(|id| ProjetoRef(id.0)).to_vec();
+    let nova = NovaAtividade { projetos: ProjetoRefs::parse(ids).unwrap(), ..nova_atividade("Revisar") };
+    let stored = repositories.atividades.insert(AtividadeRecord::new(nova, &maria().usuario, NOW)).await.unwrap();
+    assert_eq!((stored.id_projeto, stored.outros_projetos[0].id), (first.id, second.id));
 }
 
 #[tokio::test]

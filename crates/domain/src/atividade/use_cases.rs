@@ -9,8 +9,8 @@ use crate::paging::Fetch;
 use crate::projeto::ProjectImporter;
 use crate::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, AtividadeSortKey,
-    BatchReader, Caller, Clock, Cursor, Error, Idempotency, Limit, NovaAtividade, Page, ProjectDirectory, ProjetoRef,
-    ProjetoRepository, Resource,
+    BatchReader, Caller, Clock, Cursor, Error, Idempotency, InvalidField, Limit, NovaAtividade, Page, ProjectDirectory,
+    ProjetoRef, ProjetoRefs, ProjetoRepository, Resource,
 };
 
 /// The use cases of atividades.
@@ -36,8 +36,7 @@ impl Atividades {
     /// Creates an atividade with the caller as its author.
     ///
     /// # Errors
-    /// `Invalid` on `id_projeto` if neither the repository nor Azure DevOps has a projeto with that id that the caller
-    /// can see; `Unavailable`, `TimedOut` or `BadUpstream` if the lookup at Azure DevOps fails; `IdempotencyKeyReused`.
+    /// `Invalid` for each projeto that neither the repository has nor the caller can see in Azure DevOps; `Unavailable`, `TimedOut` or `BadUpstream` if the lookup at Azure DevOps fails; `IdempotencyKeyReused`.
     pub async fn criar(
         &self,
         caller: &Caller,
@@ -52,7 +51,7 @@ impl Atividades {
         let record = AtividadeRecord::new(nova, &caller.usuario, self.clock.now());
         match self.repository.insert(record.clone()).await {
             Err(unknown) if unknown.is_unknown_projeto() => {
-                if !self.importer.import_projects(&[record.projeto].into(), caller).await? {
+                if !self.importer.import_projects(&unknown_projetos([&record.projetos], &unknown), caller).await? {
                     return Err(unknown);
                 }
                 self.repository.insert(record).await
@@ -80,7 +79,11 @@ impl Atividades {
         }
         match self.repository.insert_all(records.clone(), idempotency.clone()).await {
             Err(unknown) if unknown.is_unknown_projeto() => {
-                if !self.importer.import_projects(&unknown_projetos(&records, &unknown), caller).await? {
+                if !self
+                    .importer
+                    .import_projects(&unknown_projetos(records.iter().map(|record| &record.projetos), &unknown), caller)
+                    .await?
+                {
                     return Err(unknown);
                 }
                 self.repository.insert_all(records, idempotency).await
@@ -142,12 +145,12 @@ impl Atividades {
     /// Changes the fields that `patch` has, and returns the result.
     ///
     /// # Errors
-    /// `NotFound`; `VersionMismatch` if `atualizado_em` differs from the one that `patch` expects; on `id_projeto`
-    /// those of [`Self::criar`].
+    /// `NotFound`; `VersionMismatch` if `atualizado_em` differs from the one that `patch` expects; for unknown
+    /// projetos those of [`Self::criar`].
     pub async fn atualizar(&self, caller: &Caller, id: AtividadeId, patch: AtividadePatch) -> Result<Atividade, Error> {
-        let updated = match (self.repository.update(id, patch.clone(), self.clock.now()).await, patch.projeto) {
-            (Err(unknown), Some(projeto)) if unknown.is_unknown_projeto() => {
-                if !self.importer.import_projects(&[projeto].into(), caller).await? {
+        let updated = match (self.repository.update(id, patch.clone(), self.clock.now()).await, &patch.projetos) {
+            (Err(unknown), Some(projetos)) if unknown.is_unknown_projeto() => {
+                if !self.importer.import_projects(&unknown_projetos([projetos], &unknown), caller).await? {
                     return Err(unknown);
                 }
                 self.repository.update(id, patch, self.clock.now()).await
@@ -166,10 +169,14 @@ impl Atividades {
     }
 }
 
-/// Returns the projetos of the items that `unknown` names, each once.
-fn unknown_projetos(records: &[AtividadeRecord], unknown: &Error) -> BTreeSet<ProjetoRef> {
+/// Returns the projetos that `unknown` names, each once. `items` are those of all items, in order.
+fn unknown_projetos<'a>(items: impl IntoIterator<Item = &'a ProjetoRefs>, unknown: &Error) -> BTreeSet<ProjetoRef> {
     let Error::Invalid(fields) = unknown else { return BTreeSet::new() };
-    fields.iter().filter_map(|field| records.get(field.item?)).map(|record| record.projeto).collect()
+    let of_item = |(index, projetos): (usize, &ProjetoRefs)| {
+        let is_of_item = |field: &&InvalidField| field.item.is_none_or(|item| item == index);
+        projetos.named_by(fields.iter().filter(is_of_item))
+    };
+    items.into_iter().enumerate().flat_map(of_item).collect()
 }
 
 fn not_found(id: AtividadeId) -> Error {

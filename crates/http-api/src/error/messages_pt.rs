@@ -61,6 +61,8 @@ pub fn violation(violation: Violation) -> String {
         Violation::LessThan { min } => format!("Deve ser maior ou igual a {min}"),
         Violation::GreaterThan { max } => format!("Deve ser menor ou igual a {max}"),
         Violation::NotACursor => "Não é um cursor desta listagem".to_owned(),
+        Violation::Repeated => "Não pode repetir um item anterior da lista".to_owned(),
+        Violation::NotTheFirst => "Deve ser o primeiro de ids_projetos".to_owned(),
         Violation::NotAGuid => UUID_PARSING.to_owned(),
         Violation::UnknownProjeto => "Projeto não encontrado".to_owned(),
     }

@@ -184,10 +184,13 @@ impl ApiError {
 
 /// Returns the location of a field in the body. The items of a bulk request are in `items`.
 fn location(field: &InvalidField) -> Vec<Value> {
-    match field.item {
-        Some(item) => vec!["body".into(), "items".into(), item.into(), field.field.into()],
-        None => vec!["body".into(), field.field.into()],
+    let mut location = vec!["body".into()];
+    if let Some(item) = field.item {
+        location.extend(["items".into(), item.into()]);
     }
+    location.push(field.field.into());
+    location.extend(field.index.map(Value::from));
+    location
 }
 
 impl ResponseError for ApiError {

@@ -51,6 +51,8 @@ impl ValidationError {
             Violation::ContainsNul
             | Violation::ControlCharacter
             | Violation::NotACursor
+            | Violation::Repeated
+            | Violation::NotTheFirst
             | Violation::UnknownProjeto => ("value_error", None),
         };
         let ctx = limit.map(|(name, value)| Map::from_iter([(name.to_owned(), value)]));

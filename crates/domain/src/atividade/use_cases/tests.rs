@@ -59,7 +59,7 @@ async fn criar_twice_generates_different_ids() {
 #[tokio::test]
 async fn criar_and_atualizar_with_unknown_projeto_import_it() {
     let mut directory = MockProjectDirectory::new();
-    let id = AzureProjectId::new(nova_atividade("A").projeto.0).unwrap();
+    let id = AzureProjectId::new(nova_atividade("A").projetos.first().0).unwrap();
     directory.expect_find().with(always(), eq(id)).times(2).returning(|_, _| Ok(Some(remote_projeto(1, "Novo"))));
     let mut projetos = MockProjetoRepository::new();
     projetos
@@ -68,7 +68,7 @@ async fn criar_and_atualizar_with_unknown_projeto_import_it() {
         .times(2)
         .returning(|_, _| Ok(projeto("Novo")));
     let atividades = with_directory(repository_missing_the_projeto(), projetos, directory);
-    let patch = AtividadePatch { projeto: Some(nova_atividade("A").projeto), ..AtividadePatch::default() };
+    let patch = AtividadePatch { projetos: Some(nova_atividade("A").projetos), ..AtividadePatch::default() };
 
     atividades.criar(&maria(), nova_atividade("A"), None).await.unwrap();
     atividades.atualizar(&maria(), atividade_id(), patch).await.unwrap();
@@ -122,7 +122,7 @@ async fn repository_error_is_returned_without_lookup() {
     repository.expect_insert_all().times(1).returning(move |_, _| Err(unavailable()));
     repository.expect_update().times(1).returning(move |_, _, _| Err(unavailable()));
     let atividades = atividades(repository);
-    let patch = AtividadePatch { projeto: Some(nova_atividade("A").projeto), ..AtividadePatch::default() };
+    let patch = AtividadePatch { projetos: Some(nova_atividade("A").projetos), ..AtividadePatch::default() };
 
     let errors = [
         atividades.criar(&maria(), nova_atividade("A"), None).await.unwrap_err(),
@@ -224,7 +224,42 @@ fn repository_missing_all(items: usize) -> MockAtividadeRepository {
 
 fn lote(projetos: u32) -> Vec<NovaAtividade> {
     let projeto = |n| ProjetoRef(remote_projeto(n, "Novo").id.get());
-    (0..projetos).map(|n| NovaAtividade { projeto: projeto(n), ..nova_atividade("A") }).collect()
+    (0..projetos).map(|n| NovaAtividade { projetos: projeto(n).into(), ..nova_atividade("A") }).collect()
+}
+
+/// Only the unknown ones of several projetos are imported, also by a request with an idempotency key and by an update.
+#[tokio::test]
+async fn unknown_ones_of_several_projetos_are_imported() {
+    let ids = [1, 2, 3].map(|n| ProjetoRef(remote_projeto(n, "Novo").id.get()));
+    let several = ProjetoRefs::parse(ids.to_vec()).unwrap();
+    let is_known = move |id: ProjetoRef| id == ids[1];
+    let mut repository = MockAtividadeRepository::new();
+    let unknown = move |projetos: &ProjetoRefs| Error::Invalid(projetos.unknown(is_known));
+    repository.expect_insert().times(1).returning(move |record| Err(unknown(&record.projetos)));
+    repository.expect_insert().returning(|record| Ok(stored(record)));
+    let of_item = move |projetos: &ProjetoRefs| {
+        let fields = projetos.unknown(is_known).into_iter().map(|field| InvalidField { item: Some(1), ..field });
+        Error::Invalid(fields.collect())
+    };
+    repository.expect_insert_all().times(1).returning(move |records, _| Err(of_item(&records[1].projetos)));
+    repository.expect_insert_all().returning(|records, _| Ok(records.into_iter().map(stored).collect()));
+    repository.expect_update().times(1).returning(move |_, patch, _| Err(unknown(&patch.projetos.unwrap())));
+    repository.expect_update().returning(|_, _, _| Ok(Some(atividade("A"))));
+    let mut directory = MockProjectDirectory::new();
+    directory
+        .expect_find()
+        .withf(|_, id| *id != remote_projeto(2, "Novo").id)
+        .times(6)
+        .returning(|_, id| Ok(Some(RemoteProjeto { id, ..remote_projeto(0, "Novo") })));
+    let mut projetos = MockProjetoRepository::new();
+    projetos.expect_store_remote().times(6).returning(|_, _| Ok(projeto("Novo")));
+    let atividades = with_directory(repository, projetos, directory);
+    let nova = NovaAtividade { projetos: several.clone(), ..nova_atividade("A") };
+    let patch = AtividadePatch { projetos: Some(several), ..AtividadePatch::default() };
+
+    atividades.criar(&maria(), nova.clone(), None).await.unwrap();
+    atividades.criar_lote(&maria(), vec![nova_atividade("B"), nova], None).await.unwrap();
+    atividades.atualizar(&maria(), atividade_id(), patch).await.unwrap();
 }
 
 #[tokio::test]

@@ -2,14 +2,17 @@
 
 use domain::{
     Atividades, Descricao, Error, IdentityProvider, NomeAtividade, NomeProjeto, NovaAtividade, NovoProjeto, ProjetoRef,
-    Projetos, Violation,
+    ProjetoRefs, Projetos, Violation,
 };
 use http_api::DevelopmentIdentity;
 
 /// An atividade: name, description, whether it is active.
 type Sample = (&'static str, Option<&'static str>, bool);
 
-/// The projetos, and the atividades of each.
+/// The atividade of all projetos.
+const SHARED: Sample = ("Planejamento da semana", Some("Vale para todos os projetos."), true);
+
+/// The projetos, and the atividades of each alone.
 const SAMPLES: &[(&str, &[Sample])] = &[
     (
         "Portal do Cliente",
@@ -26,20 +29,27 @@ const SAMPLES: &[(&str, &[Sample])] = &[
 /// Adds the samples through the use cases, as a client would.
 pub async fn add(projetos: &Projetos, atividades: &Atividades) -> Result<(), Error> {
     let caller = DevelopmentIdentity.authenticate(None).await?;
+    let mut all = Vec::new();
     for (projeto, nomes) in SAMPLES {
         let nome = NomeProjeto::parse(*projeto).map_err(invalid)?;
         let projeto = projetos.criar(NovoProjeto { nome, descricao: None }, None).await?;
-        for (nome, descricao, ativo) in *nomes {
-            let nova = NovaAtividade {
-                nome: NomeAtividade::parse(*nome).map_err(invalid)?,
-                descricao: descricao.map(|text| Descricao::parse(text.to_owned())).transpose().map_err(invalid)?,
-                ativo: *ativo,
-                projeto: ProjetoRef(projeto.id.0),
-            };
-            atividades.criar(&caller, nova, None).await?;
+        let projeto = ProjetoRef(projeto.id.0);
+        all.push(projeto);
+        for sample in *nomes {
+            atividades.criar(&caller, nova_atividade(sample, projeto.into())?, None).await?;
         }
     }
-    Ok(())
+    let all = ProjetoRefs::parse(all).map_err(|_| Error::internal("the samples have no or too many projetos"))?;
+    atividades.criar(&caller, nova_atividade(&SHARED, all)?, None).await.map(drop)
+}
+
+fn nova_atividade((nome, descricao, ativo): &Sample, projetos: ProjetoRefs) -> Result<NovaAtividade, Error> {
+    Ok(NovaAtividade {
+        nome: NomeAtividade::parse(*nome).map_err(invalid)?,
+        descricao: descricao.map(|text| Descricao::parse(text.to_owned())).transpose().map_err(invalid)?,
+        ativo: *ativo,
+        projetos,
+    })
 }
 
 fn invalid(violation: Violation) -> Error {
