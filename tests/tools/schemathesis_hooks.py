@@ -26,6 +26,8 @@ def reference_existing_projeto(body):
     if isinstance(body, dict):
         if "id_projeto" in body:
             body["id_projeto"] = PROJETO
+        if "ids_projetos" in body:
+            body["ids_projetos"] = [PROJETO]
         for item in body["items"] if isinstance(body.get("items"), list) else []:
             reference_existing_projeto(item)
 
@@ -35,6 +37,11 @@ def before_call(context, case, kwargs):
     if case.meta is not None and case.meta.generation.mode == GenerationMode.NEGATIVE:
         return
     reference_existing_projeto(case.body)
+    # A new atividade needs one of the two fields.
+    if case.method == "POST" and "/atividades" in case.path and isinstance(case.body, dict):
+        for item in case.body.get("items", [case.body]):
+            if isinstance(item, dict) and "ids_projetos" not in item:
+                item["id_projeto"] = PROJETO
     # A cursor comes from an earlier page, an ETag from a response, and a key is new for each request.
     if "apos" in (case.query or {}):
         case.query["apos"] = ""

@@ -1,6 +1,7 @@
 //! The HTTP contract, row by row, without authentication.
 
 mod atividades;
+mod atividades_projetos;
 mod bulk;
 mod errors;
 mod habits;
