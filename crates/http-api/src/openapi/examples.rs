@@ -15,6 +15,10 @@ pub fn atividade() -> Value {
     })
 }
 
+pub fn projeto_da_atividade() -> Value {
+    json!({"id": PROJETO, "nome": "Portal"})
+}
+
 pub fn atividade_csv() -> Value {
     let mut row = atividade();
     row["projetos"] = "Portal|Aplicativo".into();

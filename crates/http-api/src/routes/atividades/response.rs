@@ -55,6 +55,7 @@ pub struct AtividadeResponse {
 /// Um projeto de uma atividade.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "ProjetoDaAtividade")]
+#[schemars(example = "crate::openapi::examples::projeto_da_atividade")]
 pub struct ProjetoResponse {
     /// Id do projeto.
     id: Uuid,
