@@ -21,7 +21,7 @@ pub fn projeto_da_atividade() -> Value {
 
 pub fn atividade_csv() -> Value {
     let mut row = atividade();
-    row["projetos"] = "Portal|Aplicativo".into();
+    row.as_object_mut().and_then(|row| row.insert("projetos".to_owned(), "Portal|Aplicativo".into()));
     row
 }
 

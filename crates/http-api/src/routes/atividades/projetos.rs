@@ -45,6 +45,7 @@ pub fn required(
 }
 
 /// Accepts a body without projetos.
+#[expect(clippy::unnecessary_wraps, reason = "it has the signature of `required`")]
 pub fn optional(
     projetos: Option<ProjetoRefs>,
     _: ValuePointerRef<'_>,
