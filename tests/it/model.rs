@@ -84,6 +84,7 @@ impl Model {
         json!({
             "id": atividade.id, "nome": atividade.nome, "descricao": atividade.descricao, "ativo": atividade.ativo,
             "id_projeto": atividade.projeto, "nome_projeto": self.projetos[&atividade.projeto],
+            "projetos": [{"id": atividade.projeto, "nome": self.projetos[&atividade.projeto]}],
         })
     }
 
