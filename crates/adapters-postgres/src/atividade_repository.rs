@@ -1,6 +1,6 @@
 //! Atividades in PostgreSQL: one statement for each method, or one for several concurrent [inserts](Insert) and
-//! [reads by id](Find). An update of the projetos is a transaction. An update or a delete that changed no row runs a second
-//! statement to find the reason.
+//! [reads by id](Find). An update of the projetos, or one that changes nothing, is a transaction. A delete that changed no row
+//! runs a second statement to find the reason.
 
 use std::sync::Arc;
 
@@ -94,17 +94,7 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         patch: AtividadePatch,
         now: OffsetDateTime,
     ) -> Result<Option<Atividade>, Error> {
-        let expected = patch.expected;
-        if let Some(row) = atividade_update::update(&self.database, id, patch, now).await? {
-            return row.try_into().map(Some);
-        }
-        // No row was updated: unchanged values, `expected` mismatch, or no such id.
-        match self.find(id).await? {
-            Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => {
-                Err(Error::VersionMismatch)
-            }
-            found => Ok(found),
-        }
+        atividade_update::update(&self.database, id, patch, now).await?.map(Atividade::try_from).transpose()
     }
 
     async fn delete(&self, id: AtividadeId, expected: Option<OffsetDateTime>) -> Result<bool, Error> {

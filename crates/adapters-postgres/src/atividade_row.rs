@@ -30,7 +30,7 @@ pub(crate) struct AtividadeRow {
     id_projeto: Uuid,
     criado_por: Option<String>,
     criado_em: OffsetDateTime,
-    atualizado_em: OffsetDateTime,
+    pub(crate) atualizado_em: OffsetDateTime,
     nome_projeto: String,
     /// Responses that an earlier version stored do not have it.
     #[serde(default)]

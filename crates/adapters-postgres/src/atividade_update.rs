@@ -21,7 +21,7 @@ use crate::{PostgresDatabase, db_error};
 const OPERATION: &str = "atividades.update";
 const MAX_STATEMENTS: u32 = 6;
 
-/// Changes the fields that `patch` has, and returns the row if it differs from before.
+/// Changes the fields that `patch` has, and returns the row, or `None` if there is none.
 pub(crate) async fn update(
     database: &PostgresDatabase,
     id: AtividadeId,
@@ -30,7 +30,7 @@ pub(crate) async fn update(
 ) -> Result<Option<AtividadeRow>, Error> {
     let updated = match patch.projetos {
         None => match update_fields(&database.write(OPERATION), id, patch.clone(), now).await {
-            // Unchanged values, or a concurrent update came first.
+            // Unchanged values, another version, no such row, or a concurrent update came first.
             Ok(None) => update_locked(database, id, patch, now).await,
             updated => updated.map(Ok),
         },
@@ -63,12 +63,18 @@ async fn update_locked(
             return Ok(Err(Error::Invalid(unknown)));
         }
     }
-    let mut row = update_fields(&transaction, id, patch, now).await?;
-    if let Some(projetos) = projetos.filter(|_| row.is_some()) {
+    let expected = patch.expected;
+    let is_changed = update_fields(&transaction, id, patch, now).await?.is_some();
+    if let Some(projetos) = projetos.filter(|_| is_changed) {
         replace_others(&transaction, id, &projetos).await?;
-        row = select().filter(atividade::Column::Id.eq(id.0)).into_model().one(&transaction).await?;
     }
+    let row: Option<AtividadeRow> =
+        select().filter(atividade::Column::Id.eq(id.0)).into_model().one(&transaction).await?;
     transaction.commit().await?;
+    let is_other = |row: &AtividadeRow| expected.is_some_and(|expected| row.atualizado_em != expected);
+    if !is_changed && row.as_ref().is_some_and(is_other) {
+        return Ok(Err(Error::VersionMismatch));
+    }
     Ok(Ok(row))
 }
 

@@ -71,24 +71,13 @@ impl AtividadeRepository for SqliteAtividadeRepository {
         patch: AtividadePatch,
         now: OffsetDateTime,
     ) -> Result<Option<Atividade>, Error> {
-        let (expected, projetos) = (patch.expected, patch.projetos.clone());
-        let changed = match (atividade_update::update(&self.0, id, patch, now).await, projetos) {
+        let projetos = patch.projetos.clone();
+        match (atividade_update::update(&self.0, id, patch, now).await, projetos) {
             (Err(error), Some(projetos)) if db_error::is_foreign_key(&error) => {
                 let unknown = bulk_insert::find_unknown(&self.0, projetos.iter()).await?;
-                let unknown = projetos.unknown(|projeto| !unknown.contains(&id_text(projeto.0)));
-                return Err(Error::Invalid(unknown));
+                Err(Error::Invalid(projetos.unknown(|projeto| !unknown.contains(&id_text(projeto.0)))))
             }
-            (changed, _) => changed.map_err(db_error::into_domain)?,
-        };
-        match changed {
-            Some(row) => row.try_into().map(Some),
-            // No row was updated: unchanged values, `expected` mismatch, or no such id.
-            None => match self.find(id).await? {
-                Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => {
-                    Err(Error::VersionMismatch)
-                }
-                found => Ok(found),
-            },
+            (updated, _) => updated.map_err(db_error::into_domain)??.map(Atividade::try_from).transpose(),
         }
     }
 

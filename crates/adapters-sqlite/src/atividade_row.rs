@@ -32,7 +32,7 @@ pub(crate) struct AtividadeRow {
     outros_projetos: String,
     criado_por: Option<String>,
     criado_em: i64,
-    atualizado_em: i64,
+    pub(crate) atualizado_em: i64,
 }
 
 fn no_projetos() -> String {

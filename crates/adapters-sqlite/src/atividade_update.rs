@@ -1,6 +1,6 @@
 //! Updates of atividades.
 
-use domain::{AtividadeId, AtividadePatch, Descricao, NomeAtividade, search_key};
+use domain::{AtividadeId, AtividadePatch, Descricao, Error, NomeAtividade, search_key};
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, raw_sql};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -9,13 +9,14 @@ use crate::SqliteDatabase;
 use crate::atividade_row::{self, AtividadeRow};
 use crate::value::{id_text, microseconds};
 
-/// Changes the fields that `patch` has, and returns the row if it differs from before.
+/// Changes the fields that `patch` has, and returns the row, or `None` if there is none. The row is read in the transaction,
+/// because another update may follow at once.
 pub(crate) async fn update(
     database: &SqliteDatabase,
     id: AtividadeId,
     patch: AtividadePatch,
     now: OffsetDateTime,
-) -> Result<Option<AtividadeRow>, DbErr> {
+) -> Result<Result<Option<AtividadeRow>, Error>, DbErr> {
     let AtividadePatch { nome, descricao, ativo, projetos, expected } = patch;
     let (key, now, version) = (id_text(id.0), microseconds(now), expected.map(microseconds));
     let nome_busca = nome.as_ref().map(|nome| search_key(nome.as_str()));
@@ -45,10 +46,8 @@ pub(crate) async fn update(
             "#
         ))
         .await?;
-    if updated.rows_affected() == 0 {
-        return Ok(None);
-    }
-    if let Some(outros) = outros {
+    let is_changed = updated.rows_affected() != 0;
+    if let Some(outros) = outros.filter(|_| is_changed) {
         let delete = raw_sql!(Sqlite, "DELETE FROM atividade_projetos WHERE id_atividade = {key}");
         transaction.execute_raw(delete).await?;
         let insert = raw_sql!(
@@ -60,5 +59,9 @@ pub(crate) async fn update(
     }
     let row = AtividadeRow::find_by_statement(atividade_row::find(id)).one(&transaction).await?;
     transaction.commit().await?;
-    Ok(row)
+    let is_other = |row: &AtividadeRow| version.is_some_and(|version| row.atualizado_em != version);
+    if !is_changed && row.as_ref().is_some_and(is_other) {
+        return Ok(Err(Error::VersionMismatch));
+    }
+    Ok(Ok(row))
 }
