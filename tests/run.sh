@@ -11,7 +11,8 @@
 #                             replicas, overload, connections, soak); needs root
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
 #   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
-#   ./tests/run.sh --scripts  the pre-commit hooks on every file, the checks of deploy.sh, the harness, the scripts of .ci
+#   ./tests/run.sh --scripts  the pre-commit hooks on every file, the scripts of deploy, the harness, the scripts of .ci; needs
+#                             root
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, PgBouncer,
 # Python, Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
@@ -31,7 +32,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,18s/^# \{0,1\}//p' "$0"
+    sed -n '2,19s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -227,6 +228,8 @@ test_scripts() {
     python3 tests/scripts/bounds.py
     python3 tests/scripts/checks.py
     python3 tests/scripts/deny.py
+    tests/trixie.sh target/test-tools/compose docker-compose
+    as_root python3 tests/scripts/operation.py target/test-tools/compose/usr/libexec/docker/cli-plugins/docker-compose
     python3 tests/scripts/release.py
     python3 tests/scripts/versions.py
     say "the scripts passed"

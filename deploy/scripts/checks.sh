@@ -2,13 +2,8 @@
 # The checks of deploy.sh before it changes anything. Source it after lib.sh.
 # shellcheck disable=SC2154 # lib.sh sets the variables.
 
-faults=()
 # The user of the API in its image.
 api_user=10001:10001
-
-fault() {
-    faults+=("$*")
-}
 
 check_private() {
     local found
@@ -41,7 +36,6 @@ check_settings() {
         [[ $(setting $name) == on || $(setting $name) == off ]] || fault "$name is on or off, not $(setting $name)"
     done
     [[ $(setting API_REPLICAS) =~ ^[1-9][0-9]?$ ]] || fault "API_REPLICAS is a number from 1 to 99, not $(setting API_REPLICAS)"
-    faults+=("${missing_settings[@]}")
     check_server_name
     check_examples
     check_secrets_in_env
@@ -54,6 +48,7 @@ check_settings() {
 # A misspelled name would leave its default in effect, like ORIGIN_GAURD=off.
 check_names() {
     local known name names
+    [[ -f $deploy/.env ]] || return 0
     lines known grep -ohE '\$\{[A-Z][A-Z0-9_]*' "$deploy"/compose.yml "$deploy"/*/compose.yml "$deploy/scripts/settings.yml"
     lines names sed -nE 's/^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)[[:space:]]*=.*/\2/p' "$deploy/.env"
     for name in "${names[@]}"; do
@@ -133,6 +128,7 @@ check_encryption() {
 check_certificate() {
     local certificate=$deploy/certs/origin.pem key=$deploy/certs/origin.key
     [[ -f $certificate ]] || { fault "$certificate is missing: CloudFlare, SSL/TLS, Origin Server" && return; }
+    openssl x509 -in "$certificate" -noout 2>/dev/null || { fault "$certificate is not a certificate" && return; }
     check_private "$key"
     [[ -f $key ]] || return 0
     (($(date -d "$(openssl x509 -in "$certificate" -noout -startdate | cut -d= -f2)" +%s) <= $(date +%s))) ||
@@ -157,15 +153,16 @@ check_disk() {
     ((free >= ${MIN_FREE_MB:-3072})) || fault "only $free MB are free for images and data"
 }
 
-# Runs all checks and reports all faults at once.
+# Runs all checks and reports all faults at once. Without settings or an engine, only those that do without.
 check() {
-    check_private "$deploy/.env"
     check_names
-    check_settings
-    check_secrets
-    check_certificate
-    check_disk
-    ((${#faults[@]})) || compose config --quiet || fault "compose.yml and .env do not fit together"
+    if ((${#settings[@]})); then
+        check_settings
+        check_secrets
+        check_certificate
+        [[ $(docker_fault) ]] || check_disk
+        ((${#faults[@]})) || compose config --quiet || fault "compose.yml and .env do not fit together"
+    fi
     ((${#faults[@]} == 0)) || { printf '  %s\n' "${faults[@]}" >&2 && fail "nothing was changed"; }
 }
 

@@ -37,18 +37,23 @@ load_settings
 uses backup || fail "there are no backups: COMPOSE_FILE in $deploy/.env"
 $yes || $dry_run || fail "this replaces the database; say --yes if that is what you want"
 
-# Prints when the oldest backup ended, in seconds since the epoch.
+# Prints when the oldest backup of the current database ended, in seconds since the epoch. Nothing if there is none.
 oldest_backup() {
-    compose run --rm --no-deps -T backup pgbackrest --stanza=aponta ${repository:+--repo="$repository"} \
-        --log-level-console=off --output=json info | python3 -c '
+    local info
+    info=$(compose run --rm --no-deps -T backup pgbackrest --stanza=aponta ${repository:+--repo="$repository"} \
+        --log-level-console=off --log-level-stderr=error --output=json info) || return 1
+    python3 -c '
 import json, sys
-print(min((backup["timestamp"]["stop"] for stanza in json.load(sys.stdin) for backup in stanza["backup"]), default=""))'
+stanzas = json.load(sys.stdin)
+current = [stanza["db"][-1]["id"] for stanza in stanzas if stanza["db"]]
+print(min((backup["timestamp"]["stop"] for stanza in stanzas for backup in stanza["backup"] if backup["database"]["id"] in current), default=""))
+' <<<"$info" 2>/dev/null
 }
 
 # Checks before the service stops what would fail afterwards.
 check_moment() {
     local moment oldest
-    oldest=$(oldest_backup) || fail "the backups cannot be read"
+    oldest=$(oldest_backup) || fail "the backups cannot be read; nothing was changed"
     [[ $oldest ]] || fail "there is no backup${repository:+ in repository $repository}"
     [[ $to ]] || return 0
     # With an offset, so that the time zone is unambiguous.

@@ -1,0 +1,139 @@
+"""The scripts of deploy on a host where something is missing: each fault is one sentence, and all of them are reported.
+
+usage: operation.py COMPOSE; needs root. COMPOSE is the program docker-compose. No engine runs: docker_stub.sh stands in.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+
+from harness.process import run  # noqa: E402
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+WORK = pathlib.Path(tempfile.mkdtemp(prefix="aponta-operation-"))
+DEPLOY = WORK / "aponta/deploy"
+COMPOSE = str(pathlib.Path(sys.argv[1]).resolve())
+ALL_FILES = "compose.yml:backup/compose.yml:monitoring/compose.yml"
+SETTINGS = f"SERVER_NAME=api.exemplo.br\nAZURE_DEVOPS_ORG_URL=https://dev.azure.com/exemplo\nCOMPOSE_FILE={ALL_FILES}\n"
+# Each script with arguments that let it begin its work.
+SCRIPTS = {"deploy.sh": ["v1"], "update.sh": [], "rollback.sh": ["v0"], "restore.sh": ["--yes"], "backup.sh": [], "status.sh": [],
+           "doctor.sh": []}
+NO_ENGINE, NO_COMPOSE = "the Docker engine does not respond", "docker compose is not installed"
+
+
+def script(name, *arguments, **environment):
+    environment = {"PATH": f"{WORK}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(WORK), "COMPOSE": COMPOSE, "ABSENT": "", "MIN_FREE_MB": "0",
+                   **environment}
+    return run(str(DEPLOY / "scripts" / name), *(arguments or SCRIPTS[name]), check=False, seconds=60, env=environment)
+
+
+def lay_out():
+    """A clone with all settings, secrets and a certificate."""
+    if DEPLOY.exists():
+        shutil.rmtree(DEPLOY.parent)
+    shutil.copytree(REPOSITORY / "deploy", DEPLOY, ignore=shutil.ignore_patterns("secrets", "certs", "state", "local", ".env"))
+    for name in ("certs", "secrets"):
+        (DEPLOY / name).mkdir()
+    (DEPLOY / ".env").write_text(SETTINGS)
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=origin",
+        "-addext", "subjectAltName=DNS:api.exemplo.br", "-keyout", DEPLOY / "certs/origin.key", "-out", DEPLOY / "certs/origin.pem")
+    for name in ("database_password", "grafana_password", "smtp_password", "slack_webhook"):
+        (DEPLOY / "secrets" / name).write_text("segredo\n")
+    (DEPLOY / "secrets/backup.conf").write_text(f"[global]\nrepo1-cipher-pass={'m' * 32}\n")
+    alertmanager = DEPLOY / "monitoring/alertmanager/alertmanager.yml"
+    alertmanager.write_text(alertmanager.read_text().replace("example.org", "exemplo.br"))
+    for file in (DEPLOY / ".env", DEPLOY / "certs/origin.key", *(DEPLOY / "secrets").iterdir()):
+        file.chmod(0o600)
+
+
+def refused(done, *parts):
+    """The script ended with 1 and named these faults, each in one line, without the trace of a program."""
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr and "unbound" not in done.stderr, done
+    for part in parts:
+        assert len([line for line in lines if part in line]) == 1, (part, done)
+    # One line more: the end of deploy.sh.
+    assert len(lines) <= len(parts) + 1, done
+
+
+def missing_docker_is_one_sentence():
+    lay_out()
+    for name in SCRIPTS:
+        refused(script(name, ABSENT="engine"), NO_ENGINE)
+        refused(script(name, ABSENT="compose"), NO_COMPOSE)
+    print("ok without an engine or compose each script says so", flush=True)
+
+
+def settings_that_cannot_be_read_are_one_sentence():
+    for text, message in (("A B\n", "line 4: key cannot contain a space"), ("LOG='info\n", "unterminated quoted value"),
+                          ("COMPOSE_PROJECT_NAME=Um Dois\n", "invalid project name")):
+        (DEPLOY / ".env").write_text(SETTINGS + text)
+        for name in SCRIPTS:
+            refused(script(name), message)
+    (DEPLOY / ".env").unlink()
+    for name in SCRIPTS:
+        refused(script(name), ".env is missing", "SERVER_NAME is not set", "AZURE_DEVOPS_ORG_URL is not set")
+    print("ok settings that cannot be read are one sentence", flush=True)
+
+
+def deploy_reports_all_faults():
+    lay_out()
+    (DEPLOY / ".env").write_text(SETTINGS.replace("api.exemplo.br", "https://x") + "ORIGIN_GAURD=off\nAPI_REPLICAS=0\n")
+    (DEPLOY / ".env").chmod(0o644)
+    (DEPLOY / "certs/origin.pem").write_text("not a certificate\n")
+    (DEPLOY / "secrets/database_password").write_text("")
+    (DEPLOY / "secrets/smtp_password").unlink()
+    refused(script("deploy.sh", ABSENT="engine"), NO_ENGINE, ".env may be read by others", "ORIGIN_GAURD", "API_REPLICAS is a number", "SERVER_NAME is a list",
+            "origin.pem is not a certificate", "database_password is empty", "smtp_password is missing")
+    (DEPLOY / ".env").write_text(SETTINGS + "ORIGIN_GAURD=off\nA B\n")
+    refused(script("deploy.sh", ABSENT="engine"), NO_ENGINE, ".env may be read by others", "ORIGIN_GAURD", "key cannot contain a space")
+    print("ok deploy.sh reports all faults", flush=True)
+
+
+def status_reports_each_missing_part():
+    lay_out()
+    done = script("status.sh")
+    found = [line for line in done.stdout.splitlines() if line.startswith("==> ")]
+    assert done.returncode == 1 and not done.stderr, done
+    for part in ("nginx does not run", "api does not run", "postgres does not run", "certificate: notAfter=", "there is no backup yet",
+                 "the stack does not respond"):
+        assert any(part in line for line in found), (part, done)
+    (DEPLOY / "certs/origin.pem").unlink()
+    done = script("status.sh")
+    assert done.returncode == 1 and "origin.pem is missing or not a certificate" in done.stdout and "the stack does not respond" in done.stdout, done
+    print("ok status.sh reports each missing part", flush=True)
+
+
+def restore_without_readable_backups_stops_nothing():
+    lay_out()
+    empty = json.dumps([{"backup": [], "db": [], "name": "aponta", "status": {"code": 1, "message": "missing stanza path"}}])
+    for info, message in (("", "the backups cannot be read"), ("ERROR: [056]", "the backups cannot be read"), ("[]", "there is no backup"),
+                          (empty, "there is no backup")):
+        refused(script("restore.sh", INFO=info), message)
+    refused(script("restore.sh", "--yes", "--to"), "--to needs a value")
+    refused(script("restore.sh", "--dry-run", "x"), "there is no argument x")
+    print("ok restore.sh without readable backups stops nothing", flush=True)
+
+
+def main():
+    (WORK / "bin").mkdir()
+    shutil.copy(REPOSITORY / "tests/scripts/docker_stub.sh", WORK / "bin/docker")
+    missing_docker_is_one_sentence()
+    settings_that_cannot_be_read_are_one_sentence()
+    deploy_reports_all_faults()
+    status_reports_each_missing_part()
+    restore_without_readable_backups_stops_nothing()
+    print("operation: all checks passed")
+
+
+try:
+    if os.geteuid() != 0:
+        sys.exit("operation.py: only root can run the scripts")
+    main()
+finally:
+    shutil.rmtree(WORK, ignore_errors=True)
