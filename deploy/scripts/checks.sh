@@ -153,6 +153,31 @@ check_disk() {
     ((free >= ${MIN_FREE_MB:-3072})) || fault "only $free MB are free for images and data"
 }
 
+# Two clones with the same name of the project would replace each other's containers.
+check_project() {
+    local project directories directory
+    project=$(setting COMPOSE_PROJECT_NAME)
+    lines directories docker ps --all --filter "label=com.docker.compose.project=$project" \
+        --format '{{.Label "com.docker.compose.project.working_dir"}}'
+    for directory in "${directories[@]}"; do
+        [[ -d $directory && ! $directory -ef $deploy ]] || continue
+        fault "the project $project runs from $directory: set another COMPOSE_PROJECT_NAME in $deploy/.env"
+        return
+    done
+}
+
+check_ports() {
+    local project name names=(HTTP_PORT HTTPS_PORT) publishers publisher
+    project=$(setting COMPOSE_PROJECT_NAME)
+    ! uses monitoring || names+=(GRAFANA_PORT)
+    for name in "${names[@]}"; do
+        lines publishers docker ps --filter "publish=$(setting "$name")" --format '{{.Label "com.docker.compose.project"}} {{.Names}}'
+        for publisher in "${publishers[@]}"; do
+            [[ ${publisher% *} == "$project" ]] || fault "$name $(setting "$name") is in use by the container ${publisher##* }"
+        done
+    done
+}
+
 # Runs all checks and reports all faults at once. Without settings or an engine, only those that do without.
 check() {
     check_names
@@ -160,7 +185,11 @@ check() {
         check_settings
         check_secrets
         check_certificate
-        [[ $(docker_fault) ]] || check_disk
+        if [[ ! $(docker_fault) ]]; then
+            check_disk
+            check_project
+            check_ports
+        fi
         ((${#faults[@]})) || compose config --quiet || fault "compose.yml and .env do not fit together"
     fi
     ((${#faults[@]} == 0)) || { printf '  %s\n' "${faults[@]}" >&2 && fail "nothing was changed"; }

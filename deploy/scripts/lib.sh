@@ -99,6 +99,7 @@ for name, value in json.load(sys.stdin)["services"]["settings"]["environment"].i
     elif docker compose version >/dev/null 2>&1; then
         fault "$deploy/.env cannot be read: $("${command[@]}" 2>&1 >/dev/null | grep -v level=warning | tr '\n' ' ')"
     fi
+    image_name=${settings[COMPOSE_PROJECT_NAME]:-}-api
     # Commands use the version that serves, and not the latest build.
     export APONTA_VERSION=${APONTA_VERSION:-$(version_file current)}
 }

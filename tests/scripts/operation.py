@@ -120,6 +120,47 @@ def restore_without_readable_backups_stops_nothing():
     print("ok restore.sh without readable backups stops nothing", flush=True)
 
 
+def configuration(project):
+    """Returns the configuration of the whole stack for a name of the project."""
+    (DEPLOY / ".env").write_text(SETTINGS + (f"COMPOSE_PROJECT_NAME={project}\n" if project else ""))
+    return json.loads(run(COMPOSE, "config", "--format", "json", cwd=DEPLOY, env={"PATH": "/usr/bin:/bin"}).stdout)
+
+
+def stacks_of_two_projects_share_nothing():
+    lay_out()
+    first, second = configuration(None), configuration("outra")
+    assert (first["name"], second["name"]) == ("aponta", "outra") and len(first["services"]) == 13, sorted(first["services"])
+    networks, volumes = ([{part["name"] for part in stack[kind].values()} for stack in (first, second)] for kind in ("networks", "volumes"))
+    images = [{service["image"] for service in stack["services"].values() if "build" in service} for stack in (first, second)]
+    # Existing installations keep their names.
+    assert networks[0] == {"aponta-network"} and images[0] == {"aponta-api:latest", "aponta-postgres:15"}, (networks, images)
+    for of_first, of_second in (networks, volumes, images):
+        assert of_second and of_first.isdisjoint(of_second), (of_first, of_second)
+    assert not [service for service in first["services"].values() if "container_name" in service]
+    alloy = (DEPLOY / "monitoring/alloy/config.alloy").read_text()
+    assert '"com.docker.compose.project=" + sys.env("COMPOSE_PROJECT_NAME")' in alloy
+    assert second["services"]["alloy"]["environment"]["COMPOSE_PROJECT_NAME"] == "outra"
+    # The engine distinguishes bound files by the directory of the clone, and ports by their settings.
+    changed = configuration("outra\nHTTP_PORT=8080\nHTTPS_PORT=8443\nGRAFANA_PORT=3001")
+    ports = lambda stack: {port["published"] for service in stack["services"].values() for port in service.get("ports", [])}  # noqa: E731
+    assert ports(first) == {"80", "443", "3000"} and ports(changed) == {"8080", "8443", "3001"}, (ports(first), ports(changed))
+    print("ok the stacks of two projects share no network, volume, image or port", flush=True)
+
+
+def project_of_another_clone_is_refused():
+    lay_out()
+    other = WORK / "outra/deploy"
+    other.mkdir(parents=True)
+    refused(script("deploy.sh", PROJECTS=f"{DEPLOY}\n{other}\n{other}\n"), f"the project aponta runs from {other}: set another COMPOSE_PROJECT_NAME")
+    ports = [f"{name} {port} is in use by the container outra-nginx-1" for name, port in (("HTTP_PORT", 80), ("HTTPS_PORT", 443), ("GRAFANA_PORT", 3000))]
+    refused(script("deploy.sh", PUBLISHER="outra outra-nginx-1"), *ports)
+    # Containers of this clone, and of one that was moved here.
+    for projects, publisher in ((f"{DEPLOY}\n", "aponta aponta-nginx-1"), (f"{WORK}/moved/deploy\n", "")):
+        done = script("deploy.sh", "--dry-run", "v1", PROJECTS=projects, PUBLISHER=publisher)
+        assert done.returncode == 0 and "would migrate" in done.stdout, done
+    print("ok the project of another clone and its ports are refused", flush=True)
+
+
 def main():
     (WORK / "bin").mkdir()
     shutil.copy(REPOSITORY / "tests/scripts/docker_stub.sh", WORK / "bin/docker")
@@ -128,6 +169,8 @@ def main():
     deploy_reports_all_faults()
     status_reports_each_missing_part()
     restore_without_readable_backups_stops_nothing()
+    stacks_of_two_projects_share_nothing()
+    project_of_another_clone_is_refused()
     print("operation: all checks passed")
 
 
