@@ -40,16 +40,24 @@ if ends=$(openssl x509 -in "$deploy/certs/origin.pem" -noout -enddate 2>/dev/nul
 else
     problem "$deploy/certs/origin.pem is missing or not a certificate"
 fi
+# backup_time METRIC: prints the newest of its times, 0 without one.
+backup_time() {
+    local times
+    times=$(compose exec -T backup sh -c 'cat /var/lib/aponta-backup/*.prom' 2>/dev/null) || true
+    sed -nE "s/^$1(\{.*\})? //p" <<<"$times" | sort -n | tail -n 1 | grep . || echo 0
+}
+
 if uses backup; then
-    last=$(compose exec -T backup sed -n 's/^aponta_backup_last_success_timestamp_seconds{.*} //p' \
-        /var/lib/aponta-backup/backup.prom 2>/dev/null | sort -n | tail -n 1 || true)
-    if ((${last:-0})); then
+    last=$(backup_time aponta_backup_last_success_timestamp_seconds)
+    if ((last)); then
         age=$((($(date +%s) - last) / 3600))
         say "backup: the last good one ended $age h ago"
         ((age <= 26)) || problem "there is no backup of the last day"
     else
         problem "there is no backup yet, or the backups do not run"
     fi
+    (($(backup_time aponta_backup_wal_dropped_timestamp_seconds) <= last)) ||
+        problem "WAL was dropped since then: see WalDropped in docs/operations.md"
 fi
 verify || problem "the stack does not respond"
 exit "$problems"

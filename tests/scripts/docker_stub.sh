@@ -6,6 +6,7 @@
 #   PROJECTS      directories of the containers of the project, one per line
 #   PUBLISHER     project and container that publish every port
 #   INFO          output of pgbackrest info
+#   METRICS       metrics of the backups
 case "$*" in
 "compose version"*) [[ $ABSENT != compose ]] ;;
 "compose "*" config"*)
@@ -16,6 +17,7 @@ case "$*" in
 esac || exit 1
 case "$*" in
 "compose "*" pgbackrest "*) printf '%s' "${INFO:-}" ;;
+"compose "*/var/lib/aponta-backup/*) printf '%s' "${METRICS:-}" ;;
 "compose "*" exec "* | "compose "*" run "*) exit 1 ;;
 "info "*) echo / ;;
 "ps --all "*) printf '%s' "${PROJECTS:-}" ;;

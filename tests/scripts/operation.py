@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import sys
 import tempfile
+import time
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -103,6 +104,11 @@ def status_reports_each_missing_part():
     for part in ("nginx does not run", "api does not run", "postgres does not run", "certificate: notAfter=", "there is no backup yet",
                  "the stack does not respond"):
         assert any(part in line for line in found), (part, done)
+    now = int(time.time())
+    success = f'aponta_backup_last_success_timestamp_seconds{{type="full"}} 5\naponta_backup_last_success_timestamp_seconds{{type="incr"}} {now - 7300}\n'
+    for dropped, found in ((0, False), (now - 7400, False), (now, True)):
+        done = script("status.sh", METRICS=success + (f"aponta_backup_wal_dropped_timestamp_seconds {dropped}\n" if dropped else ""))
+        assert "backup: the last good one ended 2 h ago" in done.stdout and ("WAL was dropped" in done.stdout) == found, done
     (DEPLOY / "certs/origin.pem").unlink()
     done = script("status.sh")
     assert done.returncode == 1 and "origin.pem is missing or not a certificate" in done.stdout and "the stack does not respond" in done.stdout, done
