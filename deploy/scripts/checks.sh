@@ -153,6 +153,21 @@ check_disk() {
     ((free >= ${MIN_FREE_MB:-3072})) || fault "only $free MB are free for images and data"
 }
 
+# PostgreSQL does not start on the data of another version.
+check_postgres_version() {
+    local data
+    # The data of 15 has no version in its name, from before there were others.
+    [[ $(setting POSTGRES_VERSION) =~ ^(1[678])?$ ]] || { fault "POSTGRES_VERSION is 16, 17 or 18, or unset for 15, not $(setting POSTGRES_VERSION)" && return; }
+    data=$(data_version) || { fault "the volumes cannot be listed" && return; }
+    if [[ -e $state/upgrade-postgres ]]; then
+        fault "a move to another PostgreSQL was interrupted: run scripts/upgrade-postgres.sh --yes again"
+    elif ((${data:-0} > $(postgres_version))); then
+        fault "the data is of PostgreSQL $data: set POSTGRES_VERSION=$data in $deploy/.env"
+    elif [[ $data && $data != "$(postgres_version)" ]]; then
+        fault "the data is of PostgreSQL $data: scripts/upgrade-postgres.sh moves it to $(postgres_version)"
+    fi
+}
+
 # Two clones with the same name of the project would replace each other's containers.
 check_project() {
     local project directories directory
@@ -187,6 +202,7 @@ check() {
         check_certificate
         if [[ ! $(docker_fault) ]]; then
             check_disk
+            check_postgres_version
             check_project
             check_ports
         fi

@@ -144,6 +144,21 @@ version_file() {
     cat "$state/$1" 2>/dev/null || true
 }
 
+# Prints the version of the newest data of PostgreSQL; nothing without data. Each version has a volume: see compose.yml.
+data_version() {
+    local project volumes
+    project=$(setting COMPOSE_PROJECT_NAME)
+    volumes=$(docker volume ls --quiet --filter "name=^${project}_postgres_data") || return 1
+    sed -nE "s/^${project}_postgres_data$/15/p; s/^${project}_postgres_data_([0-9]+)$/\1/p" <<<"$volumes" | sort -n | tail -n 1
+}
+
+# Prints the version of PostgreSQL that .env names.
+postgres_version() {
+    local version
+    version=$(setting POSTGRES_VERSION)
+    echo "${version:-15}"
+}
+
 containers() {
     compose ps --quiet "$@"
 }

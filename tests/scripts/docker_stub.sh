@@ -5,6 +5,7 @@
 #   ABSENT        compose, or engine: that is missing
 #   PROJECTS      directories of the containers of the project, one per line
 #   PUBLISHER     project and container that publish every port
+#   VOLUMES       names of the volumes, one per line
 #   INFO          output of pgbackrest info
 #   METRICS       metrics of the backups
 case "$*" in
@@ -20,6 +21,7 @@ case "$*" in
 "compose "*/var/lib/aponta-backup/*) printf '%s' "${METRICS:-}" ;;
 "compose "*" exec "* | "compose "*" run "*) exit 1 ;;
 "info "*) echo / ;;
+"volume ls "*) printf '%s' "${VOLUMES:-}" ;;
 "ps --all "*) printf '%s' "${PROJECTS:-}" ;;
 "ps --filter publish="*) printf '%s' "${PUBLISHER:-}" ;;
 esac

@@ -23,7 +23,7 @@ ALL_FILES = "compose.yml:backup/compose.yml:monitoring/compose.yml"
 SETTINGS = f"SERVER_NAME=api.exemplo.br\nAZURE_DEVOPS_ORG_URL=https://dev.azure.com/exemplo\nCOMPOSE_FILE={ALL_FILES}\n"
 # Each script with arguments that let it begin its work.
 SCRIPTS = {"deploy.sh": ["v1"], "update.sh": [], "rollback.sh": ["v0"], "restore.sh": ["--yes"], "backup.sh": [], "status.sh": [],
-           "doctor.sh": []}
+           "doctor.sh": [], "upgrade-postgres.sh": ["--yes"]}
 NO_ENGINE, NO_COMPOSE = "the Docker engine does not respond", "docker compose is not installed"
 
 
@@ -167,6 +167,29 @@ def project_of_another_clone_is_refused():
     print("ok the project of another clone and its ports are refused", flush=True)
 
 
+def data_of_another_postgresql_is_refused():
+    lay_out()
+    fifteen, seventeen = "aponta_postgres_data\n", "aponta_postgres_data\naponta_postgres_data_17\n"
+    for version, volumes, message in (
+        ("", "", None), ("", fifteen, None), ("17", "", None), ("17", seventeen, None), ("", "aponta_postgres_data_old\n", None),
+        ("17", fifteen, "the data is of PostgreSQL 15: scripts/upgrade-postgres.sh moves it to 17"),
+        ("18", seventeen, "the data is of PostgreSQL 17: scripts/upgrade-postgres.sh moves it to 18"),
+        ("", seventeen, "the data is of PostgreSQL 17: set POSTGRES_VERSION=17"), ("16", seventeen, "the data is of PostgreSQL 17: set"),
+        *((wrong, fifteen, "POSTGRES_VERSION is 16, 17 or 18, or unset") for wrong in ("15", "14", "17.2", "19", "17-alpine")),
+    ):
+        (DEPLOY / ".env").write_text(SETTINGS + f"POSTGRES_VERSION={version}\n")
+        if message:
+            refused(script("deploy.sh", VOLUMES=volumes), message)
+        else:
+            done = script("deploy.sh", "--dry-run", "v1", VOLUMES=volumes)
+            assert done.returncode == 0, (version, volumes, done)
+    (DEPLOY / "state").mkdir(exist_ok=True)
+    (DEPLOY / "state/upgrade-postgres").write_text("15 17\n")
+    (DEPLOY / ".env").write_text(SETTINGS + "POSTGRES_VERSION=17\n")
+    refused(script("deploy.sh", VOLUMES=seventeen), "was interrupted: run scripts/upgrade-postgres.sh")
+    print("ok data of another PostgreSQL is refused", flush=True)
+
+
 def main():
     (WORK / "bin").mkdir()
     shutil.copy(REPOSITORY / "tests/scripts/docker_stub.sh", WORK / "bin/docker")
@@ -177,6 +200,7 @@ def main():
     restore_without_readable_backups_stops_nothing()
     stacks_of_two_projects_share_nothing()
     project_of_another_clone_is_refused()
+    data_of_another_postgresql_is_refused()
     print("operation: all checks passed")
 
 

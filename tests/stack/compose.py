@@ -643,6 +643,8 @@ def update_replaces_containers_with_newer_images():
     images = {"SKIP_BUILD": "1", "MIN_FREE_MB": "100"}
     script("deploy.sh", "v2", **images)
     assert containers("postgres") == postgres, "a deploy recreated the database"
+    done = script("deploy.sh", "v2", check=False, POSTGRES_VERSION="17", **images)
+    assert done.returncode == 1 and "upgrade-postgres.sh moves it to 17" in done.stderr and containers("postgres") == postgres, done
     done = script("update.sh", "--dry-run", MIN_FREE_MB="100")
     assert "pull --ignore-buildable" in done.stdout and "build --pull api" in done.stdout, done
     done = script("update.sh", **images)
