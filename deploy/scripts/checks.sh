@@ -38,6 +38,7 @@ check_settings() {
     [[ $(setting API_REPLICAS) =~ ^[1-9][0-9]?$ ]] || fault "API_REPLICAS is a number from 1 to 99, not $(setting API_REPLICAS)"
     check_server_name
     check_examples
+    check_alertmanager
     check_secrets_in_env
     check_app_tokens
     [[ ! $(setting DATABASE_USER) =~ ^(aponta_api|aponta_exporter)$ ]] ||
@@ -85,8 +86,19 @@ check_examples() {
     for name in $(setting SERVER_NAME); do
         [[ ! ${name,,} =~ (^|\.)example\.(com|net|org)$ ]] || fault "SERVER_NAME is that of the example, $name"
     done
-    ! uses monitoring || ! grep -q 'example\.org' "$deploy/monitoring/alertmanager/alertmanager.yml" ||
-        fault "$deploy/monitoring/alertmanager/alertmanager.yml has addresses of the example"
+}
+
+# Alertmanager runs as another user, so the file has to be readable.
+check_alertmanager() {
+    local file=$deploy/local/alertmanager/alertmanager.yml
+    uses monitoring || return 0
+    if [[ ! -f $file ]]; then
+        fault "$file is missing: install -D -m 644 $deploy/monitoring/alertmanager/alertmanager.yml $file"
+    elif grep -q 'example\.org' "$file"; then
+        fault "$file has addresses of the example"
+    elif [[ ! $(stat -c %A "$file") =~ r..$ || ! $(stat -c %A "${file%/*}") =~ r.x$ ]]; then
+        fault "$file cannot be read by Alertmanager: chmod o+rX ${file%/*} $file"
+    fi
 }
 
 check_server_name() {

@@ -46,8 +46,9 @@ def lay_out():
     for name in ("database_password", "grafana_password", "smtp_password", "slack_webhook"):
         (DEPLOY / "secrets" / name).write_text("segredo\n")
     (DEPLOY / "secrets/backup.conf").write_text(f"[global]\nrepo1-cipher-pass={'m' * 32}\n")
-    alertmanager = DEPLOY / "monitoring/alertmanager/alertmanager.yml"
-    alertmanager.write_text(alertmanager.read_text().replace("example.org", "exemplo.br"))
+    (DEPLOY / "local/alertmanager").mkdir(parents=True)
+    shipped = (DEPLOY / "monitoring/alertmanager/alertmanager.yml").read_text()
+    (DEPLOY / "local/alertmanager/alertmanager.yml").write_text(shipped.replace("example.org", "exemplo.br"))
     for file in (DEPLOY / ".env", DEPLOY / "certs/origin.key", *(DEPLOY / "secrets").iterdir()):
         file.chmod(0o600)
 
