@@ -59,7 +59,8 @@ impl Listar {
 }
 
 async fn listar(database: Data<Database>, query: Query<Listar>) -> actix_web::Result<HttpResponse> {
-    let (rows, total) = database.list(query.skip.unwrap_or_default(), query.limit()).await.map_err(ErrorInternalServerError)?;
+    let (rows, total) =
+        database.list(query.skip.unwrap_or_default(), query.limit()).await.map_err(ErrorInternalServerError)?;
     let items: Result<_, _> = rows.iter().map(atividade::of).collect();
     answer(StatusCode::OK, &atividade::Pagina { items: items.map_err(ErrorInternalServerError)?, total })
 }
