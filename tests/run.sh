@@ -236,7 +236,7 @@ test_systemd() {
 # The hooks are those of .pre-commit-config.yaml: formatting, typos, ShellCheck, the files of GitHub and compose.
 test_scripts() {
     local hooks=target/test-tools/pre-commit requirements=tests/tools/pre-commit.txt
-    need_commands git:git openssl:openssl
+    need_commands git:git openssl:openssl iptables:iptables ip:iproute2 unshare:util-linux
     if ! cmp -s "$requirements" "$hooks/requirements.txt"; then
         say "installing pre-commit"
         rm -rf "$hooks"

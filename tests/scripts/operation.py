@@ -191,6 +191,37 @@ def data_of_another_postgresql_is_refused():
     print("ok data of another PostgreSQL is refused", flush=True)
 
 
+def firewall(*arguments):
+    """Runs firewall.sh, twice or with other arguments, on the rules of a network of its own. Returns these rules."""
+    script_file = DEPLOY / "scripts/firewall.sh"
+    steps = "\n".join(f"{script_file} {argument} >/dev/null" for argument in arguments)
+    shell = (f"ip link set lo up; ip route add default dev lo; iptables -N DOCKER-USER; ip6tables -N DOCKER-USER; ip -6 route add default dev lo\n"
+             f"iptables -A DOCKER-USER -s 203.0.113.9 -j DROP\n{steps}\niptables -S | sed 's/^/4 /'; ip6tables -S | sed 's/^/6 /'")
+    environment = {"PATH": f"{WORK}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "COMPOSE": COMPOSE, "ABSENT": ""}
+    return run("unshare", "--net", "bash", "-euc", shell, env=environment).stdout.splitlines()
+
+
+def firewall_admits_cloudflare_only():
+    lay_out()
+    (DEPLOY / ".env").write_text(SETTINGS + "COMPOSE_PROJECT_NAME=um-nome-que-e-longo-demais\nHTTPS_PORT=8443\n")
+    networks = [line.split()[1].rstrip(";") for line in (DEPLOY / "nginx/cloudflare.conf").read_text().splitlines() if line.startswith("set_real_ip_from")]
+    once, twice = firewall(""), firewall("", "")
+    assert once == twice and len(networks) > 14, "the second run changed the rules"
+    chain = "aponta:um-nome-que-e-longo-d"
+    for family, wanted in (("4", [n for n in networks if ":" not in n]), ("6", [n for n in networks if ":" in n])):
+        rules = [line[2:] for line in once if line.startswith(f"{family} -A {chain}")]
+        for port in (80, 8443):
+            of_port = [rule for rule in rules if f"--ctorigdstport {port} " in rule]
+            admitted = [rule.split(" -s ")[1].split()[0] for rule in of_port[:-1]]
+            assert admitted == wanted and of_port[-1].endswith("-j DROP") and " -s " not in of_port[-1], (family, port, of_port)
+        assert len(rules) == 2 * len(wanted) + 2, rules
+        jump = f"{family} -A DOCKER-USER -i lo -m conntrack --ctstate NEW -j {chain}"
+        assert once.count(jump) == 1, once
+    # Rules of the operator remain, also after the removal.
+    assert "4 -A DOCKER-USER -s 203.0.113.9/32 -j DROP" in once and firewall() == firewall("", "--remove") == firewall("--dry-run")
+    print("ok the firewall admits CloudFlare only", flush=True)
+
+
 def main():
     (WORK / "bin").mkdir()
     shutil.copy(REPOSITORY / "tests/scripts/docker_stub.sh", WORK / "bin/docker")
@@ -202,6 +233,7 @@ def main():
     stacks_of_two_projects_share_nothing()
     project_of_another_clone_is_refused()
     data_of_another_postgresql_is_refused()
+    firewall_admits_cloudflare_only()
     print("operation: all checks passed")
 
 
