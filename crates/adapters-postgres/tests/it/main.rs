@@ -6,6 +6,7 @@ mod connecting;
 mod faults;
 mod job_leases;
 mod migrations;
+mod personal_data;
 mod pooler;
 mod races;
 mod schemas;
