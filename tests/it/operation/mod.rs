@@ -4,6 +4,7 @@ mod commands;
 mod database;
 mod dev;
 mod jobs;
+mod privacy;
 mod replicas;
 mod settings;
 mod stopping;

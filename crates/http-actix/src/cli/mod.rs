@@ -8,6 +8,7 @@ pub mod healthcheck;
 pub mod migrate;
 pub mod openapi;
 mod output;
+pub mod privacidade;
 pub mod serve;
 
 use std::io;
