@@ -12,6 +12,7 @@ mod atividade_batches;
 mod atividade_page;
 mod atividade_repository;
 mod atividade_row;
+mod atividade_update;
 mod bulk;
 mod config;
 mod connector;

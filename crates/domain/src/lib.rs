@@ -37,7 +37,7 @@ pub use apontamento::{
 };
 pub use atividade::{
     Atividade, AtividadeCampo, AtividadeFiltro, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord,
-    AtividadeRepository, AtividadeSortKey, Atividades, NomeAtividade, NovaAtividade,
+    AtividadeRepository, AtividadeSortKey, Atividades, NomeAtividade, NovaAtividade, ProjetoDaAtividade, ProjetoRefs,
 };
 pub use clock::Clock;
 pub use error::{Cause, Conflict, Error, Resource, Service, UnknownReference};

@@ -64,6 +64,8 @@ pub fn violation(violation: Violation) -> String {
         Violation::LessThan { min } => format!("Deve ser maior ou igual a {min}"),
         Violation::GreaterThan { max } => format!("Deve ser menor ou igual a {max}"),
         Violation::NotACursor => "Não é um cursor desta listagem".to_owned(),
+        Violation::Repeated => "Não pode repetir um item anterior da lista".to_owned(),
+        Violation::NotTheFirst => "Deve ser o primeiro de ids_projetos".to_owned(),
         Violation::NotAGuid => UUID_PARSING.to_owned(),
         Violation::NotADate => "Não é uma data válida: use AAAA-MM-DD".to_owned(),
         Violation::DateBefore { min } => format!("Deve ser {} ou depois", date_text(min)),

@@ -4,17 +4,29 @@ use serde_json::{Value, json};
 
 const ID: &str = "019ab120-3c41-7be2-8a5f-6d09e4c7b218";
 pub const PROJETO: &str = "eb6e4656-77fc-42a1-9181-4c6d8e9da5d1";
+const OUTRO_PROJETO: &str = "4f2c1a0b-9d3e-4b7f-8c65-2e1d0a9b8c7d";
 pub const EM: &str = "2026-01-12T16:00:00.123456Z";
 
 pub fn atividade() -> Value {
     json!({
         "id": ID, "nome": "Revisar contrato", "descricao": "Com o jurídico", "ativo": true, "id_projeto": PROJETO,
         "nome_projeto": "Portal", "criado_por": "ana.lima@exemplo.com.br", "criado_em": EM, "atualizado_em": EM,
+        "projetos": [{"id": PROJETO, "nome": "Portal"}, {"id": OUTRO_PROJETO, "nome": "Aplicativo"}],
     })
 }
 
+pub fn projeto_da_atividade() -> Value {
+    json!({"id": PROJETO, "nome": "Portal"})
+}
+
+pub fn atividade_csv() -> Value {
+    let mut row = atividade();
+    row.as_object_mut().and_then(|row| row.insert("projetos".to_owned(), "Portal|Aplicativo".into()));
+    row
+}
+
 pub fn criar_atividade() -> Value {
-    json!({"nome": "Revisar contrato", "descricao": "Com o jurídico", "id_projeto": PROJETO})
+    json!({"nome": "Revisar contrato", "descricao": "Com o jurídico", "ids_projetos": [PROJETO, OUTRO_PROJETO]})
 }
 
 pub fn atualizar_atividade() -> Value {

@@ -32,6 +32,7 @@ async fn spec_lists_every_operation() {
       "put /api/v1/apontamentos/{apontamento_id}",
       "get /api/v1/atividades",
       "post /api/v1/atividades",
+      "get /api/v1/atividades/gestao",
       "post /api/v1/atividades/lote",
       "delete /api/v1/atividades/{atividade_id}",
       "get /api/v1/atividades/{atividade_id}",

@@ -25,6 +25,20 @@ const mudada = await api.atualizarAtividade(criada.id, { descricao: "Com o jurí
 assert.equal(mudada.nome, criada.nome);
 assert.equal(mudada.descricao, "Com o jurídico");
 
+const outro = projetos[1];
+assert(outro !== undefined);
+const ids_projetos = [outro.id, projeto.id];
+const comum = await api.criarAtividade({ nome: "Reunião", ids_projetos });
+assert.deepEqual(comum.projetos, [outro, projeto].map(({ id, nome }) => ({ id, nome })));
+assert.deepEqual([comum.id_projeto, comum.nome_projeto], [outro.id, outro.nome]);
+for (const { id } of [outro, projeto]) {
+  const doProjeto = await api.listarAtividades({ id_projeto: id });
+  assert(doProjeto.items.some((atividade) => atividade.id === comum.id));
+}
+const restrita = await api.atualizarAtividade(comum.id, { id_projeto: projeto.id });
+assert.deepEqual(restrita.projetos, [{ id: projeto.id, nome: projeto.nome }]);
+await api.excluirAtividade(comum.id);
+
 const lote = await api.criarAtividades(["A", "B", "C"].map((nome) => ({ nome, id_projeto: projeto.id })));
 assert.deepEqual(lote.items.map((atividade) => atividade.nome), ["A", "B", "C"]);
 const lista = await api.listarAtividades({ ativo: true, ordem: "nome", limit: 2 });
