@@ -20,6 +20,7 @@ mod database;
 mod db_error;
 mod diagnosis;
 mod entity;
+mod fastapi;
 mod idempotency;
 mod job_leases;
 mod lease;
@@ -40,6 +41,10 @@ pub use atividade_repository::PostgresAtividadeRepository;
 pub use config::Config;
 pub use database::{ConnectError, PostgresDatabase};
 pub use diagnosis::{Archive, Diagnosis};
+pub use fastapi::{
+    ChangeCount, Decision, DecisionCount, FastApiImport, ImportError, ImportOutcome, ImportReport, ImportRequest, Sum,
+    Undone,
+};
 pub use job_leases::PostgresJobLeases;
 pub use migration_error::{MigrationError, MigrationFailure};
 pub use migrations::{MigrationState, MigrationStatus};

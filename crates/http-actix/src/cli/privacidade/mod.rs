@@ -1,6 +1,6 @@
 //! `aponta privacidade`: the rights of data subjects (LGPD), described in `docs/privacy.md`.
 
-mod export_file;
+mod line;
 
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,8 @@ use adapters_postgres::{Person, PersonalData, PersonalDataError};
 use clap::{Args, Subcommand};
 use domain::{Clock as _, hours_and_minutes};
 
-use self::export_file::{ExportFile, write_line};
+use self::line::write_line;
+use super::new_file::NewFile;
 use super::output::print_line;
 use crate::error::CliError;
 use crate::wiring::{SystemClock, database};
@@ -67,8 +68,8 @@ async fn export(data: &PersonalData, usuario: &str, path: &Path) -> Result<(), C
         return out.flush().map_err(|error| CliError::of_output(&error));
     }
     let failed = |error: io::Error| CliError::new(format_args!("cannot write {}: {error}", path.display()));
-    let mut file = ExportFile::create(path).map_err(failed)?;
-    let person = data.export(usuario, |record| file.write(record)).await.map_err(|error| match error {
+    let mut file = NewFile::create(path).map_err(failed)?;
+    let person = data.export(usuario, |record| write_line(&mut file, record)).await.map_err(|error| match error {
         PersonalDataError::Output(error) => failed(error),
         error => CliError::new(error),
     })?;

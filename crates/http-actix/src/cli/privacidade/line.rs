@@ -1,8 +1,6 @@
-//! The file of an export: JSON lines with the fields of the API.
+//! The lines of an export: JSON with the fields of the API.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
 
 use adapters_postgres::{Person, PersonalRecord};
 use http_api::{ApontamentoResponse, Timestamp};
@@ -69,54 +67,4 @@ impl From<PersonalRecord> for Line {
 pub fn write_line(out: &mut impl Write, record: PersonalRecord) -> io::Result<()> {
     serde_json::to_writer(&mut *out, &Line::from(record))?;
     out.write_all(b"\n")
-}
-
-/// A new file, removed on drop unless it is [finished](Self::finish).
-pub struct ExportFile {
-    path: PathBuf,
-    writer: BufWriter<File>,
-    is_finished: bool,
-}
-
-impl ExportFile {
-    /// Creates the file, which only its owner can read.
-    ///
-    /// # Errors
-    /// If it exists, also as a link, or cannot be created.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let writer = BufWriter::new(options.open(path)?);
-        Ok(Self { path: path.to_owned(), writer, is_finished: false })
-    }
-
-    /// Writes `record` as one line.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn write(&mut self, record: PersonalRecord) -> io::Result<()> {
-        write_line(&mut self.writer, record)
-    }
-
-    /// Keeps the file, once the disk has all of it.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn finish(mut self) -> io::Result<()> {
-        self.writer.flush()?;
-        self.writer.get_ref().sync_all()?;
-        self.is_finished = true;
-        Ok(())
-    }
-}
-
-impl Drop for ExportFile {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            // The command reports the error that led here.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }
