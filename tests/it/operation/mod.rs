@@ -3,6 +3,7 @@
 mod commands;
 mod database;
 mod dev;
+mod import;
 mod jobs;
 mod privacy;
 mod replicas;

@@ -3,6 +3,7 @@
 
 mod coalescing;
 mod connecting;
+mod fastapi;
 mod faults;
 mod job_leases;
 mod migrations;

@@ -54,7 +54,7 @@ FROM (SELECT DISTINCT ON (id_atividade, target) *
 CREATE TEMP TABLE plan_projetos ON COMMIT DROP AS
 SELECT target AS id,
        CASE WHEN trimmed <> '' THEN btrim(left(trimmed, 255), {WHITE_SPACE})
-            ELSE 'Projeto sem nome ' || left(target::text, 8) END AS nome,
+            ELSE 'Projeto sem nome ' || target END AS nome,
        CASE WHEN target <> id OR external_id = id THEN target::text END AS azure_project_id,
        {DESCRIPTION} AS descricao, url, estado,
        CASE WHEN target <> id OR external_id = id

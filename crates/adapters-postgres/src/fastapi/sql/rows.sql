@@ -1,7 +1,7 @@
 -- Activities and time entries as the new service stores them.
 CREATE TEMP TABLE plan_atividades ON COMMIT DROP AS
 SELECT id,
-       CASE WHEN trimmed <> '' THEN btrim(left(trimmed, 255), {WHITE_SPACE}) ELSE 'Atividade sem nome ' || left(id::text, 8) END
+       CASE WHEN trimmed <> '' THEN btrim(left(trimmed, 255), {WHITE_SPACE}) ELSE 'Atividade sem nome ' || id END
            AS nome,
        {DESCRIPTION} AS descricao, COALESCE(ativo, true) AS ativo,
        COALESCE(first.target, md5('aponta sem projeto')::uuid) AS id_projeto,

@@ -12,7 +12,7 @@ CREATE TEMP TABLE old_atividade_projeto (
 ) ON COMMIT DROP;
 CREATE TEMP TABLE old_apontamentos (
     id uuid, work_item_id bigint, project_id text, organization_name text, data_apontamento date, duracao text,
-    horas integer, minutos integer, id_atividade uuid, comentario text, usuario_id text, usuario_nome text,
+    horas bigint, minutos bigint, id_atividade uuid, comentario text, usuario_id text, usuario_nome text,
     usuario_email text, criado_em timestamp, atualizado_em timestamp
 ) ON COMMIT DROP;
 -- Without the encrypted tokens, which are never read.
