@@ -143,6 +143,7 @@ fn arguments_that_do_not_fit_are_refused() {
         (&["--from", "mysql://u:segredo@h/d"], 1, "--from"),
         (&["--from", "postgres://u:segredo@127.0.0.1:1/d"], 1, "cannot be read"),
         (&["--from", &url, "--schema", "pg_x"], 1, "PostgreSQL's own"),
+        (&["--from", "@/no/such/file"], 1, "cannot read /no/such/file"),
         (&["--from", OWN, "--schema", OWN], 1, "--schema is for --from with a URL"),
         (&["--from", OWN, "--timezone", "Fortaleza"], 1, "is no time zone"),
         (&["--from", OWN, "--undo"], 2, "cannot be used with"),

@@ -2,6 +2,7 @@
 
 mod report;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use adapters_postgres::{
@@ -19,8 +20,8 @@ use crate::wiring::database;
 /// What to import and how.
 #[derive(Args)]
 pub struct Options {
-    /// The old tables: a schema of `DATABASE_URL`, or the URL of another database
-    #[arg(long, value_name = "SCHEMA|URL", required_unless_present = "undo")]
+    /// The old tables: a schema of the service's database, the URL of another database, or @ and a file with either
+    #[arg(long, value_name = "SCHEMA|URL|@FILE", required_unless_present = "undo")]
     from: Option<String>,
     /// The schema in another database, if several have such tables
     #[arg(long, value_name = "SCHEMA")]
@@ -62,18 +63,26 @@ fn request(from: &str, options: &Options) -> Result<ImportRequest, CliError> {
         SchemaName::parse(name).map_err(|error| CliError::new(format_args!("the schema {name:?} is not one: {error}")))
     };
     let named = options.schema.as_deref().map(parse).transpose()?;
+    // Arguments are visible in the list of processes, and a URL may contain a password.
+    let from = from.strip_prefix('@').map_or_else(|| Ok(from.to_owned()), read_file)?;
     let (database, schema) = if from.contains("://") {
-        let url = SecretString::from(from.to_owned());
+        let url = SecretString::from(from);
         let any = parse("public")?;
         let config = Config::from_url(&url, any).map_err(|error| CliError::new(format_args!("--from: {error}")))?;
         (Some(config), named)
     } else if named.is_some() {
         return Err(CliError::new("--schema is for --from with a URL: here --from is the schema"));
     } else {
-        (None, Some(parse(from)?))
+        (None, Some(parse(&from)?))
     };
     let (time_zone, again, apply) = (options.timezone.clone(), options.again, options.yes);
     Ok(ImportRequest { from: database, schema, time_zone, again, apply })
+}
+
+/// Reads the first line of a file.
+fn read_file(path: &str) -> Result<String, CliError> {
+    let text = fs::read_to_string(path).map_err(|error| CliError::new(format_args!("cannot read {path}: {error}")))?;
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
 async fn run_import(import: &FastApiImport, request: ImportRequest, report: Option<&Path>) -> Result<(), CliError> {
