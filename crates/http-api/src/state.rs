@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig};
 use domain::{
     ApontamentoRepository, Apontamentos, AtividadeRepository, Atividades, Clock, Credential, IdentityProvider,
-    ProjectDirectory, ProjetoRepository, Projetos, Readiness, WorkItemDirectory, WorkItems,
+    ProjectDirectory, ProjetoRepository, Projetos, Readiness, Timesheets, WorkItemDirectory, WorkItems,
 };
 
 use crate::limits::in_flight::InFlight;
@@ -66,6 +66,7 @@ struct UseCases {
     apontamentos: Data<Apontamentos>,
     atividades: Data<Atividades>,
     projetos: Data<Projetos>,
+    timesheets: Data<Timesheets>,
     work_items: Data<WorkItems>,
     readiness: Data<CachedReadiness>,
     identity: Data<dyn IdentityProvider>,
@@ -85,6 +86,13 @@ impl UseCases {
             service_credential,
             clock,
         } = ports;
+        let timesheets = Timesheets::new(
+            apontamentos.clone(),
+            projetos.clone(),
+            work_items.clone(),
+            organizacao.clone(),
+            clock.clone(),
+        );
         let apontamentos = Apontamentos::new(
             apontamentos,
             projetos.clone(),
@@ -96,6 +104,7 @@ impl UseCases {
         Self {
             apontamentos: Data::new(apontamentos),
             atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
+            timesheets: Data::new(timesheets),
             work_items: Data::new(WorkItems::new(work_items, projetos.clone(), organizacao)),
             projetos: Data::new(Projetos::new(projetos, directory, service_credential, clock)),
             readiness: Data::new(CachedReadiness::new(readiness, last_check)),
@@ -202,11 +211,13 @@ impl AppState {
 
     /// Makes the state available to handlers and middleware.
     pub(crate) fn configure(&self, config: &mut ServiceConfig) {
-        let UseCases { apontamentos, atividades, projetos, work_items, readiness, identity } = self.use_cases.clone();
+        let UseCases { apontamentos, atividades, projetos, timesheets, work_items, readiness, identity } =
+            self.use_cases.clone();
         config
             .app_data(apontamentos)
             .app_data(atividades)
             .app_data(projetos)
+            .app_data(timesheets)
             .app_data(work_items)
             .app_data(readiness)
             .app_data(identity)

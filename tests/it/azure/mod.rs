@@ -3,9 +3,11 @@
 mod app_tokens;
 mod doctor;
 mod outages;
+mod planning;
 mod projects;
 mod rejections;
 mod secrets;
+mod timesheet;
 mod work_items;
 
 use e2e::azure::{APP_KEY, AUDIENCE, Organisation};

@@ -20,6 +20,8 @@ mod raw_server;
 mod secrets;
 mod server_versions;
 mod support;
+mod teams;
 mod unknown_credentials;
 mod work_item_search;
+mod work_item_tree;
 mod work_items;
