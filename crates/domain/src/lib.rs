@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `apontamento`, `atividade`, `projeto`, `usuario` | one noun each: entity and values, query, port to its storage, use cases |
 //! | `work_item` | the work items of Azure DevOps: values, port and use cases |
+//! | `write_back` | the hours of time entries written into work items: state, ports and background job |
 //! | `paging` | queries, cursors and pages of every noun that implements [`Listable`] |
 //! | `text`, `violation`, `patch` | rules for values |
 //! | `error`, `idempotency`, `clock`, `readiness` | shared by all nouns |
@@ -25,6 +26,7 @@ mod text;
 mod usuario;
 mod violation;
 mod work_item;
+mod write_back;
 
 #[cfg(any(test, feature = "mocks"))]
 pub mod testing;
@@ -61,6 +63,11 @@ pub use work_item::{
     BuscaDeWorkItems, StateCategory, WorkItem, WorkItemDirectory, WorkItemId, WorkItemLimit, WorkItemSearch,
     WorkItemStates, WorkItemText, WorkItemTypes, WorkItems,
 };
+pub use write_back::{
+    BookedHours, Escrita, EscritaFiltro, Escritas, HourFields, HoursChange, HoursWrite, KnownHours, MotivoDoErro,
+    PendingWrite, WorkItemHours, WorkItemType, WorkItemWriter, WriteAttempt, WriteBack, WriteBackQueue,
+    WriteBackSummary, WriteBackTotals, WriteEnd, WriteResult,
+};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {
@@ -72,4 +79,5 @@ pub use {
     readiness::MockReadiness,
     usuario::MockIdentityProvider,
     work_item::MockWorkItemDirectory,
+    write_back::{MockWorkItemWriter, MockWriteBackQueue},
 };
