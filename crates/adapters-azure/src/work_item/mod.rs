@@ -3,6 +3,8 @@
 mod payload;
 mod reader;
 mod search;
+mod writer;
+mod writer_payload;
 
 #[cfg(test)]
 pub(crate) use payload::{Batch, Item, QueryResult, States};

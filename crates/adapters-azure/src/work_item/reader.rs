@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::payload::{Batch, Item, States, fields};
-use crate::client::{Call, Traffic, Upstream, UserBulkheads, Version, json};
+use crate::client::{Body, Call, Traffic, Upstream, UserBulkheads, Version, json};
 use crate::config::AzureConfig;
 use crate::credential::Fingerprint;
 use crate::directory::Principal;
@@ -173,7 +173,7 @@ pub(super) fn call<'a>(
     Call {
         url_template,
         url,
-        body,
+        body: body.map(Body::Query),
         version: Version::Released,
         credential,
         scheme,

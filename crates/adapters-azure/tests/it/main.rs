@@ -22,4 +22,5 @@ mod server_versions;
 mod support;
 mod unknown_credentials;
 mod work_item_search;
+mod work_item_writer;
 mod work_items;
