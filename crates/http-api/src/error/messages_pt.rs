@@ -2,7 +2,8 @@
 
 use actix_web::http::StatusCode;
 use domain::{
-    Conflict, Refusal, RefusalReason, Resource, Service, Sincronizacao, SyncSummary, Violation, WorkItemId, date_text,
+    Conflict, MotivoDoErro, Refusal, RefusalReason, Resource, Service, Sincronizacao, SyncSummary, Violation,
+    WorkItemId, date_text,
 };
 use uuid::Uuid;
 
@@ -112,6 +113,17 @@ pub fn unchecked_work_item(id: WorkItemId) -> String {
     format!("O work item {id} não foi verificado, porque o Azure DevOps não pôde ser consultado")
 }
 
+/// Returns why the hours of a work item cannot be written.
+pub const fn write_back_failure(motivo: MotivoDoErro) -> &'static str {
+    match motivo {
+        MotivoDoErro::Inexistente => "O work item não existe, ou a conta do serviço não o vê",
+        MotivoDoErro::Encerrado => "O work item está encerrado",
+        MotivoDoErro::Regra => "Uma regra do Azure DevOps recusou as horas",
+        MotivoDoErro::SemPermissao => "A conta do serviço não pode alterar o work item",
+        MotivoDoErro::SemResposta => "O Azure DevOps falhou em todas as tentativas",
+    }
+}
+
 /// Returns the message of a reference to a resource that does not exist.
 pub fn unknown_reference(resource: Resource, id: Uuid) -> String {
     let (name, ending) = name_and_ending(resource);
@@ -141,6 +153,7 @@ pub const fn conflict(conflict: Conflict) -> &'static str {
         Conflict::ProjetoComAtividades => "O projeto possui atividades e não pode ser excluído",
         Conflict::ProjetoDoAzure => "O projeto pertence ao Azure DevOps e não pode ser alterado aqui",
         Conflict::SemOrganizacao => "A integração com o Azure DevOps não está configurada neste servidor",
+        Conflict::EscritaDesligada => "Este servidor não escreve horas no Azure DevOps",
     }
 }
 
