@@ -2,9 +2,11 @@
 //! API.
 
 mod app_token;
+mod hours;
 mod work_items;
 
 pub use app_token::{APP_KEY, AUDIENCE, app_token};
+pub use hours::{COMPLETED_WORK, ORIGINAL_ESTIMATE, PatchFault, REMAINING_WORK, rule_error, throttled};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +18,7 @@ use uuid::Uuid;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
+use hours::Hours;
 use work_items::WorkItems;
 
 /// Maximum number of projects per page, whatever `$top` requests.
@@ -48,6 +51,7 @@ struct State {
     /// Delay of each response.
     delay: Duration,
     work_items: WorkItems,
+    hours: Hours,
 }
 
 /// An endpoint whose responses a test can replace.
@@ -80,7 +84,7 @@ impl Organisation {
         let (server, state) = (MockServer::start().await, Arc::new(Mutex::new(State::default())));
         let shared = Arc::clone(&state);
         let respond = move |request: &Request| {
-            let state = lock(&shared);
+            let mut state = lock(&shared);
             let response = state.respond(request);
             // `set_delay` would replace the delay of an override.
             if state.delay.is_zero() { response } else { response.set_delay(state.delay) }
@@ -177,7 +181,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    fn respond(&self, request: &Request) -> ResponseTemplate {
+    fn respond(&mut self, request: &Request) -> ResponseTemplate {
         let path = request.url.path();
         let page = query(request, "continuationToken");
         let endpoint = if path == IDENTITY {
@@ -191,6 +195,9 @@ impl State {
         };
         if let Some((_, response)) = self.overrides.iter().find(|(key, _)| *key == endpoint.key()) {
             return response.clone();
+        }
+        if let Some(response) = self.respond_about_hours(request) {
+            return response;
         }
         let Some((token, id, email)) = self.users.iter().find(|(token, ..)| has_token(request, token)) else {
             return ResponseTemplate::new(401);

@@ -7,6 +7,7 @@ mod projects;
 mod rejections;
 mod secrets;
 mod work_items;
+mod write_back;
 
 use e2e::azure::{APP_KEY, AUDIENCE, Organisation};
 use e2e::client::{Answer, Api, send};
