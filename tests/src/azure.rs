@@ -2,12 +2,14 @@
 //! API.
 
 mod app_token;
+mod hours;
 mod planning;
 mod projects;
 mod wiql;
 mod work_items;
 
 pub use app_token::{APP_KEY, AUDIENCE, app_token};
+pub use hours::{COMPLETED_WORK, ORIGINAL_ESTIMATE, PatchFault, REMAINING_WORK, rule_error, throttled};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +21,7 @@ use uuid::Uuid;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
+use hours::Hours;
 use planning::Planning;
 use projects::page_of;
 use work_items::WorkItems;
@@ -51,6 +54,7 @@ struct State {
     delay: Duration,
     work_items: WorkItems,
     planning: Planning,
+    hours: Hours,
 }
 
 /// An endpoint whose responses a test can replace.
@@ -106,7 +110,7 @@ impl Organisation {
         let (server, state) = (MockServer::start().await, Arc::new(Mutex::new(State::default())));
         let shared = Arc::clone(&state);
         let respond = move |request: &Request| {
-            let state = lock(&shared);
+            let mut state = lock(&shared);
             let response = state.respond(request);
             // `set_delay` would replace the delay of an override.
             if state.delay.is_zero() { response } else { response.set_delay(state.delay) }
@@ -203,12 +207,15 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    fn respond(&self, request: &Request) -> ResponseTemplate {
+    fn respond(&mut self, request: &Request) -> ResponseTemplate {
         let path = request.url.path();
         let page = query(request, "continuationToken");
         let endpoints = Endpoint::of(path, page.is_some());
         if let Some((_, response)) = self.overrides.iter().find(|(key, _)| endpoints.iter().any(|e| e.key() == *key)) {
             return response.clone();
+        }
+        if let Some(response) = self.respond_about_hours(request) {
+            return response;
         }
         let Some((token, id, email)) = self.users.iter().find(|(token, ..)| has_token(request, token)) else {
             return ResponseTemplate::new(401);

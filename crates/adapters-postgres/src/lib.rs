@@ -35,6 +35,7 @@ mod projeto_repository;
 mod projeto_sync;
 mod readiness;
 mod schema_name;
+mod write_back_queue;
 
 pub use apontamento_repository::PostgresApontamentoRepository;
 pub use atividade_repository::PostgresAtividadeRepository;
@@ -53,3 +54,4 @@ pub use pg_conninfo::InvalidUrl;
 pub use projeto_repository::PostgresProjetoRepository;
 pub use readiness::PostgresReadiness;
 pub use schema_name::{InvalidSchemaName, SchemaName};
+pub use write_back_queue::PostgresWriteBackQueue;

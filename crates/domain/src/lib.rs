@@ -5,6 +5,7 @@
 //! | `apontamento`, `atividade`, `projeto`, `usuario` | one noun each: entity and values, query, port to its storage, use cases |
 //! | `work_item` | the work items of Azure DevOps: values, port and use cases |
 //! | `timesheet` | the week of one person: work items with their time entries |
+//! | `write_back` | the hours of time entries written into work items: state, ports and background job |
 //! | `paging` | queries, cursors and pages of every noun that implements [`Listable`] |
 //! | `text`, `violation`, `patch` | rules for values |
 //! | `error`, `idempotency`, `clock`, `readiness` | shared by all nouns |
@@ -27,6 +28,7 @@ mod timesheet;
 mod usuario;
 mod violation;
 mod work_item;
+mod write_back;
 
 #[cfg(any(test, feature = "mocks"))]
 pub mod testing;
@@ -68,6 +70,11 @@ pub use work_item::{
     TeamSelector, Teams, TimeFrame, TreeGap, TreeItem, TreeQuery, WorkItem, WorkItemDirectory, WorkItemId,
     WorkItemLimit, WorkItemSearch, WorkItemStates, WorkItemText, WorkItemTree, WorkItemTypes, WorkItems,
 };
+pub use write_back::{
+    BookedHours, Escrita, EscritaFiltro, Escritas, HourFields, HoursChange, HoursWrite, KnownHours, MotivoDoErro,
+    PendingWrite, WorkItemHours, WorkItemType, WorkItemWriter, WriteAttempt, WriteBack, WriteBackQueue,
+    WriteBackSummary, WriteBackTotals, WriteEnd, WriteResult,
+};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use {
@@ -79,4 +86,5 @@ pub use {
     readiness::MockReadiness,
     usuario::MockIdentityProvider,
     work_item::MockWorkItemDirectory,
+    write_back::{MockWorkItemWriter, MockWriteBackQueue},
 };

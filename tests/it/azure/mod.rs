@@ -9,6 +9,7 @@ mod rejections;
 mod secrets;
 mod timesheet;
 mod work_items;
+mod write_back;
 
 use e2e::azure::{APP_KEY, AUDIENCE, Organisation};
 use e2e::client::{Answer, Api, send};

@@ -25,7 +25,7 @@ pub(super) type Project<'a> = (&'a str, &'a str);
 /// The work items of the organisation.
 #[derive(Default)]
 pub(super) struct WorkItems {
-    items: Vec<Value>,
+    pub(super) items: Vec<Value>,
     /// Type, name and category of each state.
     states: Vec<(String, &'static str, &'static str)>,
 }

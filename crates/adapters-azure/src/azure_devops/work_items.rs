@@ -86,7 +86,10 @@ impl WorkItemDirectory for AzureDevOps {
 
 impl Inner {
     /// Returns the work items of the organisation and the verified user of `credential`.
-    async fn work_items(&self, credential: Option<Credential>) -> Result<(&WorkItems, Principal), AzureError> {
+    pub(super) async fn work_items(
+        &self,
+        credential: Option<Credential>,
+    ) -> Result<(&WorkItems, Principal), AzureError> {
         let work_items = self.work_items.as_ref().ok_or(AzureError::NoOrganisation)?;
         let credential = credential.ok_or(AzureError::NoOrganisation)?;
         Ok((work_items, self.principal(&credential, Duration::MAX).await?))

@@ -7,6 +7,8 @@ mod search;
 mod teams;
 mod tree;
 mod wiql;
+mod writer;
+mod writer_payload;
 
 #[cfg(test)]
 pub(crate) use payload::{Batch, Item, LinkResult, QueryResult, States, Types};

@@ -13,13 +13,13 @@ use crate::service_url::ServiceUrl;
 
 const PARENT: &str = "System.Parent";
 const TITLE: &str = "System.Title";
-const TYPE: &str = "System.WorkItemType";
-const STATE: &str = "System.State";
-const PROJECT: &str = "System.TeamProject";
+pub(super) const TYPE: &str = "System.WorkItemType";
+pub(super) const STATE: &str = "System.State";
+pub(super) const PROJECT: &str = "System.TeamProject";
 const ASSIGNED_TO: &str = "System.AssignedTo";
-const ORIGINAL_ESTIMATE: &str = "Microsoft.VSTS.Scheduling.OriginalEstimate";
-const REMAINING_WORK: &str = "Microsoft.VSTS.Scheduling.RemainingWork";
-const COMPLETED_WORK: &str = "Microsoft.VSTS.Scheduling.CompletedWork";
+pub(super) const ORIGINAL_ESTIMATE: &str = "Microsoft.VSTS.Scheduling.OriginalEstimate";
+pub(super) const REMAINING_WORK: &str = "Microsoft.VSTS.Scheduling.RemainingWork";
+pub(super) const COMPLETED_WORK: &str = "Microsoft.VSTS.Scheduling.CompletedWork";
 
 /// The fields to request. A request for a field that the server does not have fails.
 const FIELDS: [&str; 8] = [TITLE, TYPE, STATE, PROJECT, ASSIGNED_TO, ORIGINAL_ESTIMATE, REMAINING_WORK, COMPLETED_WORK];

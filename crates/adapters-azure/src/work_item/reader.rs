@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::payload::{Batch, Item, States, Types, fields};
 use super::teams::{Found, no_segment};
-use crate::client::{Call, Traffic, Upstream, UserBulkheads, Version, json};
+use crate::client::{Body, Call, Traffic, Upstream, UserBulkheads, Version, json};
 use crate::config::AzureConfig;
 use crate::credential::Fingerprint;
 use crate::directory::Principal;
@@ -228,7 +228,7 @@ pub(super) fn call<'a>(
     Call {
         url_template,
         url,
-        body,
+        body: body.map(Body::Query),
         version: Version::Released,
         credential,
         scheme,

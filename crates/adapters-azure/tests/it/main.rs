@@ -24,4 +24,5 @@ mod teams;
 mod unknown_credentials;
 mod work_item_search;
 mod work_item_tree;
+mod work_item_writer;
 mod work_items;

@@ -2,8 +2,8 @@
 
 use actix_web::http::StatusCode;
 use domain::{
-    AvisoDoTimesheet, Conflict, Refusal, RefusalReason, Resource, Service, Sincronizacao, SyncSummary, TreeGap,
-    Violation, WorkItemId, date_text,
+    AvisoDoTimesheet, Conflict, MotivoDoErro, Refusal, RefusalReason, Resource, Service, Sincronizacao, SyncSummary,
+    TreeGap, Violation, WorkItemId, date_text,
 };
 use uuid::Uuid;
 
@@ -147,6 +147,17 @@ pub const fn aviso_do_timesheet(aviso: AvisoDoTimesheet) -> &'static str {
     }
 }
 
+/// Returns why the hours of a work item cannot be written.
+pub const fn write_back_failure(motivo: MotivoDoErro) -> &'static str {
+    match motivo {
+        MotivoDoErro::Inexistente => "O work item não existe, ou a conta do serviço não o vê",
+        MotivoDoErro::Encerrado => "O work item está encerrado",
+        MotivoDoErro::Regra => "Uma regra do Azure DevOps recusou as horas",
+        MotivoDoErro::SemPermissao => "A conta do serviço não pode alterar o work item",
+        MotivoDoErro::SemResposta => "O Azure DevOps falhou em todas as tentativas",
+    }
+}
+
 /// Returns the message of a reference to a resource that does not exist.
 pub fn unknown_reference(resource: Resource, id: Uuid) -> String {
     let (name, ending) = name_and_ending(resource);
@@ -176,6 +187,7 @@ pub const fn conflict(conflict: Conflict) -> &'static str {
         Conflict::ProjetoComAtividades => "O projeto possui atividades e não pode ser excluído",
         Conflict::ProjetoDoAzure => "O projeto pertence ao Azure DevOps e não pode ser alterado aqui",
         Conflict::SemOrganizacao => "A integração com o Azure DevOps não está configurada neste servidor",
+        Conflict::EscritaDesligada => "Este servidor não escreve horas no Azure DevOps",
     }
 }
 

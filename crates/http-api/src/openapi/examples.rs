@@ -261,6 +261,10 @@ pub fn sincronizacao() -> Value {
     })
 }
 
+pub fn reenvio() -> Value {
+    json!({"work_items": 3})
+}
+
 pub fn saude() -> Value {
     json!({"status": "healthy", "version": env!("CARGO_PKG_VERSION"), "environment": "production"})
 }
