@@ -43,15 +43,18 @@ pub(crate) enum Total {
 /// Selects one page.
 pub(crate) fn page(query: &AtividadeQuery, total: Total, form: Form) -> Statement {
     let mut values = Values::default();
-    let matches = values.matches(&query.filtro);
-    let page = values.page(query, &matches, form);
+    let alternatives = values.matches(&query.filtro);
+    let page = values.page(query, &alternatives, form);
+    let matches: Vec<_> =
+        alternatives.iter().map(|matches| format!("SELECT FROM atividades WHERE {matches}")).collect();
+    let matches = matches.join(" UNION ALL ");
     let sql = match total {
         Total::Omitted => format!("SELECT {COLUMNS}, ordem FROM ({page}) page"),
         Total::Counted => format!(
             "SELECT NULL::uuid AS id, NULL AS nome, NULL AS descricao, NULL AS ativo, NULL AS id_projeto,
                     NULL AS criado_por, NULL AS criado_em, NULL AS atualizado_em, NULL AS nome_projeto, NULL::jsonb AS outros_projetos,
                     NULL AS cabe, NULL AS ordem, count(*) AS total
-             FROM atividades WHERE {matches}
+             FROM ({matches}) matches
              UNION ALL
              SELECT {COLUMNS}, ordem, NULL FROM ({page}) page"
         ),
@@ -88,26 +91,28 @@ impl Values {
         Statement::from_sql_and_values(DbBackend::Postgres, sql, self.0)
     }
 
-    /// The condition of the filter.
-    fn matches(&mut self, filtro: &AtividadeFiltro) -> String {
+    /// The conditions of the filter. A row that matches fulfils exactly one of them, for each of which there is an index: a
+    /// projeto is the first of an atividade or another one of it, and never both.
+    fn matches(&mut self, filtro: &AtividadeFiltro) -> Vec<String> {
         let AtividadeFiltro { ativo, projeto, texto } = filtro;
         let mut conditions = vec!["true".to_owned()];
         conditions.extend(ativo.map(|ativo| format!("ativo = {}", self.bind(ativo))));
-        conditions.extend(projeto.map(|projeto| {
-            let projeto = self.bind(projeto.0);
-            format!(
-                "id IN (SELECT id FROM atividades WHERE id_projeto = {projeto}
-                        UNION ALL SELECT id_atividade FROM atividade_projetos WHERE id_projeto = {projeto})"
-            )
-        }));
         if let Some(texto) = texto {
             conditions.push(format!("position(sem_acentos({}) IN nome_busca) > 0", self.bind(texto.as_str())));
         }
-        conditions.join(" AND ")
+        let conditions = conditions.join(" AND ");
+        let Some(projeto) = projeto else { return vec![conditions] };
+        let projeto = self.bind(projeto.0);
+        vec![
+            format!("id_projeto = {projeto} AND {conditions}"),
+            format!(
+                "id IN (SELECT id_atividade FROM atividade_projetos WHERE id_projeto = {projeto}) AND {conditions}"
+            ),
+        ]
     }
 
-    /// The rows of the page among those that fulfil `matches`.
-    fn page(&mut self, query: &AtividadeQuery, matches: &str, form: Form) -> String {
+    /// The rows of the page among those that fulfil one of `alternatives`.
+    fn page(&mut self, query: &AtividadeQuery, alternatives: &[String], form: Form) -> String {
         let AtividadeQuery { ordem: Ordem { campo, decrescente }, apos, ate, skip, limit, .. } = query;
         let direction = direction(*decrescente);
         let column = match campo {
@@ -131,13 +136,20 @@ impl Values {
             }
         };
         let (limit, offset) = (self.bind(limit.get()), self.bind(skip.get()));
+        // Each alternative is in order and bounded, so that PostgreSQL merges them and reads no more rows than the page has.
+        let rows = |matches: &String| {
+            format!(
+                "(SELECT id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em, {column} AS ordem
+                  FROM atividades WHERE {matches} {after} {until} ORDER BY {column} {direction}, id {direction} {bound})"
+            )
+        };
+        let rows = alternatives.iter().map(rows).collect::<Vec<_>>().join(" UNION ALL ");
+        // `OFFSET 0` makes PostgreSQL read the other projetos once for each row of the page, and for no other row.
         format!(
             "SELECT a.*, p.nome AS nome_projeto, {fits} AS cabe
              FROM (SELECT atividades.*, {OUTROS} AS outros_projetos FROM (
-                 SELECT id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em, {column} AS ordem
-                 FROM atividades WHERE {matches} {after} {until}
-                 ORDER BY {column} {direction}, id {direction} {bound}
-             ) atividades LIMIT {limit} OFFSET {offset}) a JOIN projetos p ON p.id = a.id_projeto"
+                 SELECT * FROM ({rows}) matches ORDER BY ordem {direction}, id {direction} LIMIT {limit} OFFSET {offset}
+             ) atividades OFFSET 0) a JOIN projetos p ON p.id = a.id_projeto"
         )
     }
 

@@ -1,6 +1,7 @@
 //! Authentication with tokens of an organisation of Azure DevOps.
 
 mod app_tokens;
+mod azure_info;
 mod doctor;
 mod outages;
 mod planning;

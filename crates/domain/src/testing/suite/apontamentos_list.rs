@@ -1,14 +1,14 @@
 //! Listing, counting and summing time entries.
 
-use time::Date;
 use time::macros::date;
+use time::{Date, Duration, Month};
 
 use super::apontamentos::{entry, given, minutos};
 use super::{Repositories, given_atividade, given_projeto, record};
 use crate::{
     Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoQuery, ApontamentoRecord, Atividade, AtividadeId, Chave,
     Cursor, EscritaFiltro, Limit, LinhaDeHoras, ProjetoRef, RefusalReason, Skip, Totais, Usuario, UsuarioRef,
-    WorkItemId, WorkItemVisto,
+    WorkItemId, WorkItemVisto, monday_of,
 };
 
 fn pessoa(id: &str, email: Option<&str>) -> Usuario {
@@ -205,6 +205,45 @@ pub async fn report_groups_by_each_key(db: &Repositories) {
     ];
     for (agrupamento, expected) in cases {
         assert_eq!(report(db, &[agrupamento]).await, lines(expected), "{agrupamento:?}");
+    }
+}
+
+/// Every year from 2000 on has its own boundaries of weeks and months. The database groups by them as the domain does.
+pub async fn report_of_weeks_and_months_agrees_with_the_calendar(db: &Repositories) {
+    let atividade = given_atividade(db).await;
+    let first_days = |year: i32| {
+        let around = |month, before: i64, after: i64| {
+            let first = Date::from_calendar_date(year, month, 1).unwrap();
+            (-before..after).map(move |days| first + Duration::days(days))
+        };
+        around(Month::January, 4, 7).chain(around(Month::March, 2, 1))
+    };
+    let mut days: Vec<_> = (2001..=2036).flat_map(first_days).collect();
+    days.push(date!(2000 - 02 - 29));
+    let records = (1..).zip(&days).map(|(n, data)| ApontamentoRecord { data: *data, ..entry(n, &atividade) });
+    let stored = given(db, records.collect()).await;
+    let minutes = u64::from(stored[0].minutos.get());
+
+    for (agrupamento, of) in [
+        (Agrupamento::Dia, Chave::Dia as fn(Date) -> Chave),
+        (Agrupamento::Semana, |data| Chave::Semana(monday_of(data))),
+        (Agrupamento::Mes, |data| Chave::Mes(data.replace_day(1).unwrap())),
+    ] {
+        let mut expected: Vec<(Chave, u64)> = Vec::new();
+        for data in &days {
+            match expected.iter_mut().find(|(chave, _)| *chave == of(*data)) {
+                Some((_, n)) => *n += 1,
+                None => expected.push((of(*data), 1)),
+            }
+        }
+        let linhas = db.apontamentos.report(ApontamentoFiltro::default(), vec![agrupamento], 1000).await.unwrap();
+        assert_eq!(linhas.len(), expected.len(), "{agrupamento:?}");
+        for LinhaDeHoras { chaves, totais, primeira_data, ultima_data } in linhas {
+            let n = expected.iter().find(|(chave, _)| chaves == [chave.clone()]).map(|(_, n)| *n);
+            assert_eq!(Some(totais.apontamentos), n, "{chaves:?}");
+            assert_eq!(totais.minutos, totais.apontamentos * minutes);
+            assert_eq!([of(primeira_data), of(ultima_data)], [chaves[0].clone(), chaves[0].clone()]);
+        }
     }
 }
 

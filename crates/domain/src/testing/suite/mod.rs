@@ -104,6 +104,7 @@ macro_rules! repository_suite {
             apontamento_list_pages_cover_the_whole_list,
             apontamento_list_of_large_rows_is_cut,
             report_groups_by_each_key,
+            report_of_weeks_and_months_agrees_with_the_calendar,
             report_by_three_keys_is_filtered_and_bounded,
         ]);
         $crate::repository_suite!($fresh, atividades: [
