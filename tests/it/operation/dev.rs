@@ -50,6 +50,37 @@ async fn first_run_has_samples_and_prints_its_addresses() {
 }
 
 #[tokio::test]
+async fn first_run_shows_a_week_with_a_sprint() {
+    let server = Program::new(&["dev", "--port", "0"]).start();
+    let _ = server.wait_for_address();
+    let api = server.api();
+    let portal = "organization_name=exemplo&project_id=Portal%20do%20Cliente";
+    // The newest entry of the samples is of today, at the latest.
+    let newest = api.get("/api/v1/apontamentos?usuario=eu&limit=1").await.expect(200)["items"][0].clone();
+    let day = newest["data_apontamento"].as_str().unwrap();
+
+    let week = api.get(&format!("/api/v1/timesheet?{portal}&week_start={day}")).await.expect(200);
+    assert_eq!(week["avisos"], json!([]));
+    assert_ne!(week["total_geral_formatado"], "00:00");
+    let epic = &week["work_items"][0];
+    assert_eq!((&epic["type"], &epic["children"][0]["children"][0]["type"]), (&json!("Epic"), &json!("User Story")));
+    let tasks = epic["children"][0]["children"][0]["children"].as_array().unwrap();
+    let closed: Vec<_> = tasks.iter().filter(|task| task["pode_editar"] == false).map(|task| &task["id"]).collect();
+    assert_eq!((tasks.len(), closed), (3, vec![&json!(106)]));
+
+    let iterations = api.get(&format!("/api/v1/iterations?{portal}")).await.expect(200);
+    let sprint = iterations["current_iteration_id"].as_str().unwrap();
+    let items = api.get(&format!("/api/v1/iterations/{sprint}/work-items?{portal}")).await.expect(200);
+    assert_eq!(items["work_item_ids"], json!([103, 104, 105]));
+    let teams = api.get(&format!("/api/v1/teams?{portal}")).await.expect(200);
+    assert_eq!(teams["default_team_id"], teams["teams"][0]["id"]);
+    let of_sprint = format!("/api/v1/timesheet?{portal}&week_start={day}&flat_view=true&iteration_id={sprint}");
+    let flat = api.get(&of_sprint).await.expect(200);
+    let ids: Vec<_> = flat["work_items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
+    assert!([104, 105].iter().all(|id| ids.contains(&json!(id))) && !ids.contains(&json!(106)), "{ids:?}");
+}
+
+#[tokio::test]
 async fn data_survives_stop_and_kill() {
     let data = Directory::new();
     let mut server = dev(data.path()).start();

@@ -36,7 +36,7 @@ async fn page_of_the_extension_gallery_books_a_week() {
     }
     organisation.assign(41, "Ana Lima", email);
     organisation.change_work_item(41, |fields| {
-        drop(fields.insert("System.IterationPath".to_owned(), json!("Portal\\Sprint 7")))
+        drop(fields.insert("System.IterationPath".to_owned(), json!("Portal\\Sprint 7")));
     });
     let team = organisation.add_team("Portal", "Time Portal");
     let _ = organisation.add_iteration(&team, "Portal\\Sprint 7", ("2026-11-15", "2026-11-28"), "current");

@@ -42,7 +42,9 @@ fn links(target: &str, items: &[&Value], context: &Context<'_>) -> Value {
     let alternatives: Vec<_> = target.split(" OR ").map(|part| part.trim_start_matches('(')).collect();
     let holds = |item: &&&Value| {
         alternatives.iter().any(|part| match part.strip_prefix("[System.Id] IN (") {
-            Some(ids) => ids.trim_end_matches(')').split(", ").any(|id| item["id"].to_string() == id),
+            Some(ids) => {
+                ids.trim_end_matches(')').split(", ").any(|id| id.parse::<i64>().is_ok_and(|id| item["id"] == id))
+            }
             None => all_hold(part.trim_end_matches(')'), item, context),
         })
     };

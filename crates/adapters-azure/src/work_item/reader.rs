@@ -26,15 +26,15 @@ use crate::service_url::ServiceUrl;
 /// Per response: enough for 200 work items, of which only short fields are requested.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Types come with all their fields and rules.
-const MAX_TYPES_BYTES: usize = 16 * 1024 * 1024;
+const MAX_TYPES_BYTES: usize = 8 * 1024 * 1024;
 /// The largest batch that Azure DevOps accepts.
 const MAX_BATCH: usize = 200;
 /// Maximum number of concurrent batches per query.
 const MAX_CONCURRENT_BATCHES: usize = 4;
 /// How long work items are cached. The browser client asks twice on each load and after each save.
 const ITEMS_TTL: Duration = Duration::from_secs(5);
-/// Maximum number of cached work items, of all callers.
-const MAX_CACHED_ITEMS: u64 = 100_000;
+/// Maximum number of cached work items, of all callers, and likewise of those in cached trees.
+const MAX_CACHED_ITEMS: u64 = 50_000;
 /// How long states are cached. A process changes rarely.
 const STATES_TTL: Duration = Duration::from_mins(5);
 /// Maximum number of cached types.

@@ -80,7 +80,8 @@ impl WorkItems {
             }
         }
         let items = self.with_categories(principal, query.projeto.as_deref(), items, deadline, &mut gaps).await;
-        gaps.dedup();
+        let mut known = HashSet::new();
+        gaps.retain(|&gap| known.insert(gap));
         Ok(Ok(Arc::new(WorkItemTree { items, gaps })))
     }
 

@@ -33,7 +33,7 @@ pub struct TreeItem {
 }
 
 /// A part that a tree lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TreeGap {
     /// The caller can see no such project, so no assigned work items are in the tree.
     Projeto,

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use actix_web::test::TestRequest;
 use domain::testing::{apontamento, atividade_id, maria, work_item};
 use domain::{
-    Apontamento, Batch, Comentario, Error, Missing, Service, StateCategory, TreeGap, TreeItem, WorkItem, WorkItemId,
-    WorkItemTree,
+    Apontamento, Batch, Comentario, Conflict, Error, Missing, Service, StateCategory, TreeGap, TreeItem, WorkItem,
+    WorkItemId, WorkItemTree,
 };
 use serde_json::{Value, json};
 use time::macros::date;
@@ -139,13 +139,14 @@ async fn flat_view_has_leaves_only() {
 
 #[actix_web::test]
 async fn failure_of_azure_devops_is_200_with_the_hours_and_a_warning() {
-    let cases: [(fn() -> Error, &str); 3] = [
-        (|| Error::Forbidden, "Sua credencial não permite"),
-        (|| Error::TimedOut { service: Service::AzureDevOps, cause: "x".into() }, "O Azure DevOps não respondeu"),
-        (|| Error::Conflict(domain::Conflict::SemOrganizacao), "não está configurada"),
+    let timed_out = Error::TimedOut { service: Service::AzureDevOps, cause: "x".into() };
+    let cases = [
+        (Error::Forbidden, "Sua credencial não permite"),
+        (timed_out, "O Azure DevOps não respondeu"),
+        (Error::Conflict(Conflict::SemOrganizacao), "não está configurada"),
     ];
     for (error, expected) in cases {
-        let response = get(test_app(Err(error())), URI).await;
+        let response = get(test_app(Err(error)), URI).await;
 
         assert_eq!(response.status, 200);
         let week = response.json();

@@ -16,7 +16,7 @@ use crate::error::messages_pt;
 use crate::openapi::schema;
 use crate::routes::apontamentos::response::decimal_hours;
 
-/// A semana de uma pessoa.
+/// Semana de uma pessoa.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(rename = "Timesheet")]
 #[schemars(example = "crate::openapi::examples::timesheet")]
@@ -45,7 +45,7 @@ pub struct TimesheetResponse {
     avisos: Vec<&'static str>,
 }
 
-/// A soma de um dia.
+/// Soma de um dia.
 #[derive(Serialize, JsonSchema, ApiComponent)]
 #[schemars(example = "crate::openapi::examples::total_do_dia")]
 struct TotalDoDia {
