@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use e2e::fastapi::Form;
 use e2e::postgres::{Cluster, Database};
-use e2e::server::{Directory, Finished, Program};
-use serde_json::{Value, json};
+use e2e::server::{Aponta, Directory, Finished, Program};
+use serde_json::json;
 
 const OWN: &str = "api_aponta";
 
@@ -79,7 +79,7 @@ async fn the_move_and_the_way_back() {
     assert_eq!(minutes, 2564, "{report}");
     let new = json!({"work_item_id": 1, "project_id": "a0000000-0000-4000-8000-000000000001", "organization_name": "exemplo",
                      "duracao": "01:00", "data_apontamento": "2026-11-25", "id_atividade": "20000000-0000-4000-8000-000000000001"});
-    api.post("/api/v1/apontamentos", &new).await.expect(201);
+    let _ = api.post("/api/v1/apontamentos", &new).await.expect(201);
     server.terminate();
     server.wait();
 
@@ -90,6 +90,37 @@ async fn the_move_and_the_way_back() {
     assert!(printed(&import(&database, &["--undo", "--yes"])).ends_with("undone\n"));
     assert_eq!(database.query(old_entries), before);
     assert_eq!(database.query("SELECT count(*) FROM api_aponta_aponta.apontamentos"), "7");
+}
+
+/// Another database is followed while its service goes on, and a service that runs has the rows at once.
+#[tokio::test]
+async fn another_database_is_followed_until_the_switch() {
+    let old = Cluster::shared().create_database();
+    old.execute(&format!("{}{}", Form::SecondByOrm.tables("aponta_sefaz"), Form::SecondByOrm.rows()));
+    let directory = Directory::new();
+    let file = directory.path().join("old_database_url");
+    fs::write(&file, format!("{}\n", old.url())).unwrap();
+    let from = format!("@{}", file.to_str().unwrap());
+    let Aponta { api, database, server: _server } = &Aponta::start();
+    let hours = async || {
+        let report = api.get("/api/v1/relatorios/horas?agrupar=usuario&de=2024-01-01&ate=2026-12-31").await.expect(200);
+        report["linhas"].as_array().unwrap().iter().map(|line| line["minutos"].as_u64().unwrap()).sum::<u64>()
+    };
+
+    let first = printed(&import(database, &["--from", &from, "--yes"]));
+    assert!(first.contains("in the schema \"aponta_sefaz\"") && first.ends_with("imported\n"), "{first}");
+    assert_eq!(hours().await, 2564);
+    old.execute(
+        "SET search_path = aponta_sefaz;
+         UPDATE apontamentos SET duracao = '07:00' WHERE id::text LIKE '%2'; DELETE FROM apontamentos WHERE id::text LIKE '%1'",
+    );
+    assert!(printed(&import(database, &["--from", &from, "--yes"])).starts_with("imported before"));
+    assert_eq!(hours().await, 2564);
+    let again = printed(&import(database, &["--from", &from, "--again", "--yes"]));
+
+    assert!(again.contains("changes       apontamentos: 0 new, 1 changed, 1 deleted\n"), "{again}");
+    assert_eq!(hours().await, 2564 - 60 - 15);
+    assert_eq!(old.query("SELECT count(*) FROM aponta_sefaz.apontamentos"), "5");
 }
 
 #[test]

@@ -27,7 +27,7 @@ async fn given() -> Aponta {
     for data in ["2026-01-12", "2026-01-13"] {
         let entry = json!({"work_item_id": 41, "project_id": projeto, "organization_name": "exemplo", "duracao": "01:30",
                            "data_apontamento": data, "id_atividade": atividade});
-        aponta.api.post("/api/v1/apontamentos", &entry).await.expect(201);
+        let _ = aponta.api.post("/api/v1/apontamentos", &entry).await.expect(201);
     }
     aponta
 }

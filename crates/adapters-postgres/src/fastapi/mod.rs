@@ -19,6 +19,10 @@ use self::source::Source;
 use crate::migrations::{DEALLOCATE_STATEMENTS, begin_locked, complete, connect_alone};
 use crate::{Config, MigrationFailure, SchemaName, db_error};
 
+/// Hashes of rows need one notation of times. The defaults for memory are those of many small statements.
+const SESSION: &str = "SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL work_mem = '64MB';
+                       SET LOCAL maintenance_work_mem = '128MB'; SET LOCAL jit = off";
+
 /// Imports into the schema of a tenant.
 #[derive(Debug, Clone)]
 pub struct FastApiImport(Config);
@@ -193,7 +197,7 @@ impl Run<'_> {
         if is_moved {
             schemas.lock_old_tables(transaction).await?;
         }
-        transaction.execute_unprepared("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'").await?;
+        transaction.execute_unprepared(SESSION).await?;
         transaction.execute_unprepared(sql::STAGING).await?;
         source.copy(&schema, transaction).await?;
         if is_moved {

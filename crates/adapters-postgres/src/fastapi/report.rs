@@ -27,15 +27,9 @@ const COUNTS: &str = "
 /// Rows of the new tables that are not as an import left them.
 const NEWER: &str = "
     SELECT (SELECT count(*) FROM apontamentos e LEFT JOIN {STATE}.importados i ON i.tabela = 'apontamentos' AND i.id = e.id
-            WHERE i.linha IS DISTINCT FROM
-                  md5(ROW(e.id, e.id_projeto, e.id_atividade, e.work_item_id, e.organizacao, e.data, e.minutos, e.comentario,
-                          e.usuario_id, e.usuario_nome, e.usuario_email, e.criado_em, e.atualizado_em)::text))
+            WHERE i.linha IS DISTINCT FROM {ENTRY_HASH})
          + (SELECT count(*) FROM atividades a LEFT JOIN {STATE}.importados i ON i.tabela = 'atividades' AND i.id = a.id
-            WHERE i.linha IS DISTINCT FROM
-                  md5(ROW(a.id, a.nome, a.descricao, a.ativo, a.id_projeto,
-                          ARRAY(SELECT ap.id_projeto FROM atividade_projetos ap WHERE ap.id_atividade = a.id
-                                ORDER BY ap.lugar),
-                          a.criado_por, a.criado_em, a.atualizado_em)::text))
+            WHERE i.linha IS DISTINCT FROM {ACTIVITY_HASH})
          + (SELECT count(*) FROM {STATE}.importados i
             WHERE NOT EXISTS (SELECT FROM apontamentos e WHERE e.id = i.id)
               AND NOT EXISTS (SELECT FROM atividades a WHERE a.id = i.id)) AS count";
@@ -137,7 +131,8 @@ pub(super) async fn obstacles(transaction: &DatabaseTransaction) -> Result<i64, 
 /// The number of rows that are not as an import left them.
 pub(super) async fn newer(transaction: &DatabaseTransaction, state: &str) -> Result<i64, DbErr> {
     transaction.execute_unprepared("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'").await?;
-    count(transaction, NEWER.replace("{STATE}", state)).await
+    let newer = NEWER.replace("{STATE}", state).replace("{ENTRY_HASH}", sql::ENTRY_HASH);
+    count(transaction, newer.replace("{ACTIVITY_HASH}", sql::ACTIVITY_HASH)).await
 }
 
 /// Whether `sql` has no row.

@@ -12,6 +12,19 @@ const WHITE_SPACE: &str = "(E' \\t\\n\\x0b\\f\\r' || U&'\\0085\\00a0\\1680\\2000
 const DESCRIPTION: &str = "CASE WHEN octet_length(descricao) <= 65536 THEN descricao
     WHEN octet_length(left(descricao, 65536)) <= 65536 THEN left(descricao, 65536) ELSE left(descricao, 16384) END";
 
+/// The hash of a time entry `e`, by which a later import knows whether it has changed.
+pub(super) const ENTRY_HASH: &str =
+    "md5(ROW(e.id, e.id_projeto, e.id_atividade, e.work_item_id, e.organizacao, e.data, e.minutos,
+    e.comentario, e.usuario_id, e.usuario_nome, e.usuario_email, e.criado_em, e.atualizado_em)::text)";
+/// The hash of an activity `a` with its projects after the first.
+pub(super) const ACTIVITY_HASH: &str = "md5(ROW(a.id, a.nome, a.descricao, a.ativo, a.id_projeto,
+    ARRAY(SELECT ap.id_projeto FROM atividade_projetos ap WHERE ap.id_atividade = a.id ORDER BY ap.lugar),
+    a.criado_por, a.criado_em, a.atualizado_em)::text)";
+/// The same hash of a planned activity `a`.
+const PLANNED_ACTIVITY_HASH: &str =
+    "md5(ROW(a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.outros, a.criado_por, a.criado_em,
+    a.atualizado_em)::text)";
+
 /// The statements that plan every row and say what is decided about it. `time_zone` is that of columns with local times.
 pub(super) fn plan(time_zone: &str) -> String {
     let statements =
@@ -32,7 +45,8 @@ pub(super) fn plan(time_zone: &str) -> String {
 
 /// The statements that bring the tables to the plan. `state` is the schema of the import's own tables, quoted.
 pub(super) fn merge(state: &str) -> String {
-    include_str!("sql/merge.sql").replace("{STATE}", state)
+    let merge = include_str!("sql/merge.sql").replace("{STATE}", state).replace("{ENTRY_HASH}", ENTRY_HASH);
+    merge.replace("{ACTIVITY_HASH}", ACTIVITY_HASH).replace("{PLANNED_ACTIVITY_HASH}", PLANNED_ACTIVITY_HASH)
 }
 
 /// A time that the API can represent, or NULL.

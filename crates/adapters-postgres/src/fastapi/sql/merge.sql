@@ -1,13 +1,9 @@
 -- Brings the tables to the plan. `importados` has the hash of each row as the import wrote it. A row that changed here since
 -- is not touched.
 CREATE TEMP TABLE planned ON COMMIT DROP AS
-SELECT 'atividades' AS tabela, id, md5(ROW(id, nome, descricao, ativo, id_projeto, outros, criado_por, criado_em, atualizado_em)::text)
-           AS linha
-FROM plan_atividades
+SELECT 'atividades' AS tabela, a.id, {PLANNED_ACTIVITY_HASH} AS linha FROM plan_atividades a
 UNION ALL
-SELECT 'apontamentos', id, md5(ROW(id, id_projeto, id_atividade, work_item_id, organizacao, data, minutos, comentario, usuario_id,
-                                   usuario_nome, usuario_email, criado_em, atualizado_em)::text)
-FROM plan_apontamentos;
+SELECT 'apontamentos', e.id, {ENTRY_HASH} FROM plan_apontamentos e;
 ANALYZE planned;
 
 -- Only rows that differ from the last import.
@@ -18,13 +14,10 @@ WHERE p.linha IS DISTINCT FROM i.linha;
 ANALYZE changes;
 
 CREATE TEMP TABLE present ON COMMIT DROP AS
-SELECT c.tabela, c.id, md5(ROW(a.id, a.nome, a.descricao, a.ativo, a.id_projeto,
-                               ARRAY(SELECT ap.id_projeto FROM atividade_projetos ap WHERE ap.id_atividade = a.id ORDER BY ap.lugar),
-                               a.criado_por, a.criado_em, a.atualizado_em)::text) AS linha
+SELECT c.tabela, c.id, {ACTIVITY_HASH} AS linha
 FROM changes c JOIN atividades a ON a.id = c.id WHERE c.tabela = 'atividades'
 UNION ALL
-SELECT c.tabela, c.id, md5(ROW(e.id, e.id_projeto, e.id_atividade, e.work_item_id, e.organizacao, e.data, e.minutos, e.comentario,
-                               e.usuario_id, e.usuario_nome, e.usuario_email, e.criado_em, e.atualizado_em)::text)
+SELECT c.tabela, c.id, {ENTRY_HASH}
 FROM changes c JOIN apontamentos e ON e.id = c.id WHERE c.tabela = 'apontamentos';
 ANALYZE present;
 
