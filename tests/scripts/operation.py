@@ -6,6 +6,7 @@ usage: operation.py COMPOSE; needs root. COMPOSE is the program docker-compose. 
 import json
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -154,6 +155,18 @@ def stacks_of_two_projects_share_nothing():
     print("ok the stacks of two projects share no network, volume, image or port", flush=True)
 
 
+def runbook_has_the_limits_of_memory():
+    lay_out()
+    rows = re.findall(r"^\| `(compose\S+)` \| (\d+) MB \|", (DEPLOY / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) == 3, rows
+    for files, documented in rows:
+        (DEPLOY / ".env").write_text(SETTINGS.replace(ALL_FILES, files))
+        services = json.loads(run(COMPOSE, "config", "--format", "json", cwd=DEPLOY, env={"PATH": "/usr/bin:/bin"}).stdout)["services"]
+        limits = [int(service["deploy"]["resources"]["limits"]["memory"]) * service["deploy"].get("replicas", 1) for service in services.values()]
+        assert sum(limits) == int(documented) * 1024 * 1024, (files, documented, sum(limits) / 1024 / 1024)
+    print("ok the runbook has the limits of memory", flush=True)
+
+
 def project_of_another_clone_is_refused():
     lay_out()
     other = WORK / "outra/deploy"
@@ -231,6 +244,7 @@ def main():
     status_reports_each_missing_part()
     restore_without_readable_backups_stops_nothing()
     stacks_of_two_projects_share_nothing()
+    runbook_has_the_limits_of_memory()
     project_of_another_clone_is_refused()
     data_of_another_postgresql_is_refused()
     firewall_admits_cloudflare_only()

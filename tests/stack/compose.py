@@ -636,6 +636,24 @@ def replaced_image_is_kept_under_another_tag():
     assert running_versions() == ["aponta-api:v2"] * 2
 
 
+def image_built_elsewhere_is_deployed():
+    """As in the runbook: saved by another engine, loaded, and deployed without a build."""
+    archive, previous = str(WORK / "image.tar"), (DEPLOY / "state/previous").read_text()
+    run("docker", "tag", "aponta-api:v2", "aponta-api:elsewhere")
+    run("docker", "save", "--output", archive, "aponta-api:elsewhere")
+    run("docker", "rmi", "aponta-api:elsewhere")
+    images = {"SKIP_BUILD": "1", "MIN_FREE_MB": "100"}
+    done = script("deploy.sh", "elsewhere", check=False, **images)
+    assert done.returncode == 1 and "there is no image aponta-api:elsewhere" in done.stderr, done
+    run("docker", "load", "--input", archive)
+    script("deploy.sh", "elsewhere", **images)
+    assert (DEPLOY / "state/current").read_text() == "elsewhere\n" and status_from_this_host() == "200"
+    script("deploy.sh", "v2", **images)
+    # The next steps count on these tags.
+    run("docker", "rmi", "aponta-api:elsewhere")
+    (DEPLOY / "state/previous").write_text(previous)
+
+
 def update_replaces_containers_with_newer_images():
     postgres = containers("postgres")
     former = inspect("postgres:15-alpine", "{{.Id}}")
@@ -904,6 +922,7 @@ def main():
     created += interrupted_deploy_rolls_back(projeto["id"])
     print("ok a bad version leaves no trace", flush=True)
     replaced_image_is_kept_under_another_tag()
+    image_built_elsewhere_is_deployed()
     update_replaces_containers_with_newer_images()
     deploy_reloads_the_files_of_nginx()
     print("ok images are kept, nginx reloads its files", flush=True)
