@@ -204,6 +204,30 @@ def data_of_another_postgresql_is_refused():
     print("ok data of another PostgreSQL is refused", flush=True)
 
 
+def kept_files_suffice_on_a_bare_host():
+    """A clone with exactly what the chapter names is complete, and nothing that it names is superfluous."""
+    lay_out()
+    chapter = (DEPLOY / "README.md").read_text().split("\n## What to keep elsewhere\n")[1].split("\n## ")[0]
+    kept = re.findall(r"^- `deploy/([^`]+)`", chapter, re.MULTILINE)
+    assert sorted(kept) == [".env", "certs/", "local/alertmanager/", "secrets/"], kept
+    elsewhere = WORK / "elsewhere"
+    shutil.copytree(DEPLOY, elsewhere)
+    for forgotten in (None, *kept):
+        shutil.rmtree(DEPLOY)
+        shutil.copytree(REPOSITORY / "deploy", DEPLOY, ignore=shutil.ignore_patterns("secrets", "certs", "state", "local", ".env"))
+        for name in kept:
+            if name == forgotten:
+                continue
+            if name.endswith("/"):
+                shutil.copytree(elsewhere / name, DEPLOY / name)
+            else:
+                shutil.copy2(elsewhere / name, DEPLOY / name)
+        done = script("deploy.sh", "--dry-run", "v1")
+        assert (done.returncode == 0 and "would migrate" in done.stdout) == (forgotten is None), (forgotten, done)
+        assert forgotten is None or forgotten.rstrip("/") in done.stderr, (forgotten, done)
+    print("ok what is kept elsewhere suffices on a bare host", flush=True)
+
+
 def firewall(*arguments):
     """Runs firewall.sh, twice or with other arguments, on the rules of a network of its own. Returns these rules."""
     script_file = DEPLOY / "scripts/firewall.sh"
@@ -248,6 +272,7 @@ def main():
     project_of_another_clone_is_refused()
     data_of_another_postgresql_is_refused()
     firewall_admits_cloudflare_only()
+    kept_files_suffice_on_a_bare_host()
     print("operation: all checks passed")
 
 
