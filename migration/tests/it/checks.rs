@@ -6,7 +6,7 @@ use sea_orm_migration::MigratorTrait;
 
 /// The names of all constraints that answer for the tables, with what breaks each of them alone. The statements run on
 /// one projeto and one atividade, both valid.
-const BREACHES: [(&str, &str); 34] = [
+const BREACHES: [(&str, &str); 46] = [
     (
         "projetos_pkey",
         "INSERT INTO projetos (id, nome, criado_em, atualizado_em) SELECT id, nome, criado_em, atualizado_em FROM projetos",
@@ -41,6 +41,23 @@ const BREACHES: [(&str, &str); 34] = [
     ("atividades_atualizado_em_check", "UPDATE atividades SET atualizado_em = '-infinity'"),
     ("varying(255)", "UPDATE atividades SET nome = repeat('é', 256)"),
     (
+        "atividade_projetos_pkey",
+        "INSERT INTO atividade_projetos SELECT a.id, a.id_projeto, n FROM atividades a, generate_series(1, 2) n",
+    ),
+    (
+        "atividade_projetos_lugar_key",
+        "INSERT INTO atividade_projetos SELECT id, gen_random_uuid(), 1 FROM atividades, generate_series(1, 2)",
+    ),
+    ("atividade_projetos_lugar_check", "INSERT INTO atividade_projetos SELECT id, id_projeto, 0 FROM atividades"),
+    (
+        "atividade_projetos_id_atividade_fkey",
+        "INSERT INTO atividade_projetos SELECT gen_random_uuid(), id, 1 FROM projetos",
+    ),
+    (
+        "atividade_projetos_id_projeto_fkey",
+        "INSERT INTO atividade_projetos SELECT id, gen_random_uuid(), 99 FROM atividades",
+    ),
+    (
         "idempotencia_pkey",
         "INSERT INTO idempotencia SELECT 'ana', 'a', decode(repeat('00', 32), 'hex'), NULL, now() FROM generate_series(1, 2)",
     ),
@@ -60,6 +77,13 @@ const BREACHES: [(&str, &str); 34] = [
         "work_items_pkey",
         "INSERT INTO work_items SELECT 'exemplo', 41, 'Tarefa', 'Task', now() FROM generate_series(1, 2)",
     ),
+    ("escritas_pkey", "INSERT INTO escritas SELECT * FROM escritas"),
+    ("escritas_estado_check", "UPDATE escritas SET proxima_em = now()"),
+    ("escritas_estado_check", "UPDATE escritas SET pendente_desde = now()"),
+    ("escritas_estado_check", "UPDATE escritas SET pendente_desde = now(), proxima_em = now(), motivo = 'regra'"),
+    ("escritas_motivo_check", "UPDATE escritas SET motivo = 'outro'"),
+    ("escritas_conhecido_check", "UPDATE escritas SET rev = 1, completed_work = 1, manual = 1"),
+    ("escritas_tentativa_check", "UPDATE escritas SET tentativa_rev = 1"),
 ];
 
 async fn migrated(database: &Database<'_>) {
@@ -71,7 +95,8 @@ async fn migrated(database: &Database<'_>) {
          INSERT INTO apontamentos (id, id_projeto, id_atividade, work_item_id, organizacao, data, minutos, usuario_id,
                                    usuario_nome, criado_em, atualizado_em)
          SELECT gen_random_uuid(), id_projeto, id, 41, 'exemplo', '2026-01-12', 90, 'maria', 'Maria', now(), now()
-         FROM atividades;",
+         FROM atividades;
+         INSERT INTO escritas (organizacao, work_item_id) VALUES ('exemplo', 41);",
     );
 }
 
@@ -117,7 +142,7 @@ async fn constraints_have_explicit_names() {
     let named: Vec<_> =
         BREACHES.iter().map(|(constraint, _)| *constraint).chain(["projetos_azure_project_id_key"]).collect();
     let constraints = database.query(
-        "SELECT conname FROM pg_constraint WHERE conrelid IN ('projetos'::regclass, 'atividades'::regclass, 'idempotencia'::regclass,
+        "SELECT conname FROM pg_constraint WHERE conrelid IN ('projetos'::regclass, 'atividades'::regclass, 'idempotencia'::regclass, 'atividade_projetos'::regclass,
                                                                'apontamentos'::regclass, 'work_items'::regclass)
          AND contype <> 'n'",
     );

@@ -286,7 +286,7 @@ impl Apontamentos {
         if let Some(closed @ RefusalReason::ClosedWorkItem { .. }) = checks.refusal(current.work_item) {
             return Err(closed.into());
         }
-        let is_deleted = self.repository.delete(id, &caller.usuario.id, expected).await?;
+        let is_deleted = self.repository.delete(id, &caller.usuario.id, expected, self.clock.now()).await?;
         if is_deleted { Ok(()) } else { Err(not_found(id)) }
     }
 
@@ -337,6 +337,7 @@ fn check_dates(novos: &[NovoApontamento], now: OffsetDateTime) -> Result<(), Err
     let invalid = |(item, violation): (usize, Violation)| crate::InvalidField {
         item: Some(item),
         field: "data_apontamento",
+        index: None,
         violation,
     };
     let fields: Vec<_> = violations.map(invalid).collect();

@@ -27,6 +27,7 @@ pub mod apontamentos_list;
 pub mod atividades;
 pub mod atividades_list;
 pub mod atividades_order;
+pub mod atividades_projetos;
 pub mod atividades_update;
 pub mod bulk;
 pub mod pages;
@@ -36,6 +37,7 @@ pub mod scripts;
 pub mod store_remote;
 pub mod sync;
 pub mod versions;
+pub mod write_back;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -48,14 +50,18 @@ use uuid::Uuid;
 use super::{NOW, maria, nome_atividade, nome_projeto, nova_atividade};
 use crate::{
     ApontamentoRepository, Atividade, AtividadeId, AtividadeRecord, AtividadeRepository, Projeto, ProjetoId,
-    ProjetoRecord, ProjetoRef, ProjetoRepository, Readiness,
+    ProjetoRecord, ProjetoRef, ProjetoRepository, Readiness, WriteBackQueue,
 };
 
 /// The ports on one empty database.
 #[derive(Clone)]
 pub struct Repositories {
-    /// The time entries.
+    /// The time entries, whose hours are not written to Azure DevOps.
     pub apontamentos: Arc<dyn ApontamentoRepository>,
+    /// The same time entries in a deployment that writes their hours.
+    pub apontamentos_escritos: Arc<dyn ApontamentoRepository>,
+    /// The work items of the organisation `exemplo` whose hours are to be written.
+    pub escritas: Arc<dyn WriteBackQueue>,
     /// The atividades.
     pub atividades: Arc<dyn AtividadeRepository>,
     /// The projetos.
@@ -124,6 +130,23 @@ macro_rules! repository_suite {
             list_after_cursor_of_deleted_row_continues_there,
             list_with_texto_ignores_case_and_accents,
             list_after_renaming_uses_the_new_name,
+        ]);
+        $crate::repository_suite!($fresh, atividades_projetos: [
+            insert_with_several_projetos_keeps_their_order,
+            concurrent_inserts_with_several_projetos_keep_theirs,
+            insert_all_with_several_projetos_keeps_their_order,
+            insert_with_unknown_projetos_names_each,
+            update_of_projetos_replaces_all_in_order,
+            update_with_equal_projetos_keeps_atualizado_em,
+            update_with_unknown_projetos_names_each,
+            concurrent_updates_of_projetos_end_as_one_of_them,
+            concurrent_update_of_another_field_returns_projetos_of_one_time,
+            update_of_projetos_of_another_version_is_a_mismatch,
+            list_by_projeto_finds_each_of_several,
+            projeto_delete_with_atividades_of_several_is_a_conflict,
+            delete_of_atividade_with_several_projetos_frees_them,
+            projeto_of_several_that_disappears_or_changes_keeps_its_place,
+            list_of_rows_with_many_long_projetos_is_cut,
         ]);
         $crate::repository_suite!($fresh, atividades_update: [
             update_of_one_field_changes_only_that_field,
@@ -200,6 +223,24 @@ macro_rules! repository_suite {
             delete_of_another_version_is_a_mismatch,
             projeto_change_of_another_version_is_a_mismatch,
         ]);
+        $crate::repository_suite!($fresh, write_back: [
+            changes_of_the_sum_add_the_work_item_once,
+            refused_and_repeated_requests_add_nothing,
+            changes_without_write_back_add_nothing,
+            changes_become_due_together_after_some_seconds,
+            claim_is_exclusive_until_it_ends_or_expires,
+            concurrent_claims_share_the_work_items,
+            sum_of_a_claim_has_every_change_up_to_its_version,
+            change_during_a_claim_is_due_again,
+            attempt_and_known_hours_are_returned_by_the_next_claim,
+            lost_claim_changes_nothing,
+            failed_work_item_waits_for_a_change_or_a_retry,
+            retried_work_item_is_due_at_its_time,
+            entries_of_a_work_item_come_in_order,
+            escrita_of_an_entry_is_that_of_its_work_item,
+            apontamento_list_is_filtered_by_escrita,
+            concurrent_changes_of_several_work_items_all_end,
+        ]);
         $crate::repository_suite!($fresh, readiness: [
             readiness_of_reachable_database_is_ok,
         ]);
@@ -246,7 +287,7 @@ async fn given_projeto(db: &Repositories, n: u128, nome: &str) -> Projeto {
 fn record(n: u128, projeto: ProjetoId) -> AtividadeRecord {
     let nova = nova_atividade(&format!("Atividade {n}"));
     let record = AtividadeRecord::new(nova, &maria().usuario, NOW);
-    AtividadeRecord { id: AtividadeId(id(n)), projeto: ProjetoRef(projeto.0), ..record }
+    AtividadeRecord { id: AtividadeId(id(n)), projetos: ProjetoRef(projeto.0).into(), ..record }
 }
 
 /// Inserts the projeto «Portal» and in it the atividade number 1, «Revisar».
