@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -27,7 +28,15 @@ tree) printf 'http-actix v1.2.0 (/x)\tMIT\nactix-web v4.0.0\tMIT OR Apache-2.0\n
 esac
 """
 RUSTC = "#!/bin/bash\ncase $* in *libdir*) case $* in *$MISSING*) echo /absent ;; *) echo / ;; esac ;; *) echo rustc ;; esac\n"
-DOCKER = "#!/bin/bash\nfor word in \"$@\"; do [[ $word != type=docker,dest=* ]] || echo \"$*\" >\"${word#*dest=}\"; done\n"
+DOCKER = r"""#!/bin/bash
+for word in "$@"; do
+    case $word in
+    build=*) stage=${word#build=} ;;
+    type=docker,dest=*) file=${word#*dest=} ;;
+    esac
+done
+{ echo "$*" && cat "$stage/aponta" && (cd "$stage" && find . -type f | sort); } >"$file"
+"""
 
 
 def git(*arguments):
@@ -84,7 +93,11 @@ def release_has_binaries_images_checksums_and_provenance():
                                            "api-1.2.0-amd64.tar", "api-1.2.0-arm64.tar")]
     assert done.returncode == 0 and sorted(path.name for path in directory.iterdir()) == ["SHA256SUMS", *names, "provenance.json"], done
     assert (directory / names[0]).read_text() == f"x86_64-unknown-linux-gnu {commit}\n"
-    assert f"--platform linux/arm64 --file deploy/Dockerfile --tag aponta-api:1.2.0 " in (directory / names[5]).read_text()
+    command, binary, *stage = (directory / names[5]).read_text().splitlines()
+    assert "--platform linux/arm64 --file deploy/Dockerfile --build-context build=" in command and f"--build-arg REVISION={commit}" in command, command
+    # What the last stage copies from the one that compiles.
+    copied = re.findall(r"^COPY --from=build /(\S+) ", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE)
+    assert binary == f"aarch64-unknown-linux-gnu {commit}" and sorted(stage) == sorted(f"./{file}" for file in copied), (stage, copied)
     checked = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=directory, capture_output=True, text=True, check=True)
     assert checked.stdout.count(": OK") == len(names) + 1, checked
     provenance = json.loads((directory / "provenance.json").read_text())
