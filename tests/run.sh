@@ -245,6 +245,7 @@ test_scripts() {
         cp "$requirements" "$hooks/requirements.txt"
     fi
     PRE_COMMIT_HOME=$PWD/$hooks/cache "$hooks/bin/pre-commit" run --all-files --show-diff-on-failure
+    python3 tests/scripts/artifacts.py
     python3 tests/scripts/bounds.py
     python3 tests/scripts/checks.py
     python3 tests/scripts/deny.py

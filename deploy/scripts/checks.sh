@@ -169,7 +169,10 @@ check_disk() {
 check_postgres_version() {
     local data
     # The data of 15 has no version in its name, from before there were others.
-    [[ $(setting POSTGRES_VERSION) =~ ^(1[678])?$ ]] || { fault "POSTGRES_VERSION is 16, 17 or 18, or unset for 15, not $(setting POSTGRES_VERSION)" && return; }
+    if [[ ! $(setting POSTGRES_VERSION) =~ ^(1[678])?$ ]]; then
+        fault "POSTGRES_VERSION is 16, 17 or 18, or unset for 15, not $(setting POSTGRES_VERSION)"
+        return
+    fi
     data=$(data_version) || { fault "the volumes cannot be listed" && return; }
     if [[ -e $state/upgrade-postgres ]]; then
         fault "a move to another PostgreSQL was interrupted: run scripts/upgrade-postgres.sh --yes again"

@@ -52,7 +52,10 @@ apply() {
         ! "$1" -w -n -L "$chain" >/dev/null 2>&1 || run "$1" -w -X "$chain"
         return
     fi
-    [[ $outside ]] || { [[ $1 != iptables ]] && return || fail "this host has no default route"; }
+    if [[ ! $outside ]]; then
+        [[ $1 != iptables ]] || fail "this host has no default route"
+        return 0
+    fi
     if $dry_run; then
         rules "$2"
     else

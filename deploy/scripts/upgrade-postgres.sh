@@ -73,7 +73,8 @@ check_space() {
 }
 
 [[ $former ]] || fail "there is no data yet: scripts/deploy.sh creates it with PostgreSQL $target"
-((former < target)) || fail "the data is of PostgreSQL $former and POSTGRES_VERSION in $deploy/.env is $target: nothing to do. scripts/deploy.sh starts what does not run"
+((former < target)) ||
+    fail "the data is of PostgreSQL $former and POSTGRES_VERSION is $target: nothing to do. scripts/deploy.sh starts what does not run"
 [[ $target =~ ^1[678]$ ]] || fail "POSTGRES_VERSION is 16, 17 or 18, not $target"
 $yes || $dry_run || fail "the service is down meanwhile; say --yes if that is what you want"
 if $dry_run; then

@@ -15,8 +15,8 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
 import wal  # noqa: E402
 from environment import (  # noqa: E402
-    ARCHIVE_TIMEOUT, BASE, DATA, ENVIRONMENT, METRICS, REPO1, Server, archived_since_a_reset, directory_of_the_drill, full_backups, metric,
-    prepare, run, sql, timed, wait_archived, write_secret)
+    ARCHIVE_TIMEOUT, BASE, DATA, ENVIRONMENT, METRICS, REPO1, REPO2, Server, archived_since_a_reset, directory_of_the_drill, full_backups, metric,
+    prepare, run, sql, timed, wait_archived, write_configuration, write_secret)
 from harness import process  # noqa: E402
 from harness.process import Process  # noqa: E402
 from harness.wait import StepTimeout  # noqa: E402
@@ -148,8 +148,13 @@ def restores_on_a_new_host(server, expected, *, refused):
     With `refused` the backup of the empty database is refused. Otherwise it exists in the first repository.
     """
     server.destroy()
-    shutil.rmtree(REPO1)
-    METRICS.unlink()
+    kept = (BASE / "backup.conf").read_text()
+    for lost in (REPO1, BASE / "etc"):
+        shutil.rmtree(lost)
+    for lost in (METRICS, BASE / "backup.conf"):
+        lost.unlink()
+    # From what is kept elsewhere.
+    write_configuration(kept)
     REPO1.mkdir()
     shutil.chown(REPO1, "postgres", "postgres")
     server = Server.created()
@@ -159,10 +164,9 @@ def restores_on_a_new_host(server, expected, *, refused):
         assert metric("aponta_backup_check_success") == 0 and not list(REPO1.glob("backup/aponta")), "the empty database was backed up"
     else:
         # The second repository is added to the settings too late, after a backup of the empty database to the first.
-        secret = (BASE / "etc/conf.d/backup.conf").read_text()
-        (BASE / "etc/conf.d/backup.conf").write_text(secret.split("repo2")[0])
+        write_configuration(kept.split("repo2")[0])
         run("aponta-backup")
-        (BASE / "etc/conf.d/backup.conf").write_text(secret)
+        write_configuration(kept)
     # A crash leaves the file of the lock.
     server.kill()
     assert (DATA / "postmaster.pid").exists()
@@ -196,6 +200,24 @@ def schedule_understands_every_time_of_day():
     print("ok the schedule understands every time of day", flush=True)
 
 
+def passphrase_is_replaced(server):
+    """As in the runbook: the backups are moved aside, and a full backup with the new passphrase follows."""
+    for repository in (REPO1, REPO2):
+        (repository / "before").mkdir()
+        for part in ("archive", "backup"):
+            (repository / part).rename(repository / "before" / part)
+    write_secret("uma-frase-nova")
+    run("aponta-backup", "full")
+    sql("CREATE TABLE trocada AS SELECT 3 AS n")
+    assert archived_since_a_reset(), sql("TABLE pg_stat_archiver")
+    server.destroy()
+    run("aponta-restore")
+    server = Server.started()
+    assert sql("TABLE trocada") == "3"
+    print("ok a passphrase is replaced", flush=True)
+    return server
+
+
 def refuses_a_wrong_passphrase():
     write_secret("uma-frase-errada")
     failed = run("aponta-restore", "--repository", "1", check=False)
@@ -227,7 +249,7 @@ def main():
     server = restores_on_a_new_host(server, found, refused=True)
     server = restores_on_a_new_host(server, found, refused=False)
     reports_failures()
-    server = wal.unarchived_wal_is_bounded(server)
+    server = passphrase_is_replaced(wal.unarchived_wal_is_bounded(server))
     schedule_understands_every_time_of_day()
     server.stop()
     refuses_a_wrong_passphrase()

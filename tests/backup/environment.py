@@ -45,12 +45,15 @@ def sql(text):
     return run("psql", "-XAtqc", text).stdout.strip()
 
 
+def write_configuration(secret):
+    """Writes secrets/backup.conf, and the configuration from it as aponta-as-postgres does."""
+    (BASE / "backup.conf").write_text(secret)
+    process.run(BASE / "bin/aponta-configure", BACKUP / "pgbackrest.conf", BASE / "backup.conf", BASE / "etc")
+
+
 def write_secret(passphrase, more=""):
-    """Writes the secret of an operator, as aponta-as-postgres does."""
-    secret = BASE / "backup.conf"
-    secret.write_text(f"[global]\nrepo1-cipher-pass={passphrase}\nrepo2-path={REPO2}\nrepo2-cipher-type=aes-256-cbc\n"
-                      f"repo2-cipher-pass=outra-frase\nrepo2-retention-full-type=time\nrepo2-retention-full=28\n{more}")
-    process.run(BASE / "bin/aponta-configure", BACKUP / "pgbackrest.conf", secret, BASE / "etc")
+    write_configuration(f"[global]\nrepo1-cipher-pass={passphrase}\nrepo2-path={REPO2}\nrepo2-cipher-type=aes-256-cbc\n"
+                        f"repo2-cipher-pass={passphrase}-2\nrepo2-retention-full-type=time\nrepo2-retention-full=28\n{more}")
 
 
 def prepare():

@@ -108,7 +108,8 @@ def create():
     roles = (DEPLOY / "scripts/roles.sql").read_text()
     compose("exec", "-T", "postgres", "psql", "-U", "aponta", "-d", "aponta", "-XAtq", "-v", "schema=api_aponta", "-v", "api_password=segredo", input=roles)
     url = f"postgresql://aponta_api@/aponta?host={STACK}&port={ENVIRONMENT['PGPORT']}"
-    process.run(APONTA, "migrate", "up", env={"PATH": ENVIRONMENT["PATH"], "DATABASE_URL": url, "ENVIRONMENT": "development", "AUTH_ENABLED": "false"})
+    environment = {"PATH": ENVIRONMENT["PATH"], "DATABASE_URL": url, "ENVIRONMENT": "development", "AUTH_ENABLED": "false"}
+    process.run(APONTA, "migrate", "up", env=environment)
     sql("""
         INSERT INTO api_aponta.projetos (id, nome, criado_em, atualizado_em) SELECT gen_random_uuid(), 'Projeto ' || n, now(), now() FROM generate_series(1, 500) n;
         INSERT INTO api_aponta.atividades (id, nome, ativo, id_projeto, criado_por, criado_em, atualizado_em)

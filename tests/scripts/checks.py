@@ -124,6 +124,9 @@ def secret_table_matches_the_stack():
     for name, _, _, kind in secret_table():
         # The manuals name each file that the operator has to write.
         assert kind == "generated" or re.search(rf"[`/]{re.escape(name)}\b", manual), f"no manual names {name}"
+    rotation = (DEPLOY / "README.md").read_text().split("\n## Rotate secrets\n")[1].split("\n## ")[0]
+    for name, _, _, _ in secret_table():
+        assert f"`{name}`" in rotation, f"the chapter on rotation lacks {name}"
     print(f"ok the table has the {len(secret_table())} secrets of the stack", flush=True)
 
 

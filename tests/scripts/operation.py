@@ -6,6 +6,7 @@ usage: operation.py COMPOSE; needs root. COMPOSE is the program docker-compose. 
 import json
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -154,6 +155,18 @@ def stacks_of_two_projects_share_nothing():
     print("ok the stacks of two projects share no network, volume, image or port", flush=True)
 
 
+def runbook_has_the_limits_of_memory():
+    lay_out()
+    rows = re.findall(r"^\| `(compose\S+)` \| (\d+) MB \|", (DEPLOY / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) == 3, rows
+    for files, documented in rows:
+        (DEPLOY / ".env").write_text(SETTINGS.replace(ALL_FILES, files))
+        services = json.loads(run(COMPOSE, "config", "--format", "json", cwd=DEPLOY, env={"PATH": "/usr/bin:/bin"}).stdout)["services"]
+        limits = [int(service["deploy"]["resources"]["limits"]["memory"]) * service["deploy"].get("replicas", 1) for service in services.values()]
+        assert sum(limits) == int(documented) * 1024 * 1024, (files, documented, sum(limits) / 1024 / 1024)
+    print("ok the runbook has the limits of memory", flush=True)
+
+
 def project_of_another_clone_is_refused():
     lay_out()
     other = WORK / "outra/deploy"
@@ -189,6 +202,30 @@ def data_of_another_postgresql_is_refused():
     (DEPLOY / ".env").write_text(SETTINGS + "POSTGRES_VERSION=17\n")
     refused(script("deploy.sh", VOLUMES=seventeen), "was interrupted: run scripts/upgrade-postgres.sh")
     print("ok data of another PostgreSQL is refused", flush=True)
+
+
+def kept_files_suffice_on_a_bare_host():
+    """A clone with exactly what the chapter names is complete, and nothing that it names is superfluous."""
+    lay_out()
+    chapter = (DEPLOY / "README.md").read_text().split("\n## What to keep elsewhere\n")[1].split("\n## ")[0]
+    kept = re.findall(r"^- `deploy/([^`]+)`", chapter, re.MULTILINE)
+    assert sorted(kept) == [".env", "certs/", "local/alertmanager/", "secrets/"], kept
+    elsewhere = WORK / "elsewhere"
+    shutil.copytree(DEPLOY, elsewhere)
+    for forgotten in (None, *kept):
+        shutil.rmtree(DEPLOY)
+        shutil.copytree(REPOSITORY / "deploy", DEPLOY, ignore=shutil.ignore_patterns("secrets", "certs", "state", "local", ".env"))
+        for name in kept:
+            if name == forgotten:
+                continue
+            if name.endswith("/"):
+                shutil.copytree(elsewhere / name, DEPLOY / name)
+            else:
+                shutil.copy2(elsewhere / name, DEPLOY / name)
+        done = script("deploy.sh", "--dry-run", "v1")
+        assert (done.returncode == 0 and "would migrate" in done.stdout) == (forgotten is None), (forgotten, done)
+        assert forgotten is None or forgotten.rstrip("/") in done.stderr, (forgotten, done)
+    print("ok what is kept elsewhere suffices on a bare host", flush=True)
 
 
 def firewall(*arguments):
@@ -231,9 +268,11 @@ def main():
     status_reports_each_missing_part()
     restore_without_readable_backups_stops_nothing()
     stacks_of_two_projects_share_nothing()
+    runbook_has_the_limits_of_memory()
     project_of_another_clone_is_refused()
     data_of_another_postgresql_is_refused()
     firewall_admits_cloudflare_only()
+    kept_files_suffice_on_a_bare_host()
     print("operation: all checks passed")
 
 

@@ -636,6 +636,36 @@ def replaced_image_is_kept_under_another_tag():
     assert running_versions() == ["aponta-api:v2"] * 2
 
 
+def image_built_elsewhere_is_deployed_with_rotated_secrets():
+    """As in the runbook: saved by another engine, loaded, and deployed without a build. The deploy applies new secrets as well."""
+    archive, previous = str(WORK / "image.tar"), (DEPLOY / "state/previous").read_text()
+    run("docker", "tag", "aponta-api:v2", "aponta-api:elsewhere")
+    run("docker", "save", "--output", archive, "aponta-api:elsewhere")
+    run("docker", "rmi", "aponta-api:elsewhere")
+    images = {"SKIP_BUILD": "1", "MIN_FREE_MB": "100"}
+    done = script("deploy.sh", "elsewhere", check=False, **images)
+    assert done.returncode == 1 and "there is no image aponta-api:elsewhere" in done.stderr, done
+    run("docker", "load", "--input", archive)
+    secrets = {"database_password": "outra s3nha\n", "extension_app_keys": f"{KEY}-nova:{AUDIENCE}\n"}
+    former = {name: (DEPLOY / "secrets" / name).read_text() for name in secrets}
+    for name, text in secrets.items():
+        (DEPLOY / "secrets" / name).write_text(text)
+    script("deploy.sh", "elsewhere", **images)
+    user = IDENTITY["authenticatedUser"]["id"]
+    rotated = jwt("HS256", f"{KEY}-nova", nameid=user, iss="app.vstoken.visualstudio.com", aud=AUDIENCE)
+    for password, token, accepted in ((PASSWORD, APP_TOKEN, False), ("outra s3nha", rotated, True)):
+        assert (over_the_network("aponta_api", password, "SELECT 1").stdout == "1\n") == accepted, password
+        status, response = Client().request("GET", "/api/v1/atividades?limit=1", token=token, access_token=ACCESS_TOKEN)
+        assert status == (200 if accepted else 401), (status, response)
+    for name, text in former.items():
+        (DEPLOY / "secrets" / name).write_text(text)
+    assert (DEPLOY / "state/current").read_text() == "elsewhere\n" and status_from_this_host() == "200"
+    script("deploy.sh", "v2", **images)
+    # The next steps count on these tags.
+    run("docker", "rmi", "aponta-api:elsewhere")
+    (DEPLOY / "state/previous").write_text(previous)
+
+
 def update_replaces_containers_with_newer_images():
     postgres = containers("postgres")
     former = inspect("postgres:15-alpine", "{{.Id}}")
@@ -904,6 +934,7 @@ def main():
     created += interrupted_deploy_rolls_back(projeto["id"])
     print("ok a bad version leaves no trace", flush=True)
     replaced_image_is_kept_under_another_tag()
+    image_built_elsewhere_is_deployed_with_rotated_secrets()
     update_replaces_containers_with_newer_images()
     deploy_reloads_the_files_of_nginx()
     print("ok images are kept, nginx reloads its files", flush=True)
