@@ -1,4 +1,4 @@
-"""The rows of the databases: created over months, of 20 projetos."""
+"""The rows of the databases: created over months, of 20 projetos. Each tenth atividade belongs to two."""
 
 import os
 
@@ -23,6 +23,10 @@ SELECT (lpad(to_hex((extract(epoch FROM em) * 1000)::bigint), 12, '0') || '7' ||
        'pessoa' || n % 50 || '@exemplo.com.br', em, em
 FROM generate_series(1, {rows}) n,
      LATERAL (SELECT timestamptz '2026-01-01 00:00:00Z' + n * interval '7.001001 seconds' AS em, md5(n::text) AS acaso) l;
+INSERT INTO atividade_projetos (id_atividade, id_projeto, lugar)
+SELECT a.id, p.id, 1 FROM (SELECT *, row_number() OVER (ORDER BY criado_em) AS n FROM atividades) a
+JOIN projetos p ON p.nome = 'Projeto ' || (n + 1) % {projetos} + 1
+WHERE n % 10 = 0 AND p.id <> a.id_projeto;
 """
 
 
@@ -37,5 +41,5 @@ def fill(cluster, aponta, database, rows):
 
 def empty(cluster, database):
     """Gives each round of creates the same state."""
-    cluster.sql("TRUNCATE atividades", database)
+    cluster.sql("TRUNCATE atividades CASCADE", database)
     cluster.sql("CHECKPOINT")

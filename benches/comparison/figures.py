@@ -51,7 +51,7 @@ def database_traffic(fleet, azure, times):
                 "DELETE FROM projetos WHERE azure_project_id IS NOT NULL",
                 {"round trips": PROJECTS // PAGE},
             ),
-            ("bulk creation of 1,000", f"{LIST}/lote", BULK, "TRUNCATE atividades", {"statements": 1}),
+            ("bulk creation of 1,000", f"{LIST}/lote", BULK, "TRUNCATE atividades CASCADE", {"statements": 1}),
         ):
             took = []
 

@@ -1,8 +1,11 @@
 //! An atividade as it is asked for and answered, with nothing copied out of the row.
 
+use std::borrow::Cow;
+use std::error::Error;
+
 use serde::{Deserialize, Serialize, Serializer};
 use time::{OffsetDateTime, UtcOffset};
-use tokio_postgres::{Error, Row};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 /// What a create says.
@@ -32,6 +35,14 @@ pub struct Atividade<'a> {
     criado_em: OffsetDateTime,
     #[serde(serialize_with = "timestamp")]
     atualizado_em: OffsetDateTime,
+    projetos: Vec<Projeto<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Projeto<'a> {
+    id: Uuid,
+    #[serde(borrow)]
+    nome: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -40,18 +51,24 @@ pub struct Pagina<'a> {
     pub total: i64,
 }
 
-/// The atividade in a row, whose columns have this order.
-pub fn of(row: &Row) -> Result<Atividade<'_>, Error> {
+/// The atividade in a row, whose columns have this order. The projetos after the first are JSON, or NULL if there are none.
+pub fn of(row: &Row) -> Result<Atividade<'_>, Box<dyn Error>> {
+    let (id_projeto, nome_projeto) = (row.try_get(4)?, row.try_get(5)?);
+    let mut projetos = vec![Projeto { id: id_projeto, nome: Cow::Borrowed(nome_projeto) }];
+    if let Some(outros) = row.try_get::<_, Option<&str>>(9)? {
+        projetos.extend(serde_json::from_str::<Vec<Projeto<'_>>>(outros)?);
+    }
     Ok(Atividade {
         id: row.try_get(0)?,
         nome: row.try_get(1)?,
         descricao: row.try_get(2)?,
         ativo: row.try_get(3)?,
-        id_projeto: row.try_get(4)?,
-        nome_projeto: row.try_get(5)?,
+        id_projeto,
+        nome_projeto,
         criado_por: row.try_get(6)?,
         criado_em: row.try_get(7)?,
         atualizado_em: row.try_get(8)?,
+        projetos,
     })
 }
 

@@ -14,12 +14,16 @@ use uuid::Uuid;
 use crate::atividade::NovaAtividade;
 
 const FIND: &str = "
-    SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, p.nome, a.criado_por, a.criado_em, a.atualizado_em
+    SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, p.nome, a.criado_por, a.criado_em, a.atualizado_em,
+           (SELECT jsonb_agg(jsonb_build_object('id', o.id, 'nome', o.nome) ORDER BY l.lugar)::text
+            FROM atividade_projetos l JOIN projetos o ON o.id = l.id_projeto WHERE l.id_atividade = a.id)
     FROM atividades a JOIN projetos p ON p.id = a.id_projeto WHERE a.id = $1";
 
 /// The page is cut before its rows meet their projetos.
 const LIST: &str = "
     SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, p.nome, a.criado_por, a.criado_em, a.atualizado_em,
+           (SELECT jsonb_agg(jsonb_build_object('id', o.id, 'nome', o.nome) ORDER BY l.lugar)::text
+            FROM atividade_projetos l JOIN projetos o ON o.id = l.id_projeto WHERE l.id_atividade = a.id),
            (SELECT count(*) FROM atividades)
     FROM (SELECT * FROM atividades ORDER BY criado_em DESC, id DESC LIMIT $2 OFFSET $1) a
     JOIN projetos p ON p.id = a.id_projeto ORDER BY a.criado_em DESC, a.id DESC";
@@ -30,7 +34,7 @@ const INSERT: &str = "
     INSERT INTO atividades (id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
     SELECT $1, $2, $3, $4, p.id, 'dev@localhost', $6, $6 FROM projetos p WHERE p.id = $5
     RETURNING id, nome, descricao, ativo, id_projeto, (SELECT p.nome FROM projetos p WHERE p.id = id_projeto),
-              criado_por, criado_em, atualizado_em";
+              criado_por, criado_em, atualizado_em, NULL::text";
 
 pub struct Database {
     connections: Vec<Connection>,
@@ -63,7 +67,7 @@ impl Database {
         let (Connection { client, list, count, .. }, _turn) = self.connection().await?;
         let rows = client.query(list, &[&skip, &limit]).await.map_err(io::Error::other)?;
         let total = match rows.first() {
-            Some(row) => row.try_get(9),
+            Some(row) => row.try_get(10),
             None => client.query_one(count, &[]).await.and_then(|row| row.try_get(0)),
         };
         Ok((rows, total.map_err(io::Error::other)?))

@@ -47,18 +47,20 @@ async fn obter(database: Data<Database>, id: Path<Uuid>) -> actix_web::Result<Ht
 
 #[derive(Deserialize)]
 struct Listar {
-    #[serde(default)]
-    skip: i64,
-    #[serde(default = "limit_default")]
-    limit: i64,
+    skip: Option<i64>,
+    limit: Option<i64>,
 }
 
-const fn limit_default() -> i64 {
-    100
+impl Listar {
+    /// The default is higher for clients that do not page.
+    fn limit(&self) -> i64 {
+        self.limit.unwrap_or(if self.skip.is_some() { 100 } else { 1000 })
+    }
 }
 
 async fn listar(database: Data<Database>, query: Query<Listar>) -> actix_web::Result<HttpResponse> {
-    let (rows, total) = database.list(query.skip, query.limit).await.map_err(ErrorInternalServerError)?;
+    let (rows, total) =
+        database.list(query.skip.unwrap_or_default(), query.limit()).await.map_err(ErrorInternalServerError)?;
     let items: Result<_, _> = rows.iter().map(atividade::of).collect();
     answer(StatusCode::OK, &atividade::Pagina { items: items.map_err(ErrorInternalServerError)?, total })
 }

@@ -16,6 +16,7 @@ mod m20261126_000007_order_projetos;
 mod m20261127_000010_create_rotinas;
 mod m20261127_000011_drop_ativo_index;
 mod m20261127_000012_create_apontamentos;
+mod m20261127_000013_create_atividade_projetos;
 mod m20261127_000014_fold_final_sigma;
 mod m20261127_000015_create_escritas;
 
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000010_create_rotinas::Migration),
             Box::new(m20261127_000011_drop_ativo_index::Migration),
             Box::new(m20261127_000012_create_apontamentos::Migration),
+            Box::new(m20261127_000013_create_atividade_projetos::Migration),
             Box::new(m20261127_000014_fold_final_sigma::Migration),
             Box::new(m20261127_000015_create_escritas::Migration),
         ]

@@ -18,10 +18,10 @@ const PROJETOS: &str = "/api/v1/projetos";
 enum Call {
     NewProjeto(String),
     DeleteProjeto(Index),
-    Create(Index, String, Option<bool>),
-    Bulk(Index, Vec<String>),
+    Create(Vec<Index>, String, Option<bool>),
+    Bulk(Vec<Index>, Vec<String>),
     Rename(Index, String),
-    Change(Index, Option<bool>, Option<Index>),
+    Change(Index, Option<bool>, Option<Vec<Index>>),
     Describe(Index, Option<String>),
     Delete(Index),
     Get(Index),
@@ -38,15 +38,20 @@ fn ordem() -> impl Strategy<Value = &'static str> {
     prop_oneof![Just("criado_em"), Just("-criado_em"), Just("nome"), Just("-nome")]
 }
 
+/// The projetos of an atividade, with repetitions that the model leaves out.
+fn indices() -> impl Strategy<Value = Vec<Index>> {
+    prop::collection::vec(any::<Index>(), 1..5)
+}
+
 fn call() -> impl Strategy<Value = Call> {
     let index = any::<Index>;
     prop_oneof![
-        1 => nome().prop_map(Call::NewProjeto),
+        2 => nome().prop_map(Call::NewProjeto),
         1 => index().prop_map(Call::DeleteProjeto),
-        4 => (index(), nome(), any::<Option<bool>>()).prop_map(|(projeto, nome, ativo)| Call::Create(projeto, nome, ativo)),
-        1 => (index(), prop::collection::vec("[a-d]{0,3}", 1..6)).prop_map(|(projeto, nomes)| Call::Bulk(projeto, nomes)),
+        4 => (indices(), nome(), any::<Option<bool>>()).prop_map(|(projetos, nome, ativo)| Call::Create(projetos, nome, ativo)),
+        1 => (indices(), prop::collection::vec("[a-d]{0,3}", 1..6)).prop_map(|(projetos, nomes)| Call::Bulk(projetos, nomes)),
         2 => (index(), nome()).prop_map(|(which, nome)| Call::Rename(which, nome)),
-        2 => (index(), any::<Option<bool>>(), any::<Option<Index>>()).prop_map(|(which, ativo, projeto)| Call::Change(which, ativo, projeto)),
+        3 => (index(), any::<Option<bool>>(), prop::option::of(indices())).prop_map(|(which, ativo, projetos)| Call::Change(which, ativo, projetos)),
         1 => (index(), any::<Option<String>>()).prop_map(|(which, text)| Call::Describe(which, text)),
         2 => index().prop_map(Call::Delete),
         1 => index().prop_map(Call::Get),
@@ -62,7 +67,7 @@ struct Atividade {
     nome: String,
     descricao: Option<String>,
     ativo: bool,
-    projeto: String,
+    projetos: Vec<String>,
 }
 
 /// What there should be: projetos by their ids, and atividades in the order in which they were created.
@@ -80,10 +85,23 @@ impl Model {
         self.projetos.keys().nth(index.index(self.projetos.len())).cloned()
     }
 
+    /// Different projetos in the order of `indices`; none if there are no projetos.
+    fn several(&self, indices: &[Index]) -> Vec<String> {
+        let mut several = Vec::new();
+        for id in indices.iter().filter_map(|index| self.projeto(*index)) {
+            if !several.contains(&id) {
+                several.push(id);
+            }
+        }
+        several
+    }
+
     fn shown(&self, atividade: &Atividade) -> Value {
+        let projeto = |id: &String| json!({"id": id, "nome": self.projetos[id]});
+        let projetos: Vec<_> = atividade.projetos.iter().map(projeto).collect();
         json!({
             "id": atividade.id, "nome": atividade.nome, "descricao": atividade.descricao, "ativo": atividade.ativo,
-            "id_projeto": atividade.projeto, "nome_projeto": self.projetos[&atividade.projeto],
+            "id_projeto": projetos[0]["id"], "nome_projeto": projetos[0]["nome"], "projetos": projetos,
         })
     }
 
@@ -97,6 +115,17 @@ impl Model {
         }
         all
     }
+}
+
+/// A body with the projetos, in each way that the API takes them.
+fn with_projetos(mut body: Value, projetos: &[String]) -> Value {
+    if projetos.len() != 2 {
+        body["id_projeto"] = json!(projetos[0]);
+    }
+    if projetos.len() != 1 {
+        body["ids_projetos"] = json!(projetos);
+    }
+    body
 }
 
 /// An answer without what only the clock knows.
@@ -122,28 +151,34 @@ async fn make(api: &Api, model: &mut Model, call: &Call) {
         Call::DeleteProjeto(index) => {
             let Some(id) = model.projeto(*index) else { return };
             let status = api.delete(&format!("{PROJETOS}/{id}")).await.status;
-            let is_used = model.atividades.iter().any(|atividade| atividade.projeto == id);
+            let is_used = model.atividades.iter().any(|atividade| atividade.projetos.contains(&id));
             assert_eq!(status, if is_used { 409 } else { 204 });
             if !is_used {
                 model.projetos.remove(&id);
             }
         }
-        Call::Create(index, nome, ativo) => {
-            let Some(projeto) = model.projeto(*index) else { return };
-            let mut body = json!({"nome": format!(" {nome} "), "id_projeto": projeto});
+        Call::Create(indices, nome, ativo) => {
+            let projetos = model.several(indices);
+            if projetos.is_empty() {
+                return;
+            }
+            let mut body = with_projetos(json!({"nome": format!(" {nome} ")}), &projetos);
             if let Some(ativo) = ativo {
                 body["ativo"] = json!(ativo);
             }
             let created = api.post(LIST, &body).await.expect(201);
             let id = created["id"].as_str().unwrap().to_owned();
             let atividade =
-                Atividade { id, nome: nome.clone(), descricao: None, ativo: ativo.unwrap_or(true), projeto };
+                Atividade { id, nome: nome.clone(), descricao: None, ativo: ativo.unwrap_or(true), projetos };
             assert_eq!(seen(&created), model.shown(&atividade));
             model.atividades.push(atividade);
         }
-        Call::Bulk(index, nomes) => {
-            let Some(projeto) = model.projeto(*index) else { return };
-            let items: Vec<_> = nomes.iter().map(|nome| json!({"nome": nome, "id_projeto": projeto})).collect();
+        Call::Bulk(indices, nomes) => {
+            let projetos = model.several(indices);
+            if projetos.is_empty() {
+                return;
+            }
+            let items: Vec<_> = nomes.iter().map(|nome| with_projetos(json!({"nome": nome}), &projetos)).collect();
             let answer = api.post(&format!("{LIST}/lote"), &json!({"items": items})).await;
             let empty: Vec<_> =
                 (0..).zip(nomes).filter(|(_, nome)| nome.is_empty()).map(|(n, _)| n).collect::<Vec<u32>>();
@@ -151,7 +186,7 @@ async fn make(api: &Api, model: &mut Model, call: &Call) {
                 for (created, nome) in answer.expect(201)["items"].as_array().unwrap().iter().zip(nomes) {
                     let id = created["id"].as_str().unwrap().to_owned();
                     let atividade =
-                        Atividade { id, nome: nome.clone(), descricao: None, ativo: true, projeto: projeto.clone() };
+                        Atividade { id, nome: nome.clone(), descricao: None, ativo: true, projetos: projetos.clone() };
                     assert_eq!(seen(created), model.shown(&atividade));
                     model.atividades.push(atividade);
                 }
@@ -186,7 +221,7 @@ async fn make(api: &Api, model: &mut Model, call: &Call) {
             let matches: Vec<_> = model
                 .ordered(ordem)
                 .into_iter()
-                .filter(|a| projeto.as_ref().is_none_or(|projeto| a.projeto == *projeto))
+                .filter(|a| projeto.as_ref().is_none_or(|projeto| a.projetos.contains(projeto)))
                 .filter(|a| ativo.is_none_or(|ativo| a.ativo == ativo) && a.nome.contains(q))
                 .map(|a| model.shown(a))
                 .collect();
@@ -226,14 +261,15 @@ async fn change(api: &Api, model: &mut Model, call: &Call) {
             changed.descricao.clone_from(&text);
             body["descricao"] = json!(text);
         }
-        Call::Change(_, ativo, projeto) => {
+        Call::Change(_, ativo, indices) => {
             if let Some(ativo) = ativo {
                 changed.ativo = *ativo;
                 body["ativo"] = json!(ativo);
             }
-            if let Some(projeto) = projeto.as_ref().and_then(|index| model.projeto(*index)) {
-                body["id_projeto"] = json!(projeto);
-                changed.projeto = projeto;
+            let projetos = model.several(indices.as_deref().unwrap_or_default());
+            if !projetos.is_empty() {
+                body = with_projetos(body, &projetos);
+                changed.projetos = projetos;
             }
         }
         _ => {}

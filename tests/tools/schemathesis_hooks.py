@@ -25,7 +25,7 @@ def create_atividade(projeto):
 
 PROJETO = create_projeto()
 # Values that the service accepts, by the name of their field. A duration of 0:00 has the form of one.
-ACCEPTED = {"id_projeto": PROJETO, "project_id": PROJETO, "id_atividade": create_atividade(PROJETO), "organization_name": "exemplo",
+ACCEPTED = {"id_projeto": PROJETO, "ids_projetos": [PROJETO], "project_id": PROJETO, "id_atividade": create_atividade(PROJETO), "organization_name": "exemplo",
             "data_apontamento": "2026-11-27", "duracao": "0:01"}
 
 
@@ -51,6 +51,11 @@ def before_call(context, case, kwargs):
     if case.meta is not None and case.meta.generation.mode == GenerationMode.NEGATIVE:
         return
     replace_values(case.body)
+    # A new atividade needs one of the two fields.
+    if case.method == "POST" and "/atividades" in case.path and isinstance(case.body, dict):
+        for item in case.body.get("items", [case.body]):
+            if isinstance(item, dict) and "ids_projetos" not in item:
+                item["id_projeto"] = PROJETO
     # A cursor comes from an earlier page, an ETag from a response, and a key is new for each request.
     replace_parameters(case.query or {})
     if "If-Match" in (case.headers or {}):

@@ -7,14 +7,11 @@ use coalescer::Batch;
 use domain::{AtividadeId, AtividadeRecord, Descricao};
 use sea_orm::sea_query::extension::postgres::PgFunc;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{
-    ColumnTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _, Select, raw_sql,
-};
+use sea_orm::{ColumnTrait as _, DbErr, FromQueryResult, QueryFilter as _, raw_sql};
 
-use crate::atividade_row::AtividadeRow;
+use crate::atividade_row::{AtividadeRow, select};
 use crate::bulk::{self, OnUnknown};
 use crate::entity::atividade::{Column, Entity};
-use crate::entity::projeto;
 use crate::{PostgresDatabase, db_error};
 
 pub(crate) const FIND: &str = "atividades.find";
@@ -46,7 +43,7 @@ impl Batch for Find {
     }
 }
 
-/// Inserts. A record whose projeto does not exist is omitted.
+/// Inserts. A record with a projeto that does not exist is omitted.
 pub(crate) struct Insert(pub(crate) PostgresDatabase);
 
 #[async_trait]
@@ -59,8 +56,9 @@ impl Batch for Insert {
         let operation = self.0.write(INSERT).untraced();
         let statement = match records {
             [] => return Ok(Vec::new()),
-            [AtividadeRecord { id, nome, descricao, ativo, projeto, criado_por, criado_em }] => {
-                let (id, nome, projeto, criado_em) = (id.0, nome.as_str(), projeto.0, *criado_em);
+            [record] if record.projetos.others().is_empty() => {
+                let AtividadeRecord { id, nome, descricao, ativo, projetos, criado_por, criado_em } = record;
+                let (id, nome, projeto, criado_em) = (id.0, nome.as_str(), projetos.first().0, *criado_em);
                 let (ativo, criado_por) = (*ativo, criado_por.as_str());
                 let descricao = descricao.as_ref().map(Descricao::as_str);
                 raw_sql!(
@@ -70,7 +68,8 @@ impl Batch for Insert {
                        SELECT {id}, {nome}, {descricao}, {ativo}, p.id, {criado_por}, {criado_em}, {criado_em}
                        FROM projetos p WHERE p.id = {projeto}
                        RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
-                                 (SELECT p.nome FROM projetos p WHERE p.id = id_projeto) AS nome_projeto"#
+                                 (SELECT p.nome FROM projetos p WHERE p.id = id_projeto) AS nome_projeto,
+                                 NULL::jsonb AS outros_projetos"#
                 )
             }
             [first, ..] => bulk::statement(records, first.criado_em, OnUnknown::Omit),
@@ -83,9 +82,4 @@ impl Batch for Insert {
     fn is_caused_by_item(error: &DbErr) -> bool {
         !db_error::is_unavailable(error)
     }
-}
-
-/// Atividades with the name of their projeto.
-fn select() -> Select<Entity> {
-    Entity::find().inner_join(projeto::Entity).column_as(projeto::Column::Nome, "nome_projeto")
 }

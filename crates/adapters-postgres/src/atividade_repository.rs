@@ -1,5 +1,6 @@
 //! Atividades in PostgreSQL: one statement for each method, or one for several concurrent [inserts](Insert) and
-//! [reads by id](Find). An update or a delete that changed no row runs a second statement to find the reason.
+//! [reads by id](Find). An update of the projetos, or one that changes nothing, is a transaction. A delete that changed no row
+//! runs a second statement to find the reason.
 
 use std::sync::Arc;
 
@@ -7,19 +8,19 @@ use async_trait::async_trait;
 use coalescer::Coalescer;
 use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, Conflict,
-    Descricao, Error, Idempotency, NomeAtividade, Violation,
+    Error, Idempotency,
 };
-use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, raw_sql};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
 use time::OffsetDateTime;
 
 use crate::apontamento_repository::ATIVIDADE_KEY;
 use crate::atividade_batches::{FIND, Find, INSERT, Insert};
 use crate::atividade_page::Page;
-use crate::atividade_row::{AtividadeRow, unknown_projeto};
+use crate::atividade_row::is_unknown_projeto;
 use crate::entity::atividade::{Column, Entity};
 use crate::listing::Total;
 use crate::operation::traced;
-use crate::{PostgresDatabase, bulk, db_error};
+use crate::{PostgresDatabase, atividade_update, bulk, db_error};
 
 /// [`AtividadeRepository`] on PostgreSQL.
 #[derive(Debug, Clone)]
@@ -50,9 +51,16 @@ impl PostgresAtividadeRepository {
 #[async_trait]
 impl AtividadeRepository for PostgresAtividadeRepository {
     async fn insert(&self, record: AtividadeRecord) -> Result<Atividade, Error> {
-        let row = traced(INSERT, async { self.inserts.call(record).await.map_err(db_error::of_call) }).await;
-        let row = row.map_err(|error| unknown_projeto(&error))?;
-        row.ok_or_else(|| Error::invalid("id_projeto", Violation::UnknownProjeto))?.try_into()
+        let row = traced(INSERT, async { self.inserts.call(record.clone()).await.map_err(db_error::of_call) }).await;
+        match row {
+            Ok(Some(row)) => row.try_into(),
+            Err(error) if !is_unknown_projeto(&error) => Err(db_error::into_domain(&error)),
+            // Insert it alone, to learn which projetos do not exist.
+            Ok(None) | Err(_) => {
+                let stored = self.insert_all(vec![record], None).await.map_err(Error::without_item_index)?.pop();
+                stored.ok_or_else(|| Error::internal("an INSERT returned no row"))
+            }
+        }
     }
 
     async fn insert_all(
@@ -86,50 +94,7 @@ impl AtividadeRepository for PostgresAtividadeRepository {
         patch: AtividadePatch,
         now: OffsetDateTime,
     ) -> Result<Option<Atividade>, Error> {
-        let AtividadePatch { nome, descricao, ativo, projeto, expected } = patch;
-        let (nome, projeto) = (nome.map(NomeAtividade::into_string), projeto.map(|projeto| projeto.0));
-        let keep_descricao = descricao.is_absent();
-        let descricao = descricao.into_value().map(Descricao::into_string);
-        let key = id.0;
-        // An absent field is NULL in `novo`; a comparison with it is NULL, which is no difference.
-        let changed = AtividadeRow::find_by_statement(raw_sql!(
-            Postgres,
-            r#"WITH changed AS (
-                   UPDATE atividades a
-                   SET nome = COALESCE(novo.nome, a.nome),
-                       descricao = CASE WHEN novo.keep_descricao THEN a.descricao ELSE novo.descricao END,
-                       ativo = COALESCE(novo.ativo, a.ativo),
-                       id_projeto = COALESCE(novo.id_projeto, a.id_projeto),
-                       atualizado_em = GREATEST(novo.atualizado_em, a.atualizado_em + interval '1 microsecond')
-                   FROM (
-                       SELECT {nome}::varchar AS nome, {descricao}::text AS descricao,
-                              {keep_descricao}::boolean AS keep_descricao, {ativo}::boolean AS ativo,
-                              {projeto}::uuid AS id_projeto, {now}::timestamptz AS atualizado_em,
-                              {expected}::timestamptz AS expected
-                   ) novo
-                   WHERE a.id = {key} AND (novo.expected IS NULL OR a.atualizado_em = novo.expected)
-                     AND (a.nome <> novo.nome
-                          OR (NOT novo.keep_descricao AND a.descricao IS DISTINCT FROM novo.descricao)
-                          OR a.ativo <> novo.ativo
-                          OR a.id_projeto <> novo.id_projeto)
-                   RETURNING a.*
-               )
-               SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em,
-                      p.nome AS nome_projeto
-               FROM changed a JOIN projetos p ON p.id = a.id_projeto"#
-        ));
-        let changed = changed.one(&self.database.write("atividades.update")).await;
-        match changed.map_err(|error| unknown_projeto(&error))? {
-            Some(row) => row.try_into().map(Some),
-            // No row was updated: unchanged values, `expected` mismatch, or no such id. Or the projeto is so new that the
-            // statement could refer to it and not yet read its name.
-            None => match self.find(id).await? {
-                Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => {
-                    Err(Error::VersionMismatch)
-                }
-                found => Ok(found),
-            },
-        }
+        atividade_update::update(&self.database, id, patch, now).await?.map(Atividade::try_from).transpose()
     }
 
     async fn delete(&self, id: AtividadeId, expected: Option<OffsetDateTime>) -> Result<bool, Error> {

@@ -39,14 +39,8 @@ pub(crate) fn into_domain(error: &DbErr) -> Error {
     }
 }
 
-/// Returns `meaning` if `constraint` is violated. The caller names both, because a foreign key has two meanings: the parent
-/// does not exist, or it is still in use.
-pub(crate) fn on_constraint(error: &DbErr, constraint: &str, meaning: Error) -> Error {
-    let violated = sqlx_error(error).and_then(sqlx::Error::as_database_error).and_then(|error| error.constraint());
-    if violated == Some(constraint) { meaning } else { into_domain(error) }
-}
-
-/// Returns the conflict of the violated constraint, if it is one of `meanings`.
+/// Returns the conflict of the violated constraint, if it is one of `meanings`. The caller names both, because a foreign
+/// key has two meanings: the parent does not exist, or it is still in use.
 pub(crate) fn on_constraints<const N: usize>(error: &DbErr, meanings: [(&str, Conflict); N]) -> Error {
     let violated = sqlx_error(error).and_then(sqlx::Error::as_database_error).and_then(|error| error.constraint());
     let meaning = meanings.into_iter().find(|(constraint, _)| Some(*constraint) == violated);
@@ -90,6 +84,12 @@ pub(crate) fn statement_failed(error: sqlx::Error) -> DbErr {
 /// sqlx's error of an attempt to connect.
 pub(crate) fn connect_failed(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+/// Whether `constraint` is violated.
+pub(crate) fn violates(error: &DbErr, constraint: &str) -> bool {
+    let violated = sqlx_error(error).and_then(sqlx::Error::as_database_error).and_then(|error| error.constraint());
+    violated == Some(constraint)
 }
 
 /// Whether a retry may succeed.

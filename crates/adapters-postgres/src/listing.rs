@@ -4,17 +4,19 @@
 use domain::{AtividadeCampo, AtividadeFiltro, AtividadeQuery, AtividadeSortKey, Cursor, Ordem, PAGE_BYTES};
 use sea_orm::{DbBackend, Statement, Value};
 
+use crate::atividade_row::OUTROS;
+
 /// The columns of a page: those of [`crate::atividade_row`], and whether the row fits into a batch. PostgreSQL does not send
-/// the description of a row that does not fit, whose length it knows without reading it.
+/// the description of a row that does not fit, whose length it knows without reading it, and its other projetos.
 const COLUMNS: &str = "id, nome, CASE WHEN cabe THEN descricao END AS descricao, ativo, id_projeto, criado_por, criado_em, \
-    atualizado_em, nome_projeto, cabe";
+    atualizado_em, nome_projeto, CASE WHEN cabe THEN outros_projetos END AS outros_projetos, cabe";
 /// The position of `cabe`.
-pub(crate) const FITS: usize = 9;
+pub(crate) const FITS: usize = 10;
 /// The position of the number of all matches.
-pub(crate) const TOTAL: usize = 11;
+pub(crate) const TOTAL: usize = 12;
 /// The bytes of all texts of a row.
 const TEXT_BYTES: &str = "octet_length(a.nome) + octet_length(p.nome) + COALESCE(octet_length(a.descricao), 0) \
-    + COALESCE(octet_length(a.criado_por), 0)";
+    + COALESCE(octet_length(a.criado_por), 0) + COALESCE(octet_length(a.outros_projetos::text), 0)";
 
 /// How a statement decides which rows fit into a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +49,8 @@ pub(crate) fn page(query: &AtividadeQuery, total: Total, form: Form) -> Statemen
         Total::Omitted => format!("SELECT {COLUMNS}, ordem FROM ({page}) page"),
         Total::Counted => format!(
             "SELECT NULL::uuid AS id, NULL AS nome, NULL AS descricao, NULL AS ativo, NULL AS id_projeto,
-                    NULL AS criado_por, NULL AS criado_em, NULL AS atualizado_em, NULL AS nome_projeto, NULL AS cabe,
-                    NULL AS ordem, count(*) AS total
+                    NULL AS criado_por, NULL AS criado_em, NULL AS atualizado_em, NULL AS nome_projeto, NULL::jsonb AS outros_projetos,
+                    NULL AS cabe, NULL AS ordem, count(*) AS total
              FROM atividades WHERE {matches}
              UNION ALL
              SELECT {COLUMNS}, ordem, NULL FROM ({page}) page"
@@ -91,7 +93,13 @@ impl Values {
         let AtividadeFiltro { ativo, projeto, texto } = filtro;
         let mut conditions = vec!["true".to_owned()];
         conditions.extend(ativo.map(|ativo| format!("ativo = {}", self.bind(ativo))));
-        conditions.extend(projeto.map(|projeto| format!("id_projeto = {}", self.bind(projeto.0))));
+        conditions.extend(projeto.map(|projeto| {
+            let projeto = self.bind(projeto.0);
+            format!(
+                "id IN (SELECT id FROM atividades WHERE id_projeto = {projeto}
+                        UNION ALL SELECT id_atividade FROM atividade_projetos WHERE id_projeto = {projeto})"
+            )
+        }));
         if let Some(texto) = texto {
             conditions.push(format!("position(sem_acentos({}) IN nome_busca) > 0", self.bind(texto.as_str())));
         }
@@ -125,11 +133,11 @@ impl Values {
         let (limit, offset) = (self.bind(limit.get()), self.bind(skip.get()));
         format!(
             "SELECT a.*, p.nome AS nome_projeto, {fits} AS cabe
-             FROM (SELECT * FROM (
+             FROM (SELECT atividades.*, {OUTROS} AS outros_projetos FROM (
                  SELECT id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em, {column} AS ordem
                  FROM atividades WHERE {matches} {after} {until}
                  ORDER BY {column} {direction}, id {direction} {bound}
-             ) ordered LIMIT {limit} OFFSET {offset}) a JOIN projetos p ON p.id = a.id_projeto"
+             ) atividades LIMIT {limit} OFFSET {offset}) a JOIN projetos p ON p.id = a.id_projeto"
         )
     }
 

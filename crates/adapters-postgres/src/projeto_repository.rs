@@ -112,6 +112,7 @@ impl ProjetoRepository for PostgresProjetoRepository {
         let deleted = delete.exec(&self.0.write("projetos.delete")).await.map_err(|error| {
             let meanings = [
                 (atividade_row::FOREIGN_KEY, Conflict::ProjetoComAtividades),
+                (atividade_row::LINK_FOREIGN_KEY, Conflict::ProjetoComAtividades),
                 (apontamento_repository::PROJETO_KEY, Conflict::ProjetoComApontamentos),
             ];
             db_error::on_constraints(&error, meanings)

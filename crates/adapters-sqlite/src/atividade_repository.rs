@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use domain::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, Batch, BatchBuilder,
-    Conflict, Descricao, Error, Idempotency, NomeAtividade, Page, Violation, search_key,
+    Conflict, Error, Idempotency, Page,
 };
-use sea_orm::{DbErr, FromQueryResult, raw_sql};
+use sea_orm::{FromQueryResult, raw_sql};
 use time::OffsetDateTime;
 
-use crate::atividade_row::AtividadeRow;
+use crate::atividade_row::{self, AtividadeRow};
 use crate::value::{id_text, microseconds};
-use crate::{SqliteDatabase, bulk_insert, db_error, listing};
+use crate::{SqliteDatabase, atividade_update, bulk_insert, db_error, listing};
 
 /// [`AtividadeRepository`] on SQLite.
 #[derive(Debug, Clone)]
@@ -27,25 +27,8 @@ impl SqliteAtividadeRepository {
 #[async_trait]
 impl AtividadeRepository for SqliteAtividadeRepository {
     async fn insert(&self, record: AtividadeRecord) -> Result<Atividade, Error> {
-        let AtividadeRecord { id, nome, descricao, ativo, projeto, criado_por, criado_em } = record;
-        let nome_busca = search_key(nome.as_str());
-        let (id, nome, projeto) = (id_text(id.0), nome.into_string(), id_text(projeto.0));
-        let (descricao, now) = (descricao.map(Descricao::into_string), microseconds(criado_em));
-        let row: Option<AtividadeRow> = self
-            .0
-            .fetch_optional(raw_sql!(
-                Sqlite,
-                r#"
-                INSERT INTO atividades
-                    (id, nome, nome_busca, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em)
-                VALUES ({id}, {nome}, {nome_busca}, {descricao}, {ativo}, {projeto}, {criado_por}, {now}, {now})
-                RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
-                          (SELECT p.nome FROM projetos p WHERE p.id = id_projeto) AS nome_projeto
-                "#
-            ))
-            .await
-            .map_err(unknown_projeto)?;
-        row.ok_or_else(|| Error::internal("an INSERT returned no row"))?.try_into()
+        let stored = self.insert_all(vec![record], None).await.map_err(Error::without_item_index)?.pop();
+        stored.ok_or_else(|| Error::internal("an INSERT returned no row"))
     }
 
     async fn insert_all(
@@ -58,19 +41,7 @@ impl AtividadeRepository for SqliteAtividadeRepository {
     }
 
     async fn find(&self, id: AtividadeId) -> Result<Option<Atividade>, Error> {
-        let id = id_text(id.0);
-        let rows: Vec<AtividadeRow> = self
-            .0
-            .fetch_all(raw_sql!(
-                Sqlite,
-                r#"
-                SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, a.criado_por, a.criado_em, a.atualizado_em,
-                       p.nome AS nome_projeto
-                FROM atividades a JOIN projetos p ON p.id = a.id_projeto
-                WHERE a.id = {id}
-                "#
-            ))
-            .await?;
+        let rows: Vec<AtividadeRow> = self.0.fetch_all(atividade_row::find(id)).await?;
         rows.into_iter().next().map(Atividade::try_from).transpose()
     }
 
@@ -100,43 +71,13 @@ impl AtividadeRepository for SqliteAtividadeRepository {
         patch: AtividadePatch,
         now: OffsetDateTime,
     ) -> Result<Option<Atividade>, Error> {
-        let AtividadePatch { nome, descricao, ativo, projeto, expected } = patch;
-        let version = expected.map(microseconds);
-        let (key, now) = (id_text(id.0), microseconds(now));
-        let nome_busca = nome.as_ref().map(|nome| search_key(nome.as_str()));
-        let (nome, projeto) = (nome.map(NomeAtividade::into_string), projeto.map(|projeto| id_text(projeto.0)));
-        let keep_descricao = descricao.is_absent();
-        let descricao = descricao.into_value().map(Descricao::into_string);
-        // An absent field is NULL. A comparison with NULL is NULL, which does not count as a difference.
-        let changed: Option<AtividadeRow> = self
-            .0
-            .fetch_optional(raw_sql!(
-                Sqlite,
-                r#"
-                UPDATE atividades
-                SET nome = coalesce({nome}, nome), nome_busca = coalesce({nome_busca}, nome_busca),
-                    descricao = CASE WHEN {keep_descricao} THEN descricao ELSE {descricao} END,
-                    ativo = coalesce({ativo}, ativo),
-                    id_projeto = coalesce({projeto}, id_projeto),
-                    atualizado_em = max({now}, atualizado_em + 1)
-                WHERE id = {key} AND ({version} IS NULL OR atualizado_em = {version})
-                  AND (nome <> {nome} OR (NOT {keep_descricao} AND descricao IS NOT {descricao})
-                       OR ativo <> {ativo} OR id_projeto <> {projeto})
-                RETURNING id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em,
-                          (SELECT p.nome FROM projetos p WHERE p.id = id_projeto) AS nome_projeto
-                "#
-            ))
-            .await
-            .map_err(unknown_projeto)?;
-        match changed {
-            Some(row) => row.try_into().map(Some),
-            // No row was updated: unchanged values, `expected` mismatch, or no such id.
-            None => match self.find(id).await? {
-                Some(found) if expected.is_some_and(|expected| expected != found.atualizado_em) => {
-                    Err(Error::VersionMismatch)
-                }
-                found => Ok(found),
-            },
+        let projetos = patch.projetos.clone();
+        match (atividade_update::update(&self.0, id, patch, now).await, projetos) {
+            (Err(error), Some(projetos)) if db_error::is_foreign_key(&error) => {
+                let unknown = bulk_insert::find_unknown(&self.0, projetos.iter()).await?;
+                Err(Error::Invalid(projetos.unknown(|projeto| !unknown.contains(&id_text(projeto.0)))))
+            }
+            (updated, _) => updated.map_err(db_error::into_domain)??.map(Atividade::try_from).transpose(),
         }
     }
 
@@ -154,10 +95,6 @@ impl AtividadeRepository for SqliteAtividadeRepository {
         }
         Ok(deleted)
     }
-}
-
-fn unknown_projeto(error: DbErr) -> Error {
-    db_error::on_foreign_key(error, Error::invalid("id_projeto", Violation::UnknownProjeto))
 }
 
 #[derive(FromQueryResult)]

@@ -10,6 +10,7 @@ mod apontamento_repository;
 mod apontamento_row;
 mod atividade_repository;
 mod atividade_row;
+mod atividade_update;
 mod bulk_insert;
 mod database;
 mod db_error;

@@ -3,10 +3,8 @@
 use domain::{AtividadeCampo, AtividadeFiltro, AtividadeQuery, AtividadeSortKey, Ordem, search_key};
 use sea_orm::{DbBackend, Statement, Value};
 
+use crate::atividade_row::COLUMNS;
 use crate::value::{id_text, microseconds};
-
-/// The columns of the table in a row.
-const COLUMNS: &str = "id, nome, descricao, ativo, id_projeto, criado_por, criado_em, atualizado_em";
 
 /// Returns the query of one page, with the total in each row. The page is joined to the count, so an empty page has one
 /// row with the total.
@@ -15,7 +13,7 @@ pub(crate) fn page_and_total(query: AtividadeQuery) -> Statement {
     let matches = values.matches(&query.filtro);
     let (page, order) = values.page(query, &matches);
     values.statement(format!(
-        "SELECT counted.total, a.*, p.nome AS nome_projeto
+        "SELECT counted.total, {COLUMNS}
          FROM (SELECT count(*) AS total FROM atividades WHERE {matches}) counted
          LEFT JOIN ({page}) a ON true
          LEFT JOIN projetos p ON p.id = a.id_projeto
@@ -28,9 +26,8 @@ pub(crate) fn page(query: AtividadeQuery) -> Statement {
     let mut values = Values::default();
     let matches = values.matches(&query.filtro);
     let (page, order) = values.page(query, &matches);
-    values.statement(format!(
-        "SELECT a.*, p.nome AS nome_projeto FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto ORDER BY {order}"
-    ))
+    values
+        .statement(format!("SELECT {COLUMNS} FROM ({page}) a JOIN projetos p ON p.id = a.id_projeto ORDER BY {order}"))
 }
 
 /// The bound values, in the order of their placeholders.
@@ -49,7 +46,13 @@ impl Values {
         let AtividadeFiltro { ativo, projeto, texto } = filtro;
         let mut conditions = vec!["true".to_owned()];
         conditions.extend(ativo.map(|ativo| format!("ativo = {}", self.bind(ativo))));
-        conditions.extend(projeto.map(|projeto| format!("id_projeto = {}", self.bind(id_text(projeto.0)))));
+        conditions.extend(projeto.map(|projeto| {
+            let projeto = self.bind(id_text(projeto.0));
+            format!(
+                "id IN (SELECT id FROM atividades WHERE id_projeto = {projeto}
+                        UNION ALL SELECT id_atividade FROM atividade_projetos WHERE id_projeto = {projeto})"
+            )
+        }));
         if let Some(texto) = texto {
             conditions.push(format!("instr(nome_busca, {}) > 0", self.bind(search_key(texto.as_str()))));
         }
@@ -77,7 +80,7 @@ impl Values {
         let (limit, skip) = (self.bind(limit.get()), self.bind(skip.get()));
         let order = format!("{column} {direction}, id {direction}");
         let page = format!(
-            "SELECT {COLUMNS}, {column} AS ordem FROM atividades WHERE {matches} {between}
+            "SELECT *, {column} AS ordem FROM atividades WHERE {matches} {between}
              ORDER BY {order} LIMIT {limit} OFFSET {skip}"
         );
         (page, format!("a.ordem {direction}, a.id {direction}"))

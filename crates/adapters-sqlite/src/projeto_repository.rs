@@ -30,7 +30,11 @@ impl SqliteProjetoRepository {
     /// Returns what a projeto that cannot be deleted has.
     async fn in_use(&self, id: ProjetoId) -> Result<Conflict, Error> {
         let key = id_text(id.0);
-        let atividades = raw_sql!(Sqlite, "SELECT id, nome FROM atividades WHERE id_projeto = {key} LIMIT 1");
+        let atividades = raw_sql!(
+            Sqlite,
+            "SELECT id, nome FROM atividades WHERE id_projeto = {key}
+             OR id IN (SELECT id_atividade FROM atividade_projetos WHERE id_projeto = {key}) LIMIT 1"
+        );
         let is_any = !self.0.fetch_all::<NomeRow>(atividades).await?.is_empty();
         Ok(if is_any { Conflict::ProjetoComAtividades } else { Conflict::ProjetoComApontamentos })
     }

@@ -88,7 +88,7 @@ impl Error {
     /// Returns `Invalid` for one field.
     #[must_use]
     pub fn invalid(field: &'static str, violation: Violation) -> Self {
-        Self::Invalid(vec![InvalidField { item: None, field, violation }])
+        Self::Invalid(vec![InvalidField { item: None, field, index: None, violation }])
     }
 
     /// Returns `Internal` with `cause`.
@@ -99,7 +99,9 @@ impl Error {
     /// Returns `Invalid` for the same field of several items. The indices count from 0.
     #[must_use]
     pub fn invalid_items(items: impl IntoIterator<Item = usize>, field: &'static str, violation: Violation) -> Self {
-        Self::Invalid(items.into_iter().map(|item| InvalidField { item: Some(item), field, violation }).collect())
+        Self::Invalid(
+            items.into_iter().map(|item| InvalidField { item: Some(item), field, index: None, violation }).collect(),
+        )
     }
 
     /// Removes the item indices, for a request with a single item.
@@ -133,6 +135,8 @@ pub struct UnknownReference {
     pub item: Option<usize>,
     /// The name of the field in the API, for example `id_projeto`.
     pub field: &'static str,
+    /// The index in that field, counted from 0, if the field is a list.
+    pub index: Option<usize>,
     /// The kind of resource.
     pub resource: Resource,
     /// The id that no resource has.
@@ -183,7 +187,7 @@ mod tests {
     #[test]
     fn without_item_index_removes_indices_only() {
         let error = Error::invalid_items([3], "nome", Violation::ContainsNul).without_item_index();
-        let expected = InvalidField { item: None, field: "nome", violation: Violation::ContainsNul };
+        let expected = InvalidField { item: None, field: "nome", index: None, violation: Violation::ContainsNul };
         assert!(matches!(&error, Error::Invalid(fields) if *fields == [expected]));
         assert!(!error.is_unknown_projeto());
         assert!(matches!(Error::IdempotencyKeyReused.without_item_index(), Error::IdempotencyKeyReused));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `apontamento`, `atividade`, `projeto`, `usuario` | one noun each: entity and values, query, port to its storage, use cases |
 //! | `work_item` | the work items of Azure DevOps: values, port and use cases |
+//! | `timesheet` | the week of one person: work items with their time entries |
 //! | `write_back` | the hours of time entries written into work items: state, ports and background job |
 //! | `paging` | queries, cursors and pages of every noun that implements [`Listable`] |
 //! | `text`, `violation`, `patch` | rules for values |
@@ -23,6 +24,7 @@ mod patch;
 mod projeto;
 mod readiness;
 mod text;
+mod timesheet;
 mod usuario;
 mod violation;
 mod work_item;
@@ -39,7 +41,7 @@ pub use apontamento::{
 };
 pub use atividade::{
     Atividade, AtividadeCampo, AtividadeFiltro, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord,
-    AtividadeRepository, AtividadeSortKey, Atividades, NomeAtividade, NovaAtividade,
+    AtividadeRepository, AtividadeSortKey, Atividades, NomeAtividade, NovaAtividade, ProjetoDaAtividade, ProjetoRefs,
 };
 pub use clock::Clock;
 pub use error::{Cause, Conflict, Error, Resource, Service, UnknownReference};
@@ -57,11 +59,16 @@ pub use projeto::{
 };
 pub use readiness::Readiness;
 pub use text::{Descricao, search_key, strip_control_characters};
+pub use timesheet::{
+    AvisoDoTimesheet, ConsultaDeTimesheet, DiaDoTimesheet, HorasNoAzure, LinhaDoTimesheet, Semana, Timesheet,
+    Timesheets,
+};
 pub use usuario::{Caller, Credential, IdentityProvider, Usuario};
 pub use violation::{InvalidField, Violation};
 pub use work_item::{
-    BuscaDeWorkItems, StateCategory, WorkItem, WorkItemDirectory, WorkItemId, WorkItemLimit, WorkItemSearch,
-    WorkItemStates, WorkItemText, WorkItemTypes, WorkItems,
+    BuscaDeWorkItems, Iteration, IterationId, IterationItems, Missing, ProjetoConsultado, StateCategory, Team, TeamId,
+    TeamSelector, Teams, TimeFrame, TreeGap, TreeItem, TreeQuery, WorkItem, WorkItemDirectory, WorkItemId,
+    WorkItemLimit, WorkItemSearch, WorkItemStates, WorkItemText, WorkItemTree, WorkItemTypes, WorkItems,
 };
 pub use write_back::{
     BookedHours, Escrita, EscritaFiltro, Escritas, HourFields, HoursChange, HoursWrite, KnownHours, MotivoDoErro,

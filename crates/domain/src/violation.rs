@@ -77,6 +77,12 @@ pub enum Violation {
         /// The largest allowed number.
         max: usize,
     },
+    /// An item that equals an earlier one of its list.
+    #[error("repeated")]
+    Repeated,
+    /// Not the first item of the list that the same request has.
+    #[error("not the first item of the list")]
+    NotTheFirst,
     /// A reference to a projeto that does not exist.
     #[error("no such projeto")]
     UnknownProjeto,
@@ -89,6 +95,8 @@ pub struct InvalidField {
     pub item: Option<usize>,
     /// The name of the field in the API, for example `id_projeto`.
     pub field: &'static str,
+    /// The index in that field, counted from 0, if the field is a list.
+    pub index: Option<usize>,
     /// The violated rule.
     pub violation: Violation,
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig};
 use domain::{
     ApontamentoRepository, Apontamentos, AtividadeRepository, Atividades, Clock, Credential, Escritas,
-    IdentityProvider, ProjectDirectory, ProjetoRepository, Projetos, Readiness, WorkItemDirectory, WorkItems,
-    WriteBackQueue,
+    IdentityProvider, ProjectDirectory, ProjetoRepository, Projetos, Readiness, Timesheets, WorkItemDirectory,
+    WorkItems, WriteBackQueue,
 };
 
 use crate::limits::in_flight::InFlight;
@@ -69,6 +69,7 @@ struct UseCases {
     apontamentos: Data<Apontamentos>,
     atividades: Data<Atividades>,
     projetos: Data<Projetos>,
+    timesheets: Data<Timesheets>,
     work_items: Data<WorkItems>,
     escritas: Data<Escritas>,
     readiness: Data<CachedReadiness>,
@@ -90,6 +91,13 @@ impl UseCases {
             service_credential,
             clock,
         } = ports;
+        let timesheets = Timesheets::new(
+            apontamentos.clone(),
+            projetos.clone(),
+            work_items.clone(),
+            organizacao.clone(),
+            clock.clone(),
+        );
         let apontamentos = Apontamentos::new(
             apontamentos,
             projetos.clone(),
@@ -101,6 +109,7 @@ impl UseCases {
         Self {
             apontamentos: Data::new(apontamentos),
             atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
+            timesheets: Data::new(timesheets),
             escritas: Data::new(Escritas::new(write_back, clock.clone())),
             work_items: Data::new(WorkItems::new(work_items, projetos.clone(), organizacao)),
             projetos: Data::new(Projetos::new(projetos, directory, service_credential, clock)),
@@ -208,12 +217,13 @@ impl AppState {
 
     /// Makes the state available to handlers and middleware.
     pub(crate) fn configure(&self, config: &mut ServiceConfig) {
-        let UseCases { apontamentos, atividades, projetos, work_items, escritas, readiness, identity } =
+        let UseCases { apontamentos, atividades, projetos, timesheets, work_items, escritas, readiness, identity } =
             self.use_cases.clone();
         config
             .app_data(apontamentos)
             .app_data(atividades)
             .app_data(projetos)
+            .app_data(timesheets)
             .app_data(work_items)
             .app_data(escritas)
             .app_data(readiness)

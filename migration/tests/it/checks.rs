@@ -6,7 +6,7 @@ use sea_orm_migration::MigratorTrait;
 
 /// The names of all constraints that answer for the tables, with what breaks each of them alone. The statements run on
 /// one projeto and one atividade, both valid.
-const BREACHES: [(&str, &str); 41] = [
+const BREACHES: [(&str, &str); 46] = [
     (
         "projetos_pkey",
         "INSERT INTO projetos (id, nome, criado_em, atualizado_em) SELECT id, nome, criado_em, atualizado_em FROM projetos",
@@ -40,6 +40,23 @@ const BREACHES: [(&str, &str); 41] = [
     ("atividades_descricao_check", "UPDATE atividades SET descricao = repeat('a', 65537)"),
     ("atividades_atualizado_em_check", "UPDATE atividades SET atualizado_em = '-infinity'"),
     ("varying(255)", "UPDATE atividades SET nome = repeat('é', 256)"),
+    (
+        "atividade_projetos_pkey",
+        "INSERT INTO atividade_projetos SELECT a.id, a.id_projeto, n FROM atividades a, generate_series(1, 2) n",
+    ),
+    (
+        "atividade_projetos_lugar_key",
+        "INSERT INTO atividade_projetos SELECT id, gen_random_uuid(), 1 FROM atividades, generate_series(1, 2)",
+    ),
+    ("atividade_projetos_lugar_check", "INSERT INTO atividade_projetos SELECT id, id_projeto, 0 FROM atividades"),
+    (
+        "atividade_projetos_id_atividade_fkey",
+        "INSERT INTO atividade_projetos SELECT gen_random_uuid(), id, 1 FROM projetos",
+    ),
+    (
+        "atividade_projetos_id_projeto_fkey",
+        "INSERT INTO atividade_projetos SELECT id, gen_random_uuid(), 99 FROM atividades",
+    ),
     (
         "idempotencia_pkey",
         "INSERT INTO idempotencia SELECT 'ana', 'a', decode(repeat('00', 32), 'hex'), NULL, now() FROM generate_series(1, 2)",
@@ -125,7 +142,7 @@ async fn constraints_have_explicit_names() {
     let named: Vec<_> =
         BREACHES.iter().map(|(constraint, _)| *constraint).chain(["projetos_azure_project_id_key"]).collect();
     let constraints = database.query(
-        "SELECT conname FROM pg_constraint WHERE conrelid IN ('projetos'::regclass, 'atividades'::regclass, 'idempotencia'::regclass,
+        "SELECT conname FROM pg_constraint WHERE conrelid IN ('projetos'::regclass, 'atividades'::regclass, 'idempotencia'::regclass, 'atividade_projetos'::regclass,
                                                                'apontamentos'::regclass, 'work_items'::regclass)
          AND contype <> 'n'",
     );

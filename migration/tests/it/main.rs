@@ -55,15 +55,55 @@ async fn step_up_down_and_up_restores_the_schema() {
     assert!(Migrator::get_pending_migrations(&db).await.unwrap().is_empty());
 }
 
+/// Returns the number of the steps from `name` on.
+fn steps_from(name: &str) -> u32 {
+    let steps = Migrator::migrations();
+    u32::try_from(steps.iter().rev().take_while(|step| step.name() != name).count()).unwrap() + 1
+}
+
+/// Versions that know one projeto of an atividade find the first one, and nothing else is lost.
+#[tokio::test]
+async fn atividades_keep_their_first_projeto_down_and_up() {
+    let database = Cluster::shared().create_database();
+    let db = connect(&database).await;
+    let steps = steps_from("m20261127_000013_create_atividade_projetos");
+    Migrator::up(&db, None).await.unwrap();
+    Migrator::down(&db, Some(steps)).await.unwrap();
+    database.execute(
+        "INSERT INTO projetos (id, nome, criado_em, atualizado_em)
+         SELECT gen_random_uuid(), nome, now(), now() FROM unnest(ARRAY['A', 'B']) AS nome;
+         INSERT INTO atividades (id, nome, id_projeto, criado_em, atualizado_em)
+         SELECT gen_random_uuid(), 'Revisar', id, now(), now() FROM projetos WHERE nome = 'B'",
+    );
+    let atividades = || {
+        database
+            .query("SELECT a.nome, p.nome, a.atualizado_em FROM atividades a JOIN projetos p ON p.id = a.id_projeto")
+    };
+    let before = atividades();
+    assert!(before.starts_with("Revisar|B|"), "{before}");
+
+    Migrator::up(&db, None).await.unwrap();
+    assert_eq!(
+        (atividades(), database.query("SELECT count(*) FROM atividade_projetos")),
+        (before.clone(), "0".to_owned())
+    );
+    database.execute(
+        "INSERT INTO atividade_projetos (id_atividade, id_projeto, lugar)
+         SELECT a.id, p.id, 1 FROM atividades a, projetos p WHERE p.nome = 'A'",
+    );
+    Migrator::down(&db, Some(steps)).await.unwrap();
+    assert_eq!(atividades(), before);
+    Migrator::up(&db, None).await.unwrap();
+    assert_eq!((atividades(), database.query("SELECT count(*) FROM atividade_projetos")), (before, "0".to_owned()));
+}
+
 /// A stored column keeps the value of the function that computed it, so the step computes it again.
 #[tokio::test]
 async fn folding_the_final_sigma_changes_the_rows_that_have_one() {
     let database = Cluster::shared().create_database();
     let db = connect(&database).await;
     Migrator::up(&db, None).await.unwrap();
-    let steps = Migrator::migrations();
-    let later = steps.iter().rev().take_while(|step| step.name() != "m20261127_000014_fold_final_sigma").count();
-    let one_further = u32::try_from(later).unwrap() + 1;
+    let one_further = steps_from("m20261127_000014_fold_final_sigma");
     Migrator::down(&db, Some(one_further)).await.unwrap();
     database.execute(
         "INSERT INTO projetos (id, nome, criado_em, atualizado_em)

@@ -3,9 +3,11 @@
 mod app_tokens;
 mod doctor;
 mod outages;
+mod planning;
 mod projects;
 mod rejections;
 mod secrets;
+mod timesheet;
 mod work_items;
 mod write_back;
 

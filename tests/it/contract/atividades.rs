@@ -41,6 +41,7 @@ async fn created_atividade_is_read_back() {
     let expected = json!({
         "nome": "Revisar contrato", "descricao": null, "ativo": true, "id_projeto": projeto,
         "nome_projeto": "Portal", "criado_por": "dev@localhost",
+        "projetos": [{"id": projeto, "nome": "Portal"}],
     });
     assert_eq!(atividade, expected);
 }
@@ -59,7 +60,10 @@ async fn put_changes_the_given_fields_and_keeps_the_others() {
         (json!({"descricao": ""}), json!({"descricao": ""})),
         (json!({"descricao": null}), json!({"descricao": null})),
         (json!({"ativo": true}), json!({"ativo": true})),
-        (json!({"id_projeto": outro}), json!({"id_projeto": outro, "nome_projeto": "Outro"})),
+        (
+            json!({"id_projeto": outro}),
+            json!({"id_projeto": outro, "nome_projeto": "Outro", "projetos": [{"id": outro, "nome": "Outro"}]}),
+        ),
         (json!({"nome": "B", "criado_por": "eu", "id": Uuid::nil(), "criado_em": null}), json!({})),
     ] {
         let changed = api.put(&path, &body).await.expect(200);

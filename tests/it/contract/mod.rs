@@ -2,6 +2,7 @@
 
 mod apontamentos;
 mod atividades;
+mod atividades_projetos;
 mod bulk;
 mod connection;
 mod error_details;

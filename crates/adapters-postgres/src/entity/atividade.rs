@@ -21,11 +21,19 @@ pub(crate) struct Model {
 pub(crate) enum Relation {
     #[sea_orm(belongs_to = "super::projeto::Entity", from = "Column::IdProjeto", to = "super::projeto::Column::Id")]
     Projeto,
+    #[sea_orm(has_many = "super::atividade_projeto::Entity")]
+    OutrosProjetos,
 }
 
 impl Related<super::projeto::Entity> for Entity {
     fn to() -> RelationDef {
         Relation::Projeto.def()
+    }
+}
+
+impl Related<super::atividade_projeto::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::OutrosProjetos.def()
     }
 }
 

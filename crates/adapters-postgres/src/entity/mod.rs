@@ -1,5 +1,6 @@
 //! The tables, as sea-orm knows them.
 
 pub(crate) mod atividade;
+pub(crate) mod atividade_projeto;
 pub(crate) mod idempotencia;
 pub(crate) mod projeto;

@@ -24,7 +24,7 @@ async fn projeto(db: &Repositories, nome: &str) -> ProjetoId {
 fn record(nome: &str, projeto: ProjetoId) -> AtividadeRecord {
     let nome = NomeAtividade::parse(nome.to_owned()).unwrap();
     let record = AtividadeRecord::new(nova_atividade("Revisar"), &maria().usuario, NOW);
-    AtividadeRecord { nome, projeto: ProjetoRef(projeto.0), ..record }
+    AtividadeRecord { nome, projetos: ProjetoRef(projeto.0).into(), ..record }
 }
 
 fn insert(db: &Repositories, record: AtividadeRecord) -> JoinHandle<Result<Atividade, Error>> {
@@ -73,7 +73,7 @@ async fn queued_inserts_are_batched_and_each_gets_its_row() {
         assert_eq!(db.atividades.find(record.id).await.unwrap().as_ref(), Some(&stored));
         assert_eq!(
             (stored.id, &stored.nome, stored.id_projeto),
-            (record.id, &record.nome, ProjetoId(record.projeto.0))
+            (record.id, &record.nome, ProjetoId(record.projetos.first().0))
         );
         assert_eq!(stored.nome_projeto.as_str(), ["Um", "Dois"][n % 2]);
         assert_eq!((stored.criado_por.as_deref(), stored.criado_em), (Some(&*record.criado_por), record.criado_em));
@@ -92,7 +92,7 @@ async fn rejected_insert_does_not_fail_its_batch() {
 
     // No projeto: no row of the statement. An id that is taken: no statement.
     let mut records: Vec<_> = names.iter().map(|nome| record(nome, known)).collect();
-    records[3].projeto = ProjetoRef(projeto_id().0);
+    records[3].projetos = ProjetoRef(projeto_id().0).into();
     let unknown = records.iter().map(|record| insert(&db, record.clone())).collect::<Vec<_>>();
     let mut records: Vec<_> = names.iter().map(|nome| record(nome, known)).collect();
     records[5].id = taken.id;

@@ -31,7 +31,7 @@ async fn fill(db: &Repositories, tenant: &str) -> (ProjetoId, Atividade) {
 fn atividade(tenant: &str, projeto: ProjetoId) -> AtividadeRecord {
     let nome = NomeAtividade::parse(tenant.to_owned()).unwrap();
     let record = AtividadeRecord::new(nova_atividade("Revisar"), &maria().usuario, NOW);
-    AtividadeRecord { nome, projeto: ProjetoRef(projeto.0), ..record }
+    AtividadeRecord { nome, projetos: ProjetoRef(projeto.0).into(), ..record }
 }
 
 /// The names of the tenants whose rows a request of `tenant` was given.

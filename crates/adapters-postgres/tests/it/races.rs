@@ -20,7 +20,7 @@ fn local(n: i64) -> ProjetoRecord {
 
 fn record(projeto: ProjetoId) -> AtividadeRecord {
     let record = AtividadeRecord::new(nova_atividade("Revisar"), &maria().usuario, NOW);
-    AtividadeRecord { projeto: ProjetoRef(projeto.0), ..record }
+    AtividadeRecord { projetos: ProjetoRef(projeto.0).into(), ..record }
 }
 
 /// Whoever comes first wins, and the other is told so: neither an orphan nor an internal error.
@@ -39,7 +39,7 @@ async fn projeto_deleted_during_an_insert_is_in_use_or_unknown() {
             if n % 2 == 0 {
                 return atividades.insert(record(id)).await.map(Some);
             }
-            let patch = AtividadePatch { projeto: Some(ProjetoRef(id.0)), ..AtividadePatch::default() };
+            let patch = AtividadePatch { projetos: Some(ProjetoRef(id.0).into()), ..AtividadePatch::default() };
             atividades.update(atividade.id, patch, NOW).await
         });
         let (deletion, arrival) = (deletion.await.unwrap(), arrival.await.unwrap());

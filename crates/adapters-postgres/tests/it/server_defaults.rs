@@ -16,7 +16,7 @@ async fn projeto(db: &Repositories) -> ProjetoId {
 
 fn record(projeto: ProjetoId) -> AtividadeRecord {
     let record = AtividadeRecord::new(nova_atividade("Revisar"), &maria().usuario, NOW);
-    AtividadeRecord { projeto: ProjetoRef(projeto.0), ..record }
+    AtividadeRecord { projetos: ProjetoRef(projeto.0).into(), ..record }
 }
 
 /// Every kind of write on a new connection.

@@ -1,6 +1,9 @@
 use adapters_sqlite::{OpenError, SqliteDatabase};
 use domain::testing::{NOW, maria, nome_projeto, nova_atividade, projeto_id};
-use domain::{AtividadeQuery, AtividadeRecord, Error, ProjetoId, ProjetoRecord, Service};
+use domain::{
+    AtividadeQuery, AtividadeRecord, Error, NovaAtividade, ProjetoId, ProjetoRecord, ProjetoRef, ProjetoRefs, Service,
+};
+use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
 
 use crate::support::{Directory, repositories};
@@ -65,6 +68,37 @@ async fn file_of_a_newer_version_is_rejected_unchanged() {
 
     assert!(matches!(result, Err(OpenError::Newer { .. })), "{result:?}");
     assert_eq!(std::fs::read(&file).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn file_of_an_earlier_version_gets_the_missing_tables_and_keeps_its_rows() {
+    for (version, later) in
+        [(1, vec!["atividade_projetos", "apontamentos", "work_items"]), (2, vec!["atividade_projetos"])]
+    {
+        let directory = Directory::new();
+        let database = SqliteDatabase::open(directory.path()).await.unwrap();
+        let first = repositories(&database).projetos.insert(projeto(), None).await.unwrap();
+        let nova = AtividadeRecord::new(nova_atividade("Antiga"), &maria().usuario, NOW);
+        let antiga = repositories(&database).atividades.insert(nova).await.unwrap();
+        database.close().await;
+        let file = directory.path().join("aponta.sqlite3");
+        let earlier = sea_orm::Database::connect(format!("sqlite://{}", file.to_str().unwrap())).await.unwrap();
+        for table in later {
+            earlier.execute_unprepared(&format!("DROP TABLE {table}")).await.unwrap();
+        }
+        earlier.execute_unprepared(&format!("PRAGMA user_version = {version}")).await.unwrap();
+        earlier.close().await.unwrap();
+
+        let repositories = repositories(&SqliteDatabase::open(directory.path()).await.unwrap());
+
+        assert_eq!(repositories.atividades.find(antiga.id).await.unwrap(), Some(antiga));
+        let second = ProjetoRecord { id: ProjetoId(Uuid::from_u128(2)), ..projeto() };
+        let second = repositories.projetos.insert(second, None).await.unwrap();
+        let ids = [first.id, second.id].map(|id| ProjetoRef(id.0)).to_vec();
+        let nova = NovaAtividade { projetos: ProjetoRefs::parse(ids).unwrap(), ..nova_atividade("Revisar") };
+        let stored = repositories.atividades.insert(AtividadeRecord::new(nova, &maria().usuario, NOW)).await.unwrap();
+        assert_eq!((stored.id_projeto, stored.outros_projetos[0].id), (first.id, second.id));
+    }
 }
 
 #[tokio::test]

@@ -337,6 +337,7 @@ fn check_dates(novos: &[NovoApontamento], now: OffsetDateTime) -> Result<(), Err
     let invalid = |(item, violation): (usize, Violation)| crate::InvalidField {
         item: Some(item),
         field: "data_apontamento",
+        index: None,
         violation,
     };
     let fields: Vec<_> = violations.map(invalid).collect();

@@ -1,9 +1,11 @@
 //! Atividades (activities): time is recorded on them.
 
+mod projeto_refs;
 mod query;
 mod repository;
 mod use_cases;
 
+pub use projeto_refs::ProjetoRefs;
 pub use query::{AtividadeCampo, AtividadeFiltro, AtividadeQuery, AtividadeSortKey};
 pub use repository::AtividadeRepository;
 pub use use_cases::Atividades;
@@ -14,7 +16,7 @@ pub use repository::MockAtividadeRepository;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{Descricao, NomeProjeto, Patch, ProjetoId, ProjetoRef, Usuario, Violation, text};
+use crate::{Descricao, NomeProjeto, Patch, ProjetoId, Usuario, Violation, text};
 
 /// The id of a stored atividade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,16 +76,27 @@ pub struct Atividade {
     pub descricao: Option<Descricao>,
     /// Whether time can be recorded on it.
     pub ativo: bool,
-    /// The projeto to which it belongs.
+    /// The first projeto to which it belongs.
     pub id_projeto: ProjetoId,
     /// The current name of that projeto.
     pub nome_projeto: NomeProjeto,
+    /// The other projetos to which it belongs, in order.
+    pub outros_projetos: Vec<ProjetoDaAtividade>,
     /// The author: an e-mail address or, without one, an id. Rows of the earlier FastAPI service may have none.
     pub criado_por: Option<String>,
     /// The time of creation, UTC, to the microsecond.
     pub criado_em: OffsetDateTime,
     /// The time of the last change, UTC, to the microsecond.
     pub atualizado_em: OffsetDateTime,
+}
+
+/// A projeto of an atividade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjetoDaAtividade {
+    /// The id.
+    pub id: ProjetoId,
+    /// The current name.
+    pub nome: NomeProjeto,
 }
 
 /// The fields that a caller sends to create an atividade.
@@ -95,8 +108,8 @@ pub struct NovaAtividade {
     pub descricao: Option<Descricao>,
     /// Whether time can be recorded on it.
     pub ativo: bool,
-    /// The projeto to which it shall belong.
-    pub projeto: ProjetoRef,
+    /// The projetos to which it shall belong.
+    pub projetos: ProjetoRefs,
 }
 
 /// A new atividade, complete for the repository.
@@ -110,8 +123,8 @@ pub struct AtividadeRecord {
     pub descricao: Option<Descricao>,
     /// Whether time can be recorded on it.
     pub ativo: bool,
-    /// The projeto to which it shall belong.
-    pub projeto: ProjetoRef,
+    /// The projetos to which it shall belong.
+    pub projetos: ProjetoRefs,
     /// The author.
     pub criado_por: String,
     /// The value of both `criado_em` and `atualizado_em`.
@@ -122,9 +135,9 @@ impl AtividadeRecord {
     /// Completes `nova` with an id, its author and its time.
     #[must_use]
     pub fn new(nova: NovaAtividade, author: &Usuario, now: OffsetDateTime) -> Self {
-        let NovaAtividade { nome, descricao, ativo, projeto } = nova;
+        let NovaAtividade { nome, descricao, ativo, projetos } = nova;
         let criado_por = author.author().to_owned();
-        Self { id: AtividadeId::new(now), nome, descricao, ativo, projeto, criado_por, criado_em: now }
+        Self { id: AtividadeId::new(now), nome, descricao, ativo, projetos, criado_por, criado_em: now }
     }
 }
 
@@ -137,8 +150,8 @@ pub struct AtividadePatch {
     pub descricao: Patch<Descricao>,
     /// Whether time can be recorded on it.
     pub ativo: Option<bool>,
-    /// The new projeto.
-    pub projeto: Option<ProjetoRef>,
+    /// The projetos that replace the present ones.
+    pub projetos: Option<ProjetoRefs>,
     /// The `atualizado_em` that the update requires.
     pub expected: Option<OffsetDateTime>,
 }

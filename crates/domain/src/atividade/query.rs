@@ -26,7 +26,7 @@ impl AtividadeQuery {
 pub struct AtividadeFiltro {
     /// Only active or only inactive atividades.
     pub ativo: Option<bool>,
-    /// Only atividades of this projeto; none if it does not exist.
+    /// Only atividades that belong to this projeto; none if it does not exist.
     pub projeto: Option<ProjetoRef>,
     /// Only atividades with this text in their name.
     pub texto: Option<Busca>,
@@ -110,17 +110,18 @@ impl Listable for Atividade {
     }
 
     fn text_bytes(&self) -> usize {
-        let Self { nome, descricao, nome_projeto, criado_por, .. } = self;
+        let Self { nome, descricao, nome_projeto, outros_projetos, criado_por, .. } = self;
         let descricao = descricao.as_ref().map_or(0, |descricao| descricao.as_str().len());
         let criado_por = criado_por.as_ref().map_or(0, String::len);
-        nome.as_str().len() + descricao + nome_projeto.as_str().len() + criado_por
+        let outros: usize = outros_projetos.iter().map(|projeto| projeto.nome.as_str().len()).sum();
+        nome.as_str().len() + descricao + nome_projeto.as_str().len() + outros + criado_por
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::atividade;
+    use crate::testing::{atividade, projeto_da_atividade};
     use crate::{Cursor, Descricao, Violation};
 
     type AtividadeCursor = Cursor<AtividadeSortKey>;
@@ -153,6 +154,7 @@ mod tests {
         let mut row = atividade("Abc");
         row.descricao = Some(Descricao::parse("é".to_owned()).unwrap());
         row.criado_por = Some("1234".to_owned());
-        assert_eq!(row.text_bytes(), 3 + 2 + 4 + row.nome_projeto.as_str().len());
+        row.outros_projetos = vec![projeto_da_atividade(2, "12345"), projeto_da_atividade(3, "123456")];
+        assert_eq!(row.text_bytes(), 3 + 2 + 4 + 5 + 6 + row.nome_projeto.as_str().len());
     }
 }

@@ -11,10 +11,10 @@ use crate::{Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRec
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait AtividadeRepository: Send + Sync {
-    /// Inserts `record` and returns it as stored, with the name of its projeto.
+    /// Inserts `record` and returns it as stored, with the names of its projetos.
     ///
     /// # Errors
-    /// `Invalid` with `UnknownProjeto` on `id_projeto` if no projeto has that id.
+    /// `Invalid` with what [`ProjetoRefs::unknown`](crate::ProjetoRefs::unknown) returns if a projeto does not exist.
     async fn insert(&self, record: AtividadeRecord) -> Result<Atividade, Error>;
 
     /// Inserts all of `records` or none, and returns them as stored, in the same order.
@@ -23,7 +23,7 @@ pub trait AtividadeRepository: Send + Sync {
     /// even if those atividades have changed since. Concurrent calls with the same key run one after the other.
     ///
     /// # Errors
-    /// `Invalid` with `UnknownProjeto` on `id_projeto` for each item whose projeto does not exist;
+    /// `Invalid` with what [`ProjetoRefs::unknown`](crate::ProjetoRefs::unknown) returns for each item, and its index;
     /// `IdempotencyKeyReused` if the key belongs to another request; `TooManyIdempotencyKeys` if the user has
     /// [`Idempotency::MAX_KEYS`] keys or [`Idempotency::MAX_BYTES`] of responses.
     async fn insert_all(
@@ -55,14 +55,15 @@ pub trait AtividadeRepository: Send + Sync {
     /// See the trait.
     async fn list_items(&self, query: AtividadeQuery) -> Result<Batch<Atividade>, Error>;
 
-    /// Changes the fields that `patch` has, and returns the result, or `None` if no atividade has that id.
+    /// Changes the fields that `patch` has, and returns the result, or `None` if no atividade has that id. Concurrent
+    /// updates are applied one after the other, so the projetos are always those of one of them.
     ///
     /// `atualizado_em` becomes `now`, or 1 µs more than before if `now` is not later, so that it grows with every
     /// change. An update that changes no field does not modify it.
     ///
     /// # Errors
-    /// `Invalid` with `UnknownProjeto` on `id_projeto` if the atividade exists and no projeto has that id;
-    /// `VersionMismatch` if it exists and `atualizado_em` differs from the one that `patch` expects.
+    /// `Invalid` with what [`ProjetoRefs::unknown`](crate::ProjetoRefs::unknown) returns if the atividade exists and a
+    /// projeto does not; `VersionMismatch` if it exists and `atualizado_em` differs from the one that `patch` expects.
     async fn update(
         &self,
         id: AtividadeId,

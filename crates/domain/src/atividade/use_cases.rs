@@ -9,8 +9,8 @@ use crate::paging::Fetch;
 use crate::projeto::ProjectImporter;
 use crate::{
     Atividade, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord, AtividadeRepository, AtividadeSortKey,
-    BatchReader, Caller, Clock, Cursor, Error, Idempotency, Limit, NovaAtividade, Page, ProjectDirectory, ProjetoRef,
-    ProjetoRepository, Resource, UnknownReference, Violation,
+    BatchReader, Caller, Clock, Cursor, Error, Idempotency, InvalidField, Limit, NovaAtividade, Page, ProjectDirectory,
+    ProjetoRef, ProjetoRefs, ProjetoRepository, Resource, UnknownReference, Violation,
 };
 
 /// The use cases of atividades.
@@ -36,7 +36,7 @@ impl Atividades {
     /// Creates an atividade with the caller as its author.
     ///
     /// # Errors
-    /// `UnknownReferences` if neither the repository nor Azure DevOps has a projeto with that id that the caller can see;
+    /// `UnknownReferences` for each projeto that neither the repository has nor the caller can see in Azure DevOps;
     /// `Unavailable`, `TimedOut` or `BadUpstream` if the lookup at Azure DevOps fails; `IdempotencyKeyReused`.
     pub async fn criar(
         &self,
@@ -50,17 +50,17 @@ impl Atividades {
             return criada.ok_or_else(|| Error::internal("one record was stored and none returned"));
         }
         let record = AtividadeRecord::new(nova, &caller.usuario, self.clock.now());
-        let projeto = record.projeto;
+        let projetos = [record.projetos.clone()];
         let inserted = match self.repository.insert(record.clone()).await {
             Err(unknown) if unknown.is_unknown_projeto() => {
-                if !self.importer.import_projects(&[projeto].into(), caller).await? {
-                    return Err(unknown_references(unknown, |_| Some(projeto)));
+                if !self.importer.import_projects(&unknown_projetos(&unknown, &projetos), caller).await? {
+                    return Err(unknown_references(unknown, &projetos));
                 }
                 self.repository.insert(record).await
             }
             inserted => inserted,
         };
-        inserted.map_err(|error| unknown_references(error, |_| Some(projeto)))
+        inserted.map_err(|error| unknown_references(error, &projetos))
     }
 
     /// Creates all of `novas` with the caller as their author, or none. Their `criado_em` differ by 1 µs each, so lists
@@ -80,18 +80,17 @@ impl Atividades {
             records.push(AtividadeRecord::new(nova, &caller.usuario, now));
             now += Duration::MICROSECOND;
         }
-        let projetos: Vec<_> = records.iter().map(|record| record.projeto).collect();
-        let projeto_of = |item: Option<usize>| projetos.get(item?).copied();
+        let projetos: Vec<_> = records.iter().map(|record| record.projetos.clone()).collect();
         let inserted = match self.repository.insert_all(records.clone(), idempotency.clone()).await {
             Err(unknown) if unknown.is_unknown_projeto() => {
-                if !self.importer.import_projects(&unknown_projetos(&unknown, projeto_of), caller).await? {
-                    return Err(unknown_references(unknown, projeto_of));
+                if !self.importer.import_projects(&unknown_projetos(&unknown, &projetos), caller).await? {
+                    return Err(unknown_references(unknown, &projetos));
                 }
                 self.repository.insert_all(records, idempotency).await
             }
             inserted => inserted,
         };
-        inserted.map_err(|error| unknown_references(error, projeto_of))
+        inserted.map_err(|error| unknown_references(error, &projetos))
     }
 
     /// Returns one page of the matches with their total. [`Self::itens_restantes`] reads the items that do not fit.
@@ -147,20 +146,21 @@ impl Atividades {
     /// Changes the fields that `patch` has, and returns the result.
     ///
     /// # Errors
-    /// `NotFound`; `VersionMismatch` if `atualizado_em` differs from the one that `patch` expects; on `id_projeto`
-    /// those of [`Self::criar`].
+    /// `NotFound`; `VersionMismatch` if `atualizado_em` differs from the one that `patch` expects; for unknown
+    /// projetos those of [`Self::criar`].
     pub async fn atualizar(&self, caller: &Caller, id: AtividadeId, patch: AtividadePatch) -> Result<Atividade, Error> {
-        let new = patch.projeto;
-        let updated = match (self.repository.update(id, patch.clone(), self.clock.now()).await, new) {
-            (Err(unknown), Some(projeto)) if unknown.is_unknown_projeto() => {
-                if !self.importer.import_projects(&[projeto].into(), caller).await? {
-                    return Err(unknown_references(unknown, |_| new));
+        let projetos = patch.projetos.clone();
+        let projetos = projetos.as_slice();
+        let updated = match self.repository.update(id, patch.clone(), self.clock.now()).await {
+            Err(unknown) if unknown.is_unknown_projeto() => {
+                if !self.importer.import_projects(&unknown_projetos(&unknown, projetos), caller).await? {
+                    return Err(unknown_references(unknown, projetos));
                 }
                 self.repository.update(id, patch, self.clock.now()).await
             }
-            (updated, _) => updated,
+            updated => updated,
         };
-        updated.map_err(|error| unknown_references(error, |_| new))?.ok_or_else(|| not_found(id))
+        updated.map_err(|error| unknown_references(error, projetos))?.ok_or_else(|| not_found(id))
     }
 
     /// Deletes the atividade. With `expected`, only while `atualizado_em` is equal to it.
@@ -172,22 +172,24 @@ impl Atividades {
     }
 }
 
-/// Returns the projetos of the items that `unknown` names, each once.
-fn unknown_projetos(unknown: &Error, projeto_of: impl Fn(Option<usize>) -> Option<ProjetoRef>) -> BTreeSet<ProjetoRef> {
-    let Error::Invalid(fields) = unknown else { return BTreeSet::new() };
-    fields.iter().filter_map(|field| projeto_of(field.item)).collect()
+/// Returns the unknown projetos that a repository reports, each with its field. `items` are the projetos of all items.
+fn unknown<'a>(error: &'a Error, items: &'a [ProjetoRefs]) -> impl Iterator<Item = (&'a InvalidField, ProjetoRef)> {
+    let fields = if let Error::Invalid(fields) = error { fields.as_slice() } else { &[] };
+    let fields = fields.iter().filter(|field| field.violation == Violation::UnknownProjeto);
+    fields.filter_map(|field| Some((field, items.get(field.item.unwrap_or_default())?.named_by(field)?)))
+}
+
+/// Returns the unknown projetos that a repository reports, each once.
+fn unknown_projetos(error: &Error, items: &[ProjetoRefs]) -> BTreeSet<ProjetoRef> {
+    unknown(error, items).map(|(_, projeto)| projeto).collect()
 }
 
 /// Adds the ids to the unknown projetos that a repository reports. Returns every other error as it is.
-fn unknown_references(error: Error, projeto_of: impl Fn(Option<usize>) -> Option<ProjetoRef>) -> Error {
-    let Error::Invalid(fields) = &error else { return error };
-    let unknown = fields.iter().filter(|field| field.violation == Violation::UnknownProjeto);
-    let unknown: Vec<_> = unknown
-        .filter_map(|field| {
-            let id = projeto_of(field.item)?.0;
-            Some(UnknownReference { item: field.item, field: field.field, resource: Resource::Projeto, id })
-        })
-        .collect();
+fn unknown_references(error: Error, items: &[ProjetoRefs]) -> Error {
+    let reference = |(&InvalidField { item, field, index, .. }, projeto): (&InvalidField, ProjetoRef)| {
+        UnknownReference { item, field, index, resource: Resource::Projeto, id: projeto.0 }
+    };
+    let unknown: Vec<_> = unknown(&error, items).map(reference).collect();
     if unknown.is_empty() { error } else { Error::UnknownReferences(unknown) }
 }
 

@@ -12,8 +12,8 @@ use uuid::{Uuid, uuid};
 use crate::{
     Apontamento, ApontamentoId, ApontamentoRecord, Atividade, AtividadeId, AtividadeRecord, AzureProjectId, Caller,
     Clock, Credential, Escrita, Minutos, MockClock, NomeAtividade, NomeProjeto, NovaAtividade, NovoApontamento,
-    NovoProjeto, Organizacao, Projeto, ProjetoId, ProjetoRecord, ProjetoRef, ProjetoSelector, RemoteProjeto,
-    StateCategory, Usuario, WorkItem, WorkItemId, WorkItemStates,
+    NovoProjeto, Organizacao, Projeto, ProjetoDaAtividade, ProjetoId, ProjetoRecord, ProjetoRef, ProjetoSelector,
+    RemoteProjeto, StateCategory, Usuario, WorkItem, WorkItemId, WorkItemStates,
 };
 
 /// The time of [`fixed_clock`].
@@ -76,20 +76,24 @@ pub fn nome_projeto(nome: &str) -> NomeProjeto {
 /// Returns a request for an active atividade in [`projeto_id`].
 #[must_use]
 pub fn nova_atividade(nome: &str) -> NovaAtividade {
-    NovaAtividade { nome: nome_atividade(nome), descricao: None, ativo: true, projeto: ProjetoRef(PROJETO) }
+    NovaAtividade { nome: nome_atividade(nome), descricao: None, ativo: true, projetos: ProjetoRef(PROJETO).into() }
 }
 
 /// Returns the row that a repository returns for `record`.
 #[must_use]
 pub fn stored(record: AtividadeRecord) -> Atividade {
-    let AtividadeRecord { id, nome, descricao, ativo, projeto, criado_por, criado_em } = record;
+    let AtividadeRecord { id, nome, descricao, ativo, projetos, criado_por, criado_em } = record;
+    let outros = projetos.others().iter();
     Atividade {
         id,
         nome,
         descricao,
         ativo,
-        id_projeto: ProjetoId(projeto.0),
+        id_projeto: ProjetoId(projetos.first().0),
         nome_projeto: nome_projeto("Portal"),
+        outros_projetos: outros
+            .map(|id| ProjetoDaAtividade { id: ProjetoId(id.0), nome: nome_projeto("Outro") })
+            .collect(),
         criado_por: Some(criado_por),
         criado_em,
         atualizado_em: criado_em,
@@ -101,6 +105,12 @@ pub fn stored(record: AtividadeRecord) -> Atividade {
 pub fn atividade(nome: &str) -> Atividade {
     let record = AtividadeRecord::new(nova_atividade(nome), &maria().usuario, NOW);
     Atividade { id: atividade_id(), ..stored(record) }
+}
+
+/// Returns a further projeto of an atividade, with number `n`.
+#[must_use]
+pub fn projeto_da_atividade(n: u128, nome: &str) -> ProjetoDaAtividade {
+    ProjetoDaAtividade { id: ProjetoId(Uuid::from_u128(n)), nome: nome_projeto(nome) }
 }
 
 /// Returns a time entry of [`maria`] on 12 January 2026, on the work item 41, in the atividade [`atividade_id`].

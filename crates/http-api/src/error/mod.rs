@@ -148,7 +148,7 @@ impl ApiError {
             Self::Validation(errors) => errors.clone(),
             Self::Domain(domain::Error::Invalid(fields)) => {
                 let error = |field: &domain::InvalidField| {
-                    ValidationError::from_violation(field.violation, location(field.item, field.field))
+                    ValidationError::from_violation(field.violation, location(field.item, field.field, field.index))
                 };
                 fields.iter().map(error).collect()
             }
@@ -161,11 +161,11 @@ impl ApiError {
     fn fields(&self) -> ValidationErrors {
         let reference = |one: &UnknownReference| {
             let message = messages_pt::unknown_reference(one.resource, one.id);
-            ValidationError::new("value_error", location(one.item, one.field), message)
+            ValidationError::new("value_error", location(one.item, one.field, one.index), message)
         };
         let refusal = |Refusal { item, reason }: &Refusal| {
             let message = messages_pt::refusal_reason(reason);
-            Some(ValidationError::new("value_error", location(*item, reason.field()?), message))
+            Some(ValidationError::new("value_error", location(*item, reason.field()?, None), message))
         };
         match self {
             Self::Domain(domain::Error::UnknownReferences(all)) => all.iter().map(reference).collect(),
@@ -204,12 +204,16 @@ impl ApiError {
     }
 }
 
-/// Returns the location of a field in the body. The items of a bulk request are in `items`.
-fn location(item: Option<usize>, field: &'static str) -> Vec<Value> {
-    match item {
-        Some(item) => vec!["body".into(), "items".into(), item.into(), field.into()],
-        None => vec!["body".into(), field.into()],
+/// Returns the location of a field in the body, or of the item at `index` of a list. The items of a bulk request are in
+/// `items`.
+fn location(item: Option<usize>, field: &'static str, index: Option<usize>) -> Vec<Value> {
+    let mut location = vec!["body".into()];
+    if let Some(item) = item {
+        location.extend(["items".into(), item.into()]);
     }
+    location.push(field.into());
+    location.extend(index.map(Value::from));
+    location
 }
 
 /// Returns the status of a refusal.
@@ -221,7 +225,9 @@ const fn refusal_status(reason: &RefusalReason) -> StatusCode {
         | RefusalReason::UnknownProjeto(_)
         | RefusalReason::OtherOrganisation { .. }
         | RefusalReason::TooManyLines { .. } => StatusCode::BAD_REQUEST,
-        RefusalReason::UnknownWorkItem(_) => StatusCode::NOT_FOUND,
+        RefusalReason::UnknownWorkItem(_) | RefusalReason::UnknownTeam(_) | RefusalReason::UnknownIteration(_) => {
+            StatusCode::NOT_FOUND
+        }
         RefusalReason::ClosedWorkItem { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

@@ -55,6 +55,8 @@ impl ValidationError {
             | Violation::ControlCharacter
             | Violation::NotACursor
             | Violation::NotADuration
+            | Violation::Repeated
+            | Violation::NotTheFirst
             | Violation::UnknownProjeto => ("value_error", None),
         };
         let ctx = limit.map(|(name, value)| Map::from_iter([(name.to_owned(), value)]));

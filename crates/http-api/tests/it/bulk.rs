@@ -51,6 +51,22 @@ async fn lote_with_invalid_items_reports_each_location() {
 }
 
 #[actix_web::test]
+async fn lote_with_invalid_projetos_reports_each_location() {
+    let id = projeto_id().0;
+    let items =
+        json!([{"nome": "A", "ids_projetos": [id, id]}, {"nome": "B", "ids_projetos": []}, {"ids_projetos": [id]}]);
+
+    let response = posted(TestApp::new(), &json!({"items": items})).await;
+
+    let expected = [
+        ("value_error", json!(["body", "items", 0, "ids_projetos", 1])),
+        ("too_short", json!(["body", "items", 1, "ids_projetos"])),
+        ("missing", json!(["body", "items", 2, "nome"])),
+    ];
+    assert_eq!(response.errors(), expected.map(|(code, loc)| (code.to_owned(), loc)));
+}
+
+#[actix_web::test]
 async fn lote_size_is_limited_to_1000() {
     let at = json!(["body", "items"]);
     for (items, code) in [

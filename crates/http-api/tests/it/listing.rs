@@ -1,5 +1,5 @@
 use actix_web::test::TestRequest;
-use domain::testing::{NOW, atividade, atividade_id, nome_projeto};
+use domain::testing::{NOW, atividade, atividade_id, nome_projeto, projeto_da_atividade};
 use domain::{
     Atividade, AtividadeCampo, AtividadeFiltro, AtividadeQuery, Busca, Cursor, Descricao, Error, Limit, Ordem, Page,
     Service, Skip,
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::{Response, TestApp};
 
 const LIST: &str = "/api/v1/atividades";
-const HEADER: &str = "id,nome,descricao,ativo,id_projeto,nome_projeto,criado_por,criado_em,atualizado_em\r\n";
+const HEADER: &str = "id,nome,descricao,ativo,id_projeto,nome_projeto,criado_por,criado_em,atualizado_em,projetos\r\n";
 
 /// Returns the response to a query on a list of `total` atividades.
 async fn listed(query: &str, total: u64) -> Response {
@@ -200,6 +200,7 @@ async fn csv_escapes_formulas() {
         let harmful = Atividade {
             descricao: Some(Descricao::parse("@SUM(1)\nduas \"linhas\"; fim".to_owned()).unwrap()),
             nome_projeto: nome_projeto("-1+1"),
+            outros_projetos: vec![projeto_da_atividade(2, "Outro"), projeto_da_atividade(3, "a|=b")],
             criado_por: None,
             ..atividade("=HYPERLINK(1)")
         };
@@ -210,8 +211,8 @@ async fn csv_escapes_formulas() {
 
     let (id, projeto, now) = (atividade_id().0, domain::testing::projeto_id().0, "2026-01-12T16:00:00.123456Z");
     let expected = format!(
-        "{HEADER}{id},\"A, b\",,true,{projeto},Portal,maria@exemplo.br,{now},{now}\r\n\
-         {id},'=HYPERLINK(1),\"'@SUM(1)\nduas \"\"linhas\"\"; fim\",true,{projeto},'-1+1,,{now},{now}\r\n"
+        "{HEADER}{id},\"A, b\",,true,{projeto},Portal,maria@exemplo.br,{now},{now},Portal\r\n\
+         {id},'=HYPERLINK(1),\"'@SUM(1)\nduas \"\"linhas\"\"; fim\",true,{projeto},'-1+1,,{now},{now},'-1+1|Outro|a|=b\r\n"
     );
     assert_eq!(response.body, expected);
     assert_eq!(response.header("content-disposition"), Some("attachment; filename=\"atividades.csv\""));

@@ -7,21 +7,34 @@ use std::path::{Path, PathBuf};
 /// The maximum number of files for a new noun.
 const MAX_FILES: usize = 35;
 
-/// Files about projetos that another noun does not need: the synchronisation with Azure DevOps, sample data, the use cases of
-/// atividades, apontamentos and work items that look a projeto up, and a later change of the table.
-const SPECIFIC_TO_PROJETOS: [&str; 12] = [
+/// Files about projetos that another noun does not need: the synchronisation with Azure DevOps, sample data, atividades that
+/// belong to several projetos, apontamentos, timesheets and work items that look a projeto up, and a later change of the table.
+const SPECIFIC_TO_PROJETOS: [&str; 25] = [
     "crates/domain/src/projeto/azure.rs",
     "crates/domain/src/projeto/directory.rs",
     "crates/domain/src/projeto/import.rs",
-    "crates/adapters-postgres/src/projeto_sync.rs",
     "crates/domain/src/apontamento/use_cases.rs",
     "crates/domain/src/apontamento/use_cases/tests.rs",
+    "crates/domain/src/atividade/mod.rs",
+    "crates/domain/src/atividade/projeto_refs.rs",
     "crates/domain/src/atividade/use_cases.rs",
     "crates/domain/src/atividade/use_cases/tests.rs",
+    "crates/domain/src/testing/suite/atividades_projetos.rs",
     "crates/domain/src/work_item/use_cases.rs",
+    "crates/adapters-postgres/src/projeto_sync.rs",
+    "crates/adapters-postgres/src/entity/atividade_projeto.rs",
+    "crates/adapters-sqlite/src/schema_atividade_projetos.sql",
+    "crates/http-api/src/routes/atividades/mod.rs",
+    "crates/http-api/src/routes/atividades/projetos.rs",
+    "crates/domain/src/timesheet/use_cases.rs",
+    "crates/domain/src/timesheet/use_cases/tests.rs",
+    "crates/domain/src/work_item/use_cases/projeto.rs",
+    "crates/domain/src/work_item/use_cases/teams.rs",
     "crates/http-api/src/routes/integracao.rs",
     "crates/http-actix/src/cli/dev/samples.rs",
     "migration/src/m20261126_000007_order_projetos.rs",
+    "migration/src/m20261127_000013_create_atividade_projetos.rs",
+    "tests/it/contract/atividades_projetos.rs",
 ];
 
 /// Texts by which a file of the product names the noun.

@@ -25,6 +25,20 @@ const mudada = await api.atualizarAtividade(criada.id, { descricao: "Com o jurí
 assert.equal(mudada.nome, criada.nome);
 assert.equal(mudada.descricao, "Com o jurídico");
 
+const outro = projetos[1];
+assert(outro !== undefined);
+const ids_projetos = [outro.id, projeto.id];
+const comum = await api.criarAtividade({ nome: "Reunião", ids_projetos });
+assert.deepEqual(comum.projetos, [outro, projeto].map(({ id, nome }) => ({ id, nome })));
+assert.deepEqual([comum.id_projeto, comum.nome_projeto], [outro.id, outro.nome]);
+for (const { id } of [outro, projeto]) {
+  const doProjeto = await api.listarAtividades({ id_projeto: id });
+  assert(doProjeto.items.some((atividade) => atividade.id === comum.id));
+}
+const restrita = await api.atualizarAtividade(comum.id, { id_projeto: projeto.id });
+assert.deepEqual(restrita.projetos, [{ id: projeto.id, nome: projeto.nome }]);
+await api.excluirAtividade(comum.id);
+
 const lote = await api.criarAtividades(["A", "B", "C"].map((nome) => ({ nome, id_projeto: projeto.id })));
 assert.deepEqual(lote.items.map((atividade) => atividade.nome), ["A", "B", "C"]);
 const lista = await api.listarAtividades({ ativo: true, ordem: "nome", limit: 2 });
@@ -65,6 +79,20 @@ assert.equal(horas.linhas[0]?.semana?.id, "2026-W48");
 assert.equal(horas.total_formatado, "24:00");
 await assert.rejects(api.criarApontamento(novo("2026-11-23", "16:01")), /restam 16:00$/);
 await api.excluirApontamento(apontado.id);
+
+const onde = { organization_name: "exemplo", project_id: projeto.id };
+const vista = await api.obterTimesheet({ ...onde, week_start: "2026-11-25", flat_view: true });
+assert.equal(vista.total_geral_formatado, "16:00");
+assert.deepEqual(vista.work_items.map((item) => [item.id, item.total_semana_horas, item.pode_editar]), [[41, 16, true]]);
+assert.equal(vista.work_items[0]?.dias[1]?.apontamentos[0]?.duracao, "08:00");
+assert.equal((await api.buscarWorkItems({ organization_name: "exemplo", query: "pedidos" })).results[0]?.id, 41);
+const times = await api.listarTimes(onde);
+assert.equal(times.default_team_id, times.teams[0]?.id);
+const iteracoes = await api.listarIteracoes({ ...onde, team_id: times.teams[0]!.id });
+assert.equal(iteracoes.iterations[0]?.attributes.startDate, "2026-11-16T00:00:00");
+const daIteracao = await api.listarWorkItemsDaIteracao(iteracoes.current_iteration_id!, onde);
+assert.deepEqual(daIteracao.work_item_ids, [42]);
+await assert.rejects(api.listarIteracoes({ ...onde, team_id: projeto.id }), /^Error: Time não encontrado: /);
 
 const estranho = new ApiAponta(base, "lixo");
 await assert.rejects(estranho.listarProjetos(), /Token inválido ou expirado/);

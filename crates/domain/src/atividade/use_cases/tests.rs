@@ -66,7 +66,7 @@ async fn criar_twice_generates_different_ids() {
 #[tokio::test]
 async fn criar_and_atualizar_with_unknown_projeto_import_it() {
     let mut directory = MockProjectDirectory::new();
-    let id = AzureProjectId::new(nova_atividade("A").projeto.0).unwrap();
+    let id = AzureProjectId::new(nova_atividade("A").projetos.first().0).unwrap();
     directory.expect_find().with(always(), eq(id)).times(2).returning(|_, _| Ok(Some(remote_projeto(1, "Novo"))));
     let mut projetos = MockProjetoRepository::new();
     projetos
@@ -75,7 +75,7 @@ async fn criar_and_atualizar_with_unknown_projeto_import_it() {
         .times(2)
         .returning(|_, _| Ok(projeto("Novo")));
     let atividades = with_directory(repository_missing_the_projeto(), projetos, directory);
-    let patch = AtividadePatch { projeto: Some(nova_atividade("A").projeto), ..AtividadePatch::default() };
+    let patch = AtividadePatch { projetos: Some(nova_atividade("A").projetos), ..AtividadePatch::default() };
 
     atividades.criar(&maria(), nova_atividade("A"), None).await.unwrap();
     atividades.atualizar(&maria(), atividade_id(), patch).await.unwrap();
@@ -93,7 +93,7 @@ async fn criar_with_projeto_hidden_in_azure_devops_is_invalid() {
 
         let error = atividades.criar(&maria(), nova_atividade("A"), None).await.unwrap_err();
 
-        assert_eq!(unknown_ids(&error), [(None, nova_atividade("A").projeto.0)]);
+        assert_eq!(unknown_ids(&error), [(None, nova_atividade("A").projetos.first().0)]);
     }
 }
 
@@ -104,7 +104,7 @@ async fn criar_without_credential_skips_azure_devops() {
     let error =
         atividades(repository_missing_the_projeto()).criar(&anonymous, nova_atividade("A"), None).await.unwrap_err();
 
-    assert_eq!(unknown_ids(&error), [(None, nova_atividade("A").projeto.0)]);
+    assert_eq!(unknown_ids(&error), [(None, nova_atividade("A").projetos.first().0)]);
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn repository_error_is_returned_without_lookup() {
     repository.expect_insert_all().times(1).returning(move |_, _| Err(unavailable()));
     repository.expect_update().times(1).returning(move |_, _, _| Err(unavailable()));
     let atividades = atividades(repository);
-    let patch = AtividadePatch { projeto: Some(nova_atividade("A").projeto), ..AtividadePatch::default() };
+    let patch = AtividadePatch { projetos: Some(nova_atividade("A").projetos), ..AtividadePatch::default() };
 
     let errors = [
         atividades.criar(&maria(), nova_atividade("A"), None).await.unwrap_err(),
@@ -231,7 +231,74 @@ fn repository_missing_all(items: usize) -> MockAtividadeRepository {
 
 fn lote(projetos: u32) -> Vec<NovaAtividade> {
     let projeto = |n| ProjetoRef(remote_projeto(n, "Novo").id.get());
-    (0..projetos).map(|n| NovaAtividade { projeto: projeto(n), ..nova_atividade("A") }).collect()
+    (0..projetos).map(|n| NovaAtividade { projetos: projeto(n).into(), ..nova_atividade("A") }).collect()
+}
+
+/// Only the unknown ones of several projetos are imported, also by a request with an idempotency key and by an update.
+#[tokio::test]
+async fn unknown_ones_of_several_projetos_are_imported() {
+    let ids = [1, 2, 3].map(|n| ProjetoRef(remote_projeto(n, "Novo").id.get()));
+    let several = ProjetoRefs::parse(ids.to_vec()).unwrap();
+    let is_known = move |id: ProjetoRef| id == ids[1];
+    let mut repository = MockAtividadeRepository::new();
+    let unknown = move |projetos: &ProjetoRefs| Error::Invalid(projetos.unknown(is_known));
+    repository.expect_insert().times(1).returning(move |record| Err(unknown(&record.projetos)));
+    repository.expect_insert().returning(|record| Ok(stored(record)));
+    let of_item = move |projetos: &ProjetoRefs| {
+        let fields = projetos.unknown(is_known).into_iter().map(|field| InvalidField { item: Some(1), ..field });
+        Error::Invalid(fields.collect())
+    };
+    repository.expect_insert_all().times(1).returning(move |records, _| Err(of_item(&records[1].projetos)));
+    repository.expect_insert_all().returning(|records, _| Ok(records.into_iter().map(stored).collect()));
+    repository.expect_update().times(1).returning(move |_, patch, _| Err(unknown(&patch.projetos.unwrap())));
+    repository.expect_update().returning(|_, _, _| Ok(Some(atividade("A"))));
+    let mut directory = MockProjectDirectory::new();
+    directory
+        .expect_find()
+        .withf(|_, id| *id != remote_projeto(2, "Novo").id)
+        .times(6)
+        .returning(|_, id| Ok(Some(RemoteProjeto { id, ..remote_projeto(0, "Novo") })));
+    let mut projetos = MockProjetoRepository::new();
+    projetos.expect_store_remote().times(6).returning(|_, _| Ok(projeto("Novo")));
+    let atividades = with_directory(repository, projetos, directory);
+    let nova = NovaAtividade { projetos: several.clone(), ..nova_atividade("A") };
+    let patch = AtividadePatch { projetos: Some(several), ..AtividadePatch::default() };
+
+    atividades.criar(&maria(), nova.clone(), None).await.unwrap();
+    atividades.criar_lote(&maria(), vec![nova_atividade("B"), nova], None).await.unwrap();
+    atividades.atualizar(&maria(), atividade_id(), patch).await.unwrap();
+}
+
+/// Each unknown one of several projetos is reported with its place in the list, by a create, a bulk create and an update.
+#[tokio::test]
+async fn unknown_ones_of_several_projetos_are_reported_with_their_index() {
+    let ids = [1, 2, 3].map(|n| ProjetoRef(remote_projeto(n, "Novo").id.get()));
+    let several = ProjetoRefs::parse(ids.to_vec()).unwrap();
+    let unknown = move |item| {
+        let of = move |projetos: &ProjetoRefs| projetos.unknown(|id| id == ids[1]).into_iter();
+        move |projetos: &ProjetoRefs| Error::Invalid(of(projetos).map(|field| InvalidField { item, ..field }).collect())
+    };
+    let mut repository = MockAtividadeRepository::new();
+    repository.expect_insert().returning(move |record| Err(unknown(None)(&record.projetos)));
+    repository.expect_insert_all().returning(move |records, _| Err(unknown(Some(1))(&records[1].projetos)));
+    repository.expect_update().returning(move |_, patch, _| Err(unknown(None)(&patch.projetos.unwrap())));
+    let mut directory = MockProjectDirectory::new();
+    directory.expect_find().returning(|_, _| Ok(None));
+    let atividades = with_directory(repository, MockProjetoRepository::new(), directory);
+    let nova = NovaAtividade { projetos: several.clone(), ..nova_atividade("A") };
+    let patch = AtividadePatch { projetos: Some(several), ..AtividadePatch::default() };
+    let lote = vec![nova_atividade("B"), nova.clone()];
+
+    for (item, error) in [
+        (None, atividades.criar(&maria(), nova, None).await.unwrap_err()),
+        (Some(1), atividades.criar_lote(&maria(), lote, None).await.unwrap_err()),
+        (None, atividades.atualizar(&maria(), atividade_id(), patch).await.unwrap_err()),
+    ] {
+        let Error::UnknownReferences(all) = error else { panic!("{error:?}") };
+        let named: Vec<_> = all.iter().map(|one| (one.item, one.field, one.index, one.id)).collect();
+        let expected = |index, id: ProjetoRef| (item, "ids_projetos", Some(index), id.0);
+        assert_eq!(named, [expected(0, ids[0]), expected(2, ids[2])]);
+    }
 }
 
 #[tokio::test]
@@ -274,7 +341,7 @@ async fn unknown_projetos_are_reported_with_item_and_id() {
     let unknown = || Error::invalid_items([1], "id_projeto", Violation::UnknownProjeto);
     let mut repository = MockAtividadeRepository::new();
     repository.expect_insert_all().returning(move |_, _| Err(unknown()));
-    let ids = lote(2).into_iter().map(|nova| nova.projeto.0).collect::<Vec<_>>();
+    let ids = lote(2).into_iter().map(|nova| nova.projetos.first().0).collect::<Vec<_>>();
     let mut directory = MockProjectDirectory::new();
     directory.expect_find().returning(|_, id| Ok(Some(RemoteProjeto { id, ..remote_projeto(0, "Novo") })));
     let mut projetos = MockProjetoRepository::new();

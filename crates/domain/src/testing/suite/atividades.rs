@@ -19,7 +19,7 @@ pub async fn insert_returns_the_row_that_find_and_list_return(db: &Repositories)
         nome: nome_atividade("Revisar contrato"),
         descricao: Some(descricao.clone()),
         ativo: false,
-        projeto: ProjetoRef(projeto.id.0),
+        projetos: ProjetoRef(projeto.id.0).into(),
         criado_por: "maria@exemplo.br".to_owned(),
         criado_em: NOW,
     };
@@ -33,6 +33,7 @@ pub async fn insert_returns_the_row_that_find_and_list_return(db: &Repositories)
         ativo: false,
         id_projeto: projeto.id,
         nome_projeto: nome_projeto("Portal"),
+        outros_projetos: vec![],
         criado_por: Some("maria@exemplo.br".to_owned()),
         criado_em: NOW,
         atualizado_em: NOW,
@@ -63,7 +64,7 @@ pub async fn insert_with_unknown_projeto_is_invalid(db: &Repositories) {
 
 /// Asserts that `error` is `UnknownProjeto` on `id_projeto` only.
 pub(super) fn assert_unknown_projeto(error: &Error) {
-    let expected = InvalidField { item: None, field: "id_projeto", violation: Violation::UnknownProjeto };
+    let expected = InvalidField { item: None, field: "id_projeto", index: None, violation: Violation::UnknownProjeto };
     assert!(matches!(error, Error::Invalid(fields) if *fields == [expected]), "{error:?}");
 }
 

@@ -40,7 +40,7 @@ pub async fn update_of_one_field_changes_only_that_field(db: &Repositories) {
     for (projeto, seconds) in [(outro, 5), (azure, 6)] {
         (expected.id_projeto, expected.nome_projeto) = (projeto.id, projeto.nome);
         expected.atualizado_em = later(seconds);
-        let patch = AtividadePatch { projeto: Some(ProjetoRef(projeto.id.0)), ..patch() };
+        let patch = AtividadePatch { projetos: Some(ProjetoRef(projeto.id.0).into()), ..patch() };
         assert_update(db, patch, seconds, &expected).await;
     }
     assert_eq!(db.atividades.find(other.id).await.unwrap(), Some(other));
@@ -54,7 +54,7 @@ pub async fn update_of_all_fields_changes_them_all(db: &Repositories) {
         nome: Some(nome_atividade("Tudo novo")),
         descricao: Patch::Value(descricao("Texto")),
         ativo: Some(false),
-        projeto: Some(ProjetoRef(outro.id.0)),
+        projetos: Some(ProjetoRef(outro.id.0).into()),
         expected: None,
     };
 
@@ -83,7 +83,7 @@ pub async fn update_to_empty_descricao_differs_from_null(db: &Repositories) {
 /// One invalid field prevents the update of the others.
 pub async fn update_with_unknown_projeto_changes_nothing(db: &Repositories) {
     let before = given_atividade(db).await;
-    let alone = AtividadePatch { projeto: Some(ProjetoRef(id(99))), ..patch() };
+    let alone = AtividadePatch { projetos: Some(ProjetoRef(id(99)).into()), ..patch() };
     let with_others = AtividadePatch {
         nome: Some(nome_atividade("Novo")),
         descricao: Patch::Value(descricao("Nova")),
@@ -106,8 +106,8 @@ pub async fn update_unknown_id_returns_none(db: &Repositories) {
     let patches = [
         patch(),
         AtividadePatch { nome: Some(nome_atividade("Novo")), ..patch() },
-        AtividadePatch { projeto: Some(ProjetoRef(before.id_projeto.0)), ..patch() },
-        AtividadePatch { projeto: Some(ProjetoRef(id(99))), ..patch() },
+        AtividadePatch { projetos: Some(ProjetoRef(before.id_projeto.0).into()), ..patch() },
+        AtividadePatch { projetos: Some(ProjetoRef(id(99)).into()), ..patch() },
     ];
 
     for patch in patches {
@@ -124,7 +124,7 @@ pub async fn update_with_equal_values_keeps_atualizado_em(db: &Repositories) {
         nome: Some(a.nome.clone()),
         descricao: a.descricao.clone().map_or(Patch::Null, Patch::Value),
         ativo: Some(a.ativo),
-        projeto: Some(ProjetoRef(a.id_projeto.0)),
+        projetos: Some(ProjetoRef(a.id_projeto.0).into()),
         expected: None,
     };
 
@@ -156,7 +156,7 @@ pub async fn concurrent_updates_of_different_fields_are_all_applied(db: &Reposit
         AtividadePatch { nome: Some(nome_atividade("Novo")), ..patch() },
         AtividadePatch { descricao: Patch::Value(descricao("Nova")), ..patch() },
         AtividadePatch { ativo: Some(false), ..patch() },
-        AtividadePatch { projeto: Some(ProjetoRef(outro.id.0)), ..patch() },
+        AtividadePatch { projetos: Some(ProjetoRef(outro.id.0).into()), ..patch() },
     ];
 
     let updates = patches.map(|patch| db.atividades.update(before.id, patch, NOW)).into();

@@ -27,6 +27,7 @@ pub mod apontamentos_list;
 pub mod atividades;
 pub mod atividades_list;
 pub mod atividades_order;
+pub mod atividades_projetos;
 pub mod atividades_update;
 pub mod bulk;
 pub mod pages;
@@ -129,6 +130,23 @@ macro_rules! repository_suite {
             list_after_cursor_of_deleted_row_continues_there,
             list_with_texto_ignores_case_and_accents,
             list_after_renaming_uses_the_new_name,
+        ]);
+        $crate::repository_suite!($fresh, atividades_projetos: [
+            insert_with_several_projetos_keeps_their_order,
+            concurrent_inserts_with_several_projetos_keep_theirs,
+            insert_all_with_several_projetos_keeps_their_order,
+            insert_with_unknown_projetos_names_each,
+            update_of_projetos_replaces_all_in_order,
+            update_with_equal_projetos_keeps_atualizado_em,
+            update_with_unknown_projetos_names_each,
+            concurrent_updates_of_projetos_end_as_one_of_them,
+            concurrent_update_of_another_field_returns_projetos_of_one_time,
+            update_of_projetos_of_another_version_is_a_mismatch,
+            list_by_projeto_finds_each_of_several,
+            projeto_delete_with_atividades_of_several_is_a_conflict,
+            delete_of_atividade_with_several_projetos_frees_them,
+            projeto_of_several_that_disappears_or_changes_keeps_its_place,
+            list_of_rows_with_many_long_projetos_is_cut,
         ]);
         $crate::repository_suite!($fresh, atividades_update: [
             update_of_one_field_changes_only_that_field,
@@ -269,7 +287,7 @@ async fn given_projeto(db: &Repositories, n: u128, nome: &str) -> Projeto {
 fn record(n: u128, projeto: ProjetoId) -> AtividadeRecord {
     let nova = nova_atividade(&format!("Atividade {n}"));
     let record = AtividadeRecord::new(nova, &maria().usuario, NOW);
-    AtividadeRecord { id: AtividadeId(id(n)), projeto: ProjetoRef(projeto.0), ..record }
+    AtividadeRecord { id: AtividadeId(id(n)), projetos: ProjetoRef(projeto.0).into(), ..record }
 }
 
 /// Inserts the projeto «Portal» and in it the atividade number 1, «Revisar».

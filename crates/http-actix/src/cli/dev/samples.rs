@@ -2,8 +2,8 @@
 
 use domain::{
     Apontamentos, Atividade, Atividades, Comentario, Descricao, Error, IdentityProvider, Minutos, NomeAtividade,
-    NomeProjeto, NovaAtividade, NovoApontamento, NovoProjeto, Organizacao, ProjetoRef, ProjetoSelector, Projetos,
-    Violation, WorkItemId,
+    NomeProjeto, NovaAtividade, NovoApontamento, NovoProjeto, Organizacao, ProjetoRef, ProjetoRefs, ProjetoSelector,
+    Projetos, Violation, WorkItemId,
 };
 use http_api::DevelopmentIdentity;
 use time::{Duration, OffsetDateTime};
@@ -11,7 +11,10 @@ use time::{Duration, OffsetDateTime};
 /// An atividade: name, description, whether it is active.
 type Sample = (&'static str, Option<&'static str>, bool);
 
-/// The projetos, and the atividades of each.
+/// The atividade of all projetos.
+const SHARED: Sample = ("Planejamento da semana", Some("Vale para todos os projetos."), true);
+
+/// The projetos, and the atividades of each alone.
 const SAMPLES: &[(&str, &[Sample])] = &[
     (
         "Portal do Cliente",
@@ -43,23 +46,30 @@ const ORGANIZACAO: &str = "exemplo";
 /// Adds the samples through the use cases, as a client would.
 pub async fn add(projetos: &Projetos, atividades: &Atividades, apontamentos: &Apontamentos) -> Result<(), Error> {
     let caller = DevelopmentIdentity.authenticate(None).await?;
-    let mut criadas = Vec::new();
+    let (mut all, mut criadas) = (Vec::new(), Vec::new());
     for (projeto, nomes) in SAMPLES {
         let nome = NomeProjeto::parse(*projeto).map_err(invalid)?;
         let projeto = projetos.criar(NovoProjeto { nome, descricao: None }, None).await?;
-        for (nome, descricao, ativo) in *nomes {
-            let nova = NovaAtividade {
-                nome: NomeAtividade::parse(*nome).map_err(invalid)?,
-                descricao: descricao.map(|text| Descricao::parse(text.to_owned())).transpose().map_err(invalid)?,
-                ativo: *ativo,
-                projeto: ProjetoRef(projeto.id.0),
-            };
-            criadas.push(atividades.criar(&caller, nova, None).await?);
+        let projeto = ProjetoRef(projeto.id.0);
+        all.push(projeto);
+        for sample in *nomes {
+            criadas.push(atividades.criar(&caller, nova_atividade(sample, projeto.into())?, None).await?);
         }
     }
+    let all = ProjetoRefs::parse(all).map_err(|_| Error::internal("the samples have no or too many projetos"))?;
+    atividades.criar(&caller, nova_atividade(&SHARED, all)?, None).await?;
     let entries = ENTRIES.iter().rev().map(|entry| apontamento(entry, &criadas));
     apontamentos.criar_lote(&caller, entries.collect::<Result<_, _>>()?, None).await?;
     Ok(())
+}
+
+fn nova_atividade((nome, descricao, ativo): &Sample, projetos: ProjetoRefs) -> Result<NovaAtividade, Error> {
+    Ok(NovaAtividade {
+        nome: NomeAtividade::parse(*nome).map_err(invalid)?,
+        descricao: descricao.map(|text| Descricao::parse(text.to_owned())).transpose().map_err(invalid)?,
+        ativo: *ativo,
+        projetos,
+    })
 }
 
 fn apontamento(entry: &SampleEntry, atividades: &[Atividade]) -> Result<NovoApontamento, Error> {

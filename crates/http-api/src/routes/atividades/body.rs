@@ -1,11 +1,11 @@
 //! Bodies of requests about atividades.
 
 use apistos::ApiComponent;
-use deserr::Deserr;
-use domain::{AtividadePatch, Descricao, NomeAtividade, NovaAtividade, Patch, ProjetoRef};
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use domain::{AtividadePatch, Descricao, NomeAtividade, NovaAtividade, Patch, ProjetoRefs};
 use schemars::JsonSchema;
-use uuid::Uuid;
 
+use super::projetos::{self, ProjetosFields};
 use crate::error::validation::ValidationErrors;
 use crate::extract::items::Itens;
 use crate::extract::part::RequestPart;
@@ -13,10 +13,19 @@ use crate::extract::scalars::{Booleano, IfPresent};
 use crate::openapi::schema;
 
 /// Uma atividade a criar.
-#[derive(Deserr, JsonSchema, ApiComponent)]
-#[deserr(error = ValidationErrors)]
+#[derive(JsonSchema, ApiComponent)]
 #[schemars(example = "crate::openapi::examples::criar_atividade")]
 pub struct CriarAtividade {
+    #[schemars(flatten)]
+    campos: CamposNovos,
+    #[schemars(flatten, with = "ProjetosFields")]
+    projetos: ProjetoRefs,
+}
+
+/// The fields of a new atividade besides its projetos.
+#[derive(Deserr, JsonSchema)]
+#[deserr(error = ValidationErrors)]
+struct CamposNovos {
     /// Nome da atividade; espaços em volta são descartados.
     #[schemars(schema_with = "schema::nome")]
     nome: NomeAtividade,
@@ -28,9 +37,15 @@ pub struct CriarAtividade {
     #[deserr(default = ativo_default())]
     #[schemars(with = "bool", default = "ativo_schema_default")]
     ativo: Booleano,
-    /// Id do projeto a que pertence.
-    #[schemars(with = "Uuid")]
-    id_projeto: ProjetoRef,
+}
+
+impl Deserr<ValidationErrors> for CriarAtividade {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ValidationErrors> {
+        projetos::read(value, location, projetos::required).map(|(campos, projetos)| Self { campos, projetos })
+    }
 }
 
 const fn ativo_default() -> Booleano {
@@ -52,10 +67,19 @@ pub struct CriarLote {
 }
 
 /// O que muda em uma atividade.
-#[derive(Deserr, JsonSchema, ApiComponent)]
-#[deserr(error = ValidationErrors)]
+#[derive(JsonSchema, ApiComponent)]
 #[schemars(example = "crate::openapi::examples::atualizar_atividade")]
 pub struct AtualizarAtividade {
+    #[schemars(flatten)]
+    campos: CamposAlterados,
+    #[schemars(flatten, with = "ProjetosFields")]
+    projetos: Option<ProjetoRefs>,
+}
+
+/// The changed fields besides the projetos.
+#[derive(Deserr, JsonSchema)]
+#[deserr(error = ValidationErrors)]
+struct CamposAlterados {
     /// Novo nome.
     #[deserr(default)]
     #[schemars(schema_with = "schema::nome", default)]
@@ -68,10 +92,15 @@ pub struct AtualizarAtividade {
     #[deserr(default)]
     #[schemars(with = "bool", default)]
     ativo: IfPresent<Booleano>,
-    /// Id do novo projeto.
-    #[deserr(default)]
-    #[schemars(with = "Uuid", default)]
-    id_projeto: IfPresent<ProjetoRef>,
+}
+
+impl Deserr<ValidationErrors> for AtualizarAtividade {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ValidationErrors> {
+        projetos::read(value, location, projetos::optional).map(|(campos, projetos)| Self { campos, projetos })
+    }
 }
 
 impl RequestPart for CriarAtividade {
@@ -86,14 +115,14 @@ impl RequestPart for AtualizarAtividade {}
 
 impl From<CriarAtividade> for NovaAtividade {
     fn from(body: CriarAtividade) -> Self {
-        let CriarAtividade { nome, descricao, ativo, id_projeto } = body;
-        Self { nome, descricao, ativo: ativo.0, projeto: id_projeto }
+        let CriarAtividade { campos: CamposNovos { nome, descricao, ativo }, projetos } = body;
+        Self { nome, descricao, ativo: ativo.0, projetos }
     }
 }
 
 impl From<AtualizarAtividade> for AtividadePatch {
     fn from(body: AtualizarAtividade) -> Self {
-        let AtualizarAtividade { nome, descricao, ativo, id_projeto } = body;
-        Self { nome: nome.0, descricao, ativo: ativo.0.map(|ativo| ativo.0), projeto: id_projeto.0, expected: None }
+        let AtualizarAtividade { campos: CamposAlterados { nome, descricao, ativo }, projetos } = body;
+        Self { nome: nome.0, descricao, ativo: ativo.0.map(|ativo| ativo.0), projetos, expected: None }
     }
 }

@@ -7,7 +7,7 @@ use domain::{AtividadeQuery, Atividades, Limit};
 use schemars::JsonSchema;
 
 use super::query::ListarAtividades;
-use super::response::AtividadeResponse;
+use super::response::{AtividadeCsv, AtividadeResponse};
 use crate::error::{ApiError, RequestRejection};
 use crate::extract::accept::{AcceptHeader, Formato};
 use crate::extract::input::Input;
@@ -33,15 +33,25 @@ pub async fn listar(
     user: CurrentUser<true>,
     input: Input<NoPart, ListarAtividades>,
     request: HttpRequest,
-) -> Result<ListResponse<ListaAtividades, AtividadeResponse>, ApiError> {
-    let (query, paging) = input.query.into_query()?;
-    let preferred = || AcceptHeader::from_request(&request).preferred();
+) -> Result<ListResponse<ListaAtividades, AtividadeCsv>, ApiError> {
+    list(&atividades, &searches, &user, input.query, &request).await
+}
+
+async fn list(
+    atividades: &Atividades,
+    searches: &Searches,
+    user: &CurrentUser<true>,
+    query: ListarAtividades,
+    request: &HttpRequest,
+) -> Result<ListResponse<ListaAtividades, AtividadeCsv>, ApiError> {
+    let (query, paging) = query.into_query()?;
+    let preferred = || AcceptHeader::from_request(request).preferred();
     let formato = paging.formato.or_else(preferred).ok_or(RequestRejection::NotAcceptable)?;
     let _search = searches.admit(&user.usuario.id, query.is_search()).await?;
     if formato == Formato::Csv {
         let limit = if paging.has_limit { query.limit } else { Limit::LARGEST };
         let batches = atividades.exportar(AtividadeQuery { limit, ..query }, !paging.has_limit);
-        let response = csv_response::<_, AtividadeResponse>(batches, paging.csv, DISPOSITION).await?;
+        let response = csv_response::<_, AtividadeCsv>(batches, paging.csv, DISPOSITION).await?;
         return Ok(response.into());
     }
     let (page, next) = if paging.by_cursor {
@@ -51,7 +61,24 @@ pub async fn listar(
     };
     let (rest, total) = (atividades.itens_restantes(query, &page), page.total);
     let rows = Rows { first: page.items, rest, total, next: next.map(|cursor| cursor_text(&cursor)) };
-    Ok(json_page::<ListarAtividades, _, AtividadeResponse>(&request, &paging, rows)?.into())
+    Ok(json_page::<ListarAtividades, _, AtividadeResponse>(request, &paging, rows)?.into())
+}
+
+#[api_operation(
+    tag = "Atividades",
+    operation_id = "listar_atividades_gestao",
+    summary = "Listar atividades para gestão",
+    description = "O mesmo que `GET /api/v1/atividades`, no endereço que a tela de gestão usa.",
+    error_code = 422
+)]
+pub async fn listar_gestao(
+    atividades: Data<Atividades>,
+    searches: Data<Searches>,
+    user: CurrentUser<true>,
+    input: Input<NoPart, ListarAtividades>,
+    request: HttpRequest,
+) -> Result<ListResponse<ListaAtividades, AtividadeCsv>, ApiError> {
+    list(&atividades, &searches, &user, input.query, &request).await
 }
 
 /// Uma página de atividades.

@@ -2,6 +2,7 @@
 
 mod body;
 mod list;
+mod projetos;
 mod query;
 mod response;
 
@@ -30,6 +31,7 @@ routes! {
     /// The routes of atividades.
     config => {
         config.service(resource("/atividades/lote").route(post().to(criar_lote)));
+        config.service(resource("/atividades/gestao").route(get().to(list::listar_gestao)));
         config.service(resource("/atividades").route(get().to(list::listar)).route(post().to(criar))).service(
             resource("/atividades/{atividade_id}").route(get().to(obter)).route(put().to(atualizar)).route(delete().to(excluir)),
         );

@@ -32,7 +32,7 @@ pub struct ListarAtividades {
     #[deserr(default)]
     #[schemars(with = "bool", default)]
     ativo: Option<QueryBool>,
-    /// Só as deste projeto.
+    /// Só as que pertencem a este projeto.
     #[deserr(default)]
     #[schemars(with = "Uuid", default)]
     id_projeto: Option<ProjetoRef>,
