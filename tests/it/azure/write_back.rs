@@ -62,7 +62,7 @@ impl Given {
     async fn until(&self, entry: &Value, state: &str) {
         let started = Instant::now();
         while self.state(entry).await != state {
-            assert!(started.elapsed() < Duration::from_secs(60), "{entry} is not {state}");
+            assert!(started.elapsed() < Duration::from_mins(1), "{entry} is not {state}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

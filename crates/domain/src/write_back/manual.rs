@@ -41,7 +41,6 @@ pub(super) fn without_history(pending: &PendingWrite, item: &WorkItemHours) -> O
         (_, Some(attempt)) if rev == attempt.rev + 1 && are_equal(completed_work, attempt.completed_work) => {
             Some(KnownHours { rev, completed_work, manual: attempt.manual, minutos: attempt.minutos })
         }
-        (_, Some(_)) => None,
         (Some(known), None) if are_equal(completed_work, known.completed_work) => {
             Some(KnownHours { rev, completed_work, ..known })
         }

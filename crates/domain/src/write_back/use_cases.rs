@@ -86,7 +86,9 @@ impl WriteBack {
     /// Writes the hours of one work item. Returns `None` if somebody else has it meanwhile.
     async fn write(&self, pending: &PendingWrite, item: Option<WorkItemHours>) -> Result<Option<WriteEnd>, Error> {
         let Some(mut item) = item else {
-            if pending.minutos == 0 {
+            // It may come back from the recycle bin, with the hours that were written.
+            let is_untouched = pending.attempt.is_none() && pending.known.is_none_or(|known| known.minutos == 0);
+            if pending.minutos == 0 && is_untouched {
                 return Ok(Some(WriteEnd::Written(pending.known.unwrap_or_default())));
             }
             return Ok(Some(WriteEnd::Failed { motivo: MotivoDoErro::Inexistente, is_attempt_void: false }));

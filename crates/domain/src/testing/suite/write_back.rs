@@ -155,7 +155,7 @@ pub async fn claim_is_exclusive_until_it_ends_or_expires(db: &Repositories) {
 /// No work item is claimed twice, and none is left out.
 pub async fn concurrent_claims_share_the_work_items(db: &Repositories) {
     let atividade = given_atividade(db).await;
-    let records = (1..=30).map(|n| entry_on(i64::from(n), u128::from(n as u32), &atividade)).collect();
+    let records = (1..=30_i64).map(|n| entry_on(n, n.unsigned_abs().into(), &atividade)).collect();
     given(db, records).await;
 
     let mut rounds = Vec::new();

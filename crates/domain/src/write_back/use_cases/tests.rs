@@ -175,9 +175,18 @@ async fn missing_closed_and_refusing_work_items_fail_with_the_reason() {
     let missing = Azure { item: None, ..Azure::with(item(5, 3.5)) };
     assert_eq!(run(pending(), missing).await, (failed(MotivoDoErro::Inexistente, false), None, vec![]));
 
-    let without_entries = PendingWrite { minutos: 0, ..pending() };
-    let missing = Azure { item: None, ..Azure::with(item(5, 3.5)) };
-    assert_eq!(run(without_entries, missing).await, (Some(WriteEnd::Written(KNOWN)), None, vec![]));
+    let nothing_written = KnownHours { minutos: 0, ..KNOWN };
+    let cases = [
+        (None, None, Some(WriteEnd::Written(KnownHours::default()))),
+        (Some(nothing_written), None, Some(WriteEnd::Written(nothing_written))),
+        (Some(KNOWN), None, failed(MotivoDoErro::Inexistente, false)),
+        (None, Some(ATTEMPT), failed(MotivoDoErro::Inexistente, false)),
+    ];
+    for (known, attempt, end) in cases {
+        let without_entries = PendingWrite { minutos: 0, known, attempt, ..pending() };
+        let missing = Azure { item: None, ..Azure::with(item(5, 3.5)) };
+        assert_eq!(run(without_entries, missing).await, (end, None, vec![]));
+    }
 
     let closed = Azure::with(WorkItemHours { estado: "Closed".to_owned(), ..item(6, 3.5) });
     assert_eq!(run(pending(), closed).await, (failed(MotivoDoErro::Encerrado, false), None, vec![]));
