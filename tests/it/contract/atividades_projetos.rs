@@ -86,8 +86,8 @@ async fn several_projetos_are_kept_in_order_and_each_finds_the_atividade() {
     assert_eq!((&created["id_projeto"], &created["nome_projeto"]), (&json!(c), &json!("C")));
     assert_eq!(single["projetos"], json!([projeto(&outro, "Outro")]));
     for id in [&a, &b, &c] {
-        assert_eq!(found_by(api, PATH, id).await, [created.clone()]);
-        assert_eq!(found_by(api, "/api/v1/atividades/gestao", id).await, [created.clone()]);
+        assert_eq!(found_by(api, PATH, id).await, std::slice::from_ref(&created));
+        assert_eq!(found_by(api, "/api/v1/atividades/gestao", id).await, std::slice::from_ref(&created));
         let _ = api.delete(&format!("/api/v1/projetos/{id}")).await.error(409);
     }
     let csv = api.get(&format!("{PATH}?formato=csv&id_projeto={a}")).await;
