@@ -39,9 +39,10 @@ def replace_values(body):
 
 
 def replace_parameters(query):
-    """The same for parameters: a person has a name, a report is grouped by each key once, and both ends are in order."""
+    """The same for parameters: a person has a name, a report is grouped by each key once, both ends are in order,
+    and a week is of this century."""
     for name, value in (("apos", ""), ("usuario", "eu"), ("agrupar", "projeto,dia"), ("organization_name", "exemplo"), ("project_id", PROJETO),
-                        ("de", "2026-11-01"), ("ate", "2026-11-30")):
+                        ("de", "2026-11-01"), ("ate", "2026-11-30"), ("week_start", "2026-11-25")):
         if name in query:
             query[name] = value
 
