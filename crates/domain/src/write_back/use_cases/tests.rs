@@ -78,7 +78,7 @@ type Writes = Vec<(i64, HoursWrite)>;
 /// Runs the job once for `pending`, and returns how it ended, the stored attempt, and what was sent.
 async fn run(pending: PendingWrite, azure: Azure) -> (Option<WriteEnd>, Option<(KnownHours, WriteAttempt)>, Writes) {
     let Azure { item, fields, changes, entries, responses } = azure;
-    let (ends, attempts, writes) =
+    let (ends, attempts, patches) =
         (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)), Arc::new(Mutex::new(Vec::new())));
     let (mut queue, mut writer) = (MockWriteBackQueue::new(), MockWorkItemWriter::new());
     let mut batches = VecDeque::from([vec![pending]]);
@@ -98,14 +98,14 @@ async fn run(pending: PendingWrite, azure: Azure) -> (Option<WriteEnd>, Option<(
     let tipo = WorkItemType { states: work_item_states(), fields };
     writer.expect_work_item_type().returning(move |_, _| Ok(tipo.clone()));
     writer.expect_changes().returning(move |_, _| Ok(changes.clone()));
-    let sent = Arc::clone(&writes);
+    let sent = Arc::clone(&patches);
     let mut responses = VecDeque::from(responses);
     writer.expect_write().returning(move |_, rev, hours| {
         sent.lock().unwrap().push((rev, hours));
         responses.pop_front().map_or(Ok(WriteResult::Written { rev: rev + 1 }), |response| response())
     });
     WriteBack::new(Arc::new(queue), Arc::new(writer), fixed_clock()).escrever_pendentes().await.unwrap();
-    let result = (*ends.lock().unwrap(), *attempts.lock().unwrap(), writes.lock().unwrap().clone());
+    let result = (*ends.lock().unwrap(), *attempts.lock().unwrap(), patches.lock().unwrap().clone());
     result
 }
 
