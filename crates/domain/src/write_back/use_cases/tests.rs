@@ -76,9 +76,9 @@ impl Azure {
 type Writes = Vec<(i64, HoursWrite)>;
 
 /// Runs the job once for `pending`, and returns how it ended, the stored attempt, and what was sent.
-async fn run(pending: PendingWrite, azure: Azure) -> (Option<WriteEnd>, Option<(KnownHours, WriteAttempt)>, Writes) {
+async fn run(pending: PendingWrite, azure: Azure) -> (WriteEnd, Option<(KnownHours, WriteAttempt)>, Writes) {
     let Azure { item, fields, changes, entries, responses } = azure;
-    let (ends, attempts, writes) =
+    let (ends, attempts, patches) =
         (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)), Arc::new(Mutex::new(Vec::new())));
     let (mut queue, mut writer) = (MockWriteBackQueue::new(), MockWorkItemWriter::new());
     let mut batches = VecDeque::from([vec![pending]]);
@@ -98,23 +98,22 @@ async fn run(pending: PendingWrite, azure: Azure) -> (Option<WriteEnd>, Option<(
     let tipo = WorkItemType { states: work_item_states(), fields };
     writer.expect_work_item_type().returning(move |_, _| Ok(tipo.clone()));
     writer.expect_changes().returning(move |_, _| Ok(changes.clone()));
-    let sent = Arc::clone(&writes);
+    let sent = Arc::clone(&patches);
     let mut responses = VecDeque::from(responses);
     writer.expect_write().returning(move |_, rev, hours| {
         sent.lock().unwrap().push((rev, hours));
         responses.pop_front().map_or(Ok(WriteResult::Written { rev: rev + 1 }), |response| response())
     });
     WriteBack::new(Arc::new(queue), Arc::new(writer), fixed_clock()).escrever_pendentes().await.unwrap();
-    let result = (*ends.lock().unwrap(), *attempts.lock().unwrap(), writes.lock().unwrap().clone());
-    result
+    (ends.lock().unwrap().unwrap(), *attempts.lock().unwrap(), patches.lock().unwrap().clone())
 }
 
-fn written(rev: i64, completed_work: f64, manual: f64) -> Option<WriteEnd> {
-    Some(WriteEnd::Written(KnownHours { rev, completed_work, manual, minutos: 150 }))
+fn written(rev: i64, completed_work: f64, manual: f64) -> WriteEnd {
+    WriteEnd::Written(KnownHours { rev, completed_work, manual, minutos: 150 })
 }
 
-fn retry(after: Duration) -> Option<WriteEnd> {
-    Some(WriteEnd::Retry { em: NOW + after })
+fn retry(after: Duration) -> WriteEnd {
+    WriteEnd::Retry { em: NOW + after }
 }
 
 #[tokio::test]
@@ -163,7 +162,7 @@ async fn type_without_fields_gets_what_it_has() {
         let fields = HourFields { completed_work: false, remaining_work: true };
         let (end, _, writes) = run(pending(), Azure { fields, ..Azure::with(item) }).await;
 
-        assert!(matches!(end, Some(WriteEnd::Written(_))), "{end:?}");
+        assert!(matches!(end, WriteEnd::Written(_)), "{end:?}");
         assert!(writes.iter().all(|(_, hours)| hours.completed_work.is_none()));
         assert_eq!(writes.iter().map(|(_, hours)| hours.remaining_work).collect::<Vec<_>>(), expected);
     }
@@ -171,14 +170,14 @@ async fn type_without_fields_gets_what_it_has() {
 
 #[tokio::test]
 async fn missing_closed_and_refusing_work_items_fail_with_the_reason() {
-    let failed = |motivo, is_attempt_void| Some(WriteEnd::Failed { motivo, is_attempt_void });
+    let failed = |motivo, is_attempt_void| WriteEnd::Failed { motivo, is_attempt_void };
     let missing = Azure { item: None, ..Azure::with(item(5, 3.5)) };
     assert_eq!(run(pending(), missing).await, (failed(MotivoDoErro::Inexistente, false), None, vec![]));
 
     let nothing_written = KnownHours { minutos: 0, ..KNOWN };
     let cases = [
-        (None, None, Some(WriteEnd::Written(KnownHours::default()))),
-        (Some(nothing_written), None, Some(WriteEnd::Written(nothing_written))),
+        (None, None, WriteEnd::Written(KnownHours::default())),
+        (Some(nothing_written), None, WriteEnd::Written(nothing_written)),
         (Some(KNOWN), None, failed(MotivoDoErro::Inexistente, false)),
         (None, Some(ATTEMPT), failed(MotivoDoErro::Inexistente, false)),
     ];
@@ -230,7 +229,7 @@ async fn attempts_end_after_a_bounded_number() {
 
     let (end, ..) = run(PendingWrite { tentativas: MAX_ATTEMPTS, ..pending() }, azure).await;
 
-    assert_eq!(end, Some(WriteEnd::Failed { motivo: MotivoDoErro::SemResposta, is_attempt_void: false }));
+    assert_eq!(end, WriteEnd::Failed { motivo: MotivoDoErro::SemResposta, is_attempt_void: false });
 }
 
 #[tokio::test]
@@ -255,7 +254,7 @@ async fn attempt_that_may_still_arrive_is_sent_again_before_any_other() {
 
     let responses: Vec<Response> = vec![|| Ok(WriteResult::Refused(MotivoDoErro::Regra))];
     let (end, ..) = run(pending, Azure { responses, ..Azure::with(item(5, 3.5)) }).await;
-    assert_eq!(end, Some(WriteEnd::Failed { motivo: MotivoDoErro::Regra, is_attempt_void: false }));
+    assert_eq!(end, WriteEnd::Failed { motivo: MotivoDoErro::Regra, is_attempt_void: false });
 }
 
 #[tokio::test]
@@ -263,7 +262,7 @@ async fn outage_while_reading_delays_every_work_item_of_the_batch() {
     let (mut queue, mut writer) = (MockWriteBackQueue::new(), MockWorkItemWriter::new());
     let mut batches = VecDeque::from([vec![pending(), pending()]]);
     queue.expect_claim().returning(move |_, _| Ok(batches.pop_front().unwrap_or_default()));
-    let is_retry = |_: &PendingWrite, end: &WriteEnd, _: &OffsetDateTime| Some(*end) == retry(Duration::MINUTE);
+    let is_retry = |_: &PendingWrite, end: &WriteEnd, _: &OffsetDateTime| *end == retry(Duration::MINUTE);
     queue.expect_end().withf(is_retry).times(2).returning(|_, _, _| Ok(()));
     writer.expect_read().returning(|_| Err(unavailable(Some(60))));
 
