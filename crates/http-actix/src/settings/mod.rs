@@ -37,6 +37,7 @@ use reader::Reader;
 
 /// All settings of the service. Its `Debug` contains no secret.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting that operators switch on its own")]
 pub struct Settings {
     /// `ENVIRONMENT`.
     pub environment: Environment,
