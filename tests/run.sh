@@ -4,14 +4,16 @@
 #   ./tests/run.sh            everything
 #   ./tests/run.sh projetos   the tests whose names contain that word
 #   ./tests/run.sh --stack    the compose stack on a Docker engine of its own, and the files of nginx; needs root
-#   ./tests/run.sh --backup   the backups of deploy/backup: a database is destroyed and restored; needs root
+#   ./tests/run.sh --backup   the backups of deploy/backup: a database is destroyed and restored, and moved to PostgreSQL 17
+#                             and 18; needs root
 #   ./tests/run.sh --monitoring   the rules, the dashboard and the metrics that they use
 #   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, connections, soak); needs root
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
 #   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
-#   ./tests/run.sh --scripts  the pre-commit hooks on every file, the checks of deploy.sh, the harness, the scripts of .ci
+#   ./tests/run.sh --scripts  the pre-commit hooks on every file, the scripts of deploy, the harness, the scripts of .ci; needs
+#                             root
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, PgBouncer,
 # Python, Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
@@ -31,7 +33,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,18s/^# \{0,1\}//p' "$0"
+    sed -n '2,20s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -147,8 +149,27 @@ need_commands() {
 }
 
 test_backup() {
-    need_commands pgbackrest:pgbackrest
+    local python=target/test-tools/postgres requirements=tests/backup/requirements.txt servers=tests/backup/postgres
+    need_commands pgbackrest:pgbackrest openssl:openssl
     as_root python3 tests/backup/drill.py
+    if ! cmp -s "$requirements" "$python/requirements.txt"; then
+        say "installing the programs of PostgreSQL 17 and 18"
+        rm -rf "$python"
+        python3 -m venv "$python"
+        "$python/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+        cp "$requirements" "$python/requirements.txt"
+    fi
+    if ! cmp -s "$servers/package-lock.json" "$servers/node_modules/.installed"; then
+        say "installing PostgreSQL 17 and 18"
+        npm --prefix "$servers" ci --silent --ignore-scripts
+        cp "$servers/package-lock.json" "$servers/node_modules/.installed"
+    fi
+    # Those of this release are too old: pgBackRest knows PostgreSQL 15 at most.
+    tests/trixie.sh target/test-tools/compose docker-compose
+    tests/trixie.sh target/test-tools/pgbackrest pgbackrest
+    cargo build --locked -p http-actix
+    as_root python3 tests/backup/upgrade.py target/debug/aponta "$python"/lib/python3*/site-packages \
+        target/test-tools/compose/usr/libexec/docker/cli-plugins/docker-compose target/test-tools/pgbackrest/usr/bin/pgbackrest
     say "the backups passed"
 }
 
@@ -215,7 +236,7 @@ test_systemd() {
 # The hooks are those of .pre-commit-config.yaml: formatting, typos, ShellCheck, the files of GitHub and compose.
 test_scripts() {
     local hooks=target/test-tools/pre-commit requirements=tests/tools/pre-commit.txt
-    need_commands git:git openssl:openssl
+    need_commands git:git openssl:openssl iptables:iptables ip:iproute2 unshare:util-linux
     if ! cmp -s "$requirements" "$hooks/requirements.txt"; then
         say "installing pre-commit"
         rm -rf "$hooks"
@@ -227,6 +248,8 @@ test_scripts() {
     python3 tests/scripts/bounds.py
     python3 tests/scripts/checks.py
     python3 tests/scripts/deny.py
+    tests/trixie.sh target/test-tools/compose docker-compose
+    as_root python3 tests/scripts/operation.py target/test-tools/compose/usr/libexec/docker/cli-plugins/docker-compose
     python3 tests/scripts/release.py
     python3 tests/scripts/versions.py
     say "the scripts passed"

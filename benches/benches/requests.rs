@@ -76,6 +76,7 @@ async fn service() -> impl Service<actix_http::Request, Response = ServiceRespon
         identity: Arc::new(DevelopmentIdentity),
         directory: Arc::new(NoOrganisation),
         work_items: Arc::new(NoOrganisation),
+        write_back: None,
         organizacao: None,
         service_credential: None,
         clock: fixed_clock(),

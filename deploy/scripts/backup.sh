@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Makes a backup at once, in addition to the daily ones.
 #
-#   backup.sh [--dry-run] [full|incr]
+#   backup.sh [--dry-run] [full|incr|stanza-upgrade]
+#
+# stanza-upgrade: this database replaces the one in the backups, after a dump into another cluster.
 set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "$0")/lib.sh"

@@ -2,13 +2,8 @@
 # The checks of deploy.sh before it changes anything. Source it after lib.sh.
 # shellcheck disable=SC2154 # lib.sh sets the variables.
 
-faults=()
 # The user of the API in its image.
 api_user=10001:10001
-
-fault() {
-    faults+=("$*")
-}
 
 check_private() {
     local found
@@ -41,9 +36,9 @@ check_settings() {
         [[ $(setting $name) == on || $(setting $name) == off ]] || fault "$name is on or off, not $(setting $name)"
     done
     [[ $(setting API_REPLICAS) =~ ^[1-9][0-9]?$ ]] || fault "API_REPLICAS is a number from 1 to 99, not $(setting API_REPLICAS)"
-    faults+=("${missing_settings[@]}")
     check_server_name
     check_examples
+    check_alertmanager
     check_secrets_in_env
     check_app_tokens
     [[ ! $(setting DATABASE_USER) =~ ^(aponta_api|aponta_exporter)$ ]] ||
@@ -54,6 +49,7 @@ check_settings() {
 # A misspelled name would leave its default in effect, like ORIGIN_GAURD=off.
 check_names() {
     local known name names
+    [[ -f $deploy/.env ]] || return 0
     lines known grep -ohE '\$\{[A-Z][A-Z0-9_]*' "$deploy"/compose.yml "$deploy"/*/compose.yml "$deploy/scripts/settings.yml"
     lines names sed -nE 's/^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)[[:space:]]*=.*/\2/p' "$deploy/.env"
     for name in "${names[@]}"; do
@@ -90,8 +86,19 @@ check_examples() {
     for name in $(setting SERVER_NAME); do
         [[ ! ${name,,} =~ (^|\.)example\.(com|net|org)$ ]] || fault "SERVER_NAME is that of the example, $name"
     done
-    ! uses monitoring || ! grep -q 'example\.org' "$deploy/monitoring/alertmanager/alertmanager.yml" ||
-        fault "$deploy/monitoring/alertmanager/alertmanager.yml has addresses of the example"
+}
+
+# Alertmanager runs as another user, so the file has to be readable.
+check_alertmanager() {
+    local file=$deploy/local/alertmanager/alertmanager.yml
+    uses monitoring || return 0
+    if [[ ! -f $file ]]; then
+        fault "$file is missing: install -D -m 644 $deploy/monitoring/alertmanager/alertmanager.yml $file"
+    elif grep -q 'example\.org' "$file"; then
+        fault "$file has addresses of the example"
+    elif [[ ! $(stat -c %A "$file") =~ r..$ || ! $(stat -c %A "${file%/*}") =~ r.x$ ]]; then
+        fault "$file cannot be read by Alertmanager: chmod o+rX ${file%/*} $file"
+    fi
 }
 
 check_server_name() {
@@ -133,6 +140,7 @@ check_encryption() {
 check_certificate() {
     local certificate=$deploy/certs/origin.pem key=$deploy/certs/origin.key
     [[ -f $certificate ]] || { fault "$certificate is missing: CloudFlare, SSL/TLS, Origin Server" && return; }
+    openssl x509 -in "$certificate" -noout 2>/dev/null || { fault "$certificate is not a certificate" && return; }
     check_private "$key"
     [[ -f $key ]] || return 0
     (($(date -d "$(openssl x509 -in "$certificate" -noout -startdate | cut -d= -f2)" +%s) <= $(date +%s))) ||
@@ -157,15 +165,61 @@ check_disk() {
     ((free >= ${MIN_FREE_MB:-3072})) || fault "only $free MB are free for images and data"
 }
 
-# Runs all checks and reports all faults at once.
+# PostgreSQL does not start on the data of another version.
+check_postgres_version() {
+    local data
+    # The data of 15 has no version in its name, from before there were others.
+    [[ $(setting POSTGRES_VERSION) =~ ^(1[678])?$ ]] || { fault "POSTGRES_VERSION is 16, 17 or 18, or unset for 15, not $(setting POSTGRES_VERSION)" && return; }
+    data=$(data_version) || { fault "the volumes cannot be listed" && return; }
+    if [[ -e $state/upgrade-postgres ]]; then
+        fault "a move to another PostgreSQL was interrupted: run scripts/upgrade-postgres.sh --yes again"
+    elif ((${data:-0} > $(postgres_version))); then
+        fault "the data is of PostgreSQL $data: set POSTGRES_VERSION=$data in $deploy/.env"
+    elif [[ $data && $data != "$(postgres_version)" ]]; then
+        fault "the data is of PostgreSQL $data: scripts/upgrade-postgres.sh moves it to $(postgres_version)"
+    fi
+}
+
+# Two clones with the same name of the project would replace each other's containers.
+check_project() {
+    local project directories directory
+    project=$(setting COMPOSE_PROJECT_NAME)
+    lines directories docker ps --all --filter "label=com.docker.compose.project=$project" \
+        --format '{{.Label "com.docker.compose.project.working_dir"}}'
+    for directory in "${directories[@]}"; do
+        [[ -d $directory && ! $directory -ef $deploy ]] || continue
+        fault "the project $project runs from $directory: set another COMPOSE_PROJECT_NAME in $deploy/.env"
+        return
+    done
+}
+
+check_ports() {
+    local project name names=(HTTP_PORT HTTPS_PORT) publishers publisher
+    project=$(setting COMPOSE_PROJECT_NAME)
+    ! uses monitoring || names+=(GRAFANA_PORT)
+    for name in "${names[@]}"; do
+        lines publishers docker ps --filter "publish=$(setting "$name")" --format '{{.Label "com.docker.compose.project"}} {{.Names}}'
+        for publisher in "${publishers[@]}"; do
+            [[ ${publisher% *} == "$project" ]] || fault "$name $(setting "$name") is in use by the container ${publisher##* }"
+        done
+    done
+}
+
+# Runs all checks and reports all faults at once. Without settings or an engine, only those that do without.
 check() {
-    check_private "$deploy/.env"
     check_names
-    check_settings
-    check_secrets
-    check_certificate
-    check_disk
-    ((${#faults[@]})) || compose config --quiet || fault "compose.yml and .env do not fit together"
+    if ((${#settings[@]})); then
+        check_settings
+        check_secrets
+        check_certificate
+        if [[ ! $(docker_fault) ]]; then
+            check_disk
+            check_postgres_version
+            check_project
+            check_ports
+        fi
+        ((${#faults[@]})) || compose config --quiet || fault "compose.yml and .env do not fit together"
+    fi
     ((${#faults[@]} == 0)) || { printf '  %s\n' "${faults[@]}" >&2 && fail "nothing was changed"; }
 }
 

@@ -43,18 +43,18 @@ build() {
     id=$(image_id "$version" || true)
     export APONTA_VERSION=$version APONTA_REVISION=$revision APONTA_CREATED=$created APONTA_SOURCE=$source
     if [[ ${SKIP_BUILD:-} ]]; then
-        [[ $id ]] || fail "there is no image aponta-api:$version"
+        [[ $id ]] || fail "there is no image $image_name:$version"
         return
     fi
-    say "building aponta-api:$version"
-    if [[ $id ]]; then run docker tag "$id" "aponta-api:$version-${id:7:12}"; fi
+    say "building $image_name:$version"
+    if [[ $id ]]; then run docker tag "$id" "$image_name:$version-${id:7:12}"; fi
     run compose build ${UPDATE:+--pull} api
     ! uses backup || run compose build ${UPDATE:+--pull} postgres
     if [[ $id ]] && ! $dry_run; then
         if [[ $current == "$version" && $(image_id "$version") != "$id" ]]; then
             current=$version-${id:7:12}
         else
-            docker rmi "aponta-api:$version-${id:7:12}" >/dev/null
+            docker rmi "$image_name:$version-${id:7:12}" >/dev/null
         fi
     fi
 }

@@ -12,7 +12,7 @@ load_settings
 mounts=(--volume "$deploy/certs/origin.pem:/run/origin.pem:ro")
 checks=(--certificate /run/origin.pem)
 if uses backup; then
-    mounts+=(--volume "$(compose config --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)["name"])')_backup_metrics:/run/backup:ro")
+    mounts+=(--volume "$(setting COMPOSE_PROJECT_NAME)_backup_metrics:/run/backup:ro")
     checks+=(--backups /run/backup/backup.prom)
 fi
 compose run --rm --no-deps -T "${mounts[@]}" api doctor "${checks[@]}"

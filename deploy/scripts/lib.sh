@@ -8,7 +8,7 @@ dry_run=false
 arguments=()
 secret_table=$(<"$deploy/scripts/secrets.conf")
 declare -A settings=()
-missing_settings=()
+faults=()
 
 say() {
     printf '==> %s\n' "$*"
@@ -17,6 +17,11 @@ say() {
 fail() {
     printf '%s: %s\n' "$(basename "$0")" "$*" >&2
     exit 1
+}
+
+# Notes a fault. A script reports all of them before it changes anything.
+fault() {
+    faults+=("$*")
 }
 
 # Parses --dry-run and --help. Puts the other arguments into `arguments`.
@@ -64,32 +69,47 @@ privacy_fault() {
     fi
 }
 
-# Reads .env. Requires root, because the secrets belong to root, and access to Docker is equivalent to root.
+# Prints the fault of Docker, if it has one.
+docker_fault() {
+    if ! docker compose version >/dev/null 2>&1; then
+        echo "docker compose is not installed: see deploy/README.md, Prepare the host"
+    elif ! docker version --format '{{.Server.Version}}' >/dev/null 2>&1; then
+        echo "the Docker engine does not respond: systemctl status docker"
+    fi
+}
+
+# Reads .env and notes its faults and those of Docker. Without faults `settings` has a value for each name.
+# Requires root, because the secrets belong to root, and access to Docker is equivalent to root.
 read_settings() {
-    local printed key value
+    local found key value pairs=() command=(docker compose --project-directory "$deploy" --file "$deploy/scripts/settings.yml" config --format json)
     ((EUID == 0)) || fail "only root can do this: sudo $0"
-    printed=$(docker compose --project-directory "$deploy" --file "$deploy/scripts/settings.yml" config --format json |
-        python3 -c '
+    for found in "$(privacy_fault "$deploy/.env")" "$(docker_fault)"; do [[ ! $found ]] || fault "$found"; done
+    if found=$("${command[@]}" 2>/dev/null) && lines pairs python3 -c '
 import json, sys
 for name, value in json.load(sys.stdin)["services"]["settings"]["environment"].items():
-    print(name, value.replace("$$", "$"), sep="=")') || fail "compose cannot read $deploy/.env"
-    while IFS='=' read -r key value; do settings[$key]=$value; done <<<"$printed"
-    # compose.yml requires these as well.
-    missing_settings=()
-    for key in SERVER_NAME AZURE_DEVOPS_ORG_URL; do
-        [[ ${settings[$key]} =~ [^[:space:]] ]] || missing_settings+=("$key is not set in $deploy/.env")
-    done
+    print(name, value.replace("$$", "$"), sep="=")' <<<"$found"; then
+        for found in "${pairs[@]}"; do
+            IFS='=' read -r key value <<<"$found"
+            settings[$key]=$value
+        done
+        # compose.yml requires these as well.
+        for key in SERVER_NAME AZURE_DEVOPS_ORG_URL; do
+            [[ ${settings[$key]} =~ [^[:space:]] ]] || fault "$key is not set in $deploy/.env"
+        done
+    elif docker compose version >/dev/null 2>&1; then
+        fault "$deploy/.env cannot be read: $("${command[@]}" 2>&1 >/dev/null | grep -v level=warning | tr '\n' ' ')"
+    fi
+    image_name=${settings[COMPOSE_PROJECT_NAME]:-}-api
     # Commands use the version that serves, and not the latest build.
     export APONTA_VERSION=${APONTA_VERSION:-$(version_file current)}
 }
 
-# Reads .env for scripts that stop at the first fault.
+# Reads .env, and ends the script if there is a fault.
 load_settings() {
-    local fault
-    fault=$(privacy_fault "$deploy/.env")
-    [[ ! $fault ]] || fail "$fault"
+    local found
     read_settings
-    ((${#missing_settings[@]} == 0)) || fail "${missing_settings[0]}"
+    for found in "${faults[@]}"; do printf '%s: %s\n' "$(basename "$0")" "$found" >&2; done
+    ((${#faults[@]} == 0)) || exit 1
 }
 
 setting() {
@@ -122,6 +142,21 @@ used_secrets() {
 # Prints the version that runs (`current`), or the one before it (`previous`).
 version_file() {
     cat "$state/$1" 2>/dev/null || true
+}
+
+# Prints the version of the newest data of PostgreSQL; nothing without data. Each version has a volume: see compose.yml.
+data_version() {
+    local project volumes
+    project=$(setting COMPOSE_PROJECT_NAME)
+    volumes=$(docker volume ls --quiet --filter "name=^${project}_postgres_data") || return 1
+    sed -nE "s/^${project}_postgres_data$/15/p; s/^${project}_postgres_data_([0-9]+)$/\1/p" <<<"$volumes" | sort -n | tail -n 1
+}
+
+# Prints the version of PostgreSQL that .env names.
+postgres_version() {
+    local version
+    version=$(setting POSTGRES_VERSION)
+    echo "${version:-15}"
 }
 
 containers() {

@@ -45,7 +45,7 @@ apply_overlays() {
         [[ $service != nginx && $service != api && $service != postgres ]] || continue
         compose up --detach --no-deps "$service"
         files=()
-        lines files find "$deploy/monitoring/${service%-exporter}" -type f 2>/dev/null || true
+        lines files find "$deploy/monitoring/${service%-exporter}" "$deploy/local/$service" -type f 2>/dev/null || true
         # It reads its password only when it starts.
         [[ $service != postgres-exporter ]] || files=("$deploy/secrets/exporter_password")
         ((${#files[@]})) || continue

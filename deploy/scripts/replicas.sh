@@ -9,7 +9,7 @@ replacing=false
 replaced=false
 
 image_id() {
-    docker image inspect --format '{{.Id}}' "aponta-api:$1" 2>/dev/null
+    docker image inspect --format '{{.Id}}' "$image_name:$1" 2>/dev/null
 }
 
 # are_all_of IMAGE NUMBER CONTAINER...: returns whether the containers have this number and image.
@@ -92,7 +92,7 @@ record_version() {
         echo "$2" >"$state/previous.new" && mv "$state/previous.new" "$state/previous" || return 1
     fi
     echo "$1" >"$state/current.new" && mv "$state/current.new" "$state/current" || return 1
-    docker tag "aponta-api:$1" aponta-api:latest
+    docker tag "$image_name:$1" "$image_name:latest"
 }
 
 # count_steps VERSION STATE: prints how many migrations VERSION reports in this state.

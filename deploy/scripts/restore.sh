@@ -37,19 +37,30 @@ load_settings
 uses backup || fail "there are no backups: COMPOSE_FILE in $deploy/.env"
 $yes || $dry_run || fail "this replaces the database; say --yes if that is what you want"
 
-# Prints when the oldest backup ended, in seconds since the epoch.
+# Prints the version of PostgreSQL of the current database in the backups, and when its oldest backup ended, in seconds since
+# the epoch. Nothing if there is none.
 oldest_backup() {
-    compose run --rm --no-deps -T backup pgbackrest --stanza=aponta ${repository:+--repo="$repository"} \
-        --log-level-console=off --output=json info | python3 -c '
+    local info
+    info=$(compose run --rm --no-deps -T backup pgbackrest --stanza=aponta ${repository:+--repo="$repository"} \
+        --log-level-console=off --log-level-stderr=error --output=json info) || return 1
+    python3 -c '
 import json, sys
-print(min((backup["timestamp"]["stop"] for stanza in json.load(sys.stdin) for backup in stanza["backup"]), default=""))'
+for stanza in json.load(sys.stdin):
+    for database in stanza["db"][-1:]:
+        ends = [backup["timestamp"]["stop"] for backup in stanza["backup"] if backup["database"]["id"] == database["id"]]
+        if ends:
+            print(database["version"], min(ends))
+' <<<"$info" 2>/dev/null
 }
 
 # Checks before the service stops what would fail afterwards.
 check_moment() {
-    local moment oldest
-    oldest=$(oldest_backup) || fail "the backups cannot be read"
-    [[ $oldest ]] || fail "there is no backup${repository:+ in repository $repository}"
+    local found moment oldest version
+    found=$(oldest_backup) || fail "the backups cannot be read; nothing was changed"
+    [[ $found ]] || fail "there is no backup${repository:+ in repository $repository}"
+    read -r version oldest <<<"$found"
+    [[ $version == "$(postgres_version)" ]] ||
+        fail "the backups are of PostgreSQL $version and this stack is of $(postgres_version); nothing was changed"
     [[ $to ]] || return 0
     # With an offset, so that the time zone is unambiguous.
     if ! [[ $to =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}\ [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?[+-][0-9]{2}(:?[0-9]{2})?$ ]] ||

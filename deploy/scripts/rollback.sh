@@ -37,7 +37,7 @@ current=$(version_file current)
 version=${arguments[0]:-$(version_file previous)}
 [[ $version ]] || fail "there is no former version; name one"
 [[ $version != "$current" ]] || fail "$version serves already"
-image_id "$version" >/dev/null || fail "there is no image aponta-api:$version any more"
+image_id "$version" >/dev/null || fail "there is no image $image_name:$version any more"
 
 unknown=$(count_steps "$version" 'unknown to this version') || fail "the migrations of $version cannot be listed"
 if ((unknown)) && ! $undo; then

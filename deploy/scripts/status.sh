@@ -10,34 +10,54 @@ source "$deploy/scripts/nginx.sh"
 
 options "$@"
 load_settings
-problems=0
+problems=0 running=()
+
+problem() {
+    say "$*"
+    problems=1
+}
 
 say "versions: $(version_file current) serves, $(version_file previous) before"
 compose ps --format 'table {{.Service}}\t{{.Name}}\t{{.Image}}\t{{.Status}}'
 for service in nginx api postgres; do
-    mapfile -t running < <(containers --status running "$service")
-    if ((${#running[@]} == 0)); then
-        say "$service does not run"
-        problems=1
-    fi
+    lines running containers --status running "$service"
+    ((${#running[@]})) || problem "$service does not run"
     for container in "${running[@]}"; do
         health=$(docker inspect --format '{{.State.Health.Status}}' "$container")
-        [[ $health == healthy ]] || { say "$service is $health" && problems=1; }
+        [[ $health == healthy ]] || problem "$service is $health"
     done
 done
-say "migrations"
-compose exec -T --index "$(containers api >/dev/null && compose ps --format '{{.Name}}' api | sed -n '1s/.*[^0-9]//p')" api \
-    aponta migrate status || problems=1
-say "disk: $(df -h --output=pcent,avail "$(docker info --format '{{.DockerRootDir}}')" | tail -n 1)"
-say "certificate: $(openssl x509 -in "$deploy/certs/origin.pem" -noout -enddate)"
-openssl x509 -in "$deploy/certs/origin.pem" -noout -checkend $((30 * 86400)) >/dev/null ||
-    { say "the certificate ends within a month" && problems=1; }
-if uses backup; then
-    last=$(compose exec -T backup sed -n 's/^aponta_backup_last_success_timestamp_seconds{.*} //p' \
-        /var/lib/aponta-backup/backup.prom 2>/dev/null | sort -n | tail -n 1 || true)
-    age=$((($(date +%s) - ${last:-0}) / 3600))
-    say "backup: the last good one ended $age h ago"
-    ((age <= 26)) || { say "there is no backup of the last day" && problems=1; }
+lines running containers --status running api
+if ((${#running[@]})); then
+    say "migrations"
+    docker exec "${running[0]}" aponta migrate status || problem "the migrations cannot be listed"
 fi
-verify || { say "the stack does not respond" && problems=1; }
+say "disk: $(df -h --output=pcent,avail "$(docker info --format '{{.DockerRootDir}}')" | tail -n 1)"
+if ends=$(openssl x509 -in "$deploy/certs/origin.pem" -noout -enddate 2>/dev/null); then
+    say "certificate: $ends"
+    openssl x509 -in "$deploy/certs/origin.pem" -noout -checkend $((30 * 86400)) >/dev/null ||
+        problem "the certificate ends within a month"
+else
+    problem "$deploy/certs/origin.pem is missing or not a certificate"
+fi
+# backup_time METRIC: prints the newest of its times, 0 without one.
+backup_time() {
+    local times
+    times=$(compose exec -T backup sh -c 'cat /var/lib/aponta-backup/*.prom' 2>/dev/null) || true
+    sed -nE "s/^$1(\{.*\})? //p" <<<"$times" | sort -n | tail -n 1 | grep . || echo 0
+}
+
+if uses backup; then
+    last=$(backup_time aponta_backup_last_success_timestamp_seconds)
+    if ((last)); then
+        age=$((($(date +%s) - last) / 3600))
+        say "backup: the last good one ended $age h ago"
+        ((age <= 26)) || problem "there is no backup of the last day"
+    else
+        problem "there is no backup yet, or the backups do not run"
+    fi
+    (($(backup_time aponta_backup_wal_dropped_timestamp_seconds) <= last)) ||
+        problem "WAL was dropped since then: see WalDropped in docs/operations.md"
+fi
+verify || problem "the stack does not respond"
 exit "$problems"

@@ -18,6 +18,7 @@ mod m20261127_000011_drop_ativo_index;
 mod m20261127_000012_create_apontamentos;
 mod m20261127_000013_create_atividade_projetos;
 mod m20261127_000014_fold_final_sigma;
+mod m20261127_000015_create_escritas;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000012_create_apontamentos::Migration),
             Box::new(m20261127_000013_create_atividade_projetos::Migration),
             Box::new(m20261127_000014_fold_final_sigma::Migration),
+            Box::new(m20261127_000015_create_escritas::Migration),
         ]
     }
 }

@@ -4,103 +4,22 @@ usage: drill.py
 """
 
 import contextlib
-import json
-import os
 import pathlib
-import re
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
+import wal  # noqa: E402
+from environment import (  # noqa: E402
+    ARCHIVE_TIMEOUT, BASE, DATA, ENVIRONMENT, METRICS, REPO1, Server, archived_since_a_reset, directory_of_the_drill, full_backups, metric,
+    prepare, run, sql, timed, wait_archived, write_secret)
 from harness import process  # noqa: E402
-from harness.postgres import Cluster, find_programs  # noqa: E402
-from harness.process import Process, free_port  # noqa: E402
-from harness.wait import StepTimeout, wait_until  # noqa: E402
-
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-BACKUP = REPOSITORY / "deploy/backup"
-BASE = pathlib.Path(tempfile.mkdtemp(prefix="aponta-backup-"))
-DATA, REPO1, REPO2, METRICS = BASE / "data", BASE / "repo1", BASE / "repo2", BASE / "backup.prom"
-# Seconds after which WAL is archived at the latest; a minute in the overlay.
-ARCHIVE_TIMEOUT = 3
-RECOVERY_TIMEOUT = 120
-PORT = free_port()
-
-ENVIRONMENT = {
-    "PATH": f"{BASE}/bin:{find_programs()}:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PGHOST": str(BASE), "PGPORT": str(PORT), "PGTZ": "UTC",
-    "PGDATABASE": "postgres", "PGCONNECT_TIMEOUT": "5", "BACKUP_METRICS": str(METRICS),
-    # The values that differ from those in the container. All others come from pgbackrest.conf.
-    "PGBACKREST_CONFIG_PATH": f"{BASE}/etc", "PGBACKREST_LOCK_PATH": f"{BASE}/lock", "PGBACKREST_REPO1_PATH": str(REPO1),
-    "PGBACKREST_PG1_PATH": str(DATA), "PGBACKREST_PG1_PORT": str(PORT), "PGBACKREST_PG1_SOCKET_PATH": str(BASE),
-}
-
-
-def run(*command, check=True):
-    """Runs a command as the user of the server."""
-    return process.run(*command, check=check, user="postgres", env=ENVIRONMENT, cwd=BASE)
-
-
-def sql(text):
-    return run("psql", "-XAtqc", text).stdout.strip()
-
-
-def write_secret(passphrase):
-    file = BASE / "etc/conf.d/backup.conf"
-    file.write_text(f"[global]\nrepo1-cipher-pass={passphrase}\nrepo2-path={REPO2}\nrepo2-cipher-type=aes-256-cbc\n"
-                    "repo2-cipher-pass=outra-frase\nrepo2-retention-full-type=time\nrepo2-retention-full=28\n")
-    shutil.chown(file, "postgres", "postgres")
-    file.chmod(0o400)
-
-
-def prepare():
-    """Lays out the files of the image under `BASE`."""
-    for directory in ("etc/conf.d", "repo1", "repo2", "lock"):
-        (BASE / directory).mkdir(parents=True)
-    shutil.copytree(BACKUP / "bin", BASE / "bin")
-    shutil.copy(BACKUP / "pgbackrest.conf", BASE / "etc/pgbackrest.conf")
-    for directory in (BASE, *BASE.rglob("*")):
-        shutil.chown(directory, "postgres", "postgres")
-    write_secret("uma-frase-longa")
-
-
-class Server(Cluster):
-    """PostgreSQL with the archive settings of the overlay, on the data that is there. `recovery` is the seconds of its start."""
-
-    def __init__(self):
-        overlay = (BACKUP / "compose.yml").read_text()
-        settings = dict(value.split("=", 1) for value in re.findall(r"- -c\n +- (.*)", overlay))
-        assert len(settings) == 3, settings
-        settings |= {"archive_timeout": ARCHIVE_TIMEOUT, "unix_socket_directories": BASE, "listen_addresses": "", "track_commit_timestamp": "on"}
-        super().__init__(BASE, settings=settings, port=PORT, environment=ENVIRONMENT)
-
-    @classmethod
-    def started(cls):
-        server = cls()
-        begin = time.monotonic()
-        server.start(RECOVERY_TIMEOUT)
-        # A server that accepts reads may still be in recovery.
-        wait_until("the end of the recovery", lambda: sql("SELECT pg_is_in_recovery()") == "f", RECOVERY_TIMEOUT, log=server.log)
-        server.recovery = time.monotonic() - begin
-        return server
-
-    @classmethod
-    def created(cls):
-        """An empty cluster that runs."""
-        cls().initialize()
-        return cls.started()
-
-    def destroy(self):
-        """Kills all processes at once and deletes the data, as a broken disk does."""
-        self.kill()
-        shutil.rmtree(DATA)
-        DATA.mkdir(mode=0o700)
-        shutil.chown(DATA, "postgres", "postgres")
+from harness.process import Process  # noqa: E402
+from harness.wait import StepTimeout  # noqa: E402
 
 
 class Writer(threading.Thread):
@@ -137,28 +56,6 @@ def rows():
 
 def numbers():
     return set(sql("SELECT n FROM registro").split())
-
-
-def metric(name):
-    return float(re.search(rf"^{re.escape(name)} (\S+)$", METRICS.read_text(), re.MULTILINE)[1])
-
-
-def wait_archived():
-    """Waits until all WAL up to now is in the archive."""
-    segment = sql("SELECT pg_walfile_name(pg_current_wal_lsn())")
-    wait_until(f"the archiving of {segment}", lambda: sql("SELECT COALESCE(last_archived_wal, '') FROM pg_stat_archiver") >= segment, 60,
-               log=lambda: sql("SELECT * FROM pg_stat_archiver"), interval=0.1)
-
-
-def full_backups(repository):
-    info = json.loads(run("pgbackrest", "--stanza=aponta", f"--repo={repository}", "--output=json", "info").stdout)
-    return [backup["label"] for backup in info[0]["backup"] if backup["type"] == "full"]
-
-
-def timed(*command):
-    started = time.monotonic()
-    run(*command)
-    return time.monotonic() - started
 
 
 def restore(server, *arguments):
@@ -273,11 +170,7 @@ def restores_on_a_new_host(server, expected, *, refused):
     server = Server.started()
     assert numbers() == expected, "the second repository has other rows"
     run("aponta-backup", "full")
-    sql("SELECT pg_stat_reset_shared('archiver')")
-    sql("CREATE TABLE IF NOT EXISTS depois (n int)")
-    sql("INSERT INTO depois VALUES (1)")
-    wait_archived()
-    assert sql("SELECT failed_count FROM pg_stat_archiver") == "0", sql("TABLE pg_stat_archiver")
+    assert archived_since_a_reset(), sql("TABLE pg_stat_archiver")
     assert full_backups(1) and metric("aponta_backup_check_success") == 1
     print(f"ok restored on a new host from the second repository: restore {seconds:.1f} s", flush=True)
     return server
@@ -334,20 +227,12 @@ def main():
     server = restores_on_a_new_host(server, found, refused=True)
     server = restores_on_a_new_host(server, found, refused=False)
     reports_failures()
+    server = wal.unarchived_wal_is_bounded(server)
     schedule_understands_every_time_of_day()
     server.stop()
     refuses_a_wrong_passphrase()
     print("backup: all checks passed")
 
 
-try:
+with directory_of_the_drill():
     main()
-except BaseException:
-    if (BASE / "postgres.log").exists():
-        print("--- postgres.log", (BASE / "postgres.log").read_text(errors="replace")[-6000:], sep="\n", file=sys.stderr)
-    raise
-finally:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        os.kill(int((DATA / "postmaster.pid").read_text().split("\n")[0]), signal.SIGQUIT)
-        time.sleep(1)
-    shutil.rmtree(BASE, ignore_errors=True)

@@ -24,6 +24,7 @@ CHAPTERS = {
     "writes": ({"faults": 60, "writes": 12_000}, {"faults": 12, "writes": 2_000}),
     "outages": ({"modes": ["hangs", "is slow", "cuts", "nonsense", "throttles", "fails"]}, {"modes": ["hangs", "nonsense"]}),
     "replicas": ({"rounds": 10}, {"rounds": 2}),
+    "writeback": ({"changes": 2_000, "items": 200, "kills": 12}, {"changes": 300, "items": 40, "kills": 2}),
     "overload": ({"seconds": 20}, {"seconds": 8}),
     "connections": ({"idle": 10_000}, {"idle": 2_000}),
     # Half a minute is too short to tell a slow leak from noise.

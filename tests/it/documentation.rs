@@ -52,6 +52,14 @@ async fn the_calls_of_the_api_are_answered_as_documented() {
             fields.insert(format!("Microsoft.VSTS.Scheduling.{field}"), hours.into());
         }
     });
+    organisation.add_work_item(103, "Portal", "User Story", "Active", "Acompanhar meus pedidos");
+    organisation.set_parent(104, 103);
+    organisation.assign(104, "Ana Lima", "ana.lima@exemplo.com.br");
+    let team = organisation.add_team("Portal", "Time Portal");
+    let _ = organisation.add_iteration(&team, "Portal\\Sprint 12", ("2026-11-16", "2026-11-27"), "current");
+    organisation.change_work_item(104, |fields| {
+        fields.insert("System.IterationPath".to_owned(), "Portal\\Sprint 12".into());
+    });
     let aponta = Aponta::start_with(|program| {
         program.env("AUTH_ENABLED", "true").env("AZURE_DEVOPS_ORG_URL", organisation.url())
     });

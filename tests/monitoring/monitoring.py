@@ -28,7 +28,7 @@ ROOT = pathlib.Path(sys.argv[1]).resolve()
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="aponta-monitoring-"))
 ALERTS = (MONITORING / "prometheus/rules/alerts.yml").read_text()
 DASHBOARD = json.loads((MONITORING / "grafana/dashboards/aponta.json").read_text())
-BACKUP = REPOSITORY / "deploy/backup/bin/aponta-backup"
+BACKUPS = [REPOSITORY / "deploy/backup/bin" / name for name in ("aponta-backup", "pgbackrest-archive")]
 
 
 def program(name):
@@ -187,8 +187,8 @@ def make_traffic(base):
 
 
 def write_backup_metrics():
-    """Writes the metrics of aponta-backup under the names in its source."""
-    names = re.findall(r"^(aponta_backup_\w+)", BACKUP.read_text(), re.MULTILINE)
+    """Writes the metrics of the backups under the names in their sources."""
+    names = [name for script in BACKUPS for name in re.findall(r"^(aponta_backup_\w+)", script.read_text(), re.MULTILINE)]
     (WORK / "textfiles").mkdir()
     lines = "".join(f"{name} {int(time.time())}\n" for name in dict.fromkeys(names))
     (WORK / "textfiles/backup.prom").write_text(lines)

@@ -229,11 +229,34 @@ def values_of_the_examples_are_refused():
         ("https://dev.azure.com/names", "api.examples.com", "compose.yml", []),
         ("https://dev.azure.com/name", "api.exemplo.br", "compose.yml", ["AZURE_DEVOPS_ORG_URL is that of the example"]),
         ("https://dev.azure.com/Name/", "API.Example.com", "compose.yml", ["AZURE_DEVOPS_ORG_URL is", "SERVER_NAME is that of the example"]),
-        ("https://dev.azure.com/exemplo", "api.exemplo.br", ALL_FILES, ["alertmanager.yml has addresses of the example"]),
     ):
         reported = faults("check_examples", AZURE_DEVOPS_ORG_URL=organisation, SERVER_NAME=names, COMPOSE_FILE=files)
         assert len(reported) == len(found) and all(part in line for part, line in zip(found, reported, strict=True)), reported
     print("ok values of the examples are refused", flush=True)
+
+
+def alertmanager_requires_a_file_of_the_operator():
+    shipped, file = DEPLOY / "monitoring/alertmanager/alertmanager.yml", DEPLOY / "local/alertmanager/alertmanager.yml"
+    assert faults("check_alertmanager", COMPOSE_FILE="compose.yml") == []
+    assert faults("check_alertmanager", COMPOSE_FILE=ALL_FILES) == [f"{file} is missing: install -D -m 644 {shipped} {file}"]
+    run("install", "-D", "-m", "644", shipped, file)
+    assert faults("check_alertmanager", COMPOSE_FILE=ALL_FILES) == [f"{file} has addresses of the example"]
+    file.write_text(shipped.read_text().replace("example.org", "exemplo.br"))
+    assert faults("check_alertmanager", COMPOSE_FILE=ALL_FILES) == []
+    for path, mode in ((file, 0o600), (file.parent, 0o700)):
+        former = path.stat().st_mode
+        path.chmod(mode)
+        assert "cannot be read by Alertmanager" in faults("check_alertmanager", COMPOSE_FILE=ALL_FILES)[0], path
+        path.chmod(former)
+    print("ok Alertmanager requires a file of the operator", flush=True)
+
+
+def git_ignores_what_operators_write():
+    written = [".env", "certs/origin.key", "certs/origin.pem", "secrets/database_password", "secrets/backup.conf", "state/current", "local/aponta.dump",
+               "local/alertmanager/alertmanager.yml", "nginx/rollout/upstream.conf", "origin.key", "origin.pem", "aponta.dump", "client.csr"]
+    ignored = run("git", "check-ignore", *written, cwd=REPOSITORY / "deploy").stdout.split()
+    assert ignored == written, set(written) - set(ignored)
+    print("ok git ignores what operators write", flush=True)
 
 
 def certificate_must_be_valid_for_the_server_names():
@@ -282,6 +305,8 @@ def main():
     app_token_alone_requires_both_secrets()
     unknown_names_in_env_are_refused()
     values_of_the_examples_are_refused()
+    alertmanager_requires_a_file_of_the_operator()
+    git_ignores_what_operators_write()
     certificate_must_be_valid_for_the_server_names()
     print("checks: all checks passed")
 

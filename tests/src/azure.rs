@@ -2,9 +2,14 @@
 //! API.
 
 mod app_token;
+mod hours;
+mod planning;
+mod projects;
+mod wiql;
 mod work_items;
 
 pub use app_token::{APP_KEY, AUDIENCE, app_token};
+pub use hours::{COMPLETED_WORK, ORIGINAL_ESTIMATE, PatchFault, REMAINING_WORK, rule_error, throttled};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,10 +21,10 @@ use uuid::Uuid;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
+use hours::Hours;
+use planning::Planning;
+use projects::page_of;
 use work_items::WorkItems;
-
-/// Maximum number of projects per page, whatever `$top` requests.
-const MAX_PAGE_SIZE: usize = 100;
 
 const NAME: &str = "/exemplo";
 const IDENTITY: &str = "/exemplo/_apis/connectionData";
@@ -48,6 +53,8 @@ struct State {
     /// Delay of each response.
     delay: Duration,
     work_items: WorkItems,
+    planning: Planning,
+    hours: Hours,
 }
 
 /// An endpoint whose responses a test can replace.
@@ -59,17 +66,40 @@ pub enum Endpoint {
     Projects,
     /// The second page of the projects.
     SecondPage,
-    /// Work items and the states of their types.
+    /// Work items and the states of their types, teams and iterations.
     WorkItems,
+    /// Queries for work items.
+    Queries,
+    /// The types of a project with their states.
+    Types,
 }
 
 impl Endpoint {
+    /// Returns the endpoints to which a path belongs.
+    fn of(path: &str, is_second_page: bool) -> &'static [Self] {
+        if path == IDENTITY {
+            &[Self::Identity]
+        } else if path.ends_with("/wiql") {
+            &[Self::Queries, Self::WorkItems]
+        } else if path.ends_with("/workitemtypes") {
+            &[Self::Types, Self::WorkItems]
+        } else if path.contains("/_apis/wit/") || path.contains("/_apis/work/") || path.ends_with("/teams") {
+            &[Self::WorkItems]
+        } else if is_second_page {
+            &[Self::SecondPage]
+        } else {
+            &[Self::Projects]
+        }
+    }
+
     const fn key(self) -> &'static str {
         match self {
             Self::Identity => "identity",
             Self::Projects => "projects",
             Self::SecondPage => "second page",
             Self::WorkItems => "work items",
+            Self::Queries => "queries",
+            Self::Types => "types",
         }
     }
 }
@@ -80,7 +110,7 @@ impl Organisation {
         let (server, state) = (MockServer::start().await, Arc::new(Mutex::new(State::default())));
         let shared = Arc::clone(&state);
         let respond = move |request: &Request| {
-            let state = lock(&shared);
+            let mut state = lock(&shared);
             let response = state.respond(request);
             // `set_delay` would replace the delay of an override.
             if state.delay.is_zero() { response } else { response.set_delay(state.delay) }
@@ -177,20 +207,15 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    fn respond(&self, request: &Request) -> ResponseTemplate {
+    fn respond(&mut self, request: &Request) -> ResponseTemplate {
         let path = request.url.path();
         let page = query(request, "continuationToken");
-        let endpoint = if path == IDENTITY {
-            Endpoint::Identity
-        } else if path.contains("/_apis/wit/") {
-            Endpoint::WorkItems
-        } else if page.is_some() {
-            Endpoint::SecondPage
-        } else {
-            Endpoint::Projects
-        };
-        if let Some((_, response)) = self.overrides.iter().find(|(key, _)| *key == endpoint.key()) {
+        let endpoints = Endpoint::of(path, page.is_some());
+        if let Some((_, response)) = self.overrides.iter().find(|(key, _)| endpoints.iter().any(|e| e.key() == *key)) {
             return response.clone();
+        }
+        if let Some(response) = self.respond_about_hours(request) {
+            return response;
         }
         let Some((token, id, email)) = self.users.iter().find(|(token, ..)| has_token(request, token)) else {
             return ResponseTemplate::new(401);
@@ -204,13 +229,14 @@ impl State {
         let visible: Vec<_> = projects.iter().filter(|p| !p["id"].as_str().is_some_and(is_hidden)).collect();
         let named: Vec<_> =
             visible.iter().filter_map(|project| project["id"].as_str().zip(project["name"].as_str())).collect();
-        if let Some(response) = self.work_items.respond(request, &named) {
+        let response = self.work_items.respond(request, email.as_deref(), &named);
+        if let Some(response) = response.or_else(|| self.planning.respond(request, &named)) {
             return response;
         }
         match path.strip_prefix(PROJECTS) {
             None if path == IDENTITY => ResponseTemplate::new(200).set_body_json(identity(*id, email.as_deref())),
             Some("") => page_of(&visible, page.map_or(0, |start| start.parse().unwrap()), request),
-            Some(rest) => project(&visible, rest.trim_start_matches('/')),
+            Some(rest) => self.project(&visible, &work_items::decoded(rest.trim_start_matches('/'))),
             None => ResponseTemplate::new(404),
         }
     }
@@ -230,29 +256,6 @@ impl State {
             "user": {"subjectKind": "user", "displayName": "Ana Lima", "mailAddress": email, "origin": "aad"},
             "accessLevel": {"accountLicenseType": "express", "status": status},
         }))
-    }
-}
-
-/// One page. Pages overlap by one project, as they do after a project is created in between.
-fn page_of(projects: &[&Value], start: usize, request: &Request) -> ResponseTemplate {
-    let requested: usize = query(request, "$top").unwrap().parse().unwrap();
-    let size = requested.min(MAX_PAGE_SIZE);
-    let page: Vec<_> = projects.iter().skip(start).take(size).collect();
-    let response = ResponseTemplate::new(200).set_body_json(json!({"count": page.len(), "value": page}));
-    if start + size < projects.len() {
-        response.insert_header("x-ms-continuationtoken", (start + size - 1).to_string())
-    } else {
-        response
-    }
-}
-
-/// One project. An unknown and a hidden project give the same 404.
-fn project(projects: &[&Value], id: &str) -> ResponseTemplate {
-    match projects.iter().find(|project| project["id"] == id) {
-        Some(project) => ResponseTemplate::new(200).set_body_json(project),
-        None => ResponseTemplate::new(404).set_body_json(json!({
-            "$id": "1", "message": "TF200016", "typeKey": "ProjectDoesNotExistException", "errorCode": 0,
-        })),
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub mod azure;
 pub mod client;
+pub mod fastapi;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod server;

@@ -643,6 +643,8 @@ def update_replaces_containers_with_newer_images():
     images = {"SKIP_BUILD": "1", "MIN_FREE_MB": "100"}
     script("deploy.sh", "v2", **images)
     assert containers("postgres") == postgres, "a deploy recreated the database"
+    done = script("deploy.sh", "v2", check=False, POSTGRES_VERSION="17", **images)
+    assert done.returncode == 1 and "upgrade-postgres.sh moves it to 17" in done.stderr and containers("postgres") == postgres, done
     done = script("update.sh", "--dry-run", MIN_FREE_MB="100")
     assert "pull --ignore-buildable" in done.stdout and "build --pull api" in done.stdout, done
     done = script("update.sh", **images)
@@ -834,9 +836,10 @@ def deploy_reloads_the_monitoring():
         files_mounted = [volume["source"] for volume in config["services"][name].get("volumes", []) if pathlib.Path(volume["source"]).is_file()]
         assert not files_mounted, f"{files_mounted} would keep the content from the start of {name}"
     done = script("deploy.sh", "v2", check=False, **environment)
-    assert done.returncode == 1 and "alertmanager.yml has addresses of the example" in done.stderr, done
-    routes = DEPLOY / "monitoring/alertmanager/alertmanager.yml"
-    routes.write_text(routes.read_text().replace("example.org", "exemplo.br"))
+    assert done.returncode == 1 and "local/alertmanager/alertmanager.yml is missing" in done.stderr, done
+    routes = DEPLOY / "local/alertmanager/alertmanager.yml"
+    routes.parent.mkdir(parents=True)
+    routes.write_text((DEPLOY / "monitoring/alertmanager/alertmanager.yml").read_text().replace("example.org", "exemplo.br"))
     script("deploy.sh", "v2", **environment)
     assert sql("SELECT rolsuper, pg_has_role('aponta_exporter', 'pg_monitor', 'MEMBER') FROM pg_roles WHERE rolname = 'aponta_exporter'") == "f|t"
     exporter = (DEPLOY / "secrets/exporter_password").read_text().strip()

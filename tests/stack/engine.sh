@@ -40,21 +40,12 @@ mirror=$(apt-get indextargets --format '$(SITE)' | sed -n 1p)
 unpack_engine() {
     [[ ! -f $cache/engine/.done ]] || return 0
     say "fetching an engine from Debian's packages"
-    local apt=$cache/apt options
-    rm -rf "$cache/engine" "$cache/debs"
-    mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$cache/debs"
-    echo "deb $mirror trixie main" >"$apt/sources.list"
-    options=(-q -o "Dir::Etc::sourcelist=$apt/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$apt/lists"
-        -o "Dir::Cache=$apt" -o APT::Sandbox::User=root)
-    apt-get "${options[@]}" update >/dev/null
-    (
-        cd "$cache/debs"
-        apt-get "${options[@]}" download docker.io containerd docker-buildx docker-compose >/dev/null
-        apt-get -q -o APT::Sandbox::User=root download runc >/dev/null
-    )
-    local package
-    for package in "$cache"/debs/*.deb; do dpkg -x "$package" "$cache/engine"; done
-    rm -rf "$cache/debs" "$apt"
+    "$here/../trixie.sh" "$cache/engine" docker.io containerd docker-buildx docker-compose
+    rm -rf "$cache/debs"
+    mkdir -p "$cache/debs"
+    (cd "$cache/debs" && apt-get -q -o APT::Sandbox::User=root download runc >/dev/null)
+    dpkg -x "$cache"/debs/*.deb "$cache/engine"
+    rm -rf "$cache/debs"
     touch "$cache/engine/.done"
 }
 

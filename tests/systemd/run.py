@@ -226,6 +226,12 @@ def instances_are_confined(host):
         listening = host.run("ss", "-tlnpH").stdout
         mine = [line.split()[3] for line in listening.splitlines() if f"pid={pid}," in line]
         assert sorted(mine) == sorted([f"127.0.0.1:{port}", f"127.0.0.1:1{port}"]), mine
+        # What the unit sets exposes nothing in production either.
+        names = ("API_HOST", "API_PORT", "METRICS_PORT", "TRUSTED_PROXIES")
+        unit = dict(line.split("=", 1) for line in environment.split("\0") if line.split("=")[0] in names)
+        doctor = run(BINARY, "doctor", check=False, env={**unit, "AZURE_DEVOPS_ORG_URL": "http://127.0.0.1:9/exemplo",
+                                                         "DATABASE_URL": "postgresql://a:b@127.0.0.1:9/aponta"}).stdout
+        assert len(unit) == 4 and f"ok     network       listens on 127.0.0.1:{port}" in doctor and "WARN" not in doctor, doctor
     assert host.run("stat", "-c", "%a %U", "/etc/aponta/secrets/database_password").stdout == "600 root\n"
     print("ok the instances are confined", flush=True)
 

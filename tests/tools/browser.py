@@ -5,40 +5,18 @@ usage: browser.py BASE_URL PROJETO [DIRECTORY]
 PROJETO is the id of a projeto on which an atividade is created. Screenshots go to DIRECTORY, if one is named.
 """
 
-import contextlib
 import json
 import pathlib
 import sys
-import tempfile
 from urllib.parse import urlsplit
 
-from selenium import webdriver
+from chromium import browser
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 BASE, PROJETO = sys.argv[1], sys.argv[2]
 SHOTS = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else None
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --lang=pt-BR --window-size=1280,1600"
-).split()
-
-
-@contextlib.contextmanager
-def browser():
-    with tempfile.TemporaryDirectory() as profile:
-        options = webdriver.ChromeOptions()
-        options.binary_location = "/usr/bin/chromium"
-        for flag in [*FLAGS, f"--user-data-dir={profile}"]:
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        # The driver's path is given, so that selenium does not go and look for one.
-        driver = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
-        try:
-            yield driver
-        finally:
-            driver.quit()
 
 
 def shoot(driver, name):

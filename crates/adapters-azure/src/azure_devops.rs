@@ -1,6 +1,9 @@
 //! The adapter: implements the ports over one client.
 
+mod work_item_writer;
 mod work_items;
+
+pub use work_item_writer::AzureWorkItemWriter;
 
 use std::sync::Arc;
 use std::time::Duration;

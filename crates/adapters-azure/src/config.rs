@@ -83,7 +83,7 @@ pub struct InFlight {
     /// Identity look-ups of users accepted within the last day. Default: 32.
     pub users: usize,
     /// Identity look-ups of other credentials. Default: 16.
-    pub newcomers: usize,
+    pub unknown_users: usize,
     /// Look-ups of projects. Default: 16.
     pub projects: usize,
     /// Look-ups of work items. Default: 16.
@@ -92,7 +92,7 @@ pub struct InFlight {
 
 impl Default for InFlight {
     fn default() -> Self {
-        Self { users: 32, newcomers: 16, projects: 16, work_items: 16 }
+        Self { users: 32, unknown_users: 16, projects: 16, work_items: 16 }
     }
 }
 

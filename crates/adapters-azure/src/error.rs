@@ -17,6 +17,10 @@ pub(crate) enum AzureError {
     WorkItemNotFound(ErrorDetail),
     /// 404 in JSON for another resource.
     NotFound(ErrorDetail),
+    /// 400 in JSON: the request breaks a rule.
+    BadRequest(ErrorDetail),
+    /// The resource has another revision than the request requires.
+    RevisionMismatch(ErrorDetail),
     /// The settings name no organisation.
     NoOrganisation,
     /// No connection, 503, throttled, queue full, or circuit breaker open.
@@ -84,6 +88,8 @@ impl From<AzureError> for Error {
             AzureError::ProjectNotFound { detail, .. }
             | AzureError::WorkItemNotFound(detail)
             | AzureError::NotFound(detail)
+            | AzureError::BadRequest(detail)
+            | AzureError::RevisionMismatch(detail)
             | AzureError::UnsupportedVersion(detail)
             | AzureError::BadUpstream(detail) => Self::BadUpstream { service, cause: detail.into() },
         }

@@ -15,7 +15,7 @@ use crate::credential::{AppKey, Fingerprints};
 use crate::directory::{Page, Project, project_id};
 use crate::identity::{AppTokens, ConnectionData, Profile, from_connection_data, from_profile, is_real_identity};
 use crate::service_url::ServiceUrl;
-use crate::work_item::{Batch, Item, QueryResult, States};
+use crate::work_item::{Batch, Item, LinkResult, QueryResult, States, Types};
 
 const KEY: &str = "a key of thirty-two characters .";
 const USER: &str = "cdbc0002-5e61-5e97-84f7-32df35fb8951";
@@ -161,7 +161,10 @@ proptest! {
         }
         let ids = read::<QueryResult>(&response).map(QueryResult::into_ids).unwrap_or_default();
         prop_assert!(ids.iter().all(|id| 0 < id.get()));
+        let links = read::<LinkResult>(&response).map(LinkResult::into_pairs).unwrap_or_default();
+        prop_assert!(links.iter().all(|(_, id)| 0 < id.get()));
         let _ = read::<States>(&response).and_then(States::into_domain);
+        let _ = read::<Types>(&response).map(Types::into_domain);
         prop_assert!(type_key(&response).is_none_or(|key| key.bytes().all(|byte| byte.is_ascii_alphanumeric())));
     }
 }

@@ -1,6 +1,7 @@
 //! Adapter for the REST API of Azure DevOps: identifies users and reads the projects and work items of an organisation.
 //!
-//! [`AzureDevOps`] implements the ports `IdentityProvider`, `ProjectDirectory` and `WorkItemDirectory`. A call passes, from the outside in:
+//! [`AzureDevOps`] implements the ports `IdentityProvider`, `ProjectDirectory` and `WorkItemDirectory`,
+//! [`AzureWorkItemWriter`] the port `WorkItemWriter`. A call passes, from the outside in:
 //!
 //! 1. the identity cache (`identity`), for look-ups of users;
 //! 2. the deadline of the request and the retries;
@@ -24,7 +25,7 @@ mod probe;
 mod service_url;
 mod work_item;
 
-pub use azure_devops::AzureDevOps;
+pub use azure_devops::{AzureDevOps, AzureWorkItemWriter};
 pub use client::ApiVersion;
 pub use config::{AzureConfig, BreakerConfig, InFlight, Retries, Timeouts};
 pub use credential::{AppKey, AppKeyError};

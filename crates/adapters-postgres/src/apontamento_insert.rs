@@ -10,11 +10,11 @@ use time::OffsetDateTime;
 use crate::apontamento_row::ApontamentoRow;
 use crate::idempotency::{self, Reservation};
 use crate::operation::Transaction;
-use crate::{PostgresDatabase, db_error};
+use crate::{PostgresDatabase, db_error, write_back_queue};
 
 const OPERATION: &str = "apontamentos.insert_all";
-/// The statements of an insert: the locks, the insert.
-const STATEMENTS: u32 = 2;
+/// The statements of an insert: the locks, the insert, the work items to write.
+const STATEMENTS: u32 = 3;
 /// SQLSTATE `foreign_key_violation`.
 const FOREIGN_KEY_VIOLATION: &str = "23503";
 
@@ -29,17 +29,18 @@ struct FactsRow {
 }
 
 /// Inserts all `records` or none and returns the rows in their order. Returns the stored response if the key of `once` was
-/// used before.
+/// used before. With `writes_back`, the hours of their work items are to be written to Azure DevOps.
 pub(crate) async fn insert(
     database: &PostgresDatabase,
     records: &[ApontamentoRecord],
     once: Option<&Idempotency>,
+    writes_back: bool,
 ) -> Result<Vec<ApontamentoRow>, Error> {
     let Some(now) = records.first().map(|record| record.criado_em) else { return Ok(Vec::new()) };
-    let inserted = match attempt(database, records, now, once).await {
+    let inserted = match attempt(database, records, now, once, writes_back).await {
         // A projeto or an atividade was deleted meanwhile. The second attempt sees that.
         Err(error) if db_error::code(&error) == Some(FOREIGN_KEY_VIOLATION) => {
-            attempt(database, records, now, once).await
+            attempt(database, records, now, once, writes_back).await
         }
         inserted => inserted,
     };
@@ -51,6 +52,7 @@ async fn attempt(
     records: &[ApontamentoRecord],
     now: OffsetDateTime,
     once: Option<&Idempotency>,
+    writes_back: bool,
 ) -> Result<Result<Vec<ApontamentoRow>, Error>, DbErr> {
     let transaction = match once {
         None => database.begin(OPERATION, STATEMENTS).await?,
@@ -61,7 +63,7 @@ async fn attempt(
     };
     let days = records.iter().map(|record| (record.usuario.id.as_str(), date_text(record.data)));
     lock_days(&transaction, days).await?;
-    let rows = match insert_all(&transaction, records, now).await? {
+    let rows = match insert_all(&transaction, records, now, writes_back).await? {
         Ok(rows) => rows,
         Err(refusals) => {
             // A refused request does not use its key.
@@ -69,6 +71,10 @@ async fn attempt(
             return Ok(Err(Error::Refused(refusals)));
         }
     };
+    if writes_back {
+        let work_items = records.iter().map(|record| (record.organizacao.as_str(), record.work_item.get()));
+        write_back_queue::enqueue(&transaction, work_items, now).await?;
+    }
     match once {
         None => transaction.commit().await?,
         Some(once) => idempotency::commit(transaction, once, &rows).await?,
@@ -98,7 +104,9 @@ async fn insert_all(
     transaction: &Transaction<'_>,
     records: &[ApontamentoRecord],
     now: OffsetDateTime,
+    writes_back: bool,
 ) -> Result<Result<Vec<ApontamentoRow>, Vec<Refusal>>, DbErr> {
+    let escrita = if writes_back { "pendente" } else { "desligada" };
     let (json, max) = (to_json(records, now), i64::from(Minutos::MAX));
     // `no_dia` is the sum of the day with the items up to this one. Equal work items are not written, so entries of the same
     // work item do not wait for each other.
@@ -145,7 +153,8 @@ async fn insert_all(
            SELECT n.nome_projeto IS NOT NULL AS existe_projeto, n.ativo, (n.no_dia - n.minutos)::bigint AS minutos_antes,
                   i.id, i.work_item_id, COALESCE(n.titulo, w.titulo) AS titulo, COALESCE(n.tipo, w.tipo) AS tipo,
                   i.id_projeto, n.nome_projeto, i.organizacao, i.data, i.minutos, i.id_atividade, n.nome_atividade,
-                  i.comentario, i.usuario_id, i.usuario_nome, i.usuario_email, i.criado_em, i.atualizado_em
+                  i.comentario, i.usuario_id, i.usuario_nome, i.usuario_email, {escrita}::text AS escrita, i.criado_em,
+                  i.atualizado_em
            FROM novos n
            LEFT JOIN inseridos i ON i.id = n.id
            LEFT JOIN work_items w ON w.organizacao = n.organizacao AND w.id = n.work_item_id

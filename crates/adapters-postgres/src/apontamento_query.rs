@@ -1,55 +1,64 @@
 //! The statements that read time entries. Absent conditions are omitted, so that PostgreSQL plans each statement for its
 //! conditions.
 
-use domain::{Agrupamento, ApontamentoFiltro, ApontamentoQuery, ApontamentoSortKey, Cursor, UsuarioRef};
+use domain::{Agrupamento, ApontamentoFiltro, ApontamentoQuery, ApontamentoSortKey, Cursor, EscritaFiltro, UsuarioRef};
 use sea_orm::{DbBackend, Statement, Value};
 
 /// The columns of [`ApontamentoRow`](crate::apontamento_row::ApontamentoRow).
 pub(crate) const COLUMNS: &str = "e.id, e.work_item_id, w.titulo, w.tipo, e.id_projeto, p.nome AS nome_projeto, e.organizacao, \
     e.data, e.minutos, e.id_atividade, a.nome AS nome_atividade, e.comentario, e.usuario_id, e.usuario_nome, \
-    e.usuario_email, e.criado_em, e.atualizado_em";
+    e.usuario_email, \
+    CASE WHEN s.work_item_id IS NULL THEN 'desligada' WHEN s.motivo IS NOT NULL THEN s.motivo \
+         WHEN s.proxima_em IS NOT NULL THEN 'pendente' ELSE 'ok' END AS escrita, \
+    e.criado_em, e.atualizado_em";
 
-/// What the columns are read from, besides the entries `e`.
-pub(crate) const JOINS: &str = "JOIN projetos p ON p.id = e.id_projeto JOIN atividades a ON a.id = e.id_atividade \
-    LEFT JOIN work_items w ON w.organizacao = e.organizacao AND w.id = e.work_item_id";
+/// What the columns are read from, besides the entries `e`. Without `writes_back`, no entry has a state of the write-back.
+pub(crate) fn joins(writes_back: bool) -> String {
+    format!(
+        "JOIN projetos p ON p.id = e.id_projeto JOIN atividades a ON a.id = e.id_atividade
+         LEFT JOIN work_items w ON w.organizacao = e.organizacao AND w.id = e.work_item_id
+         LEFT JOIN escritas s ON {writes_back} AND s.organizacao = e.organizacao AND s.work_item_id = e.work_item_id"
+    )
+}
 
 /// PostgreSQL does not know the value of a bound LIMIT and plans each page anew. It knows a number in the text; few of them
 /// make few statements.
 const BOUNDS: [i64; 3] = [100, 1_000, 10_000];
 
 /// One page in the order of the list.
-pub(crate) fn page(query: &ApontamentoQuery) -> Statement {
+pub(crate) fn page(query: &ApontamentoQuery, writes_back: bool) -> Statement {
     let ApontamentoQuery { filtro, ordem: (), apos, ate, skip, limit } = query;
     let mut values = Values::default();
-    let mut conditions = values.conditions(filtro);
+    let mut conditions = values.conditions(filtro, writes_back);
     conditions.extend(apos.as_ref().map(|cursor| values.beside(cursor, "<")));
     conditions.extend(ate.as_ref().map(|cursor| values.beside(cursor, ">=")));
     let last = skip.get().saturating_add(limit.get());
     let bound = BOUNDS.into_iter().find(|bound| last <= *bound);
     let bound = bound.map_or_else(String::new, |bound| format!("LIMIT {bound}"));
     let (limit, skip, matches) = (values.bind(limit.get()), values.bind(skip.get()), conditions.join(" AND "));
+    let joins = joins(writes_back);
     values.statement(format!(
         "SELECT {COLUMNS}
          FROM (SELECT * FROM (
              SELECT * FROM apontamentos WHERE {matches} ORDER BY data DESC, criado_em DESC, id DESC {bound}
-         ) ordered LIMIT {limit} OFFSET {skip}) e {JOINS}
+         ) ordered LIMIT {limit} OFFSET {skip}) e {joins}
          ORDER BY e.data DESC, e.criado_em DESC, e.id DESC"
     ))
 }
 
 /// The number of matches and the sum of their minutes.
-pub(crate) fn totals(filtro: &ApontamentoFiltro) -> Statement {
+pub(crate) fn totals(filtro: &ApontamentoFiltro, writes_back: bool) -> Statement {
     let mut values = Values::default();
-    let matches = values.conditions(filtro).join(" AND ");
+    let matches = values.conditions(filtro, writes_back).join(" AND ");
     values.statement(format!(
         "SELECT count(*) AS apontamentos, COALESCE(sum(minutos), 0)::bigint AS minutos FROM apontamentos WHERE {matches}"
     ))
 }
 
 /// The sums of the matches by `agrupar`, at most `max` lines.
-pub(crate) fn report(filtro: &ApontamentoFiltro, agrupar: &[Agrupamento], max: i64) -> Statement {
+pub(crate) fn report(filtro: &ApontamentoFiltro, agrupar: &[Agrupamento], max: i64, writes_back: bool) -> Statement {
     let mut values = Values::default();
-    let (matches, max) = (values.conditions(filtro).join(" AND "), values.bind(max));
+    let (matches, max) = (values.conditions(filtro, writes_back).join(" AND "), values.bind(max));
     let keys = [
         (Agrupamento::Projeto, "id_projeto", "id_projeto", "uuid"),
         (Agrupamento::Atividade, "id_atividade", "id_atividade", "uuid"),
@@ -97,8 +106,8 @@ impl Values {
     }
 
     /// The conditions that the matches fulfil.
-    fn conditions(&mut self, filtro: &ApontamentoFiltro) -> Vec<String> {
-        let ApontamentoFiltro { de, ate, usuario, projeto, atividade, work_item } = filtro;
+    fn conditions(&mut self, filtro: &ApontamentoFiltro, writes_back: bool) -> Vec<String> {
+        let ApontamentoFiltro { de, ate, usuario, projeto, atividade, work_item, escrita } = filtro;
         let mut conditions = vec!["true".to_owned()];
         conditions.extend(usuario.as_ref().map(|usuario| match usuario {
             UsuarioRef::Id(id) => format!("usuario_id = {}", self.bind(id.as_str())),
@@ -109,6 +118,7 @@ impl Values {
         conditions.extend(work_item.map(|id| format!("work_item_id = {}", self.bind(id.get()))));
         conditions.extend(de.map(|de| format!("{} <= data", self.bind(de))));
         conditions.extend(ate.map(|ate| format!("data <= {}", self.bind(ate))));
+        conditions.extend(escrita.map(|escrita| in_state(escrita, writes_back)));
         conditions
     }
 
@@ -117,4 +127,19 @@ impl Values {
         let (data, criado_em, id) = (self.bind(key.data), self.bind(key.criado_em), self.bind(*id));
         format!("(data, criado_em, id) {operator} ({data}, {criado_em}, {id})")
     }
+}
+
+/// The condition that the work item of an entry is in a state of the write-back.
+fn in_state(escrita: EscritaFiltro, writes_back: bool) -> String {
+    let state = match escrita {
+        EscritaFiltro::Desligada => "true",
+        EscritaFiltro::Pendente => "s.proxima_em IS NOT NULL",
+        EscritaFiltro::Ok => "s.proxima_em IS NULL AND s.motivo IS NULL",
+        EscritaFiltro::Erro => "s.motivo IS NOT NULL",
+    };
+    let not = if escrita == EscritaFiltro::Desligada { "NOT" } else { "" };
+    format!(
+        "{not} EXISTS (SELECT FROM escritas s WHERE {writes_back} AND s.organizacao = apontamentos.organizacao
+                       AND s.work_item_id = apontamentos.work_item_id AND {state})"
+    )
 }

@@ -12,28 +12,56 @@ use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::apontamento_insert::lock_days;
-use crate::apontamento_query::{COLUMNS, JOINS};
+use crate::apontamento_query::{COLUMNS, joins};
 use crate::apontamento_report_row::{ReportRow, TotalsRow};
 use crate::apontamento_row::ApontamentoRow;
 use crate::operation::Transaction;
-use crate::{PostgresDatabase, apontamento_insert, apontamento_query, db_error, idempotency};
+use crate::{PostgresDatabase, apontamento_insert, apontamento_query, db_error, idempotency, write_back_queue};
 
 /// The foreign key of time entries to their projeto.
 pub(crate) const PROJETO_KEY: &str = "apontamentos_id_projeto_fkey";
 /// The foreign key of time entries to their atividade.
 pub(crate) const ATIVIDADE_KEY: &str = "apontamentos_id_atividade_fkey";
-/// The statements of an update: read, check the atividade, lock the day, sum it, write, read.
-const UPDATE_STATEMENTS: u32 = 6;
+/// The statements of an update: read, check the atividade, lock the day, sum it, write, add the work item to write, read.
+const UPDATE_STATEMENTS: u32 = 7;
+/// The statements of a deletion: delete, add the work item to write.
+const DELETE_STATEMENTS: u32 = 2;
 
 /// [`ApontamentoRepository`] on PostgreSQL.
 #[derive(Debug, Clone)]
-pub struct PostgresApontamentoRepository(PostgresDatabase);
+pub struct PostgresApontamentoRepository {
+    database: PostgresDatabase,
+    writes_back: bool,
+}
 
 impl PostgresApontamentoRepository {
     /// Creates the repository of `database`.
     #[must_use]
     pub fn new(database: &PostgresDatabase) -> Self {
-        Self(database.clone())
+        Self { database: database.clone(), writes_back: false }
+    }
+
+    /// Adds the work items of changed entries to the [queue](crate::PostgresWriteBackQueue) of those to write.
+    #[must_use]
+    pub fn with_write_back(self) -> Self {
+        Self { writes_back: true, ..self }
+    }
+
+    async fn delete_and_enqueue(
+        &self,
+        id: ApontamentoId,
+        usuario: &str,
+        expected: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Result<Option<DeletedRow>, DbErr> {
+        let transaction = self.database.begin("apontamentos.delete", DELETE_STATEMENTS).await?;
+        let deleted = delete(&transaction, id, usuario, expected).await?;
+        if let Some(DeletedRow { organizacao, work_item_id }) = &deleted {
+            let work_item = std::iter::once((organizacao.as_str(), *work_item_id));
+            write_back_queue::enqueue(&transaction, work_item, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(deleted)
     }
 }
 
@@ -44,30 +72,31 @@ impl ApontamentoRepository for PostgresApontamentoRepository {
         records: Vec<ApontamentoRecord>,
         idempotency: Option<Idempotency>,
     ) -> Result<Vec<Apontamento>, Error> {
-        let rows = apontamento_insert::insert(&self.0, &records, idempotency.as_ref()).await?;
+        let rows = apontamento_insert::insert(&self.database, &records, idempotency.as_ref(), self.writes_back).await?;
         rows.into_iter().map(Apontamento::try_from).collect()
     }
 
     async fn replay(&self, once: Idempotency, now: OffsetDateTime) -> Result<Option<Vec<Apontamento>>, Error> {
-        let rows = idempotency::replay::<Vec<ApontamentoRow>>(&self.0.read("apontamentos.replay"), &once, now).await;
+        let rows =
+            idempotency::replay::<Vec<ApontamentoRow>>(&self.database.read("apontamentos.replay"), &once, now).await;
         unavailable(rows)??.map(|rows| rows.into_iter().map(Apontamento::try_from).collect()).transpose()
     }
 
     async fn find(&self, id: ApontamentoId) -> Result<Option<Apontamento>, Error> {
-        find(&self.0.read("apontamentos.find"), id).await
+        find(&self.database.read("apontamentos.find"), id, self.writes_back).await
     }
 
     async fn list(&self, query: ApontamentoQuery) -> Result<Batch<Apontamento>, Error> {
         let name = "apontamentos.list";
-        let operation = if query.filtro.is_search() { self.0.search(name) } else { self.0.read(name) };
-        let page = operation.fold(&apontamento_query::page(&query), Page::default, Page::push).await;
+        let operation = if query.filtro.is_search() { self.database.search(name) } else { self.database.read(name) };
+        let page = operation.fold(&apontamento_query::page(&query, self.writes_back), Page::default, Page::push).await;
         let (page, _) = unavailable(page)?;
         page.error.map_or_else(|| Ok(page.rows.finish(())), Err)
     }
 
     async fn totals(&self, filtro: ApontamentoFiltro) -> Result<Totais, Error> {
-        let row = TotalsRow::find_by_statement(apontamento_query::totals(&filtro));
-        let row = unavailable(row.one(&self.0.search("apontamentos.totals")).await)?;
+        let row = TotalsRow::find_by_statement(apontamento_query::totals(&filtro, self.writes_back));
+        let row = unavailable(row.one(&self.database.search("apontamentos.totals")).await)?;
         row.ok_or_else(|| Error::internal("an aggregate returned no row"))?.try_into()
     }
 
@@ -78,8 +107,8 @@ impl ApontamentoRepository for PostgresApontamentoRepository {
         max: usize,
     ) -> Result<Vec<LinhaDeHoras>, Error> {
         let limit = i64::try_from(max).map_err(Error::internal)?.saturating_add(1);
-        let rows = ReportRow::find_by_statement(apontamento_query::report(&filtro, &agrupar, limit));
-        let rows = unavailable(rows.all(&self.0.search("apontamentos.report")).await)?;
+        let rows = ReportRow::find_by_statement(apontamento_query::report(&filtro, &agrupar, limit, self.writes_back));
+        let rows = unavailable(rows.all(&self.database.search("apontamentos.report")).await)?;
         if max < rows.len() {
             return Err(RefusalReason::TooManyLines { max }.into());
         }
@@ -93,24 +122,27 @@ impl ApontamentoRepository for PostgresApontamentoRepository {
         patch: ApontamentoPatch,
         now: OffsetDateTime,
     ) -> Result<Option<Apontamento>, Error> {
-        let transaction = unavailable(self.0.begin("apontamentos.update", UPDATE_STATEMENTS).await)?;
-        let updated = update_in(&transaction, id, usuario, patch, now).await;
+        let transaction = unavailable(self.database.begin("apontamentos.update", UPDATE_STATEMENTS).await)?;
+        let updated = update_in(&transaction, id, usuario, patch, now, self.writes_back).await;
         let ended =
             if matches!(updated, Ok(Some(_))) { transaction.commit().await } else { transaction.rollback().await };
         unavailable(ended)?;
         updated
     }
 
-    async fn delete(&self, id: ApontamentoId, usuario: &str, expected: Option<OffsetDateTime>) -> Result<bool, Error> {
-        let key = id.0;
-        let delete = raw_sql!(
-            Postgres,
-            r#"DELETE FROM apontamentos
-               WHERE id = {key} AND usuario_id = {usuario}
-                 AND ({expected}::timestamptz IS NULL OR atualizado_em = {expected})"#
-        );
-        let deleted = unavailable(self.0.write("apontamentos.delete").execute_raw(delete).await)?.rows_affected();
-        if 0 < deleted {
+    async fn delete(
+        &self,
+        id: ApontamentoId,
+        usuario: &str,
+        expected: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        let deleted = if self.writes_back {
+            self.delete_and_enqueue(id, usuario, expected, now).await
+        } else {
+            delete(&self.database.write("apontamentos.delete"), id, usuario, expected).await
+        };
+        if unavailable(deleted)?.is_some() {
             return Ok(true);
         }
         // No row was deleted: another owner, `expected` mismatch, or no such id.
@@ -128,7 +160,7 @@ impl ApontamentoRepository for PostgresApontamentoRepository {
             r#"SELECT id FROM projetos WHERE nome_busca = sem_acentos({nome}) AND lower(nome) = lower({nome})
                ORDER BY azure_project_id IS NULL, criado_em, id LIMIT 1"#
         ));
-        let row = unavailable(row.one(&self.0.read("apontamentos.find_projeto")).await)?;
+        let row = unavailable(row.one(&self.database.read("apontamentos.find_projeto")).await)?;
         Ok(row.map(|row| ProjetoRef(row.id)))
     }
 }
@@ -139,18 +171,49 @@ async fn update_in(
     usuario: &str,
     patch: ApontamentoPatch,
     now: OffsetDateTime,
+    writes_back: bool,
 ) -> Result<Option<Apontamento>, Error> {
     let Some(current) = unavailable(read_locked(transaction, id).await)? else { return Ok(None) };
     current.check(usuario, patch.expected)?;
     check_atividade(transaction, &current, patch.atividade).await?;
     check_day(transaction, &current, id, &patch).await?;
+    let changes_sum = patch.minutos.is_some_and(|minutos| i64::from(minutos.get()) != i64::from(current.minutos));
     unavailable(write(transaction, id, patch, now).await)?;
-    find(transaction, id).await
+    if writes_back && changes_sum {
+        let work_item = std::iter::once((current.organizacao.as_str(), current.work_item_id));
+        unavailable(write_back_queue::enqueue(transaction, work_item, now).await)?;
+    }
+    find(transaction, id, writes_back).await
+}
+
+#[derive(FromQueryResult)]
+struct DeletedRow {
+    organizacao: String,
+    work_item_id: i32,
+}
+
+async fn delete(
+    connection: &impl ConnectionTrait,
+    id: ApontamentoId,
+    usuario: &str,
+    expected: Option<OffsetDateTime>,
+) -> Result<Option<DeletedRow>, DbErr> {
+    let key = id.0;
+    let deleted = DeletedRow::find_by_statement(raw_sql!(
+        Postgres,
+        r#"DELETE FROM apontamentos
+           WHERE id = {key} AND usuario_id = {usuario}
+             AND ({expected}::timestamptz IS NULL OR atualizado_em = {expected})
+           RETURNING organizacao, work_item_id"#
+    ));
+    deleted.one(connection).await
 }
 
 /// The fields of an entry on which an update depends.
 #[derive(FromQueryResult)]
 struct CurrentRow {
+    organizacao: String,
+    work_item_id: i32,
     usuario_id: String,
     data: Date,
     minutos: i16,
@@ -173,8 +236,8 @@ async fn read_locked(transaction: &Transaction<'_>, id: ApontamentoId) -> Result
     let key = id.0;
     let current = CurrentRow::find_by_statement(raw_sql!(
         Postgres,
-        r#"SELECT usuario_id, data, minutos, id_atividade, atualizado_em FROM apontamentos WHERE id = {key}
-           FOR NO KEY UPDATE"#
+        r#"SELECT organizacao, work_item_id, usuario_id, data, minutos, id_atividade, atualizado_em
+           FROM apontamentos WHERE id = {key} FOR NO KEY UPDATE"#
     ));
     current.one(transaction).await
 }
@@ -263,8 +326,12 @@ async fn write(
     transaction.execute_raw(update).await.map(drop)
 }
 
-async fn find(connection: &impl ConnectionTrait, id: ApontamentoId) -> Result<Option<Apontamento>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM apontamentos e {JOINS} WHERE e.id = $1");
+async fn find(
+    connection: &impl ConnectionTrait,
+    id: ApontamentoId,
+    writes_back: bool,
+) -> Result<Option<Apontamento>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM apontamentos e {} WHERE e.id = $1", joins(writes_back));
     let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, [id.0.into()]);
     let row = unavailable(ApontamentoRow::find_by_statement(statement).one(connection).await)?;
     row.map(Apontamento::try_from).transpose()

@@ -1,8 +1,8 @@
 //! Rows of time entries with the names of their projeto, atividade and work item.
 
 use domain::{
-    Apontamento, ApontamentoId, AtividadeId, Comentario, Error, Minutos, NomeAtividade, NomeProjeto, ProjetoId,
-    Usuario, WorkItemId, WorkItemVisto,
+    Apontamento, ApontamentoId, AtividadeId, Comentario, Error, Escrita, Minutos, NomeAtividade, NomeProjeto,
+    ProjetoId, Usuario, WorkItemId, WorkItemVisto,
 };
 use sea_orm::FromQueryResult;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub(crate) struct ApontamentoRow {
     usuario_id: String,
     usuario_nome: String,
     usuario_email: Option<String>,
+    /// Absent in a response that was stored before write-back existed.
+    #[serde(default)]
+    escrita: Option<String>,
     criado_em: OffsetDateTime,
     atualizado_em: OffsetDateTime,
 }
@@ -36,6 +39,7 @@ impl TryFrom<ApontamentoRow> for Apontamento {
 
     fn try_from(row: ApontamentoRow) -> Result<Self, Error> {
         let visto = row.titulo.zip(row.tipo).map(|(titulo, tipo)| WorkItemVisto { titulo, tipo });
+        let escrita = row.escrita.map_or(Some(Escrita::Desligada), |text| Escrita::from_stored(&text));
         Ok(Self {
             id: ApontamentoId(row.id),
             work_item: WorkItemId::new(row.work_item_id.into()).map_err(Error::internal)?,
@@ -49,6 +53,7 @@ impl TryFrom<ApontamentoRow> for Apontamento {
             nome_atividade: NomeAtividade::from_stored(row.nome_atividade).map_err(Error::internal)?,
             comentario: row.comentario.map(Comentario::from_stored).transpose().map_err(Error::internal)?,
             usuario: Usuario { id: row.usuario_id, display_name: row.usuario_nome, email: row.usuario_email },
+            escrita: escrita.ok_or_else(|| Error::internal("an unknown state of the write-back"))?,
             criado_em: row.criado_em,
             atualizado_em: row.atualizado_em,
         })

@@ -176,6 +176,14 @@ pub(crate) async fn connect_options(config: &Config) -> Result<PgConnectOptions,
     .await
 }
 
+/// Opens a connection to a database of another service, which may have another encoding and may be read-only.
+pub(crate) async fn connect_foreign(config: &Config) -> Result<PgConnection, DbErr> {
+    first_host(config, |host| async move {
+        PgConnection::connect_with(&options(config, host)?).await.map_err(db_error::connect_failed)
+    })
+    .await
+}
+
 /// Detects a transaction pooler.
 pub(crate) async fn detect_mode(config: &Config) -> Result<ModeWatch, DbErr> {
     first_host(config, |host| async move {

@@ -29,7 +29,7 @@ pub enum MigrationFailure {
     /// The schema has tables of the same names and another origin.
     #[error(
         "already has {} that this program did not make, as the service it replaces did: \
-         name another schema in DATABASE_SCHEMA, or rename what is there",
+         `aponta import` takes those over; or name another schema in DATABASE_SCHEMA",
         .0.join(" and ")
     )]
     Foreign(Vec<String>),

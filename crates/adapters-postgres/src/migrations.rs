@@ -17,7 +17,7 @@ use crate::{Config, PostgresDatabase, SchemaName, db_error};
 
 /// sea-orm names prepared statements alike in every process. Behind a transaction pooler they stay on a backend that other
 /// sessions use, so the transaction neither relies on existing ones nor leaves its own.
-const DEALLOCATE_STATEMENTS: &str = r"
+pub(crate) const DEALLOCATE_STATEMENTS: &str = r"
     DO $do$ DECLARE statement text; BEGIN
         FOR statement IN SELECT name FROM pg_prepared_statements WHERE name LIKE 'sqlx\_s\_%' LOOP
             EXECUTE format('DEALLOCATE %I', statement);
@@ -112,9 +112,7 @@ impl PostgresDatabase {
 
 /// Runs on a connection of its own, because `MigratorTrait` accepts only sea-orm's connections.
 async fn migrate(config: &Config, direction: Direction, steps: Option<u32>) -> Result<Vec<String>, MigrationFailure> {
-    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
-    let pool = pool.connect_with(connect_options(config).await?).await.map_err(db_error::connect_failed)?;
-    let database = DatabaseConnection::from(pool);
+    let database = connect_alone(config).await?;
     let migrated = async {
         let transaction = begin_locked(&database, &config.schema).await?;
         let status = compare(applied(&transaction).await?);
@@ -133,8 +131,25 @@ async fn migrate(config: &Config, direction: Direction, steps: Option<u32>) -> R
     migrated
 }
 
+/// Opens a connection for one transaction.
+pub(crate) async fn connect_alone(config: &Config) -> Result<DatabaseConnection, DbErr> {
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(config.acquire_timeout);
+    let pool = pool.connect_with(connect_options(config).await?).await.map_err(db_error::connect_failed)?;
+    Ok(pool.into())
+}
+
+/// Applies all missing steps in `transaction`.
+pub(crate) async fn complete(transaction: &DatabaseTransaction, schema: &SchemaName) -> Result<(), MigrationFailure> {
+    let status = compare(applied(transaction).await?);
+    refuse_newer(&status)?;
+    up(transaction, schema, &status, None).await.map(drop)
+}
+
 /// Begins a transaction in which no other process migrates `schema`.
-async fn begin_locked(database: &DatabaseConnection, schema: &SchemaName) -> Result<DatabaseTransaction, DbErr> {
+pub(crate) async fn begin_locked(
+    database: &DatabaseConnection,
+    schema: &SchemaName,
+) -> Result<DatabaseTransaction, DbErr> {
     let transaction = database.begin_with_config(Some(IsolationLevel::ReadCommitted), None).await?;
     let bounds = format!(
         "SET LOCAL search_path = {}; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'",

@@ -4,10 +4,10 @@ use domain::{ApontamentoRecord, Comentario, Error, Idempotency, Minutos, Refusal
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult, raw_sql};
 use serde_json::{Value, json};
 
-use crate::SqliteDatabase;
 use crate::apontamento_row::ApontamentoRow;
 use crate::idempotency::{self, Reservation};
 use crate::value::{id_text, microseconds};
+use crate::{SqliteDatabase, write_back_queue};
 
 /// What is known of a record before it is inserted.
 #[derive(FromQueryResult)]
@@ -18,10 +18,12 @@ struct FactsRow {
 }
 
 /// Inserts all `records` or none, and returns them as stored, in the same order. A repeated `once` returns the first result.
+/// With `writes_back`, the hours of their work items are to be written to Azure DevOps.
 pub(crate) async fn insert_all(
     database: &SqliteDatabase,
     records: &[ApontamentoRecord],
     once: Option<&Idempotency>,
+    writes_back: bool,
 ) -> Result<Result<Vec<ApontamentoRow>, Error>, DbErr> {
     let Some(now) = records.first().map(|record| record.criado_em) else { return Ok(Ok(Vec::new())) };
     let transaction = match idempotency::reserve(database, once, now).await? {
@@ -35,7 +37,11 @@ pub(crate) async fn insert_all(
     if !refusals.is_empty() {
         return Ok(Err(Error::Refused(refusals)));
     }
-    let rows = store(&transaction, &json).await?;
+    let rows = store(&transaction, &json, writes_back).await?;
+    if writes_back {
+        let work_items = records.iter().map(|record| (record.organizacao.as_str(), record.work_item.get()));
+        write_back_queue::enqueue(&transaction, work_items, now).await?;
+    }
     idempotency::complete(transaction, once, now, &rows).await?;
     Ok(Ok(rows))
 }
@@ -83,7 +89,8 @@ fn refusal(record: &ApontamentoRecord, facts: &FactsRow) -> Option<RefusalReason
     }
 }
 
-async fn store(transaction: &DatabaseTransaction, json: &str) -> Result<Vec<ApontamentoRow>, DbErr> {
+async fn store(transaction: &DatabaseTransaction, json: &str, writes_back: bool) -> Result<Vec<ApontamentoRow>, DbErr> {
+    let escrita = if writes_back { "pendente" } else { "desligada" };
     transaction
         .execute_raw(raw_sql!(
             Sqlite,
@@ -115,7 +122,7 @@ async fn store(transaction: &DatabaseTransaction, json: &str) -> Result<Vec<Apon
         r#"
         SELECT e.id, e.work_item_id, w.titulo, w.tipo, e.id_projeto, p.nome AS nome_projeto, e.organizacao, e.data,
                e.minutos, e.id_atividade, a.nome AS nome_atividade, e.comentario, e.usuario_id, e.usuario_nome,
-               e.usuario_email, e.criado_em, e.atualizado_em
+               e.usuario_email, {escrita} AS escrita, e.criado_em, e.atualizado_em
         FROM json_each({json}) r
         JOIN apontamentos e ON e.id = r.value ->> 'id'
         JOIN projetos p ON p.id = e.id_projeto

@@ -1,16 +1,16 @@
 //! The queries that read time entries. Absent conditions are omitted, so SQLite plans each query for its conditions.
 
-use domain::{Agrupamento, ApontamentoFiltro, ApontamentoQuery, UsuarioRef, date_text};
+use domain::{Agrupamento, ApontamentoFiltro, ApontamentoQuery, EscritaFiltro, UsuarioRef, date_text};
 use sea_orm::{DbBackend, Statement, Value};
 
-use crate::apontamento_row::{COLUMNS, JOINS};
+use crate::apontamento_row::{COLUMNS, joins};
 use crate::value::{id_text, microseconds};
 
 /// Returns the query of one page.
-pub(crate) fn page(query: &ApontamentoQuery) -> Statement {
+pub(crate) fn page(query: &ApontamentoQuery, writes_back: bool) -> Statement {
     let ApontamentoQuery { filtro, ordem: (), apos, ate, skip, limit } = query;
     let mut values = Values::default();
-    let mut conditions = values.conditions(filtro);
+    let mut conditions = values.conditions(filtro, writes_back);
     for (cursor, operator) in [(apos, "<"), (ate, ">=")] {
         let Some(cursor) = cursor else { continue };
         let (data, em) = (values.bind(date_text(cursor.key.data)), values.bind(microseconds(cursor.key.criado_em)));
@@ -18,25 +18,26 @@ pub(crate) fn page(query: &ApontamentoQuery) -> Statement {
         conditions.push(format!("(e.data, e.criado_em, e.id) {operator} ({data}, {em}, {id})"));
     }
     let (limit, skip, matches) = (values.bind(limit.get()), values.bind(skip.get()), conditions.join(" AND "));
+    let joins = joins(writes_back);
     values.statement(format!(
-        "SELECT {COLUMNS} FROM apontamentos e {JOINS} WHERE {matches}
+        "SELECT {COLUMNS} FROM apontamentos e {joins} WHERE {matches}
          ORDER BY e.data DESC, e.criado_em DESC, e.id DESC LIMIT {limit} OFFSET {skip}"
     ))
 }
 
 /// Returns the query of the number of matches and the sum of their minutes.
-pub(crate) fn totals(filtro: &ApontamentoFiltro) -> Statement {
+pub(crate) fn totals(filtro: &ApontamentoFiltro, writes_back: bool) -> Statement {
     let mut values = Values::default();
-    let matches = values.conditions(filtro).join(" AND ");
+    let matches = values.conditions(filtro, writes_back).join(" AND ");
     values.statement(format!(
         "SELECT count(*) AS apontamentos, COALESCE(sum(minutos), 0) AS minutos FROM apontamentos e WHERE {matches}"
     ))
 }
 
 /// Returns the query of the sums of the matches by `agrupar`, at most `max` lines.
-pub(crate) fn report(filtro: &ApontamentoFiltro, agrupar: &[Agrupamento], max: i64) -> Statement {
+pub(crate) fn report(filtro: &ApontamentoFiltro, agrupar: &[Agrupamento], max: i64, writes_back: bool) -> Statement {
     let mut values = Values::default();
-    let (matches, max) = (values.conditions(filtro).join(" AND "), values.bind(max));
+    let (matches, max) = (values.conditions(filtro, writes_back).join(" AND "), values.bind(max));
     let keys = [
         (Agrupamento::Projeto, "id_projeto", "id_projeto"),
         (Agrupamento::Atividade, "id_atividade", "id_atividade"),
@@ -86,8 +87,8 @@ impl Values {
     }
 
     /// Returns the conditions of the filter.
-    fn conditions(&mut self, filtro: &ApontamentoFiltro) -> Vec<String> {
-        let ApontamentoFiltro { de, ate, usuario, projeto, atividade, work_item } = filtro;
+    fn conditions(&mut self, filtro: &ApontamentoFiltro, writes_back: bool) -> Vec<String> {
+        let ApontamentoFiltro { de, ate, usuario, projeto, atividade, work_item, escrita } = filtro;
         let mut conditions = vec!["true".to_owned()];
         conditions.extend(usuario.as_ref().map(|usuario| match usuario {
             UsuarioRef::Id(id) => format!("e.usuario_id = {}", self.bind(id.as_str())),
@@ -98,6 +99,22 @@ impl Values {
         conditions.extend(work_item.map(|id| format!("e.work_item_id = {}", self.bind(id.get()))));
         conditions.extend(de.map(|de| format!("e.data >= {}", self.bind(date_text(de)))));
         conditions.extend(ate.map(|ate| format!("e.data <= {}", self.bind(date_text(ate)))));
+        conditions.extend(escrita.map(|escrita| in_state(escrita, writes_back)));
         conditions
     }
+}
+
+/// Returns the condition that the work item of an entry is in a state of the write-back.
+fn in_state(escrita: EscritaFiltro, writes_back: bool) -> String {
+    let state = match escrita {
+        EscritaFiltro::Desligada => "true",
+        EscritaFiltro::Pendente => "f.proxima_em IS NOT NULL",
+        EscritaFiltro::Ok => "f.proxima_em IS NULL AND f.motivo IS NULL",
+        EscritaFiltro::Erro => "f.motivo IS NOT NULL",
+    };
+    let not = if escrita == EscritaFiltro::Desligada { "NOT" } else { "" };
+    format!(
+        "{not} EXISTS (SELECT 1 FROM escritas f WHERE {writes_back} AND f.organizacao = e.organizacao
+                       AND f.work_item_id = e.work_item_id AND {state})"
+    )
 }

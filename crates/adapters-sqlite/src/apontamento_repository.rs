@@ -10,19 +10,28 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, FromQueryR
 use time::OffsetDateTime;
 
 use crate::apontamento_report_row::{ReportRow, TotalsRow};
-use crate::apontamento_row::{ApontamentoRow, COLUMNS, JOINS};
+use crate::apontamento_row::{ApontamentoRow, COLUMNS, joins};
 use crate::value::{id_text, microseconds, parse_id};
-use crate::{SqliteDatabase, apontamento_insert, apontamento_query, db_error, idempotency};
+use crate::{SqliteDatabase, apontamento_insert, apontamento_query, db_error, idempotency, write_back_queue};
 
 /// [`ApontamentoRepository`] on SQLite.
 #[derive(Debug, Clone)]
-pub struct SqliteApontamentoRepository(SqliteDatabase);
+pub struct SqliteApontamentoRepository {
+    database: SqliteDatabase,
+    writes_back: bool,
+}
 
 impl SqliteApontamentoRepository {
     /// Builds the repository on `database`.
     #[must_use]
     pub fn new(database: &SqliteDatabase) -> Self {
-        Self(database.clone())
+        Self { database: database.clone(), writes_back: false }
+    }
+
+    /// Adds the work items of changed entries to the [queue](crate::SqliteWriteBackQueue) of those to write.
+    #[must_use]
+    pub fn with_write_back(self) -> Self {
+        Self { writes_back: true, ..self }
     }
 }
 
@@ -33,29 +42,31 @@ impl ApontamentoRepository for SqliteApontamentoRepository {
         records: Vec<ApontamentoRecord>,
         idempotency: Option<Idempotency>,
     ) -> Result<Vec<Apontamento>, Error> {
-        let rows = apontamento_insert::insert_all(&self.0, &records, idempotency.as_ref()).await;
+        let rows =
+            apontamento_insert::insert_all(&self.database, &records, idempotency.as_ref(), self.writes_back).await;
         rows.map_err(db_error::into_domain)??.into_iter().map(Apontamento::try_from).collect()
     }
 
     async fn replay(&self, once: Idempotency, now: OffsetDateTime) -> Result<Option<Vec<Apontamento>>, Error> {
-        let rows = idempotency::replay::<Vec<ApontamentoRow>>(&self.0, &once, now).await?;
+        let rows = idempotency::replay::<Vec<ApontamentoRow>>(&self.database, &once, now).await?;
         rows.map(|rows| rows.into_iter().map(Apontamento::try_from).collect()).transpose()
     }
 
     async fn find(&self, id: ApontamentoId) -> Result<Option<Apontamento>, Error> {
-        let rows: Vec<ApontamentoRow> = self.0.fetch_all(by_id(id)).await?;
+        let rows: Vec<ApontamentoRow> = self.database.fetch_all(by_id(id, self.writes_back)).await?;
         rows.into_iter().next().map(Apontamento::try_from).transpose()
     }
 
     async fn list(&self, query: ApontamentoQuery) -> Result<Batch<Apontamento>, Error> {
         let mut page = BatchBuilder::<Apontamento>::default();
         let push = |row: ApontamentoRow| row.try_into().map(|row| page.push(row));
-        self.0.for_each_row(apontamento_query::page(&query), push).await?;
+        self.database.for_each_row(apontamento_query::page(&query, self.writes_back), push).await?;
         Ok(page.finish(()))
     }
 
     async fn totals(&self, filtro: ApontamentoFiltro) -> Result<Totais, Error> {
-        let rows: Vec<TotalsRow> = self.0.fetch_all(apontamento_query::totals(&filtro)).await?;
+        let rows: Vec<TotalsRow> =
+            self.database.fetch_all(apontamento_query::totals(&filtro, self.writes_back)).await?;
         let row = rows.into_iter().next().ok_or_else(|| Error::internal("an aggregate returned no row"))?;
         row.try_into()
     }
@@ -67,7 +78,8 @@ impl ApontamentoRepository for SqliteApontamentoRepository {
         max: usize,
     ) -> Result<Vec<LinhaDeHoras>, Error> {
         let limit = i64::try_from(max).map_err(Error::internal)?.saturating_add(1);
-        let rows: Vec<ReportRow> = self.0.fetch_all(apontamento_query::report(&filtro, &agrupar, limit)).await?;
+        let rows: Vec<ReportRow> =
+            self.database.fetch_all(apontamento_query::report(&filtro, &agrupar, limit, self.writes_back)).await?;
         if max < rows.len() {
             return Err(RefusalReason::TooManyLines { max }.into());
         }
@@ -82,8 +94,8 @@ impl ApontamentoRepository for SqliteApontamentoRepository {
         now: OffsetDateTime,
     ) -> Result<Option<Apontamento>, Error> {
         // The transaction holds the write lock of the file, so nothing changes between the checks and the update.
-        let transaction = self.0.begin_immediate().await.map_err(db_error::into_domain)?;
-        let Some(current) = find(&transaction, id).await? else { return Ok(None) };
+        let transaction = self.database.begin_immediate().await.map_err(db_error::into_domain)?;
+        let Some(current) = find(&transaction, id, self.writes_back).await? else { return Ok(None) };
         if current.usuario.id != usuario {
             return Err(RefusalReason::NotOwner.into());
         }
@@ -92,34 +104,48 @@ impl ApontamentoRepository for SqliteApontamentoRepository {
         }
         check_atividade(&transaction, &current, &patch).await?;
         check_day(&transaction, &current, &patch).await?;
+        let changes_sum = patch.minutos.is_some_and(|minutos| minutos != current.minutos);
         write(&transaction, id, patch, now).await.map_err(db_error::into_domain)?;
-        let updated = find(&transaction, id).await?;
+        if self.writes_back && changes_sum {
+            let work_item = std::iter::once((current.organizacao.as_str(), current.work_item.get()));
+            write_back_queue::enqueue(&transaction, work_item, now).await.map_err(db_error::into_domain)?;
+        }
+        let updated = find(&transaction, id, self.writes_back).await?;
         transaction.commit().await.map_err(db_error::into_domain)?;
         Ok(updated)
     }
 
-    async fn delete(&self, id: ApontamentoId, usuario: &str, expected: Option<OffsetDateTime>) -> Result<bool, Error> {
-        let (key, version) = (id_text(id.0), expected.map(microseconds));
-        let delete = raw_sql!(
-            Sqlite,
-            "DELETE FROM apontamentos WHERE id = {key} AND usuario_id = {usuario}
-             AND ({version} IS NULL OR atualizado_em = {version})"
-        );
-        if self.0.execute(delete).await.map_err(db_error::into_domain)?.rows_affected() != 0 {
-            return Ok(true);
+    async fn delete(
+        &self,
+        id: ApontamentoId,
+        usuario: &str,
+        expected: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        // The transaction holds the write lock of the file, so nothing changes between the checks and the deletion.
+        let transaction = self.database.begin_immediate().await.map_err(db_error::into_domain)?;
+        let Some(current) = find(&transaction, id, self.writes_back).await? else { return Ok(false) };
+        if current.usuario.id != usuario {
+            return Err(RefusalReason::NotOwner.into());
         }
-        // No row was deleted: another owner, `expected` mismatch, or no such id.
-        match self.find(id).await? {
-            Some(found) if found.usuario.id != usuario => Err(RefusalReason::NotOwner.into()),
-            Some(_) if expected.is_some() => Err(Error::VersionMismatch),
-            _ => Ok(false),
+        if expected.is_some_and(|expected| expected != current.atualizado_em) {
+            return Err(Error::VersionMismatch);
         }
+        let key = id_text(id.0);
+        let delete = raw_sql!(Sqlite, "DELETE FROM apontamentos WHERE id = {key}");
+        transaction.execute_raw(delete).await.map_err(db_error::into_domain)?;
+        if self.writes_back {
+            let work_item = std::iter::once((current.organizacao.as_str(), current.work_item.get()));
+            write_back_queue::enqueue(&transaction, work_item, now).await.map_err(db_error::into_domain)?;
+        }
+        transaction.commit().await.map_err(db_error::into_domain)?;
+        Ok(true)
     }
 
     /// Names are compared in memory, because SQLite has no case folding for Unicode.
     async fn find_projeto(&self, nome: NomeProjeto) -> Result<Option<ProjetoRef>, Error> {
         let rows: Vec<ProjetoNameRow> = self
-            .0
+            .database
             .fetch_all(raw_sql!(
                 Sqlite,
                 "SELECT id, nome FROM projetos ORDER BY azure_project_id IS NULL, criado_em, id"
@@ -131,13 +157,20 @@ impl ApontamentoRepository for SqliteApontamentoRepository {
     }
 }
 
-fn by_id(id: ApontamentoId) -> Statement {
-    let sql = format!("SELECT {COLUMNS} FROM apontamentos e {JOINS} WHERE e.id = ?1");
+fn by_id(id: ApontamentoId, writes_back: bool) -> Statement {
+    let sql = format!("SELECT {COLUMNS} FROM apontamentos e {} WHERE e.id = ?1", joins(writes_back));
     Statement::from_sql_and_values(DbBackend::Sqlite, sql, [id_text(id.0).into()])
 }
 
-async fn find(transaction: &DatabaseTransaction, id: ApontamentoId) -> Result<Option<Apontamento>, Error> {
-    let row = ApontamentoRow::find_by_statement(by_id(id)).one(transaction).await.map_err(db_error::into_domain)?;
+async fn find(
+    transaction: &DatabaseTransaction,
+    id: ApontamentoId,
+    writes_back: bool,
+) -> Result<Option<Apontamento>, Error> {
+    let row = ApontamentoRow::find_by_statement(by_id(id, writes_back))
+        .one(transaction)
+        .await
+        .map_err(db_error::into_domain)?;
     row.map(Apontamento::try_from).transpose()
 }
 

@@ -1,8 +1,8 @@
 //! Rows of time entries with the names of their projeto, atividade and work item.
 
 use domain::{
-    Apontamento, ApontamentoId, AtividadeId, Comentario, Error, Minutos, NomeAtividade, NomeProjeto, ProjetoId,
-    Usuario, WorkItemId, WorkItemVisto, parse_date,
+    Apontamento, ApontamentoId, AtividadeId, Comentario, Error, Escrita, Minutos, NomeAtividade, NomeProjeto,
+    ProjetoId, Usuario, WorkItemId, WorkItemVisto, parse_date,
 };
 use sea_orm::FromQueryResult;
 use serde::{Deserialize, Serialize};
@@ -12,11 +12,19 @@ use crate::value::{instant, parse_id};
 /// The columns of [`ApontamentoRow`].
 pub(crate) const COLUMNS: &str = "e.id, e.work_item_id, w.titulo, w.tipo, e.id_projeto, p.nome AS nome_projeto, e.organizacao, \
     e.data, e.minutos, e.id_atividade, a.nome AS nome_atividade, e.comentario, e.usuario_id, e.usuario_nome, \
-    e.usuario_email, e.criado_em, e.atualizado_em";
+    e.usuario_email, \
+    CASE WHEN s.work_item_id IS NULL THEN 'desligada' WHEN s.motivo IS NOT NULL THEN s.motivo \
+         WHEN s.proxima_em IS NOT NULL THEN 'pendente' ELSE 'ok' END AS escrita, \
+    e.criado_em, e.atualizado_em";
 
-/// What the columns are read from, besides the entries `e`.
-pub(crate) const JOINS: &str = "JOIN projetos p ON p.id = e.id_projeto JOIN atividades a ON a.id = e.id_atividade \
-    LEFT JOIN work_items w ON w.organizacao = e.organizacao AND w.id = e.work_item_id";
+/// What the columns are read from, besides the entries `e`. Without `writes_back`, no entry has a state of the write-back.
+pub(crate) fn joins(writes_back: bool) -> String {
+    format!(
+        "JOIN projetos p ON p.id = e.id_projeto JOIN atividades a ON a.id = e.id_atividade
+         LEFT JOIN work_items w ON w.organizacao = e.organizacao AND w.id = e.work_item_id
+         LEFT JOIN escritas s ON {writes_back} AND s.organizacao = e.organizacao AND s.work_item_id = e.work_item_id"
+    )
+}
 
 /// A time entry. It is also stored as the response to an idempotency key.
 #[derive(FromQueryResult, Serialize, Deserialize)]
@@ -36,6 +44,9 @@ pub(crate) struct ApontamentoRow {
     usuario_id: String,
     usuario_nome: String,
     usuario_email: Option<String>,
+    /// Absent in a response that was stored before write-back existed.
+    #[serde(default)]
+    escrita: Option<String>,
     criado_em: i64,
     atualizado_em: i64,
 }
@@ -44,6 +55,7 @@ impl TryFrom<ApontamentoRow> for Apontamento {
     type Error = Error;
 
     fn try_from(row: ApontamentoRow) -> Result<Self, Error> {
+        let escrita = row.escrita.map_or(Some(Escrita::Desligada), |text| Escrita::from_stored(&text));
         Ok(Self {
             id: ApontamentoId(parse_id(&row.id)?),
             work_item: WorkItemId::new(row.work_item_id).map_err(Error::internal)?,
@@ -57,6 +69,7 @@ impl TryFrom<ApontamentoRow> for Apontamento {
             nome_atividade: NomeAtividade::from_stored(row.nome_atividade).map_err(Error::internal)?,
             comentario: row.comentario.map(Comentario::from_stored).transpose().map_err(Error::internal)?,
             usuario: Usuario { id: row.usuario_id, display_name: row.usuario_nome, email: row.usuario_email },
+            escrita: escrita.ok_or_else(|| Error::internal("an unknown state of the write-back"))?,
             criado_em: instant(row.criado_em)?,
             atualizado_em: instant(row.atualizado_em)?,
         })

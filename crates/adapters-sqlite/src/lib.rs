@@ -20,9 +20,11 @@ mod projeto_repository;
 mod projeto_row;
 mod readiness;
 mod value;
+mod write_back_queue;
 
 pub use apontamento_repository::SqliteApontamentoRepository;
 pub use atividade_repository::SqliteAtividadeRepository;
 pub use database::{OpenError, SqliteDatabase};
 pub use projeto_repository::SqliteProjetoRepository;
 pub use readiness::SqliteReadiness;
+pub use write_back_queue::SqliteWriteBackQueue;

@@ -167,6 +167,8 @@ pub enum Conflict {
     ProjetoDoAzure,
     /// No Azure DevOps organisation or credential is configured.
     SemOrganizacao,
+    /// This deployment does not write hours to Azure DevOps.
+    EscritaDesligada,
 }
 
 /// The services that this service depends on.

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `apontamento`, `atividade`, `projeto`, `usuario` | one noun each: entity and values, query, port to its storage, use cases |
 //! | `work_item` | the work items of Azure DevOps: values, port and use cases |
+//! | `timesheet` | the week of one person: work items with their time entries |
+//! | `write_back` | the hours of time entries written into work items: state, ports and background job |
 //! | `paging` | queries, cursors and pages of every noun that implements [`Listable`] |
 //! | `text`, `violation`, `patch` | rules for values |
 //! | `error`, `idempotency`, `clock`, `readiness` | shared by all nouns |
@@ -22,9 +24,11 @@ mod patch;
 mod projeto;
 mod readiness;
 mod text;
+mod timesheet;
 mod usuario;
 mod violation;
 mod work_item;
+mod write_back;
 
 #[cfg(any(test, feature = "mocks"))]
 pub mod testing;
@@ -55,11 +59,21 @@ pub use projeto::{
 };
 pub use readiness::Readiness;
 pub use text::{Descricao, search_key, strip_control_characters};
+pub use timesheet::{
+    AvisoDoTimesheet, ConsultaDeTimesheet, DiaDoTimesheet, HorasNoAzure, LinhaDoTimesheet, Semana, Timesheet,
+    Timesheets,
+};
 pub use usuario::{Caller, Credential, IdentityProvider, Usuario};
 pub use violation::{InvalidField, Violation};
 pub use work_item::{
-    BuscaDeWorkItems, StateCategory, WorkItem, WorkItemDirectory, WorkItemId, WorkItemLimit, WorkItemSearch,
-    WorkItemStates, WorkItemText, WorkItemTypes, WorkItems,
+    BuscaDeWorkItems, Iteration, IterationId, IterationItems, Missing, ProjetoConsultado, StateCategory, Team, TeamId,
+    TeamSelector, Teams, TimeFrame, TreeGap, TreeItem, TreeQuery, WorkItem, WorkItemDirectory, WorkItemId,
+    WorkItemLimit, WorkItemSearch, WorkItemStates, WorkItemText, WorkItemTree, WorkItemTypes, WorkItems,
+};
+pub use write_back::{
+    BookedHours, Escrita, EscritaFiltro, Escritas, HourFields, HoursChange, HoursWrite, KnownHours, MotivoDoErro,
+    PendingWrite, WorkItemHours, WorkItemType, WorkItemWriter, WriteAttempt, WriteBack, WriteBackQueue,
+    WriteBackSummary, WriteBackTotals, WriteEnd, WriteResult,
 };
 
 #[cfg(any(test, feature = "mocks"))]
@@ -72,4 +86,5 @@ pub use {
     readiness::MockReadiness,
     usuario::MockIdentityProvider,
     work_item::MockWorkItemDirectory,
+    write_back::{MockWorkItemWriter, MockWriteBackQueue},
 };

@@ -34,6 +34,11 @@ enum Command {
     Migrate(cli::migrate::Direction),
     /// Print the effective settings and their sources, secrets masked
     Config,
+    /// Import the database of the FastAPI service; without --yes, report what an import would do
+    Import(cli::import::Options),
+    /// Export the personal data of somebody, or replace it by a pseudonym
+    #[command(subcommand)]
+    Privacidade(cli::privacidade::Action),
     /// Check everything that the service needs; each line is ok or names the action, and the exit code is the result
     Doctor(cli::doctor::Options),
     /// Request /health of the running service; the exit code is the result
@@ -63,6 +68,8 @@ async fn run(command: Command) -> Result<(), CliError> {
         Command::Dev(options) => cli::dev::run(options).await,
         Command::Serve => cli::serve::run().await,
         Command::Migrate(direction) => cli::migrate::run(direction).await,
+        Command::Import(options) => Box::pin(cli::import::run(options)).await,
+        Command::Privacidade(action) => cli::privacidade::run(action).await,
         Command::Config => cli::config::run(),
         Command::Doctor(options) => Box::pin(cli::doctor::run(options)).await,
         Command::Healthcheck => cli::healthcheck::run().await,

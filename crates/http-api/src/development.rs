@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use domain::{
-    AzureProjectId, Caller, Conflict, Credential, DeletionEvidence, Error, IdentityProvider, ProjectDirectory,
-    ProjectList, RemoteProjeto, Usuario, WorkItem, WorkItemDirectory, WorkItemId, WorkItemSearch, WorkItemStates,
+    AzureProjectId, Caller, Conflict, Credential, DeletionEvidence, Error, IdentityProvider, Iteration, IterationId,
+    IterationItems, Missing, ProjectDirectory, ProjectList, RemoteProjeto, TeamSelector, Teams, TreeQuery, Usuario,
+    WorkItem, WorkItemDirectory, WorkItemId, WorkItemSearch, WorkItemStates, WorkItemTree,
 };
 
 /// Identifies each caller as the development user, with any credential or none.
@@ -63,6 +64,31 @@ impl WorkItemDirectory for NoOrganisation {
     }
 
     async fn states(&self, _: Option<Credential>, _: String, _: String) -> Result<WorkItemStates, Error> {
+        Err(Error::Conflict(Conflict::SemOrganizacao))
+    }
+
+    async fn teams(&self, _: Option<Credential>, _: String) -> Result<Result<Teams, Missing>, Error> {
+        Err(Error::Conflict(Conflict::SemOrganizacao))
+    }
+
+    async fn iterations(
+        &self,
+        _: Option<Credential>,
+        _: TeamSelector,
+    ) -> Result<Result<Vec<Iteration>, Missing>, Error> {
+        Err(Error::Conflict(Conflict::SemOrganizacao))
+    }
+
+    async fn iteration_items(
+        &self,
+        _: Option<Credential>,
+        _: TeamSelector,
+        _: IterationId,
+    ) -> Result<Result<IterationItems, Missing>, Error> {
+        Err(Error::Conflict(Conflict::SemOrganizacao))
+    }
+
+    async fn tree(&self, _: Option<Credential>, _: TreeQuery) -> Result<Result<WorkItemTree, Missing>, Error> {
         Err(Error::Conflict(Conflict::SemOrganizacao))
     }
 }

@@ -26,6 +26,8 @@ pub use middleware::client_address::TrustedProxies;
 pub use middleware::origin_pattern::{NotAnOriginPattern, OriginPattern, is_host_name};
 pub use observability::{Metrics, MetricsServer, traceparent};
 pub use openapi::generate_spec;
+pub use respond::timestamp::Timestamp;
 pub use root_path::{NotARootPath, RootPath};
+pub use routes::apontamentos::response::ApontamentoResponse;
 pub use server::{Server, Stop};
 pub use state::{AppState, Ports, ServiceInfo};

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig};
 use domain::{
-    ApontamentoRepository, Apontamentos, AtividadeRepository, Atividades, Clock, Credential, IdentityProvider,
-    ProjectDirectory, ProjetoRepository, Projetos, Readiness, WorkItemDirectory, WorkItems,
+    ApontamentoRepository, Apontamentos, AtividadeRepository, Atividades, Clock, Credential, Escritas,
+    IdentityProvider, ProjectDirectory, ProjetoRepository, Projetos, Readiness, Timesheets, WorkItemDirectory,
+    WorkItems, WriteBackQueue,
 };
 
 use crate::limits::in_flight::InFlight;
@@ -35,6 +36,8 @@ pub struct Ports {
     pub directory: Arc<dyn ProjectDirectory>,
     /// The work items of the organisation.
     pub work_items: Arc<dyn WorkItemDirectory>,
+    /// The work items whose hours are to be written; `None` in a deployment that does not write them.
+    pub write_back: Option<Arc<dyn WriteBackQueue>>,
     /// The name of the organisation, if one is configured.
     pub organizacao: Option<String>,
     /// The credential for calls to Azure DevOps if authentication is off.
@@ -66,7 +69,9 @@ struct UseCases {
     apontamentos: Data<Apontamentos>,
     atividades: Data<Atividades>,
     projetos: Data<Projetos>,
+    timesheets: Data<Timesheets>,
     work_items: Data<WorkItems>,
+    escritas: Data<Escritas>,
     readiness: Data<CachedReadiness>,
     identity: Data<dyn IdentityProvider>,
 }
@@ -81,10 +86,18 @@ impl UseCases {
             identity,
             directory,
             work_items,
+            write_back,
             organizacao,
             service_credential,
             clock,
         } = ports;
+        let timesheets = Timesheets::new(
+            apontamentos.clone(),
+            projetos.clone(),
+            work_items.clone(),
+            organizacao.clone(),
+            clock.clone(),
+        );
         let apontamentos = Apontamentos::new(
             apontamentos,
             projetos.clone(),
@@ -96,6 +109,8 @@ impl UseCases {
         Self {
             apontamentos: Data::new(apontamentos),
             atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
+            timesheets: Data::new(timesheets),
+            escritas: Data::new(Escritas::new(write_back, clock.clone())),
             work_items: Data::new(WorkItems::new(work_items, projetos.clone(), organizacao)),
             projetos: Data::new(Projetos::new(projetos, directory, service_credential, clock)),
             readiness: Data::new(CachedReadiness::new(readiness, last_check)),
@@ -202,12 +217,15 @@ impl AppState {
 
     /// Makes the state available to handlers and middleware.
     pub(crate) fn configure(&self, config: &mut ServiceConfig) {
-        let UseCases { apontamentos, atividades, projetos, work_items, readiness, identity } = self.use_cases.clone();
+        let UseCases { apontamentos, atividades, projetos, timesheets, work_items, escritas, readiness, identity } =
+            self.use_cases.clone();
         config
             .app_data(apontamentos)
             .app_data(atividades)
             .app_data(projetos)
+            .app_data(timesheets)
             .app_data(work_items)
+            .app_data(escritas)
             .app_data(readiness)
             .app_data(identity)
             .app_data(self.info.clone())

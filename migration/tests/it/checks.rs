@@ -6,7 +6,7 @@ use sea_orm_migration::MigratorTrait;
 
 /// The names of all constraints that answer for the tables, with what breaks each of them alone. The statements run on
 /// one projeto and one atividade, both valid.
-const BREACHES: [(&str, &str); 39] = [
+const BREACHES: [(&str, &str); 46] = [
     (
         "projetos_pkey",
         "INSERT INTO projetos (id, nome, criado_em, atualizado_em) SELECT id, nome, criado_em, atualizado_em FROM projetos",
@@ -77,6 +77,13 @@ const BREACHES: [(&str, &str); 39] = [
         "work_items_pkey",
         "INSERT INTO work_items SELECT 'exemplo', 41, 'Tarefa', 'Task', now() FROM generate_series(1, 2)",
     ),
+    ("escritas_pkey", "INSERT INTO escritas SELECT * FROM escritas"),
+    ("escritas_estado_check", "UPDATE escritas SET proxima_em = now()"),
+    ("escritas_estado_check", "UPDATE escritas SET pendente_desde = now()"),
+    ("escritas_estado_check", "UPDATE escritas SET pendente_desde = now(), proxima_em = now(), motivo = 'regra'"),
+    ("escritas_motivo_check", "UPDATE escritas SET motivo = 'outro'"),
+    ("escritas_conhecido_check", "UPDATE escritas SET rev = 1, completed_work = 1, manual = 1"),
+    ("escritas_tentativa_check", "UPDATE escritas SET tentativa_rev = 1"),
 ];
 
 async fn migrated(database: &Database<'_>) {
@@ -88,7 +95,8 @@ async fn migrated(database: &Database<'_>) {
          INSERT INTO apontamentos (id, id_projeto, id_atividade, work_item_id, organizacao, data, minutos, usuario_id,
                                    usuario_nome, criado_em, atualizado_em)
          SELECT gen_random_uuid(), id_projeto, id, 41, 'exemplo', '2026-01-12', 90, 'maria', 'Maria', now(), now()
-         FROM atividades;",
+         FROM atividades;
+         INSERT INTO escritas (organizacao, work_item_id) VALUES ('exemplo', 41);",
     );
 }
 

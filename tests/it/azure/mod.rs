@@ -4,10 +4,13 @@ mod app_tokens;
 mod azure_info;
 mod doctor;
 mod outages;
+mod planning;
 mod projects;
 mod rejections;
 mod secrets;
+mod timesheet;
 mod work_items;
+mod write_back;
 
 use e2e::azure::{APP_KEY, AUDIENCE, Organisation};
 use e2e::client::{Answer, Api, send};

@@ -3,7 +3,9 @@
 mod commands;
 mod database;
 mod dev;
+mod import;
 mod jobs;
+mod privacy;
 mod replicas;
 mod settings;
 mod stopping;

@@ -13,6 +13,13 @@ async fn generated_client_calls_every_operation() {
         let _ = organisation.add_project(nome);
     }
     organisation.add_work_item(41, "Portal", "Task", "Active", "Tela de pedidos");
+    // The journey works in the first project of the list.
+    let team = organisation.add_team("Aplicativo", "Time Aplicativo");
+    let _ = organisation.add_iteration(&team, "Aplicativo\\Sprint 12", ("2026-11-16", "2026-11-27"), "current");
+    organisation.add_work_item(42, "Aplicativo", "Task", "Active", "Fotos");
+    organisation.change_work_item(42, |fields| {
+        fields.insert("System.IterationPath".to_owned(), "Aplicativo\\Sprint 12".into());
+    });
     let aponta = Aponta::start_with(|program| {
         program.env("AUTH_ENABLED", "true").env("AZURE_DEVOPS_ORG_URL", organisation.url())
     });

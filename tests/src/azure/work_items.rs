@@ -1,8 +1,11 @@
 //! Work items of the stand-in organisation, and the states of their types.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use wiremock::{Request, ResponseTemplate};
 
+use super::wiql::{self, Context};
 use super::{Organisation, lock, query};
 
 const ITEM: &str = "/exemplo/_apis/wit/workitems/";
@@ -11,13 +14,18 @@ const QUERY: &str = "/exemplo/_apis/wit/wiql";
 /// The largest batch.
 const MAX_BATCH: usize = 200;
 
+/// The largest number of rows of a query without `$top`.
+const MAX_ROWS: usize = 20_000;
+/// The largest length of the text of a query.
+const MAX_QUERY: usize = 32_000;
+
 /// The id and the name of a project.
-type Project<'a> = (&'a str, &'a str);
+pub(super) type Project<'a> = (&'a str, &'a str);
 
 /// The work items of the organisation.
 #[derive(Default)]
 pub(super) struct WorkItems {
-    items: Vec<Value>,
+    pub(super) items: Vec<Value>,
     /// Type, name and category of each state.
     states: Vec<(String, &'static str, &'static str)>,
 }
@@ -28,6 +36,18 @@ impl Organisation {
         lock(&self.state).work_items.items.push(json!({"id": id, "rev": 1, "fields": {
             "System.TeamProject": project, "System.WorkItemType": tipo, "System.State": estado, "System.Title": titulo,
         }}));
+    }
+
+    /// Assigns a work item to the user with that e-mail address.
+    pub fn assign(&self, id: i64, nome: &str, email: &str) {
+        self.change_work_item(id, |fields| {
+            fields.insert("System.AssignedTo".to_owned(), json!({"displayName": nome, "uniqueName": email}));
+        });
+    }
+
+    /// Moves a work item below another one.
+    pub fn set_parent(&self, id: i64, parent: i64) {
+        self.change_work_item(id, |fields| drop(fields.insert("System.Parent".to_owned(), json!(parent))));
     }
 
     /// Modifies the fields of a work item, by their reference names.
@@ -52,9 +72,14 @@ impl Organisation {
 }
 
 impl WorkItems {
-    /// Returns the response, or `None` if the request is not about work items. The caller sees the projects in
-    /// `visible`.
-    pub(super) fn respond(&self, request: &Request, visible: &[Project<'_>]) -> Option<ResponseTemplate> {
+    /// Returns the response, or `None` if the request is not about work items. The caller has the e-mail address `me` and
+    /// sees the projects in `visible`.
+    pub(super) fn respond(
+        &self,
+        request: &Request,
+        me: Option<&str>,
+        visible: &[Project<'_>],
+    ) -> Option<ResponseTemplate> {
         let path = request.url.path();
         if let Some(id) = path.strip_prefix(ITEM) {
             let fields = query(request, "fields");
@@ -66,11 +91,14 @@ impl WorkItems {
             return Some(self.batch(request, visible));
         }
         if path == QUERY {
-            return Some(self.query(request, None, visible));
+            return Some(self.query(request, me, None, visible));
         }
         let segments: Vec<_> = request.url.path_segments()?.collect();
         match *segments.as_slice() {
-            ["exemplo", project, "_apis", "wit", "wiql"] => Some(self.query(request, Some(&decoded(project)), visible)),
+            ["exemplo", project, "_apis", "wit", "wiql"] => {
+                Some(self.query(request, me, Some(&decoded(project)), visible))
+            }
+            ["exemplo", project, "_apis", "wit", "workitemtypes"] => Some(self.types(&decoded(project), visible)),
             ["exemplo", project, "_apis", "wit", "workitemtypes", tipo, "states"] => {
                 Some(self.states(&decoded(project), &decoded(tipo), visible))
             }
@@ -110,32 +138,62 @@ impl WorkItems {
         ResponseTemplate::new(200).set_body_json(json!({"count": items.len(), "value": items}))
     }
 
-    /// The result of a query, the last changed work items first. It knows the conditions that the service sends.
-    fn query(&self, request: &Request, project: Option<&str>, visible: &[Project<'_>]) -> ResponseTemplate {
+    /// The result of a query. It knows the conditions that the service sends.
+    fn query(
+        &self,
+        request: &Request,
+        me: Option<&str>,
+        project: Option<&str>,
+        visible: &[Project<'_>],
+    ) -> ResponseTemplate {
         let project = match project.map(|project| named(project, visible)) {
             Some(None) => return error(404, "ProjectDoesNotExistWithNameException", "TF200016"),
             known => known.flatten(),
         };
         let body: Value = request.body_json().unwrap();
         let text = body["query"].as_str().unwrap();
-        let conditions = text.strip_prefix("SELECT [System.Id] FROM WorkItems WHERE ");
-        let conditions = conditions.and_then(|text| text.strip_suffix(" ORDER BY [System.ChangedDate] DESC")).unwrap();
-        let conditions: Vec<_> = conditions.split(" AND ").collect();
-        let top = query(request, "$top").map_or(20_000, |top| top.parse().unwrap());
-        let found = self.items.iter().rev().filter(|item| {
-            let of = item["fields"]["System.TeamProject"].as_str().unwrap();
-            named(of, visible).is_some() && conditions.iter().all(|condition| holds(condition, item, project))
-        });
-        let found: Vec<_> = found.take(top).map(|item| json!({"id": item["id"], "url": ""})).collect();
-        ResponseTemplate::new(200).set_body_json(json!({
-            "queryType": "flat", "queryResultType": "workItem", "columns": [], "workItems": found,
-        }))
+        if MAX_QUERY < text.chars().count() {
+            return error(400, "WorkItemTrackingQueryTextTooLongException", "VS402335");
+        }
+        let top = query(request, "$top").map_or(MAX_ROWS + 1, |top| top.parse().unwrap());
+        let is_visible =
+            |item: &&Value| named(item["fields"]["System.TeamProject"].as_str().unwrap(), visible).is_some();
+        let items: Vec<_> = self.items.iter().filter(is_visible).collect();
+        let result = wiql::result(text, &items, top, &Context { project, me });
+        if result["workItems"].as_array().is_some_and(|rows| MAX_ROWS < rows.len()) {
+            return error(400, "WorkItemTrackingQueryResultSizeLimitExceededException", "VS402337");
+        }
+        ResponseTemplate::new(200).set_body_json(result)
     }
 
     fn states(&self, project: &str, tipo: &str, visible: &[Project<'_>]) -> ResponseTemplate {
         if named(project, visible).is_none() {
             return error(404, "ProjectDoesNotExistWithNameException", "TF200016");
         }
+        let states = self.states_of(tipo);
+        if states.is_empty() {
+            return error(404, "WorkItemTypeNotFoundException", "VS402323");
+        }
+        ResponseTemplate::new(200).set_body_json(json!({"count": states.len(), "value": states}))
+    }
+
+    /// The types of the work items of a project, with their states.
+    fn types(&self, project: &str, visible: &[Project<'_>]) -> ResponseTemplate {
+        let Some(name) = named(project, visible) else {
+            return error(404, "ProjectDoesNotExistWithNameException", "TF200016");
+        };
+        let of_project = self.items.iter().filter(|item| item["fields"]["System.TeamProject"] == name);
+        let types: BTreeSet<_> =
+            of_project.map(|item| item["fields"]["System.WorkItemType"].as_str().unwrap()).collect();
+        let value: Vec<_> = types
+            .into_iter()
+            .map(|name| json!({"name": name, "states": self.states_of(name), "fields": [], "transitions": {}}))
+            .collect();
+        ResponseTemplate::new(200).set_body_json(json!({"count": value.len(), "value": value}))
+    }
+
+    /// The states of a type: its own or those of Agile, none if there is no work item of that type.
+    fn states_of(&self, tipo: &str) -> Vec<Value> {
         let is_known = self.items.iter().any(|item| item["fields"]["System.WorkItemType"] == tipo);
         let own = self.states.iter().filter(|(of, ..)| of == tipo).map(|&(_, name, category)| (name, category));
         let mut states: Vec<_> = own.collect();
@@ -148,37 +206,15 @@ impl WorkItems {
                 ("Removed", "Removed"),
             ];
         }
-        if states.is_empty() {
-            return error(404, "WorkItemTypeNotFoundException", "VS402323");
-        }
-        let states: Vec<_> = states
-            .iter()
-            .map(|(name, category)| json!({"name": name, "color": "b2b2b2", "category": category}))
-            .collect();
-        ResponseTemplate::new(200).set_body_json(json!({"count": states.len(), "value": states}))
+        let state = |(name, category)| json!({"name": name, "color": "b2b2b2", "category": category});
+        states.into_iter().map(state).collect()
     }
 }
 
 /// Returns the name of the project with that id or name, in any case.
-fn named<'a>(project: &str, visible: &[Project<'a>]) -> Option<&'a str> {
+pub(super) fn named<'a>(project: &str, visible: &[Project<'a>]) -> Option<&'a str> {
     let is_it = |(id, name): &&Project<'_>| *id == project || name.to_lowercase() == project.to_lowercase();
     visible.iter().find(is_it).map(|(_, name)| *name)
-}
-
-/// Whether a condition of a query holds for a work item.
-fn holds(condition: &str, item: &Value, project: Option<&str>) -> bool {
-    let field = |name: &str| item["fields"][name].as_str().unwrap_or_default().to_lowercase();
-    let literal = |text: &str| text.trim_matches('\'').replace("''", "'").to_lowercase();
-    if let Some(id) = condition.strip_prefix("[System.Id] = ") {
-        id.parse::<i64>().is_ok_and(|id| item["id"] == id)
-    } else if let Some(word) = condition.strip_prefix("[System.Title] CONTAINS ") {
-        field("System.Title").contains(&literal(word))
-    } else if let Some(types) = condition.strip_prefix("[System.WorkItemType] IN (") {
-        types.trim_end_matches(')').split(", ").any(|tipo| literal(tipo) == field("System.WorkItemType"))
-    } else {
-        assert_eq!(condition, "[System.TeamProject] = @project");
-        project.is_some_and(|project| field("System.TeamProject") == project.to_lowercase())
-    }
 }
 
 /// The response for a missing and for a hidden work item.
@@ -186,12 +222,12 @@ fn not_found() -> ResponseTemplate {
     error(404, "WorkItemUnauthorizedAccessException", "TF401232")
 }
 
-fn error(status: u16, type_key: &str, message: &str) -> ResponseTemplate {
+pub(super) fn error(status: u16, type_key: &str, message: &str) -> ResponseTemplate {
     let body = json!({"$id": "1", "innerException": null, "message": message, "typeKey": type_key, "errorCode": 0});
     ResponseTemplate::new(status).set_body_json(body)
 }
 
 /// Returns a segment of a path without percent-encoding.
-fn decoded(segment: &str) -> String {
+pub(super) fn decoded(segment: &str) -> String {
     percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }

@@ -29,7 +29,7 @@ impl fmt::Debug for BreakerCollector {
 impl Collector for BreakerCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let help = "1 for the current state of the circuit breaker: closed, open or half_open (one probe call), for \
-                    users accepted within the last day and for newcomers";
+                    users accepted within the last day and for unknown users";
         let mut states = encoder.encode_descriptor("breaker_state", help, None, MetricType::Gauge)?;
         for (callers, now) in self.0.breaker_states() {
             for (state, name) in

@@ -30,14 +30,23 @@ pub(crate) enum Version {
     Fixed(&'static str),
 }
 
-/// A request that reads, and expects a JSON response.
+/// The JSON that a request sends.
+#[derive(Debug, Clone)]
+pub(crate) enum Body {
+    /// A query, sent as a POST. It only reads.
+    Query(String),
+    /// A JSON Patch (RFC 6902), sent as a PATCH. It must test the revision, so that a repetition changes nothing.
+    Patch(String),
+}
+
+/// A request that expects a JSON response and may be repeated.
 pub(crate) struct Call<'a> {
     /// The path with placeholders, for logs, traces and metrics.
     pub(crate) url_template: &'static str,
     /// The address without the `api-version`.
     pub(crate) url: Url,
-    /// The JSON of a query that is sent as a POST. Without it, the call is a GET.
-    pub(crate) body: Option<String>,
+    /// Without it, the call is a GET.
+    pub(crate) body: Option<Body>,
     pub(crate) version: Version,
     pub(crate) credential: &'a PresentedCredential,
     pub(crate) scheme: Scheme,
@@ -48,7 +57,11 @@ pub(crate) struct Call<'a> {
 
 impl Call<'_> {
     pub(crate) const fn method(&self) -> &'static str {
-        if self.body.is_some() { "POST" } else { "GET" }
+        match self.body {
+            None => "GET",
+            Some(Body::Query(_)) => "POST",
+            Some(Body::Patch(_)) => "PATCH",
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use reqwest::{Client, ClientBuilder, RequestBuilder};
 use tokio::time::Instant;
 
 use super::api_version::ApiVersion;
-use super::call::Call;
+use super::call::{Body, Call};
 use super::call_error::CallError;
 use super::io_runtime::IoRuntime;
 use super::response::Response;
@@ -49,7 +49,10 @@ pub(crate) async fn send(
     let mut url = call.url.clone();
     url.query_pairs_mut().append_pair("api-version", &call.version.parameter(version));
     let request = match &call.body {
-        Some(json) => client.post(url).header(CONTENT_TYPE, "application/json").body(json.clone()),
+        Some(Body::Query(json)) => client.post(url).header(CONTENT_TYPE, "application/json").body(json.clone()),
+        Some(Body::Patch(json)) => {
+            client.patch(url).header(CONTENT_TYPE, "application/json-patch+json").body(json.clone())
+        }
         None => client.get(url),
     };
     let request = request.header(AUTHORIZATION, authorization);

@@ -107,6 +107,8 @@ pub(crate) const fn error_type(error: &AzureError) -> &'static str {
         AzureError::Unavailable { retry_after: Some(_), .. } => "throttled",
         AzureError::Unavailable { .. } | AzureError::NoOrganisation => "unavailable",
         AzureError::TimedOut(_) => "timeout",
+        AzureError::RevisionMismatch(_) => "conflict",
+        AzureError::BadRequest(_) => "bad_request",
         AzureError::Moved(_) | AzureError::UnsupportedVersion(_) | AzureError::BadUpstream(_) => "invalid_response",
     }
 }

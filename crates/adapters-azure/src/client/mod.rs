@@ -18,7 +18,7 @@ mod user_bulkheads;
 
 pub(crate) use breaker_metrics::register;
 pub(crate) use bulkhead::Bulkhead;
-pub(crate) use call::{Call, Traffic, Version};
+pub(crate) use call::{Body, Call, Traffic, Version};
 pub(crate) use http::client_builder;
 pub(crate) use metrics::CacheResult;
 pub(crate) use response::is_sign_in_page;

@@ -120,6 +120,8 @@ impl Response {
             }
             404 if self.is_work_item_not_found() => AzureError::WorkItemNotFound(self.detail("work item not found")),
             404 if is_json => AzureError::NotFound(self.detail("not found")),
+            400 if is_json => AzureError::BadRequest(self.detail("bad request")),
+            409 | 412 => AzureError::RevisionMismatch(self.detail("another revision")),
             429 => AzureError::Unavailable { retry_after: self.throttle_delay(), detail: self.detail("throttled") },
             503 => AzureError::Unavailable { retry_after: self.retry_after, detail: self.detail("unavailable") },
             408 | 504 => AzureError::TimedOut(self.detail("timed out")),

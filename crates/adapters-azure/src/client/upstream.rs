@@ -49,7 +49,7 @@ impl Upstream {
             unknown_breaker: Breaker::new(config.breaker),
             throttle: Throttle::new(config.cache_capacity),
             users: Bulkhead::new(config.in_flight.users),
-            unknown: Bulkhead::new(config.in_flight.newcomers),
+            unknown: Bulkhead::new(config.in_flight.unknown_users),
             projects: Bulkhead::new(config.in_flight.projects),
             work_items: Bulkhead::new(config.in_flight.work_items),
             timeouts: config.timeouts,
@@ -66,7 +66,7 @@ impl Upstream {
     /// Returns the state of each breaker with the value of its label `callers`.
     pub(crate) fn breaker_states(&self) -> [(&'static str, BreakerState); 2] {
         let now = Instant::now();
-        [("users", self.breaker.state(now)), ("newcomers", self.unknown_breaker.state(now))]
+        [("users", self.breaker.state(now)), ("unknown_users", self.unknown_breaker.state(now))]
     }
 
     /// Returns the newest API version that the server is known to support.

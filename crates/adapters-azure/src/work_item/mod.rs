@@ -1,9 +1,15 @@
 //! The work items of the organisation, as one caller sees them.
 
 mod payload;
+mod planning;
 mod reader;
 mod search;
+mod teams;
+mod tree;
+mod wiql;
+mod writer;
+mod writer_payload;
 
 #[cfg(test)]
-pub(crate) use payload::{Batch, Item, QueryResult, States};
+pub(crate) use payload::{Batch, Item, LinkResult, QueryResult, States, Types};
 pub(crate) use reader::WorkItems;

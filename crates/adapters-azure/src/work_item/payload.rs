@@ -13,13 +13,13 @@ use crate::service_url::ServiceUrl;
 
 const PARENT: &str = "System.Parent";
 const TITLE: &str = "System.Title";
-const TYPE: &str = "System.WorkItemType";
-const STATE: &str = "System.State";
-const PROJECT: &str = "System.TeamProject";
+pub(super) const TYPE: &str = "System.WorkItemType";
+pub(super) const STATE: &str = "System.State";
+pub(super) const PROJECT: &str = "System.TeamProject";
 const ASSIGNED_TO: &str = "System.AssignedTo";
-const ORIGINAL_ESTIMATE: &str = "Microsoft.VSTS.Scheduling.OriginalEstimate";
-const REMAINING_WORK: &str = "Microsoft.VSTS.Scheduling.RemainingWork";
-const COMPLETED_WORK: &str = "Microsoft.VSTS.Scheduling.CompletedWork";
+pub(super) const ORIGINAL_ESTIMATE: &str = "Microsoft.VSTS.Scheduling.OriginalEstimate";
+pub(super) const REMAINING_WORK: &str = "Microsoft.VSTS.Scheduling.RemainingWork";
+pub(super) const COMPLETED_WORK: &str = "Microsoft.VSTS.Scheduling.CompletedWork";
 
 /// The fields to request. A request for a field that the server does not have fails.
 const FIELDS: [&str; 8] = [TITLE, TYPE, STATE, PROJECT, ASSIGNED_TO, ORIGINAL_ESTIMATE, REMAINING_WORK, COMPLETED_WORK];
@@ -51,6 +51,28 @@ pub(crate) struct Item {
 pub(crate) struct QueryResult {
     #[serde(rename = "workItems")]
     work_items: Vec<Value>,
+}
+
+/// The result of a query for links: the items at the top have no source.
+#[derive(Deserialize)]
+pub(crate) struct LinkResult {
+    #[serde(rename = "workItemRelations")]
+    relations: Vec<Value>,
+}
+
+/// The types of work items of a project.
+#[derive(Deserialize)]
+pub(crate) struct Types {
+    value: Vec<WorkItemType>,
+}
+
+/// A type with its states. Its many other fields are not read.
+#[derive(Deserialize)]
+struct WorkItemType {
+    #[serde(default)]
+    name: Value,
+    #[serde(default)]
+    states: Vec<Value>,
 }
 
 /// The states of a type of work item.
@@ -104,6 +126,27 @@ impl QueryResult {
     pub(crate) fn into_ids(self) -> Vec<WorkItemId> {
         let ids = self.work_items.iter().filter_map(|item| item.get("id")?.as_i64());
         ids.filter_map(|id| WorkItemId::new(id).ok()).collect()
+    }
+}
+
+impl LinkResult {
+    /// Returns each linked item with the one above it.
+    pub(crate) fn into_pairs(self) -> Vec<(Option<WorkItemId>, WorkItemId)> {
+        let id = |end: Option<&Value>| WorkItemId::new(end?.get("id")?.as_i64()?).ok();
+        let pairs = self.relations.iter();
+        pairs.filter_map(|link| Some((id(link.get("source")), id(link.get("target"))?))).collect()
+    }
+}
+
+impl Types {
+    /// Returns the states of each type that has some.
+    pub(crate) fn into_domain(self) -> Vec<(String, WorkItemStates)> {
+        let states = |tipo: WorkItemType| {
+            let states: Vec<_> = tipo.states.iter().filter_map(state).collect();
+            let name = text(&tipo.name, MAX_TEXT)?;
+            (!states.is_empty()).then(|| (name, states.into_iter().collect()))
+        };
+        self.value.into_iter().filter_map(states).collect()
     }
 }
 
@@ -184,6 +227,33 @@ mod tests {
         let items = read::<Batch>(batch.to_string().as_bytes()).unwrap().into_domain(&org());
 
         assert_eq!(items.iter().map(|item| item.id.get()).collect::<Vec<_>>(), [42]);
+    }
+
+    #[test]
+    fn links_without_a_readable_target_are_left_out() {
+        let links = json!({"workItemRelations": [
+            {"rel": null, "source": null, "target": {"id": 40}}, {"source": {"id": 40}, "target": {"id": 41}},
+            {"source": {"id": "x"}, "target": {"id": 42}}, {"source": {"id": 40}}, {"target": {"id": 0}}, null, 7,
+        ]});
+
+        let pairs = read::<LinkResult>(links.to_string().as_bytes()).unwrap().into_pairs();
+
+        let numbers: Vec<_> =
+            pairs.iter().map(|(source, target)| (source.map(WorkItemId::get), target.get())).collect();
+        assert_eq!(numbers, [(None, 40), (Some(40), 41), (None, 42)]);
+    }
+
+    #[test]
+    fn types_without_a_name_or_states_are_left_out() {
+        let done = json!([{"name": "Feito", "category": "Completed"}]);
+        let types = json!({"value": [
+            {"name": "Tarefa", "states": done, "fields": [{"referenceName": "System.Id"}]}, {"name": "Bug"}, {"states": done},
+        ]});
+
+        let types = read::<Types>(types.to_string().as_bytes()).unwrap().into_domain();
+
+        assert_eq!(types.len(), 1);
+        assert_eq!((types[0].0.as_str(), types[0].1.category("feito")), ("Tarefa", Some(StateCategory::Completed)));
     }
 
     #[test]

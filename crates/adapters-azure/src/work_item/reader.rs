@@ -4,15 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{WorkItem, WorkItemId, WorkItemSearch, WorkItemStates};
+use domain::{
+    Iteration, IterationId, IterationItems, TeamSelector, Teams, TreeQuery, WorkItem, WorkItemId, WorkItemSearch,
+    WorkItemStates, WorkItemTree,
+};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use moka::future::Cache;
 use reqwest::Url;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::payload::{Batch, Item, States, fields};
-use crate::client::{Call, Traffic, Upstream, UserBulkheads, Version, json};
+use super::payload::{Batch, Item, States, Types, fields};
+use super::teams::{Found, no_segment};
+use crate::client::{Body, Call, Traffic, Upstream, UserBulkheads, Version, json};
 use crate::config::AzureConfig;
 use crate::credential::Fingerprint;
 use crate::directory::Principal;
@@ -21,6 +25,8 @@ use crate::service_url::ServiceUrl;
 
 /// Per response: enough for 200 work items, of which only short fields are requested.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Types come with all their fields and rules.
+const MAX_TYPES_BYTES: usize = 16 * 1024 * 1024;
 /// The largest batch that Azure DevOps accepts.
 const MAX_BATCH: usize = 200;
 /// Maximum number of concurrent batches per query.
@@ -46,8 +52,13 @@ pub(crate) struct WorkItems {
     items: Cache<ItemsKey, Arc<[WorkItem]>>,
     /// Merges equal concurrent searches of one credential into one. `None` if the project is unknown.
     pub(super) searches: Cache<(Fingerprint, WorkItemSearch), Option<Arc<[WorkItemId]>>>,
+    /// Each of these merges equal concurrent queries of one credential into one.
+    pub(super) trees: Cache<(Fingerprint, TreeQuery), Found<WorkItemTree>>,
+    pub(super) teams: Cache<(Fingerprint, String), Found<Teams>>,
+    pub(super) iterations: Cache<(Fingerprint, TeamSelector), Found<Vec<Iteration>>>,
+    pub(super) iteration_items: Cache<(Fingerprint, TeamSelector, IterationId), Found<IterationItems>>,
     /// By project and type, for all callers: they learn the names of both from a work item that they can see.
-    states: Cache<(String, String), WorkItemStates>,
+    pub(super) states: Cache<(String, String), WorkItemStates>,
 }
 
 impl WorkItems {
@@ -60,11 +71,26 @@ impl WorkItems {
         let weight = |(_, ids): &ItemsKey, items: &Arc<[WorkItem]>| {
             u32::try_from(ids.len().max(items.len())).unwrap_or(u32::MAX)
         };
+        let tree_weight = |_: &(Fingerprint, TreeQuery), tree: &Found<WorkItemTree>| {
+            u32::try_from(tree.as_ref().map_or(1, |tree| 1 + tree.items.len())).unwrap_or(u32::MAX)
+        };
+        let of_iteration_weight = |_: &(Fingerprint, TeamSelector, IterationId), items: &Found<IterationItems>| {
+            u32::try_from(items.as_ref().map_or(1, |items| 1 + items.ids.len())).unwrap_or(u32::MAX)
+        };
+        let planning_capacity = config.cache_capacity / 10;
         Self {
             upstream,
             org,
             users,
             timeout: config.timeouts.work_items,
+            trees: Cache::builder().max_capacity(MAX_CACHED_ITEMS).weigher(tree_weight).time_to_live(ITEMS_TTL).build(),
+            teams: Cache::builder().max_capacity(planning_capacity).time_to_live(ITEMS_TTL).build(),
+            iterations: Cache::builder().max_capacity(planning_capacity).time_to_live(ITEMS_TTL).build(),
+            iteration_items: Cache::builder()
+                .max_capacity(MAX_CACHED_ITEMS)
+                .weigher(of_iteration_weight)
+                .time_to_live(ITEMS_TTL)
+                .build(),
             items: Cache::builder().max_capacity(MAX_CACHED_ITEMS).weigher(weight).time_to_live(ITEMS_TTL).build(),
             searches: Cache::builder().max_capacity(config.cache_capacity).time_to_live(ITEMS_TTL).build(),
             states: Cache::builder().max_capacity(MAX_CACHED_TYPES).time_to_live(STATES_TTL).build(),
@@ -90,6 +116,16 @@ impl WorkItems {
         if let [id] = *ids {
             return Ok(self.fetch_one(principal, id, deadline).await?.into_iter().collect());
         }
+        Ok(self.fetch_batches(principal, ids, deadline).await?.into())
+    }
+
+    /// Returns those of `ids` that the caller may see, in their order.
+    pub(super) async fn fetch_batches(
+        &self,
+        principal: &Principal,
+        ids: &[WorkItemId],
+        deadline: Instant,
+    ) -> Result<Vec<WorkItem>, AzureError> {
         // Collected first: as a closure of a stream, `fetch_batch` would not be general over lifetimes.
         let batches: Vec<_> = ids.chunks(MAX_BATCH).map(|ids| self.fetch_batch(principal, ids, deadline)).collect();
         let batches: Vec<_> = stream::iter(batches).buffered(MAX_CONCURRENT_BATCHES).try_collect().await?;
@@ -153,12 +189,31 @@ impl WorkItems {
         let _user_slot = user.acquire(deadline).await?;
         let (projeto, tipo) = &key;
         let url = self.org.at_segments(&[projeto, "_apis", "wit", "workitemtypes", tipo, "states"]);
-        let url = url.ok_or_else(|| AzureError::invalid_response("a project or type without a usable name"))?;
+        let url = url.ok_or_else(no_segment)?;
         let template = "/{project}/_apis/wit/workitemtypes/{type}/states";
         let call = call(principal, template, url, None, deadline);
         let states = json::read::<States>(&self.upstream.send(&call).await?.body)?.into_domain()?;
         self.states.insert(key, states.clone()).await;
         Ok(states)
+    }
+}
+
+impl WorkItems {
+    /// Returns the states of every type of a project, and caches them.
+    pub(super) async fn fetch_types(
+        &self,
+        principal: &Principal,
+        projeto: &str,
+        deadline: Instant,
+    ) -> Result<Vec<(String, WorkItemStates)>, AzureError> {
+        let url = self.org.at_segments(&[projeto, "_apis", "wit", "workitemtypes"]).ok_or_else(no_segment)?;
+        let call = call(principal, "/{project}/_apis/wit/workitemtypes", url, None, deadline);
+        let call = Call { max_bytes: MAX_TYPES_BYTES, ..call };
+        let types = json::read::<Types>(&self.upstream.send(&call).await?.body)?.into_domain();
+        for (tipo, states) in &types {
+            self.states.insert((projeto.to_owned(), tipo.clone()), states.clone()).await;
+        }
+        Ok(types)
     }
 }
 
@@ -173,7 +228,7 @@ pub(super) fn call<'a>(
     Call {
         url_template,
         url,
-        body,
+        body: body.map(Body::Query),
         version: Version::Released,
         credential,
         scheme,

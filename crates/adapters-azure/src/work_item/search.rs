@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::payload::QueryResult;
 use super::reader::{WorkItems, call};
+use super::wiql::quoted;
 use crate::client::json;
 use crate::directory::Principal;
 use crate::error::AzureError;
@@ -88,11 +89,6 @@ fn wiql(condition: &str, search: &WorkItemSearch) -> String {
     let types =
         if tipos.is_empty() { String::new() } else { format!(" AND [System.WorkItemType] IN ({})", tipos.join(", ")) };
     format!("SELECT [System.Id] FROM WorkItems WHERE {condition}{project}{types} ORDER BY [System.ChangedDate] DESC")
-}
-
-/// Returns `text` as a literal. An apostrophe is doubled; no other character has a meaning in a literal.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 #[cfg(test)]

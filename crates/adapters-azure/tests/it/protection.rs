@@ -214,7 +214,7 @@ async fn rejection_shortly_after_throttling_is_unavailable() {
 async fn concurrent_calls_are_limited_by_in_flight() {
     let (server, _) = azure().await;
     let mut config = config(&server.uri());
-    config.in_flight.newcomers = 2;
+    config.in_flight.unknown_users = 2;
     let azure = adapter(&config);
     let hanging = fixture("connectiondata_200_entra_user").set_delay(Duration::from_mins(1));
     respond(&server, CONNECTION_DATA, hanging).await;

@@ -3,9 +3,11 @@
 
 mod coalescing;
 mod connecting;
+mod fastapi;
 mod faults;
 mod job_leases;
 mod migrations;
+mod personal_data;
 mod pooler;
 mod races;
 mod schemas;

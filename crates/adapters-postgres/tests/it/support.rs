@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use adapters_postgres::{
     Config, PostgresApontamentoRepository, PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository,
-    PostgresReadiness, SchemaName,
+    PostgresReadiness, PostgresWriteBackQueue, SchemaName,
 };
 use domain::testing::suite::Repositories;
 use domain::{Error, Service};
@@ -29,6 +29,8 @@ pub fn repositories(database: &PostgresDatabase) -> Repositories {
     Repositories {
         atividades: Arc::new(PostgresAtividadeRepository::new(database)),
         apontamentos: Arc::new(PostgresApontamentoRepository::new(database)),
+        apontamentos_escritos: Arc::new(PostgresApontamentoRepository::new(database).with_write_back()),
+        escritas: Arc::new(PostgresWriteBackQueue::new(database, "exemplo")),
         projetos: Arc::new(PostgresProjetoRepository::new(database)),
         readiness: Arc::new(PostgresReadiness::new(database)),
     }

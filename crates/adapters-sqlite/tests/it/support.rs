@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use adapters_sqlite::{
     SqliteApontamentoRepository, SqliteAtividadeRepository, SqliteDatabase, SqliteProjetoRepository, SqliteReadiness,
+    SqliteWriteBackQueue,
 };
 use domain::testing::suite::Repositories;
 
@@ -37,6 +38,8 @@ pub fn repositories(database: &SqliteDatabase) -> Repositories {
     Repositories {
         atividades: Arc::new(SqliteAtividadeRepository::new(database)),
         apontamentos: Arc::new(SqliteApontamentoRepository::new(database)),
+        apontamentos_escritos: Arc::new(SqliteApontamentoRepository::new(database).with_write_back()),
+        escritas: Arc::new(SqliteWriteBackQueue::new(database, "exemplo")),
         projetos: Arc::new(SqliteProjetoRepository::new(database)),
         readiness: Arc::new(SqliteReadiness::new(database)),
     }

@@ -23,7 +23,8 @@ use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::{
-    AtividadeId, NomeAtividade, NomeProjeto, Patch, ProjetoId, ProjetoRef, Usuario, Violation, WorkItemId, text,
+    AtividadeId, Escrita, NomeAtividade, NomeProjeto, Patch, ProjetoId, ProjetoRef, Usuario, Violation, WorkItemId,
+    text,
 };
 
 /// The id of a stored time entry.
@@ -179,6 +180,8 @@ pub struct Apontamento {
     pub comentario: Option<Comentario>,
     /// The person who did the work, as they were known when the entry was made.
     pub usuario: Usuario,
+    /// Whether the hours of the work item are written in Azure DevOps.
+    pub escrita: Escrita,
     /// The time of creation, UTC, to the microsecond.
     pub criado_em: OffsetDateTime,
     /// The time of the last change, UTC, to the microsecond.

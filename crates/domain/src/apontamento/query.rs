@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::{date_text, parse_date};
 use crate::paging::{Listable, SortKey, instant_from_text, instant_to_text};
 use crate::{
-    Apontamento, AtividadeId, NomeAtividade, NomeProjeto, ProjetoId, ProjetoRef, Query, WorkItemId, search_key,
+    Apontamento, AtividadeId, EscritaFiltro, NomeAtividade, NomeProjeto, ProjetoId, ProjetoRef, Query, WorkItemId,
+    search_key,
 };
 
 /// One page of time entries: newest date first, then newest.
@@ -27,16 +28,18 @@ pub struct ApontamentoFiltro {
     pub atividade: Option<AtividadeId>,
     /// Only entries of this work item.
     pub work_item: Option<WorkItemId>,
+    /// Only entries whose work item is in this state.
+    pub escrita: Option<EscritaFiltro>,
 }
 
 impl ApontamentoFiltro {
     /// Returns whether reading may take long, because no index has all conditions.
     #[must_use]
     pub const fn is_search(&self) -> bool {
-        let Self { de: _, ate: _, usuario, projeto, atividade, work_item } = self;
+        let Self { de: _, ate: _, usuario, projeto, atividade, work_item, escrita } = self;
         let conditions =
             usuario.is_some() as u8 + projeto.is_some() as u8 + atividade.is_some() as u8 + work_item.is_some() as u8;
-        1 < conditions
+        1 < conditions || escrita.is_some()
     }
 }
 
@@ -216,7 +219,8 @@ mod tests {
         let week =
             ApontamentoFiltro { de: Some(date!(2026 - 11 - 23)), ate: Some(date!(2026 - 11 - 29)), ..by_user.clone() };
         let two = ApontamentoFiltro { projeto: Some(ProjetoRef(Uuid::nil())), ..by_user.clone() };
-        assert_eq!([by_user, week, two].map(|filtro| filtro.is_search()), [false, false, true]);
+        let failed = ApontamentoFiltro { escrita: Some(EscritaFiltro::Erro), ..ApontamentoFiltro::default() };
+        assert_eq!([by_user, week, two, failed].map(|filtro| filtro.is_search()), [false, false, true, true]);
         assert!(!ApontamentoFiltro::default().is_search());
     }
 }

@@ -2,7 +2,7 @@
 
 use time::Date;
 
-use crate::{AtividadeId, WorkItemId};
+use crate::{AtividadeId, IterationId, TeamId, WorkItemId};
 
 /// A refused request, or a refused item of a bulk request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,10 @@ pub enum RefusalReason {
         /// The organisation that was sent.
         sent: String,
     },
+    /// The team does not exist, or the caller cannot see it.
+    UnknownTeam(TeamId),
+    /// The team does not have the iteration, or the caller cannot see it.
+    UnknownIteration(IterationId),
     /// The work item does not exist, or the caller cannot see it.
     UnknownWorkItem(WorkItemId),
     /// The work item is in a state of the category Completed or Removed.
@@ -64,6 +68,8 @@ impl RefusalReason {
             Self::UnknownAtividade(_) | Self::InactiveAtividade => Some("id_atividade"),
             Self::UnknownProjeto(_) => Some("project_id"),
             Self::OtherOrganisation { .. } => Some("organization_name"),
+            Self::UnknownTeam(_) => Some("team_id"),
+            Self::UnknownIteration(_) => Some("iteration_id"),
             Self::UnknownWorkItem(_) | Self::ClosedWorkItem { .. } => Some("work_item_id"),
         }
     }

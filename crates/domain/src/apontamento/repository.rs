@@ -10,6 +10,9 @@ use crate::{
 
 /// Stores time entries. Each method is one transaction.
 ///
+/// Where hours are written to Azure DevOps, a change of the sum of a work item's entries also adds the work item to the
+/// [`WriteBackQueue`](crate::WriteBackQueue).
+///
 /// Every method returns `Unavailable` if the database cannot be reached or does not respond in time.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
@@ -86,7 +89,13 @@ pub trait ApontamentoRepository: Send + Sync {
     ///
     /// # Errors
     /// `Refused` with `NotOwner` as in [`Self::update`]; `VersionMismatch` if `atualizado_em` differs from `expected`.
-    async fn delete(&self, id: ApontamentoId, usuario: &str, expected: Option<OffsetDateTime>) -> Result<bool, Error>;
+    async fn delete(
+        &self,
+        id: ApontamentoId,
+        usuario: &str,
+        expected: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Result<bool, Error>;
 
     /// Returns the projeto with that name, in any case. Of several, a project of Azure DevOps comes before local ones.
     ///

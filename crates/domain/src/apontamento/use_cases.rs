@@ -286,7 +286,7 @@ impl Apontamentos {
         if let Some(closed @ RefusalReason::ClosedWorkItem { .. }) = checks.refusal(current.work_item) {
             return Err(closed.into());
         }
-        let is_deleted = self.repository.delete(id, &caller.usuario.id, expected).await?;
+        let is_deleted = self.repository.delete(id, &caller.usuario.id, expected, self.clock.now()).await?;
         if is_deleted { Ok(()) } else { Err(not_found(id)) }
     }
 

@@ -11,9 +11,9 @@ use uuid::{Uuid, uuid};
 
 use crate::{
     Apontamento, ApontamentoId, ApontamentoRecord, Atividade, AtividadeId, AtividadeRecord, AzureProjectId, Caller,
-    Clock, Credential, Minutos, MockClock, NomeAtividade, NomeProjeto, NovaAtividade, NovoApontamento, NovoProjeto,
-    Organizacao, Projeto, ProjetoDaAtividade, ProjetoId, ProjetoRecord, ProjetoRef, ProjetoSelector, RemoteProjeto,
-    StateCategory, Usuario, WorkItem, WorkItemId, WorkItemStates,
+    Clock, Credential, Escrita, Minutos, MockClock, NomeAtividade, NomeProjeto, NovaAtividade, NovoApontamento,
+    NovoProjeto, Organizacao, Projeto, ProjetoDaAtividade, ProjetoId, ProjetoRecord, ProjetoRef, ProjetoSelector,
+    RemoteProjeto, StateCategory, Usuario, WorkItem, WorkItemId, WorkItemStates,
 };
 
 /// The time of [`fixed_clock`].
@@ -191,6 +191,7 @@ pub fn stored_apontamento(record: ApontamentoRecord) -> Apontamento {
         nome_atividade: nome_atividade("Revisar"),
         comentario,
         usuario,
+        escrita: Escrita::Desligada,
         criado_em,
         atualizado_em: criado_em,
     }

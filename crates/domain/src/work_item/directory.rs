@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 
-use crate::{Credential, Error, WorkItem, WorkItemId, WorkItemSearch, WorkItemStates};
+use crate::{
+    Credential, Error, Iteration, IterationId, IterationItems, Missing, TeamSelector, Teams, TreeQuery, WorkItem,
+    WorkItemId, WorkItemSearch, WorkItemStates, WorkItemTree,
+};
 
 /// Reads the work items of the organisation with the permissions of one caller: `credential` is that of the caller, never
 /// that of the service. It is `None` if authentication is disabled.
@@ -47,4 +50,42 @@ pub trait WorkItemDirectory: Send + Sync {
         projeto: String,
         tipo: String,
     ) -> Result<WorkItemStates, Error>;
+
+    /// Returns the teams of the project `projeto`, by id or name.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    async fn teams(&self, credential: Option<Credential>, projeto: String) -> Result<Result<Teams, Missing>, Error>;
+
+    /// Returns the iterations that a team has selected, in the order of Azure DevOps.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    async fn iterations(
+        &self,
+        credential: Option<Credential>,
+        team: TeamSelector,
+    ) -> Result<Result<Vec<Iteration>, Missing>, Error>;
+
+    /// Returns the work items of an iteration of a team that the caller can see, of any person.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    async fn iteration_items(
+        &self,
+        credential: Option<Credential>,
+        team: TeamSelector,
+        iteration: IterationId,
+    ) -> Result<Result<IterationItems, Missing>, Error>;
+
+    /// Returns the work items of `query` with the items above them, up to the top. A part that cannot be read is a gap of
+    /// the tree; a tree without any item is an error instead. `Missing` is only the iteration or its project.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    async fn tree(
+        &self,
+        credential: Option<Credential>,
+        query: TreeQuery,
+    ) -> Result<Result<WorkItemTree, Missing>, Error>;
 }

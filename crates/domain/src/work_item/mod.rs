@@ -3,12 +3,17 @@
 mod directory;
 mod search;
 mod states;
+mod team;
+mod tree;
 mod use_cases;
 
 pub use directory::WorkItemDirectory;
 pub use search::{WorkItemLimit, WorkItemSearch, WorkItemText, WorkItemTypes};
 pub use states::{StateCategory, WorkItemStates};
-pub use use_cases::{BuscaDeWorkItems, WorkItems};
+pub use team::{Iteration, IterationId, IterationItems, Missing, Team, TeamId, TeamSelector, Teams, TimeFrame};
+pub use tree::{TreeGap, TreeItem, TreeQuery, WorkItemTree};
+pub use use_cases::{BuscaDeWorkItems, ProjetoConsultado, WorkItems};
+pub(crate) use use_cases::{missing_refusal, name_in_azure};
 
 #[cfg(any(test, feature = "mocks"))]
 pub use directory::MockWorkItemDirectory;

@@ -1,11 +1,25 @@
 //! The use cases of work items.
 
+mod projeto;
+mod teams;
+
 use std::sync::Arc;
 
+pub(crate) use self::projeto::name_in_azure;
+pub(crate) use self::teams::refusal as missing_refusal;
 use crate::{
-    Caller, Error, Organizacao, ProjetoId, ProjetoRepository, ProjetoSelector, RefusalReason, WorkItem,
-    WorkItemDirectory, WorkItemLimit, WorkItemSearch, WorkItemText, WorkItemTypes,
+    Caller, Error, Organizacao, ProjetoRepository, ProjetoSelector, RefusalReason, WorkItem, WorkItemDirectory,
+    WorkItemLimit, WorkItemSearch, WorkItemText, WorkItemTypes,
 };
+
+/// The project of Azure DevOps that a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjetoConsultado {
+    /// The organisation.
+    pub organizacao: Organizacao,
+    /// The projeto.
+    pub projeto: ProjetoSelector,
+}
 
 /// A request to search for work items.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,28 +62,28 @@ impl WorkItems {
     /// directory.
     pub async fn buscar(&self, caller: &Caller, busca: BuscaDeWorkItems) -> Result<Vec<WorkItem>, Error> {
         let BuscaDeWorkItems { texto, organizacao, projeto, tipos, limit } = busca;
-        if let Some(refusal) = organizacao.refusal(self.organizacao.as_deref()) {
-            return Err(refusal.into());
-        }
         let nome = projeto.as_ref().map(ToString::to_string);
         let projeto = match projeto {
-            None => None,
-            Some(projeto) => Some(self.name_in_azure(projeto).await?),
+            None => {
+                self.check_organisation(&organizacao)?;
+                None
+            }
+            Some(projeto) => Some(self.project_in_azure(&ProjetoConsultado { organizacao, projeto }).await?),
         };
         let search = WorkItemSearch { texto, projeto, tipos, limit };
         let found = self.directory.search(caller.credential.clone(), search).await?;
         found.ok_or_else(|| RefusalReason::UnknownProjeto(nome.unwrap_or_default()).into())
     }
 
-    /// Returns the id or the name by which Azure DevOps knows a projeto. Only a project of Azure DevOps has the same id
-    /// there.
-    async fn name_in_azure(&self, projeto: ProjetoSelector) -> Result<String, Error> {
-        let id = match projeto {
-            ProjetoSelector::Nome(nome) => return Ok(nome.as_str().to_owned()),
-            ProjetoSelector::Id(id) => id,
-        };
-        let local = self.projetos.find(ProjetoId(id.0)).await?.filter(|projeto| projeto.azure_project_id.is_none());
-        Ok(local.map_or_else(|| id.0.to_string(), |projeto| projeto.nome.as_str().to_owned()))
+    /// Returns the id or the name of the project in Azure DevOps.
+    async fn project_in_azure(&self, onde: &ProjetoConsultado) -> Result<String, Error> {
+        self.check_organisation(&onde.organizacao)?;
+        let nome = name_in_azure(&*self.projetos, &onde.projeto).await?;
+        nome.ok_or_else(|| RefusalReason::UnknownProjeto(onde.projeto.to_string()).into())
+    }
+
+    fn check_organisation(&self, organizacao: &Organizacao) -> Result<(), Error> {
+        organizacao.refusal(self.organizacao.as_deref()).map_or(Ok(()), |reason| Err(reason.into()))
     }
 }
 

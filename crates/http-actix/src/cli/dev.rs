@@ -1,5 +1,6 @@
 //! `aponta dev`: the service and its database in one process, to try it out and to develop clients.
 
+mod planning;
 mod samples;
 mod work_items;
 

@@ -5,9 +5,12 @@ pub mod config;
 pub mod dev;
 pub mod doctor;
 pub mod healthcheck;
+pub mod import;
 pub mod migrate;
+mod new_file;
 pub mod openapi;
 mod output;
+pub mod privacidade;
 pub mod serve;
 
 use std::io;

@@ -9,11 +9,12 @@ use adapters_postgres::{Config, PostgresDatabase};
 use domain::Credential;
 use http_api::{AppState, MetricsServer, ServiceInfo, Stop, TrustedProxies};
 use prometheus_client::registry::Registry;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::bind;
 use crate::error::CliError;
-use crate::jobs::{JobMetrics, JobRunner};
+use crate::jobs::{JobMetrics, JobRunner, WriteBackMetrics};
 use crate::shutdown::ShutdownSignal;
 use crate::telemetry::{Format, TelemetryConfig};
 use crate::wiring::{self, SystemClock, Wiring, azure, database};
@@ -69,11 +70,17 @@ async fn serve(
         None
     };
     let credential = settings.azure.pat.map(|pat| Credential::Basic { pat });
-    let wiring = Wiring { azure, organizacao, auth_enabled: settings.auth_enabled, credential, clock };
+    let (auth_enabled, write_back) = (settings.auth_enabled, settings.write_back);
+    let wiring = Wiring { azure, organizacao, auth_enabled, credential, write_back, clock };
     let mut jobs = vec![wiring::jobs::expire_idempotency_keys(&database)];
     if let (Some(interval), Some(credential)) = (settings.sync_interval, wiring.credential.clone()) {
         jobs.push(wiring::jobs::synchronize_projects(&wiring, &database, interval, credential));
     }
+    let write_back = wiring.write_back_queue(&database).zip(wiring.work_item_writer());
+    let write_back = write_back.map(|(queue, writer)| {
+        jobs.push(wiring::jobs::write_back(queue.clone(), writer));
+        (queue, WriteBackMetrics::default())
+    });
     let job_metrics = JobMetrics::default();
     let proxies = TrustedProxies::new(settings.trusted_proxies);
     let info = ServiceInfo::new(environment);
@@ -86,6 +93,9 @@ async fn serve(
             state.metrics().register(&mut registry);
             database.register(&mut registry);
             job_metrics.register(&mut registry);
+            if let Some((_, metrics)) = &write_back {
+                metrics.register(&mut registry);
+            }
             if let Some(azure) = &wiring.azure {
                 azure.register(&mut registry);
             }
@@ -103,6 +113,10 @@ async fn serve(
     tracing::info!(version = env!("CARGO_PKG_VERSION"), environment, "listening on http://{}", server.address());
     let jobs = JobRunner::start(jobs, &wiring::jobs::leases(&database), &job_metrics);
     let stop_jobs = jobs.stop_handle();
+    let mut watches = JoinSet::new();
+    if let Some((queue, metrics)) = write_back.filter(|_| metrics.is_some()) {
+        watches.spawn(metrics.watch(queue, wiring.clock.clone()));
+    }
     let stopped = async move {
         let how = shutdown.recv().await;
         stop_jobs(if how == Stop::Graceful { JOB_GRACE } else { Duration::ZERO });
@@ -110,6 +124,7 @@ async fn serve(
     };
     let ended = server.run(stopped).await.map_err(CliError::new);
     jobs.join().await;
+    watches.shutdown().await;
     database.close().await;
     if let Some(metrics) = metrics {
         metrics.stop().await;

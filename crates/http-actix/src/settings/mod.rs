@@ -66,6 +66,8 @@ pub struct Settings {
     pub azure: AzureSettings,
     /// `SYNC_INTERVAL`; none turns scheduled synchronisation off.
     pub sync_interval: Option<Duration>,
+    /// `WRITE_BACK`; `auto` is true.
+    pub write_back: bool,
     /// `CORS_ORIGINS`.
     pub cors_origins: Vec<OriginPattern>,
     /// The output of `aponta config`: every setting as `NAME=value  # source`, secrets masked.
@@ -158,6 +160,11 @@ impl Settings {
         let azure = AzureSettings::read(reader)?;
         let sync_interval =
             reader.parse("SYNC_INTERVAL", "0 or a whole number from 10 to 604800", parse_sync_interval)?;
+        let write_back = reader.parse("WRITE_BACK", "auto or off", |text| match text.trim() {
+            "auto" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        })?;
         let cors_origins = reader.list("CORS_ORIGINS", OriginPattern::ALLOWED, |text| text.parse().ok());
         Some(Self {
             environment,
@@ -174,6 +181,7 @@ impl Settings {
             auth_cache_ttl: Duration::from_secs(auth_cache_ttl),
             azure,
             sync_interval: Some(sync_interval).filter(|interval| !interval.is_zero()),
+            write_back,
             cors_origins,
             lines: reader.lines(),
         })

@@ -99,7 +99,7 @@ pub const SETTINGS: &[SettingSpec] = &[
     ),
     secret(
         "AZURE_DEVOPS_PAT",
-        "PAT of the service: confirms deleted projects, synchronises (SYNC_INTERVAL), and is used for all calls if AUTH_ENABLED=false",
+        "PAT of the service: confirms deleted projects, synchronises (SYNC_INTERVAL), writes hours (WRITE_BACK), and is used for all calls if AUTH_ENABLED=false",
     ),
     setting(
         "AZURE_DEVOPS_PROFILE_URL",
@@ -110,6 +110,11 @@ pub const SETTINGS: &[SettingSpec] = &[
         "SYNC_INTERVAL",
         "0",
         "seconds between two synchronisations of the projects (10 to 604800), needs AZURE_DEVOPS_PAT and AZURE_DEVOPS_ORG_URL; 0 = off",
+    ),
+    setting(
+        "WRITE_BACK",
+        "auto",
+        "`auto`: where AZURE_DEVOPS_PAT and AZURE_DEVOPS_ORG_URL are set, hours are written to the work items; `off`: never",
     ),
     setting("CORS_ORIGINS", "", "browser origins, `https://host[:port]`; `*` may stand for the first label"),
 ];

@@ -20,6 +20,7 @@ pub fn ports(database: &SqliteDatabase, work_items: Arc<dyn WorkItemDirectory>) 
         identity: Arc::new(DevelopmentIdentity),
         directory: Arc::new(NoOrganisation),
         work_items,
+        write_back: None,
         organizacao: None,
         service_credential: None,
         clock: Arc::new(SystemClock),

@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters_postgres::{PostgresDatabase, PostgresJobLeases};
-use domain::{Caller, Clock as _, Credential, JobLeases, JobSchedule, Projetos, Sincronizacao, Usuario};
+use domain::{
+    Caller, Clock as _, Credential, JobLeases, JobSchedule, Projetos, Sincronizacao, Usuario, WorkItemWriter,
+    WriteBack, WriteBackQueue, WriteBackSummary,
+};
+use futures_util::future::try_join_all;
 
 use super::{SystemClock, Wiring};
 use crate::jobs::Job;
@@ -14,6 +18,15 @@ const KEY_EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The longest time that deleting expired keys takes.
 const MAX_KEY_EXPIRY_DURATION: Duration = Duration::from_mins(5);
+
+/// The interval of the write-back.
+const WRITE_BACK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The longest time that a run of the write-back takes: no work item is begun after 15 s.
+const MAX_WRITE_BACK_DURATION: Duration = Duration::from_secs(45);
+
+/// How many work items are written at once.
+const WRITE_BACK_CONCURRENCY: usize = 4;
 
 /// The longest time that a synchronisation takes.
 const MAX_SYNC_DURATION: Duration = Duration::from_mins(10);
@@ -69,6 +82,30 @@ pub fn synchronize_projects(
                 unconfirmed,
                 "projects synchronized"
             );
+            Ok(())
+        })
+    };
+    Job { schedule, run: Box::new(run) }
+}
+
+/// The write-back of the hours of time entries to Azure DevOps.
+pub fn write_back(queue: Arc<dyn WriteBackQueue>, writer: Arc<dyn WorkItemWriter>) -> Job {
+    let write_back = Arc::new(WriteBack::new(queue, writer, Arc::new(SystemClock)));
+    let schedule =
+        JobSchedule { name: "write_back", interval: WRITE_BACK_INTERVAL, max_duration: MAX_WRITE_BACK_DURATION };
+    let run = move || -> futures_util::future::BoxFuture<'static, _> {
+        let write_back = Arc::clone(&write_back);
+        Box::pin(async move {
+            let runs = (0..WRITE_BACK_CONCURRENCY).map(|_| write_back.escrever_pendentes());
+            for WriteBackSummary { written, failed, retried, last_error } in try_join_all(runs).await? {
+                if 0 < written + failed + retried {
+                    tracing::info!(written, failed, retried, "hours written to Azure DevOps");
+                }
+                if let Some(error) = last_error {
+                    let error = crate::error::CliError::of(&error).to_string();
+                    tracing::warn!(error, "hours not written yet");
+                }
+            }
             Ok(())
         })
     };

@@ -9,12 +9,12 @@ pub mod jobs;
 
 use std::sync::Arc;
 
-use adapters_azure::AzureDevOps;
+use adapters_azure::{AzureDevOps, AzureWorkItemWriter};
 use adapters_postgres::{
     PostgresApontamentoRepository, PostgresAtividadeRepository, PostgresDatabase, PostgresProjetoRepository,
-    PostgresReadiness,
+    PostgresReadiness, PostgresWriteBackQueue,
 };
-use domain::{Credential, IdentityProvider, ProjectDirectory, WorkItemDirectory};
+use domain::{Credential, IdentityProvider, ProjectDirectory, WorkItemDirectory, WorkItemWriter, WriteBackQueue};
 use http_api::{DevelopmentIdentity, NoOrganisation, Ports};
 
 pub use clock::SystemClock;
@@ -29,6 +29,8 @@ pub struct Wiring {
     pub auth_enabled: bool,
     /// The service's own PAT.
     pub credential: Option<Credential>,
+    /// Whether hours are written to Azure DevOps if the service can.
+    pub write_back: bool,
     /// The clock of the process.
     pub clock: Arc<SystemClock>,
 }
@@ -45,17 +47,33 @@ impl Wiring {
             None => Arc::new(NoOrganisation),
             Some(azure) => azure.clone(),
         };
+        let apontamentos = PostgresApontamentoRepository::new(database);
+        let write_back = self.write_back_queue(database);
+        let apontamentos = if write_back.is_some() { apontamentos.with_write_back() } else { apontamentos };
         Ports {
-            apontamentos: Arc::new(PostgresApontamentoRepository::new(database)),
+            apontamentos: Arc::new(apontamentos),
             atividades: Arc::new(PostgresAtividadeRepository::new(database)),
             projetos: Arc::new(PostgresProjetoRepository::new(database)),
             readiness: Arc::new(PostgresReadiness::new(database)),
             identity,
             directory,
             work_items,
+            write_back,
             organizacao: self.organizacao.clone(),
             service_credential: self.credential.clone(),
             clock: self.clock.clone(),
         }
+    }
+
+    /// Returns the work items whose hours are to be written to Azure DevOps. `None` if this deployment does not write them.
+    pub fn write_back_queue(&self, database: &PostgresDatabase) -> Option<Arc<dyn WriteBackQueue>> {
+        let organizacao = self.organizacao.as_ref().filter(|_| self.write_back && self.credential.is_some())?;
+        Some(Arc::new(PostgresWriteBackQueue::new(database, organizacao)))
+    }
+
+    /// Returns the port that writes hours with the service's own PAT.
+    pub fn work_item_writer(&self) -> Option<Arc<dyn WorkItemWriter>> {
+        let (azure, credential) = (self.azure.as_ref()?, self.credential.clone()?);
+        Some(Arc::new(AzureWorkItemWriter::new(AzureDevOps::clone(azure), credential)))
     }
 }

@@ -151,7 +151,7 @@ fn production_without_an_organisation_is_rejected() {
 }
 
 #[test]
-fn doctor_with_any_organisation_prints_a_warning() {
+fn doctor_with_exposing_settings_prints_warnings() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (database, profile) = (format!("postgresql://u:p@{gone}/d"), format!("http://{gone}"));
 
@@ -169,7 +169,9 @@ fn doctor_with_any_organisation_prints_a_warning() {
     for line in [
         "WARN   settings      AZURE_DEVOPS_ORG_URL: is unset: every Azure DevOps account",
         "WARN   settings      CORS_ORIGINS: holds an http origin",
-        "--     metrics       0.0.0.0:9464 needs no token",
+        "WARN   proxies       TRUSTED_PROXIES is unset",
+        "WARN   TLS           0.0.0.0:8000 accepts plain HTTP",
+        "WARN   metrics       0.0.0.0:9464 gives the metrics to other hosts",
     ] {
         assert!(output.contains(line), "{line}: {output}");
     }

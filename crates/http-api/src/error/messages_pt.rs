@@ -2,7 +2,8 @@
 
 use actix_web::http::StatusCode;
 use domain::{
-    Conflict, Refusal, RefusalReason, Resource, Service, Sincronizacao, SyncSummary, Violation, WorkItemId, date_text,
+    AvisoDoTimesheet, Conflict, MotivoDoErro, Refusal, RefusalReason, Resource, Service, Sincronizacao, SyncSummary,
+    TreeGap, Violation, WorkItemId, date_text,
 };
 use uuid::Uuid;
 
@@ -99,6 +100,8 @@ pub fn refusal_reason(reason: &RefusalReason) -> String {
         RefusalReason::OtherOrganisation { served, sent } => {
             format!("Este servidor atende a organização {served}, e não {sent}")
         }
+        RefusalReason::UnknownTeam(id) => format!("Time não encontrado: {}", id.0),
+        RefusalReason::UnknownIteration(id) => format!("Iteração não encontrada: {}", id.0),
         RefusalReason::UnknownWorkItem(id) => format!("Work item {id} não encontrado"),
         RefusalReason::ClosedWorkItem { id, estado } => {
             format!("O work item {id} está encerrado ({estado}) e não recebe apontamentos nem alterações")
@@ -112,6 +115,47 @@ pub fn refusal_reason(reason: &RefusalReason) -> String {
 /// Returns the warning about a work item that could not be checked.
 pub fn unchecked_work_item(id: WorkItemId) -> String {
     format!("O work item {id} não foi verificado, porque o Azure DevOps não pôde ser consultado")
+}
+
+/// Returns the warning about a part that a timesheet lacks.
+pub const fn aviso_do_timesheet(aviso: AvisoDoTimesheet) -> &'static str {
+    match aviso {
+        AvisoDoTimesheet::SemAzure => {
+            "O Azure DevOps não respondeu: só aparecem os work items com horas nesta semana, com o último título conhecido"
+        }
+        AvisoDoTimesheet::SemPermissao => {
+            "Sua credencial não permite ler work items no Azure DevOps: só aparecem os work items com horas nesta semana, \
+             com o último título conhecido"
+        }
+        AvisoDoTimesheet::SemOrganizacao => {
+            "A integração com o Azure DevOps não está configurada neste servidor: só aparecem os work items com horas nesta \
+             semana, com o último título conhecido"
+        }
+        AvisoDoTimesheet::Parte(TreeGap::Projeto) => {
+            "O projeto não existe no Azure DevOps: só aparecem os work items com horas nesta semana"
+        }
+        AvisoDoTimesheet::Parte(TreeGap::Assigned) => {
+            "O Azure DevOps não informou os work items atribuídos a você: só aparecem os que têm horas nesta semana"
+        }
+        AvisoDoTimesheet::Parte(TreeGap::Parents) => "O Azure DevOps não informou os níveis acima dos work items",
+        AvisoDoTimesheet::Parte(TreeGap::States) => {
+            "O Azure DevOps não informou todos os estados: um work item encerrado pode aparecer como aberto"
+        }
+        AvisoDoTimesheet::Parte(TreeGap::TooMany) => {
+            "Há work items demais: dos atribuídos a você, só aparecem os alterados por último"
+        }
+    }
+}
+
+/// Returns why the hours of a work item cannot be written.
+pub const fn write_back_failure(motivo: MotivoDoErro) -> &'static str {
+    match motivo {
+        MotivoDoErro::Inexistente => "O work item não existe, ou a conta do serviço não o vê",
+        MotivoDoErro::Encerrado => "O work item está encerrado",
+        MotivoDoErro::Regra => "Uma regra do Azure DevOps recusou as horas",
+        MotivoDoErro::SemPermissao => "A conta do serviço não pode alterar o work item",
+        MotivoDoErro::SemResposta => "O Azure DevOps falhou em todas as tentativas",
+    }
 }
 
 /// Returns the message of a reference to a resource that does not exist.
@@ -143,6 +187,7 @@ pub const fn conflict(conflict: Conflict) -> &'static str {
         Conflict::ProjetoComAtividades => "O projeto possui atividades e não pode ser excluído",
         Conflict::ProjetoDoAzure => "O projeto pertence ao Azure DevOps e não pode ser alterado aqui",
         Conflict::SemOrganizacao => "A integração com o Azure DevOps não está configurada neste servidor",
+        Conflict::EscritaDesligada => "Este servidor não escreve horas no Azure DevOps",
     }
 }
 

@@ -225,7 +225,9 @@ const fn refusal_status(reason: &RefusalReason) -> StatusCode {
         | RefusalReason::UnknownProjeto(_)
         | RefusalReason::OtherOrganisation { .. }
         | RefusalReason::TooManyLines { .. } => StatusCode::BAD_REQUEST,
-        RefusalReason::UnknownWorkItem(_) => StatusCode::NOT_FOUND,
+        RefusalReason::UnknownWorkItem(_) | RefusalReason::UnknownTeam(_) | RefusalReason::UnknownIteration(_) => {
+            StatusCode::NOT_FOUND
+        }
         RefusalReason::ClosedWorkItem { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

@@ -4,9 +4,9 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use domain::{
-    ApontamentoId, AtividadeId, Busca, Comentario, Cursor, Descricao, Limit, Minutos, NomeAtividade, NomeProjeto,
-    Organizacao, Patch, ProjetoId, ProjetoRef, ProjetoSelector, Skip, SortKey, Violation, WorkItemId, WorkItemLimit,
-    WorkItemText, WorkItemTypes, parse_date,
+    ApontamentoId, AtividadeId, Busca, Comentario, Cursor, Descricao, IterationId, Limit, Minutos, NomeAtividade,
+    NomeProjeto, Organizacao, Patch, ProjetoId, ProjetoRef, ProjetoSelector, Semana, Skip, SortKey, TeamId, Violation,
+    WorkItemId, WorkItemLimit, WorkItemText, WorkItemTypes, parse_date,
 };
 use time::Date;
 use uuid::Uuid;
@@ -74,6 +74,9 @@ parse_with! {
     AtividadeId: uuid => |id| Ok(Self(id));
     ProjetoId: uuid => |id| Ok(Self(id));
     ProjetoRef: uuid => |id| Ok(Self(id));
+    TeamId: uuid => |id| Ok(Self(id));
+    IterationId: uuid => |id| Ok(Self(id));
+    Semana: text => |text: String| parse_date(&text).and_then(Self::of);
     Skip: integer => Self::parse;
     Limit: integer => Self::parse;
     Busca: text => |text: String| Self::parse(&text);

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 const ID: &str = "019ab120-3c41-7be2-8a5f-6d09e4c7b218";
 pub const PROJETO: &str = "eb6e4656-77fc-42a1-9181-4c6d8e9da5d1";
 const OUTRO_PROJETO: &str = "4f2c1a0b-9d3e-4b7f-8c65-2e1d0a9b8c7d";
+const TIME: &str = "d87ab94d-29d0-575a-b835-ec46f9fa77ed";
+const ITERACAO: &str = "48d24750-6492-5802-b000-64173dcd4b6b";
 pub const EM: &str = "2026-01-12T16:00:00.123456Z";
 
 pub fn atividade() -> Value {
@@ -178,6 +180,78 @@ pub fn work_items_encontrados() -> Value {
     json!({"results": [work_item_encontrado()], "count": 1})
 }
 
+pub fn time_do_projeto() -> Value {
+    json!({
+        "id": TIME, "name": "Time Portal", "description": "", "identity_url": "", "project_id": PROJETO,
+        "project_name": "Portal", "url": format!("https://dev.azure.com/exemplo/_apis/projects/{PROJETO}/teams/{TIME}"),
+    })
+}
+
+pub fn times_do_projeto() -> Value {
+    json!({
+        "count": 1, "teams": [time_do_projeto()], "mine_only": false, "is_admin": false, "default_team_id": TIME,
+    })
+}
+
+pub fn datas_da_iteracao() -> Value {
+    json!({"startDate": "2026-01-05T00:00:00", "finishDate": "2026-01-18T00:00:00", "timeFrame": "current"})
+}
+
+pub fn iteracao_do_time() -> Value {
+    json!({
+        "id": ITERACAO, "name": "Sprint 12", "path": "Portal\\Sprint 12", "attributes": datas_da_iteracao(),
+        "url": format!("https://dev.azure.com/exemplo/{PROJETO}/_apis/work/teamsettings/iterations/{ITERACAO}"),
+    })
+}
+
+pub fn iteracoes_do_time() -> Value {
+    json!({"count": 1, "iterations": [iteracao_do_time()], "current_iteration_id": ITERACAO})
+}
+
+pub fn work_items_da_iteracao() -> Value {
+    json!({"iteration_id": ITERACAO, "iteration_name": "Sprint 12", "work_item_ids": [104, 105], "count": 2})
+}
+
+pub fn apontamento_do_dia() -> Value {
+    json!({
+        "id": ID, "duracao": "01:30", "duracao_horas": 1.5, "id_atividade": ID, "atividade_nome": "Revisar contrato",
+        "comentario": "Com o cliente",
+    })
+}
+
+pub fn dia_do_work_item() -> Value {
+    json!({
+        "data": "2026-01-12", "dia_semana": "seg", "dia_numero": 12, "total_horas": 1.5, "total_formatado": "01:30",
+        "apontamentos": [apontamento_do_dia()], "eh_hoje": true, "eh_fim_semana": false,
+    })
+}
+
+pub fn total_do_dia() -> Value {
+    json!({
+        "data": "2026-01-12", "dia_semana": "seg", "dia_numero": 12, "total_horas": 1.5, "total_formatado": "01:30",
+        "eh_hoje": true,
+    })
+}
+
+pub fn work_item_do_timesheet() -> Value {
+    json!({
+        "id": 104, "title": "Desenvolver tela de pedidos", "type": "Task", "state": "Active",
+        "state_category": "InProgress", "icon_url": "", "assigned_to": "Ana Lima", "original_estimate": 16.0,
+        "completed_work": 6.0, "remaining_work": 10.0, "total_semana_horas": 1.5, "total_semana_formatado": "01:30",
+        "nivel": 0, "parent_id": null, "children": [], "pode_editar": true, "pode_excluir": true,
+        "dias": [dia_do_work_item()],
+    })
+}
+
+pub fn timesheet() -> Value {
+    json!({
+        "semana_inicio": "2026-01-12", "semana_fim": "2026-01-18", "semana_label": "12/01 - 18/01",
+        "work_items": [work_item_do_timesheet()], "total_geral_horas": 1.5, "total_geral_formatado": "01:30",
+        "totais_por_dia": [total_do_dia()], "total_work_items": 1, "total_esforco": 16.0, "total_historico": 6.0,
+        "avisos": [],
+    })
+}
+
 pub fn sincronizacao() -> Value {
     json!({
         "status": "success", "message": "250 projetos sincronizados: novos 3, alterados 1, removidos 0",
@@ -185,6 +259,10 @@ pub fn sincronizacao() -> Value {
         "projects_failed": 0, "projects_failed_ids": [], "projects_unconfirmed": 0, "timestamp": EM,
         "total_azure": 250, "synced": 250, "created": 3, "updated": 1,
     })
+}
+
+pub fn reenvio() -> Value {
+    json!({"work_items": 3})
 }
 
 pub fn saude() -> Value {

@@ -1,4 +1,4 @@
-//! `/api/v1/integracao`: projects of the Azure DevOps organisation.
+//! `/api/v1/integracao`: projects of the Azure DevOps organisation, and hours written to it.
 
 use std::iter::Empty;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest};
 use apistos::{ApiComponent, api_operation};
-use domain::{AzureProjectId, Projetos, Sincronizacao};
+use domain::{AzureProjectId, Escritas, Projetos, Sincronizacao};
 use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
 use schemars::schema::Schema;
@@ -23,13 +23,14 @@ use crate::respond::row_stream::{self, JsonArray};
 use crate::respond::timestamp::Timestamp;
 
 /// The tag of the operations and its description.
-pub const TAG: (&str, &str) = ("Integração", "O que vem do Azure DevOps");
+pub const TAG: (&str, &str) = ("Integração", "O que vem do Azure DevOps, e o que vai para ele");
 
 routes! {
     /// The routes of the integration.
     config => {
         config
             .service(resource("/integracao/sincronizar").route(post().to(sincronizar)))
+            .service(resource("/integracao/reenviar").route(post().to(reenviar)))
             .service(resource("/integracao/projetos").route(get().to(listar)));
     }
 }
@@ -76,6 +77,26 @@ async fn listar(
     // The response body holds the reservation.
     request.extensions_mut().insert(list);
     JsonArray::new(projects, None::<Empty<String>>, row_stream::raw_json())
+}
+
+#[api_operation(
+    tag = "Integração",
+    operation_id = "reenviar_horas",
+    summary = "Escrever de novo as horas que falharam",
+    description = "Tenta de novo escrever no Azure DevOps as horas de cada work item cujos apontamentos têm `sincronizacao` \
+                   `erro`. Eles passam a `pendente`.",
+    error_code = 409
+)]
+async fn reenviar(escritas: Data<Escritas>, _user: CurrentUser) -> Result<Json<Reenvio>, ApiError> {
+    Ok(Json(Reenvio { work_items: escritas.reenviar().await? }))
+}
+
+/// O que será escrito de novo.
+#[derive(Serialize, JsonSchema, ApiComponent)]
+#[schemars(example = "crate::openapi::examples::reenvio")]
+struct Reenvio {
+    /// Quantos work items serão escritos de novo.
+    work_items: u64,
 }
 
 fn success(_: &mut SchemaGenerator) -> Schema {

@@ -40,6 +40,6 @@ macro_rules! nouns {
     };
 }
 
-nouns!(atividades, projetos, work_items, integracao, apontamentos, relatorios, usuario);
+nouns!(atividades, projetos, work_items, teams, iterations, integracao, apontamentos, timesheet, relatorios, usuario,);
 
 pub mod service;

@@ -1,9 +1,9 @@
 use actix_web::test::TestRequest;
 use domain::testing::{apontamento, atividade_id, maria, projeto_id, stored_apontamento, work_item, work_item_states};
 use domain::{
-    Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoQuery, Batch, Caller, Chave, Comentario, Error, Limit,
-    LinhaDeHoras, Patch, ProjetoRef, Refusal, RefusalReason, Service, Totais, UsuarioRef, WorkItem, WorkItemId,
-    WorkItemVisto,
+    Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoQuery, Batch, Caller, Chave, Comentario, Error, Escrita,
+    EscritaFiltro, Limit, LinhaDeHoras, MotivoDoErro, Patch, ProjetoRef, Refusal, RefusalReason, Service, Totais,
+    UsuarioRef, WorkItem, WorkItemId, WorkItemVisto,
 };
 use insta::assert_json_snapshot;
 use mockall::predicate::{always, eq, function};
@@ -335,6 +335,7 @@ async fn listar_passes_the_filters_and_pages_by_cursor() {
         projeto: Some(ProjetoRef(projeto_id().0)),
         atividade: Some(atividade_id()),
         work_item: Some(WorkItemId::new(41).unwrap()),
+        escrita: Some(EscritaFiltro::Erro),
     };
     let query = ApontamentoQuery { filtro, limit: Limit::ONE, ..ApontamentoQuery::default() };
     let mut test_app = test_app();
@@ -345,7 +346,7 @@ async fn listar_passes_the_filters_and_pages_by_cursor() {
         .with(function(|query: &ApontamentoQuery| query.apos.is_some()))
         .returning(|_| Ok(vec![apontamento(90)].into()));
     let uri = format!(
-        "{PATH}?de=2026-01-12&ate=2026-01-18&usuario=eu&id_projeto={}&id_atividade={}&work_item_id=41&limit=1",
+        "{PATH}?de=2026-01-12&ate=2026-01-18&usuario=eu&id_projeto={}&id_atividade={}&work_item_id=41&sincronizacao=erro&limit=1",
         projeto_id().0,
         atividade_id().0
     );
@@ -456,4 +457,33 @@ async fn work_item_lists_and_sums() {
     }
     "#);
     assert_eq!(azure.body, r#"{"originalEstimate":8.0,"remainingWork":5.5,"completedWork":2.5}"#);
+}
+
+#[actix_web::test]
+async fn obter_says_whether_the_hours_are_written() {
+    let cases = [
+        (Escrita::Desligada, "desligada", None),
+        (Escrita::Pendente, "pendente", None),
+        (Escrita::Ok, "ok", None),
+        (Escrita::Erro(MotivoDoErro::Encerrado), "erro", Some("O work item está encerrado")),
+    ];
+    for (escrita, estado, motivo) in cases {
+        let mut test_app = test_app();
+        let stored = Apontamento { escrita, ..apontamento(90) };
+        test_app.apontamentos.expect_find().returning(move |_| Ok(Some(stored.clone())));
+
+        let body = test_app.send(with_token(TestRequest::get().uri(&uri()))).await.json();
+
+        assert_eq!(body["sincronizacao"], estado);
+        assert_eq!(body.get("sincronizacao_motivo").and_then(Value::as_str), motivo);
+    }
+}
+
+#[actix_web::test]
+async fn listar_with_an_unknown_sincronizacao_is_invalid() {
+    let request = TestRequest::get().uri("/api/v1/apontamentos?sincronizacao=talvez");
+
+    let response = test_app().send(with_token(request)).await;
+
+    assert_eq!(response.errors(), [("value_error".to_owned(), json!(["query", "sincronizacao"]))]);
 }

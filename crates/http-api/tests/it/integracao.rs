@@ -1,6 +1,6 @@
 use actix_web::test::TestRequest;
 use domain::testing::{NOW, maria, remote_projeto};
-use domain::{Error, ProjectList, SyncSummary};
+use domain::{Error, MockWriteBackQueue, ProjectList, SyncSummary};
 use insta::assert_json_snapshot;
 
 use crate::support::{StubIdentity, TestApp};
@@ -69,4 +69,18 @@ async fn forbidden_by_azure_devops_returns_403() {
     let refused = test_app.send(sincronizar()).await.error();
 
     assert_eq!(refused, (403, "Token não possui permissões necessárias".to_owned()));
+}
+
+#[actix_web::test]
+async fn reenviar_returns_how_many_work_items_are_written_again() {
+    let request =
+        || TestRequest::post().uri("/api/v1/integracao/reenviar").insert_header(("authorization", "Bearer abc"));
+    let mut queue = MockWriteBackQueue::new();
+    queue.expect_retry_failed().withf(|now| *now == NOW).returning(|_| Ok(3));
+
+    let response = TestApp { write_back: Some(std::sync::Arc::new(queue)), ..test_app() }.send(request()).await;
+    let without = test_app().send(request()).await.error();
+
+    assert_eq!((response.status.as_u16(), response.json()), (200, serde_json::json!({"work_items": 3})));
+    assert_eq!(without, (409, "Este servidor não escreve horas no Azure DevOps".to_owned()));
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 const MAX_FILES: usize = 35;
 
 /// Files about projetos that another noun does not need: the synchronisation with Azure DevOps, sample data, atividades that
-/// belong to several projetos, apontamentos and work items that look a projeto up, and a later change of the table.
-const SPECIFIC_TO_PROJETOS: [&str; 21] = [
+/// belong to several projetos, apontamentos, timesheets and work items that look a projeto up, and a later change of the table.
+const SPECIFIC_TO_PROJETOS: [&str; 25] = [
     "crates/domain/src/projeto/azure.rs",
     "crates/domain/src/projeto/directory.rs",
     "crates/domain/src/projeto/import.rs",
@@ -26,6 +26,10 @@ const SPECIFIC_TO_PROJETOS: [&str; 21] = [
     "crates/adapters-sqlite/src/schema_atividade_projetos.sql",
     "crates/http-api/src/routes/atividades/mod.rs",
     "crates/http-api/src/routes/atividades/projetos.rs",
+    "crates/domain/src/timesheet/use_cases.rs",
+    "crates/domain/src/timesheet/use_cases/tests.rs",
+    "crates/domain/src/work_item/use_cases/projeto.rs",
+    "crates/domain/src/work_item/use_cases/teams.rs",
     "crates/http-api/src/routes/integracao.rs",
     "crates/http-actix/src/cli/dev/samples.rs",
     "migration/src/m20261126_000007_order_projetos.rs",

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use domain::testing::fixed_clock;
 use domain::{
     Caller, Credential, Error, IdentityProvider, MockApontamentoRepository, MockAtividadeRepository,
-    MockProjectDirectory, MockProjetoRepository, MockReadiness, MockWorkItemDirectory,
+    MockProjectDirectory, MockProjetoRepository, MockReadiness, MockWorkItemDirectory, WriteBackQueue,
 };
 use http_api::OriginPattern;
 use http_api::{AppState, DevelopmentIdentity, Ports, ServiceInfo, app};
@@ -26,6 +26,7 @@ pub struct TestApp {
     pub identity: Arc<dyn IdentityProvider>,
     pub directory: MockProjectDirectory,
     pub work_items: MockWorkItemDirectory,
+    pub write_back: Option<Arc<dyn WriteBackQueue>>,
 }
 
 impl TestApp {
@@ -39,6 +40,7 @@ impl TestApp {
             identity: Arc::new(DevelopmentIdentity),
             directory: MockProjectDirectory::new(),
             work_items: MockWorkItemDirectory::new(),
+            write_back: None,
         }
     }
 
@@ -63,6 +65,7 @@ impl TestApp {
             identity: self.identity,
             directory: Arc::new(self.directory),
             work_items: Arc::new(self.work_items),
+            write_back: self.write_back,
             organizacao: Some("exemplo".to_owned()),
             service_credential: None,
             clock: fixed_clock(),

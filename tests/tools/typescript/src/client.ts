@@ -8,6 +8,9 @@ export type Projeto = Schemas["Projeto"];
 export type Apontamento = Schemas["Apontamento"];
 export type FiltrosDeApontamentos = NonNullable<operations["listar_apontamentos"]["parameters"]["query"]>;
 export type ParametrosDoRelatorio = operations["relatorio_de_horas"]["parameters"]["query"];
+export type ParametrosDoTimesheet = operations["obter_timesheet"]["parameters"]["query"];
+export type ParametrosDoTime = operations["listar_iteracoes"]["parameters"]["query"];
+export type ParametrosDaBusca = operations["buscar_work_items"]["parameters"]["query"];
 export type Filtros = NonNullable<operations["listar_atividades"]["parameters"]["query"]>;
 
 /** What the API answered instead of what was asked for. */
@@ -95,6 +98,28 @@ export class ApiAponta {
   somarHoras(parametros: ParametrosDoRelatorio): Promise<Schemas["Relatorio"]> {
     const query = new URLSearchParams(Object.entries(parametros).map(([nome, valor]) => [nome, String(valor)]));
     return this.pedir("GET", `/relatorios/horas?${query}`);
+  }
+
+  obterTimesheet(parametros: ParametrosDoTimesheet): Promise<Schemas["Timesheet"]> {
+    const query = new URLSearchParams(Object.entries(parametros).map(([nome, valor]) => [nome, String(valor)]));
+    return this.pedir("GET", `/timesheet?${query}`);
+  }
+
+  buscarWorkItems(parametros: ParametrosDaBusca): Promise<Schemas["WorkItemsEncontrados"]> {
+    const query = new URLSearchParams(Object.entries(parametros).map(([nome, valor]) => [nome, String(valor)]));
+    return this.pedir("GET", `/work-items/search?${query}`);
+  }
+
+  listarTimes(parametros: ParametrosDoTime): Promise<Schemas["TimesDoProjeto"]> {
+    return this.pedir("GET", `/teams?${new URLSearchParams(parametros)}`);
+  }
+
+  listarIteracoes(parametros: ParametrosDoTime): Promise<Schemas["IteracoesDoTime"]> {
+    return this.pedir("GET", `/iterations?${new URLSearchParams(parametros)}`);
+  }
+
+  listarWorkItemsDaIteracao(id: string, parametros: ParametrosDoTime): Promise<Schemas["WorkItemsDaIteracao"]> {
+    return this.pedir("GET", `/iterations/${id}/work-items?${new URLSearchParams(parametros)}`);
   }
 
   listarProjetos(): Promise<Projeto[]> {

@@ -80,5 +80,19 @@ assert.equal(horas.total_formatado, "24:00");
 await assert.rejects(api.criarApontamento(novo("2026-11-23", "16:01")), /restam 16:00$/);
 await api.excluirApontamento(apontado.id);
 
+const onde = { organization_name: "exemplo", project_id: projeto.id };
+const vista = await api.obterTimesheet({ ...onde, week_start: "2026-11-25", flat_view: true });
+assert.equal(vista.total_geral_formatado, "16:00");
+assert.deepEqual(vista.work_items.map((item) => [item.id, item.total_semana_horas, item.pode_editar]), [[41, 16, true]]);
+assert.equal(vista.work_items[0]?.dias[1]?.apontamentos[0]?.duracao, "08:00");
+assert.equal((await api.buscarWorkItems({ organization_name: "exemplo", query: "pedidos" })).results[0]?.id, 41);
+const times = await api.listarTimes(onde);
+assert.equal(times.default_team_id, times.teams[0]?.id);
+const iteracoes = await api.listarIteracoes({ ...onde, team_id: times.teams[0]!.id });
+assert.equal(iteracoes.iterations[0]?.attributes.startDate, "2026-11-16T00:00:00");
+const daIteracao = await api.listarWorkItemsDaIteracao(iteracoes.current_iteration_id!, onde);
+assert.deepEqual(daIteracao.work_item_ids, [42]);
+await assert.rejects(api.listarIteracoes({ ...onde, team_id: projeto.id }), /^Error: Time não encontrado: /);
+
 const estranho = new ApiAponta(base, "lixo");
 await assert.rejects(estranho.listarProjetos(), /Token inválido ou expirado/);

@@ -29,7 +29,7 @@ fn given(estado: &'static str) -> Given {
     repository.expect_replay().returning(|_, _| Ok(None));
     repository.expect_find().returning(|_| Ok(Some(apontamento(90))));
     repository.expect_update().returning(|_, _, _, _| Ok(Some(apontamento(60))));
-    repository.expect_delete().returning(|_, _, _| Ok(true));
+    repository.expect_delete().returning(|_, _, _, _| Ok(true));
     Given {
         repository,
         projetos: MockProjetoRepository::new(),

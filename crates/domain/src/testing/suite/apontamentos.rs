@@ -6,7 +6,7 @@ use super::{NOMES, NOW, Repositories, given_atividade, given_projeto, id, join_a
 use crate::testing::{apontamento_record, remote_projeto};
 use crate::{
     Apontamento, ApontamentoId, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord, Atividade, AtividadeId,
-    AtividadePatch, AtividadeRecord, Comentario, Conflict, Error, Idempotency, IdempotencyKey, Minutos, Patch,
+    AtividadePatch, AtividadeRecord, Comentario, Conflict, Error, Escrita, Idempotency, IdempotencyKey, Minutos, Patch,
     ProjetoId, ProjetoPatch, ProjetoRef, Refusal, RefusalReason, Usuario, WorkItemId, WorkItemVisto,
 };
 
@@ -81,6 +81,7 @@ pub async fn apontamento_insert_returns_the_row_that_find_and_list_return(db: &R
         id: ApontamentoId(id(7)),
         work_item: WorkItemId::new(2_147_483_647).unwrap(),
         work_item_visto: Some(visto),
+        escrita: Escrita::Desligada,
         id_projeto: outro.id,
         nome_projeto: outro.nome,
         organizacao: "Exemplo".to_owned(),
@@ -167,7 +168,7 @@ pub async fn apontamento_insert_with_repeated_key_returns_the_first_result(db: &
     let atividade = given_atividade(db).await;
     assert_eq!(db.apontamentos.replay(once(1), NOW).await.unwrap(), None);
     let first = db.apontamentos.insert_all(vec![entry(1, &atividade)], Some(once(1))).await.unwrap();
-    db.apontamentos.delete(first[0].id, &first[0].usuario.id, None).await.unwrap();
+    db.apontamentos.delete(first[0].id, &first[0].usuario.id, None, NOW).await.unwrap();
 
     let again = db.apontamentos.insert_all(vec![entry(2, &atividade)], Some(once(1))).await.unwrap();
 
@@ -297,13 +298,13 @@ pub async fn apontamento_delete_is_for_the_owner_and_once(db: &Repositories) {
     let before = given_one(db).await;
     let maria = before.usuario.id.as_str();
 
-    let error = db.apontamentos.delete(before.id, "rui", None).await.unwrap_err();
+    let error = db.apontamentos.delete(before.id, "rui", None, NOW).await.unwrap_err();
     assert_eq!(reasons(error), [(None, RefusalReason::NotOwner)]);
-    let error = db.apontamentos.delete(before.id, maria, Some(later(99))).await.unwrap_err();
+    let error = db.apontamentos.delete(before.id, maria, Some(later(99)), NOW).await.unwrap_err();
     assert!(matches!(error, Error::VersionMismatch), "{error:?}");
     assert_eq!(all(db).await, std::slice::from_ref(&before));
-    assert!(db.apontamentos.delete(before.id, maria, Some(before.atualizado_em)).await.unwrap());
-    assert!(!db.apontamentos.delete(before.id, maria, None).await.unwrap());
+    assert!(db.apontamentos.delete(before.id, maria, Some(before.atualizado_em), NOW).await.unwrap());
+    assert!(!db.apontamentos.delete(before.id, maria, None, NOW).await.unwrap());
     assert_eq!(all(db).await, []);
 }
 
@@ -324,7 +325,7 @@ pub async fn apontamentos_keep_their_atividade_and_projeto(db: &Repositories) {
     assert_eq!(db.projetos.synchronize(vec![], gone, later(9)).await.unwrap().removed, 1);
     assert_eq!(all(db).await.len(), 2);
     for row in all(db).await {
-        assert!(db.apontamentos.delete(row.id, &row.usuario.id, None).await.unwrap());
+        assert!(db.apontamentos.delete(row.id, &row.usuario.id, None, NOW).await.unwrap());
     }
     assert!(db.projetos.delete(local.id, None).await.unwrap());
     assert!(db.atividades.delete(atividade.id, None).await.unwrap());

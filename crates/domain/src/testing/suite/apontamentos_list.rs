@@ -7,8 +7,8 @@ use super::apontamentos::{entry, given, minutos};
 use super::{Repositories, given_atividade, given_projeto, record};
 use crate::{
     Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoQuery, ApontamentoRecord, Atividade, AtividadeId, Chave,
-    Cursor, Limit, LinhaDeHoras, ProjetoRef, RefusalReason, Skip, Totais, Usuario, UsuarioRef, WorkItemId,
-    WorkItemVisto, monday_of,
+    Cursor, EscritaFiltro, Limit, LinhaDeHoras, ProjetoRef, RefusalReason, Skip, Totais, Usuario, UsuarioRef,
+    WorkItemId, WorkItemVisto, monday_of,
 };
 
 fn pessoa(id: &str, email: Option<&str>) -> Usuario {
@@ -91,6 +91,7 @@ pub async fn apontamento_list_with_filters_returns_matches_of_all_filters(db: &R
         usuario: ana(),
         projeto: Some(ProjetoRef(a.id_projeto.0)),
         atividade: Some(a.id),
+        escrita: Some(EscritaFiltro::Desligada),
         work_item: Some(work_item(41)),
     };
     cases.push((everything, |row| row.minutos.get() == 60));

@@ -37,6 +37,7 @@ pub mod scripts;
 pub mod store_remote;
 pub mod sync;
 pub mod versions;
+pub mod write_back;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -49,14 +50,18 @@ use uuid::Uuid;
 use super::{NOW, maria, nome_atividade, nome_projeto, nova_atividade};
 use crate::{
     ApontamentoRepository, Atividade, AtividadeId, AtividadeRecord, AtividadeRepository, Projeto, ProjetoId,
-    ProjetoRecord, ProjetoRef, ProjetoRepository, Readiness,
+    ProjetoRecord, ProjetoRef, ProjetoRepository, Readiness, WriteBackQueue,
 };
 
 /// The ports on one empty database.
 #[derive(Clone)]
 pub struct Repositories {
-    /// The time entries.
+    /// The time entries, whose hours are not written to Azure DevOps.
     pub apontamentos: Arc<dyn ApontamentoRepository>,
+    /// The same time entries in a deployment that writes their hours.
+    pub apontamentos_escritos: Arc<dyn ApontamentoRepository>,
+    /// The work items of the organisation `exemplo` whose hours are to be written.
+    pub escritas: Arc<dyn WriteBackQueue>,
     /// The atividades.
     pub atividades: Arc<dyn AtividadeRepository>,
     /// The projetos.
@@ -218,6 +223,24 @@ macro_rules! repository_suite {
             concurrent_updates_of_one_version_apply_once,
             delete_of_another_version_is_a_mismatch,
             projeto_change_of_another_version_is_a_mismatch,
+        ]);
+        $crate::repository_suite!($fresh, write_back: [
+            changes_of_the_sum_add_the_work_item_once,
+            refused_and_repeated_requests_add_nothing,
+            changes_without_write_back_add_nothing,
+            changes_become_due_together_after_some_seconds,
+            claim_is_exclusive_until_it_ends_or_expires,
+            concurrent_claims_share_the_work_items,
+            sum_of_a_claim_has_every_change_up_to_its_version,
+            change_during_a_claim_is_due_again,
+            attempt_and_known_hours_are_returned_by_the_next_claim,
+            lost_claim_changes_nothing,
+            failed_work_item_waits_for_a_change_or_a_retry,
+            retried_work_item_is_due_at_its_time,
+            entries_of_a_work_item_come_in_order,
+            escrita_of_an_entry_is_that_of_its_work_item,
+            apontamento_list_is_filtered_by_escrita,
+            concurrent_changes_of_several_work_items_all_end,
         ]);
         $crate::repository_suite!($fresh, readiness: [
             readiness_of_reachable_database_is_ok,

@@ -1,16 +1,18 @@
-//! Sample work items, so that time entries can be tried without Azure DevOps.
+//! Sample work items, so that time entries and the timesheet can be tried without Azure DevOps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use domain::{
-    Credential, Error, StateCategory, WorkItem, WorkItemDirectory, WorkItemId, WorkItemSearch, WorkItemStates,
-    search_key,
+    Credential, Error, Iteration, IterationId, IterationItems, Missing, StateCategory, TeamSelector, Teams, TreeItem,
+    TreeQuery, WorkItem, WorkItemDirectory, WorkItemId, WorkItemSearch, WorkItemStates, WorkItemTree, search_key,
 };
 
-const PORTAL: &str = "Portal do Cliente";
-const CAMPO: &str = "Aplicativo de Campo";
-const ADMINISTRACAO: &str = "Administração Interna";
+use super::planning;
+
+pub const PORTAL: &str = "Portal do Cliente";
+pub const CAMPO: &str = "Aplicativo de Campo";
+pub const ADMINISTRACAO: &str = "Administração Interna";
 
 /// Id, parent, project, type, state and title, and the hours: estimated, left and done.
 type Sample = (i64, Option<i64>, &'static str, &'static str, &'static str, &'static str, Option<[f64; 3]>);
@@ -103,8 +105,84 @@ impl WorkItemDirectory for SampleWorkItems {
     }
 
     async fn states(&self, _: Option<Credential>, _: String, _: String) -> Result<WorkItemStates, Error> {
-        Ok(STATES.into_iter().map(|(name, category)| (name.to_owned(), category)).collect())
+        Ok(states())
     }
+
+    async fn teams(&self, _: Option<Credential>, projeto: String) -> Result<Result<Teams, Missing>, Error> {
+        Ok(Ok(planning::teams(&projeto)))
+    }
+
+    async fn iterations(
+        &self,
+        _: Option<Credential>,
+        team: TeamSelector,
+    ) -> Result<Result<Vec<Iteration>, Missing>, Error> {
+        Ok(planning::iterations(&team))
+    }
+
+    async fn iteration_items(
+        &self,
+        _: Option<Credential>,
+        team: TeamSelector,
+        iteration: IterationId,
+    ) -> Result<Result<IterationItems, Missing>, Error> {
+        let found = planning::iterations(&team);
+        Ok(found.and_then(|all| all.into_iter().find(|one| one.id == iteration).ok_or(Missing::Iteration)).map(
+            |Iteration { nome, .. }| {
+                let items = self.items.iter().filter(|item| is_in_sprint(item) && is_of(item, &team.projeto));
+                IterationItems { nome, ids: items.map(|item| item.id).collect() }
+            },
+        ))
+    }
+
+    async fn tree(
+        &self,
+        credential: Option<Credential>,
+        query: TreeQuery,
+    ) -> Result<Result<WorkItemTree, Missing>, Error> {
+        let TreeQuery { projeto, iteration, ids } = query;
+        let projeto = projeto.unwrap_or_default();
+        if let Some((team, id)) = iteration {
+            let team = TeamSelector { projeto: projeto.clone(), team };
+            if let Err(missing) = self.iteration_items(credential, team, id).await? {
+                return Ok(Err(missing));
+            }
+        }
+        let is_shown = |item: &&WorkItem| {
+            let is_assigned = item.assigned_to.is_some() && is_of(item, &projeto);
+            ids.contains(&item.id) || (is_assigned && (iteration.is_none() || is_in_sprint(item)))
+        };
+        let mut shown: BTreeSet<_> = self.items.iter().filter(is_shown).map(|item| item.id).collect();
+        let above = self.items.iter().filter(|item| shown.contains(&item.id)).flat_map(|item| self.above(item));
+        let above: Vec<_> = above.collect();
+        shown.extend(above);
+        let shown = self.items.iter().filter(|item| shown.contains(&item.id));
+        let states = states();
+        let items =
+            shown.map(|item| TreeItem { categoria: states.category(&item.estado), item: item.clone() }).collect();
+        Ok(Ok(WorkItemTree { items, gaps: Vec::new() }))
+    }
+}
+
+impl SampleWorkItems {
+    /// Returns the ids of the items above `item`.
+    fn above(&self, item: &WorkItem) -> Vec<WorkItemId> {
+        let parent = |id: &WorkItemId| self.items.iter().find(|item| item.id == *id)?.parent;
+        std::iter::successors(item.parent, parent).collect()
+    }
+}
+
+fn states() -> WorkItemStates {
+    STATES.into_iter().map(|(name, category)| (name.to_owned(), category)).collect()
+}
+
+fn is_of(item: &WorkItem, projeto: &str) -> bool {
+    search_key(&item.projeto) == search_key(projeto)
+}
+
+/// The sprint has what is not finished, without epics and features.
+fn is_in_sprint(item: &WorkItem) -> bool {
+    !matches!(item.tipo.as_str(), "Epic" | "Feature") && item.estado != "Closed"
 }
 
 #[cfg(test)]
@@ -153,6 +231,27 @@ mod tests {
         assert!(search("sincronizacao", Some(PORTAL), "").await.is_empty());
         assert_eq!(search("pedidos", None, "").await, [102, 103]);
         assert_eq!(search("pedidos", None, "Task").await, [104]);
+    }
+
+    #[tokio::test]
+    async fn tree_has_assigned_items_of_the_projeto_or_sprint_and_all_above_them() {
+        let samples = SampleWorkItems::new().unwrap();
+        let team = planning::teams(PORTAL).default;
+        let sprint = planning::iterations(&TeamSelector { projeto: PORTAL.to_owned(), team }).unwrap()[0].id;
+        let tree = async |iteration, ids: &[i64]| {
+            let ids = ids.iter().map(|&n| id(n)).collect();
+            let query = TreeQuery { projeto: Some("portal do cliente".to_owned()), iteration, ids };
+            let tree = samples.tree(None, query).await.unwrap().unwrap();
+            tree.items.iter().map(|item| item.item.id.get()).collect::<Vec<_>>()
+        };
+
+        assert_eq!(tree(None, &[]).await, [101, 102, 103, 104, 105, 106]);
+        assert_eq!(tree(Some((team, sprint)), &[]).await, [101, 102, 103, 104, 105]);
+        assert_eq!(tree(Some((None, sprint)), &[108, 7]).await, [101, 102, 103, 104, 105, 107, 108]);
+
+        let unknown = IterationId(uuid::Uuid::nil());
+        let query = TreeQuery { projeto: Some(PORTAL.to_owned()), iteration: Some((team, unknown)), ids: vec![] };
+        assert_eq!(samples.tree(None, query).await.unwrap(), Err(Missing::Iteration));
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ mod azure;
 mod backups;
 mod certificate;
 mod database;
+mod network;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
             let archive = database::check(database, &mut report).await;
             azure::check(&settings, &azure, &mut report).await;
             check_cors(&settings, &mut report);
-            check_metrics(&settings, &mut report);
+            network::check(&settings, &mut report);
             backups::check(options.backups.as_deref(), archive, &mut report);
         }
         Err(errors) => {
@@ -74,11 +75,5 @@ fn check_cors(settings: &Settings, report: &mut Report) {
         report.note("CORS", "no web page may call the API: set CORS_ORIGINS to allow one");
     } else {
         report.ok("CORS", format_args!("{} origins: {}", origins.len(), origins.join(", ")));
-    }
-}
-
-fn check_metrics(settings: &Settings, report: &mut Report) {
-    if let Some(address) = settings.metrics.filter(|address| !address.ip().is_loopback()) {
-        report.note("metrics", format_args!("{address} needs no token: only Prometheus should reach that port"));
     }
 }

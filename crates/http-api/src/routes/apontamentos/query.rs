@@ -3,8 +3,8 @@
 use apistos::ApiComponent;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use domain::{
-    ApontamentoFiltro, ApontamentoQuery, ApontamentoSortKey, AtividadeId, Caller, Cursor, Limit, Organizacao, ProjetoRef,
-    ProjetoSelector, Skip, UsuarioRef, Violation, WorkItemId,
+    ApontamentoFiltro, ApontamentoQuery, ApontamentoSortKey, AtividadeId, Caller, Cursor, EscritaFiltro, Limit, Organizacao,
+    ProjetoRef, ProjetoSelector, Skip, UsuarioRef, Violation, WorkItemId,
 };
 use schemars::JsonSchema;
 use time::Date;
@@ -45,6 +45,10 @@ pub struct ListarApontamentos {
     #[deserr(default)]
     #[schemars(with = "i32", default, range(min = 1))]
     work_item_id: Option<WorkItemId>,
+    /// Só os de work items com esse estado da escrita das horas no Azure DevOps.
+    #[deserr(default)]
+    #[schemars(schema_with = "super::response::sincronizacoes", default)]
+    sincronizacao: Option<QuerySincronizacao>,
     /// Quantos apontamentos responder no máximo; em CSV, sem este parâmetro, todos.
     #[deserr(default)]
     #[schemars(with = "i64", default = "paging::limit_default", range(min = 1, max = 1000))]
@@ -76,8 +80,21 @@ impl RequestPart for ListarApontamentos {}
 impl ListarApontamentos {
     /// Returns the query and the page that the parameters select.
     pub fn into_query(self, caller: &Caller) -> (ApontamentoQuery, Paging) {
-        let Self { de, ate, usuario, id_projeto, id_atividade, work_item_id, limit, apos, total: _, formato, bom, separador } =
-            self;
+        let Self {
+            de,
+            ate,
+            usuario,
+            id_projeto,
+            id_atividade,
+            work_item_id,
+            sincronizacao,
+            limit,
+            apos,
+            total: _,
+            formato,
+            bom,
+            separador,
+        } = self;
         let paging = Paging::new((None, limit, true), (formato, bom, separador));
         let filtro = ApontamentoFiltro {
             de,
@@ -86,9 +103,28 @@ impl ListarApontamentos {
             projeto: id_projeto,
             atividade: id_atividade,
             work_item: work_item_id,
+            escrita: sincronizacao.map(|sincronizacao| sincronizacao.0),
         };
         let apos = apos.and_then(|apos| apos.0);
         (ApontamentoQuery { filtro, apos, limit: paging.limit, ..ApontamentoQuery::default() }, paging)
+    }
+}
+
+/// A state of the write-back in a query.
+pub struct QuerySincronizacao(EscritaFiltro);
+
+impl Deserr<ValidationErrors> for QuerySincronizacao {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ValidationErrors> {
+        let all = [
+            ("pendente", EscritaFiltro::Pendente),
+            ("ok", EscritaFiltro::Ok),
+            ("erro", EscritaFiltro::Erro),
+            ("desligada", EscritaFiltro::Desligada),
+        ];
+        paging::one_of(value, location, &all).map(Self)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Representations of time entries.
 
 use apistos::ApiComponent;
-use domain::{Apontamento, Comentario, Gravado, date_text, hours_and_minutes, hundredths_of_hours};
+use domain::{Apontamento, Comentario, Escrita, Gravado, date_text, hours_and_minutes, hundredths_of_hours};
 use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
 use schemars::schema::Schema;
@@ -24,8 +24,18 @@ pub fn from_hundredths(hundredths: u64) -> f64 {
     hundredths as f64 / 100.0
 }
 
-fn sincronizacoes(_: &mut SchemaGenerator) -> Schema {
+/// Returns the schema of the states of the write-back.
+pub fn sincronizacoes(_: &mut SchemaGenerator) -> Schema {
     schema::one_of(&["pendente", "ok", "erro", "desligada"])
+}
+
+const fn sincronizacao(escrita: Escrita) -> &'static str {
+    match escrita {
+        Escrita::Desligada => "desligada",
+        Escrita::Pendente => "pendente",
+        Escrita::Ok => "ok",
+        Escrita::Erro(_) => "erro",
+    }
 }
 
 /// Um apontamento: horas de uma pessoa em um work item.
@@ -67,9 +77,13 @@ pub struct ApontamentoResponse {
     atualizado_em: Timestamp,
     /// O work item como estava quando alguém o consultou pela última vez.
     work_item: Option<WorkItemDoApontamento>,
-    /// Se as horas foram escritas no work item; `desligada`, porque este servidor não as escreve.
+    /// Se as horas do work item estão escritas no Azure DevOps; `desligada`, se este servidor não as escreve ou se nenhum
+    /// apontamento do work item mudou desde que as escreve.
     #[schemars(schema_with = "sincronizacoes")]
     sincronizacao: &'static str,
+    /// Só com `erro`: por que as horas não podem ser escritas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sincronizacao_motivo: Option<&'static str>,
 }
 
 /// Atividade de um apontamento.
@@ -116,7 +130,11 @@ impl From<Apontamento> for ApontamentoResponse {
             work_item: apontamento
                 .work_item_visto
                 .map(|visto| WorkItemDoApontamento { titulo: visto.titulo, tipo: visto.tipo }),
-            sincronizacao: "desligada",
+            sincronizacao: sincronizacao(apontamento.escrita),
+            sincronizacao_motivo: match apontamento.escrita {
+                Escrita::Erro(motivo) => Some(messages_pt::write_back_failure(motivo)),
+                Escrita::Desligada | Escrita::Pendente | Escrita::Ok => None,
+            },
         }
     }
 }

@@ -67,6 +67,7 @@ async fn horas(
         projeto: id_projeto,
         atividade: id_atividade,
         work_item: work_item_id,
+        escrita: None,
     };
     let Paging { formato, csv, .. } = Paging::new((None, None, false), (formato, bom, separador));
     let preferred = || AcceptHeader::from_request(&request).preferred();

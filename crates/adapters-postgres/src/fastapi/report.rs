@@ -1,0 +1,197 @@
+//! What an import did, read from its temporary tables.
+
+use std::io;
+
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, FromQueryResult, Statement};
+
+use super::{ImportError, sql};
+use crate::SchemaName;
+
+/// Bounds the memory for decisions.
+const DECISIONS_PER_PAGE: i64 = 1000;
+
+const ROWS: &str = "
+    SELECT 'projetos' AS name, count(*) AS rows FROM old_projetos
+    UNION ALL SELECT 'atividades', count(*) FROM old_atividades
+    UNION ALL SELECT 'atividade_projeto', count(*) FROM old_atividade_projeto
+    UNION ALL SELECT 'apontamentos', count(*) FROM old_apontamentos
+    UNION ALL SELECT 'organization_pats', count(*) FROM old_organization_pats";
+const CHANGES: &str = "
+    SELECT tabela, count(*) FILTER (WHERE imported IS NULL) AS new,
+           count(*) FILTER (WHERE imported IS NOT NULL AND planned IS NOT NULL) AS changed,
+           count(*) FILTER (WHERE planned IS NULL) AS deleted
+    FROM changes GROUP BY tabela ORDER BY tabela";
+const COUNTS: &str = "
+    SELECT tabela, decision, is_obstacle, count(*) AS rows FROM decisions
+    GROUP BY tabela, decision, is_obstacle ORDER BY is_obstacle DESC, tabela, decision";
+/// Rows of the new tables that are not as an import left them.
+const NEWER: &str = "
+    SELECT (SELECT count(*) FROM apontamentos e LEFT JOIN {STATE}.importados i ON i.tabela = 'apontamentos' AND i.id = e.id
+            WHERE i.linha IS DISTINCT FROM
+                  md5(ROW(e.id, e.id_projeto, e.id_atividade, e.work_item_id, e.organizacao, e.data, e.minutos, e.comentario,
+                          e.usuario_id, e.usuario_nome, e.usuario_email, e.criado_em, e.atualizado_em)::text))
+         + (SELECT count(*) FROM atividades a LEFT JOIN {STATE}.importados i ON i.tabela = 'atividades' AND i.id = a.id
+            WHERE i.linha IS DISTINCT FROM
+                  md5(ROW(a.id, a.nome, a.descricao, a.ativo, a.id_projeto,
+                          ARRAY(SELECT ap.id_projeto FROM atividade_projetos ap WHERE ap.id_atividade = a.id
+                                ORDER BY ap.lugar),
+                          a.criado_por, a.criado_em, a.atualizado_em)::text))
+         + (SELECT count(*) FROM {STATE}.importados i
+            WHERE NOT EXISTS (SELECT FROM apontamentos e WHERE e.id = i.id)
+              AND NOT EXISTS (SELECT FROM atividades a WHERE a.id = i.id)) AS count";
+
+/// What an operator has to know about a row.
+#[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
+pub struct Decision {
+    n: i64,
+    /// The table of the old service.
+    pub tabela: String,
+    /// The id of the row, or what else names it.
+    pub id: Option<String>,
+    /// What happens.
+    pub decision: String,
+    /// The value in the old table.
+    pub before: Option<String>,
+    /// The value in the new table.
+    pub after: Option<String>,
+    /// Whether the row cannot be taken, so that nothing is.
+    pub is_obstacle: bool,
+}
+
+/// The number of rows with one decision.
+#[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
+pub struct DecisionCount {
+    /// The table of the old service.
+    pub tabela: String,
+    /// What happens.
+    pub decision: String,
+    /// Whether the rows cannot be taken.
+    pub is_obstacle: bool,
+    /// The number of rows.
+    pub rows: i64,
+}
+
+/// The changes of one new table.
+#[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
+pub struct ChangeCount {
+    /// The table.
+    pub tabela: String,
+    /// Rows that were added.
+    pub new: i64,
+    /// Rows that were changed.
+    pub changed: i64,
+    /// Rows that were deleted.
+    pub deleted: i64,
+}
+
+/// Minutes before and after, grouped by one property.
+#[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
+pub struct Sum {
+    /// The property, in the plural.
+    pub what: String,
+    /// The number of groups.
+    pub groups: i64,
+    /// The minutes in the old tables.
+    pub before: i64,
+    /// The minutes in the new tables.
+    pub after: i64,
+    /// The number of groups whose minutes or entries differ.
+    pub different: i64,
+}
+
+/// What an import did or would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportReport {
+    /// The form of the old tables.
+    pub form: String,
+    /// The schema of the old tables.
+    pub schema: SchemaName,
+    /// The time zone of columns with local times.
+    pub time_zone: String,
+    /// The number of rows of each old table.
+    pub rows: Vec<(String, i64)>,
+    /// The decisions.
+    pub decisions: Vec<DecisionCount>,
+    /// The changes. Empty if rows cannot be taken.
+    pub changes: Vec<ChangeCount>,
+    /// The hours before and after. Empty if rows cannot be taken.
+    pub sums: Vec<Sum>,
+}
+
+#[derive(FromQueryResult)]
+struct CountRow {
+    count: i64,
+}
+
+#[derive(FromQueryResult)]
+struct RowsRow {
+    name: String,
+    rows: i64,
+}
+
+/// The number of rows that cannot be taken.
+pub(super) async fn obstacles(transaction: &DatabaseTransaction) -> Result<i64, DbErr> {
+    count(transaction, "SELECT count(*) AS count FROM decisions WHERE is_obstacle".to_owned()).await
+}
+
+/// The number of rows that are not as an import left them.
+pub(super) async fn newer(transaction: &DatabaseTransaction, state: &str) -> Result<i64, DbErr> {
+    transaction.execute_unprepared("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'").await?;
+    count(transaction, NEWER.replace("{STATE}", state)).await
+}
+
+/// Whether `sql` has no row.
+pub(super) async fn is_empty(transaction: &DatabaseTransaction, sql: String) -> Result<bool, DbErr> {
+    transaction.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.map(|row| row.is_none())
+}
+
+pub(super) async fn read(
+    transaction: &DatabaseTransaction,
+    form: String,
+    schema: SchemaName,
+    time_zone: String,
+    is_merged: bool,
+) -> Result<ImportReport, DbErr> {
+    let rows = all::<RowsRow>(transaction, ROWS).await?;
+    let mut report = ImportReport {
+        form,
+        schema,
+        time_zone,
+        rows: rows.into_iter().map(|row| (row.name, row.rows)).collect(),
+        decisions: all(transaction, COUNTS).await?,
+        changes: Vec::new(),
+        sums: Vec::new(),
+    };
+    if is_merged {
+        report.changes = all(transaction, CHANGES).await?;
+        report.sums = all(transaction, sql::SUMS).await?;
+    }
+    Ok(report)
+}
+
+/// Passes every decision to `consume`.
+pub(super) async fn decisions(
+    transaction: &DatabaseTransaction,
+    mut consume: impl FnMut(Decision) -> io::Result<()> + Send,
+) -> Result<(), ImportError> {
+    let sql = "SELECT * FROM decisions WHERE $1 < n ORDER BY n LIMIT $2";
+    transaction.execute_unprepared("CREATE UNIQUE INDEX ON decisions (n)").await?;
+    let mut last = 0;
+    loop {
+        let values = [last.into(), DECISIONS_PER_PAGE.into()];
+        let page = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+        let page = Decision::find_by_statement(page).all(transaction).await?;
+        let Some(end) = page.last().map(|decision| decision.n) else { return Ok(()) };
+        last = end;
+        page.into_iter().try_for_each(&mut consume)?;
+    }
+}
+
+async fn count(transaction: &DatabaseTransaction, sql: String) -> Result<i64, DbErr> {
+    let row = CountRow::find_by_statement(Statement::from_string(DbBackend::Postgres, sql)).one(transaction).await?;
+    Ok(row.map_or(0, |row| row.count))
+}
+
+async fn all<R: FromQueryResult>(transaction: &DatabaseTransaction, sql: &str) -> Result<Vec<R>, DbErr> {
+    R::find_by_statement(Statement::from_string(DbBackend::Postgres, sql)).all(transaction).await
+}
