@@ -121,7 +121,7 @@ async fn failed_check_names_its_remedy() {
         assert!(line.contains(topic) && line.contains(what), "{line}");
     }
     assert_eq!(finished.code(), 1);
-    assert_eq!(finished.stderr(), "aponta: 4 of 13 checks failed\n");
+    assert_eq!(finished.stderr(), "aponta: 4 of 14 checks failed\n");
 }
 
 #[test]
