@@ -91,6 +91,7 @@ fn settings_of_the_table_are_all_read() {
         ("AZURE_DEVOPS_PAT", "other"),
         ("AZURE_DEVOPS_PROFILE_URL", "https://other.example.org"),
         ("SYNC_INTERVAL", "900"),
+        ("WRITE_BACK", "off"),
         ("CORS_ORIGINS", "https://other.example.org"),
     ];
     let whole = |variables: &[(&str, &str)]| {

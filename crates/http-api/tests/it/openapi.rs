@@ -38,6 +38,7 @@ async fn spec_lists_every_operation() {
       "get /api/v1/atividades/{atividade_id}",
       "put /api/v1/atividades/{atividade_id}",
       "get /api/v1/integracao/projetos",
+      "post /api/v1/integracao/reenviar",
       "post /api/v1/integracao/sincronizar",
       "get /api/v1/iterations",
       "get /api/v1/iterations/{iteration_id}/work-items",

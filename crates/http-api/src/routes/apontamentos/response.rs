@@ -83,6 +83,7 @@ pub struct ApontamentoResponse {
     sincronizacao: &'static str,
     /// Só com `erro`: por que as horas não podem ser escritas.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
     sincronizacao_motivo: Option<&'static str>,
 }
 

@@ -125,6 +125,7 @@ async fn atualizar(
     summary = "Excluir atividade",
     description = "Exclui a atividade para sempre.",
     error_code = 404,
+    error_code = 409,
     error_code = 412,
     error_code = 422
 )]
