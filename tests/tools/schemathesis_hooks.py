@@ -23,14 +23,7 @@ def create_atividade(projeto):
     return requests.post(f"{BASE}/api/v1/atividades", json=body, headers=HEADERS, timeout=10).json()["id"]
 
 
-def find_projeto():
-    """A projeto of Azure DevOps, since others have no iterations. Without Azure DevOps, a new one."""
-    requests.post(f"{BASE}/api/v1/integracao/sincronizar", headers=HEADERS, timeout=10)
-    known = requests.get(f"{BASE}/api/v1/projetos", headers=HEADERS, timeout=10).json()
-    return known[0]["id"] if known else create_projeto()
-
-
-PROJETO = find_projeto()
+PROJETO = create_projeto()
 # Values that the service accepts, by the name of their field. A duration of 0:00 has the form of one.
 ACCEPTED = {"id_projeto": PROJETO, "ids_projetos": [PROJETO], "project_id": PROJETO, "id_atividade": create_atividade(PROJETO), "organization_name": "exemplo",
             "data_apontamento": "2026-11-27", "duracao": "0:01"}

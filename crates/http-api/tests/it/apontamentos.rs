@@ -84,6 +84,7 @@ async fn criar_valid_body_returns_201_of_the_caller() {
       "organization_name": "exemplo",
       "project_id": "0194f6a0-0000-7000-8000-00000000b001",
       "sincronizacao": "desligada",
+      "sincronizacao_motivo": null,
       "usuario_email": "maria@exemplo.br",
       "usuario_id": "d291b0c4-a05c-4ea6-8df1-4b41d5f39eff",
       "usuario_nome": "Maria Souza",

@@ -82,8 +82,6 @@ pub struct ApontamentoResponse {
     #[schemars(schema_with = "sincronizacoes")]
     sincronizacao: &'static str,
     /// Só com `erro`: por que as horas não podem ser escritas.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(default)]
     sincronizacao_motivo: Option<&'static str>,
 }
 
