@@ -39,13 +39,17 @@ apply_database() {
 
 # Applies the services of the overlays: each is recreated, reloaded or restarted if its files changed.
 apply_overlays() {
-    local others service files
+    local others service directory found files
     lines others compose config --services
     for service in "${others[@]}"; do
         [[ $service != nginx && $service != api && $service != postgres ]] || continue
         compose up --detach --no-deps "$service"
         files=()
-        lines files find "$deploy/monitoring/${service%-exporter}" "$deploy/local/$service" -type f 2>/dev/null || true
+        for directory in "$deploy/monitoring/${service%-exporter}" "$deploy/local/$service"; do
+            [[ -d $directory ]] || continue
+            lines found find "$directory" -type f
+            files+=("${found[@]}")
+        done
         # It reads its password only when it starts.
         [[ $service != postgres-exporter ]] || files=("$deploy/secrets/exporter_password")
         ((${#files[@]})) || continue
