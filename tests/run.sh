@@ -119,6 +119,17 @@ install_missing() {
     ((${#names[@]} == 0)) || fail "the system's packages do not have it all; still missing: ${names[*]}"
 }
 
+# Installs packages of PyPI into a directory of the work tree, unless it has them.
+install_from_pypi() {
+    local python=$1 requirements=$2
+    cmp -s "$requirements" "$python/requirements.txt" && return
+    say "installing $requirements"
+    rm -rf "$python"
+    python3 -m venv "$python"
+    "$python/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+    cp "$requirements" "$python/requirements.txt"
+}
+
 # What the tests drive from other languages, in the versions that the repository names.
 install_tools() {
     local python=target/test-tools/python requirements=tests/tools/requirements.txt client=tests/tools/typescript
@@ -192,6 +203,8 @@ test_monitoring() {
     fi
     cargo build --locked -p http-actix
     APONTA_BIN=$PWD/target/debug/aponta python3 tests/monitoring/monitoring.py "$root"
+    install_from_pypi target/test-tools/monitoring tests/monitoring/requirements.txt
+    target/test-tools/monitoring/bin/python tests/monitoring/delivery.py "$root"
     say "the monitoring passed"
 }
 

@@ -53,7 +53,7 @@ apply_overlays() {
         # A replaced file of a secret reaches a container when it starts.
         case $service in
         postgres-exporter) files=("$deploy/secrets/exporter_password") ;;
-        alertmanager) files+=("$deploy/secrets/smtp_password" "$deploy/secrets/slack_webhook") ;;
+        alertmanager) files+=("$deploy"/secrets/{smtp_password,slack_webhook,pagerduty_key}) ;;
         esac
         ((${#files[@]})) || continue
         changed "$service" "${files[@]}" || continue

@@ -161,7 +161,8 @@ def secrets_are_handed_to_their_users():
     assert hand_over(existing, COMPOSE_FILE=ALL_FILES) == [
         *(f"would run: chown 10001:10001 {name}" for name in ("database_password", "extension_app_keys", "azure_devops_pat")),
         "would run: chown 65534:65534 exporter_password", "would run: chown 472:0 grafana_password",
-        *(f"would run: chown 65534:65534 {name}" for name in ("smtp_password", "slack_webhook"))]
+        *(f"would run: chown 65534:65534 {name}" for name in ("smtp_password", "slack_webhook")),
+        "would run: install -m 600 /dev/null pagerduty_key", "would run: chown 65534:65534 pagerduty_key"]
     for files, names in (("compose.yml", ["postgres_password"]), (ALL_FILES, ["postgres_password", "exporter_password"])):
         created = faults(f"source '{DEPLOY}/scripts/roles.sh'; create_passwords", COMPOSE_FILE=files)
         assert created[:-1] == [f"==> creating {DEPLOY}/secrets/{name}" for name in names], created
