@@ -11,6 +11,7 @@
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, connections, soak); needs root
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
+#   ./tests/run.sh --moving   the chapter "Moving from FastAPI" of deploy/README.md, command by command
 #   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
 #   ./tests/run.sh --scripts  the pre-commit hooks on every file, the scripts of deploy, the harness, the scripts of .ci; needs
 #                             root
@@ -33,7 +34,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,20s/^# \{0,1\}//p' "$0"
+    sed -n '2,21s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -225,6 +226,14 @@ test_interop() {
     say "the interop suite passed"
 }
 
+# The old service is a stand-in, nginx is Debian's.
+test_moving() {
+    without_daemons need_commands nginx:nginx-light
+    cargo build --locked -p http-actix
+    python3 tests/moving/run.py target/debug/aponta
+    say "the move passed"
+}
+
 # The copy of this host is a file system in memory over this one, which stays unchanged.
 test_systemd() {
     without_daemons need_commands unshare:util-linux /lib/systemd/systemd:systemd nginx:nginx ss:iproute2 openssl:openssl
@@ -272,7 +281,7 @@ test_stack() {
 command -v cargo >/dev/null || fail "there is no Rust toolchain; https://rustup.rs has one"
 install_missing
 case ${1:-} in
---stack | --backup | --monitoring | --faults | --interop | --systemd | --scripts)
+--stack | --backup | --monitoring | --faults | --interop | --moving | --systemd | --scripts)
     "test_${1#--}" "${@:2}"
     exit
     ;;
