@@ -1,8 +1,8 @@
 """Follows the chapter "Moving from FastAPI" of deploy/README.md: each command of its tables is run as it stands there.
 
-usage: run.py BINARY
+usage: run.py BINARY [VERSION CLIENTS]
 
-BINARY is aponta. nginx is Debian's. The old service is a stand-in that answers from the old tables. A program `docker` stands in for
+BINARY is aponta. VERSION is that of a PostgreSQL as tests/harness/newer_postgres.py installs it from CLIENTS. nginx is Debian's. The old service is a stand-in that answers from the old tables. A program `docker` stands in for
 the container of the service: it runs the commands on this host.
 """
 
@@ -16,6 +16,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path += [str(HERE.parent), str(HERE.parent / "interop")]
 
+from harness.newer_postgres import install_programs  # noqa: E402
 from harness.postgres import SCHEMA, Cluster  # noqa: E402
 from harness.process import run  # noqa: E402
 from move import Move, steps  # noqa: E402
@@ -127,12 +128,15 @@ def main():
     binary = pathlib.Path(sys.argv[1]).resolve()
     base = pathlib.Path(tempfile.mkdtemp(prefix="aponta-moving-"))
     os.chmod(base, 0o755)
+    if len(sys.argv) == 4:
+        os.environ["APONTA_TEST_POSTGRES"] = str(install_programs(sys.argv[2], pathlib.Path(sys.argv[3]).resolve(), base / "newer"))
     database = base / "postgres"
     database.mkdir()
     cluster = Cluster(database, settings={"fsync": "off"})
     cluster.give_to_server(database)
     cluster.initialize()
     cluster.start()
+    print("PostgreSQL", cluster.sql("SHOW server_version").strip(), flush=True)
     moves = []
     try:
         for follow, name, schema, elsewhere in ((beside, "schema", "aponta_sefaz", False), (beside, "elsewhere", "aponta_sefaz", True),
