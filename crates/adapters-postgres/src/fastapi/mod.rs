@@ -203,12 +203,8 @@ impl Run<'_> {
         transaction.execute_unprepared(sql::STAGING).await?;
         source.copy(&schema, transaction).await?;
         transaction.execute_unprepared(&sql::projects()).await?;
-        let groups = if before.is_some() {
-            source.copy_groups(transaction).await?;
-            Some(report::groups(transaction, &state).await?)
-        } else {
-            None
-        };
+        let groups =
+            if before.is_some() { Some(report::groups(transaction, &mut source, &state).await?) } else { None };
         source.copy_entries(groups.as_deref(), transaction).await?;
         if is_moved {
             schemas.move_aside(transaction).await?;

@@ -25,6 +25,11 @@ const CHANGES: &str = "
 const COUNTS: &str = "
     SELECT tabela, decision, is_obstacle, count(*) AS rows FROM decisions
     GROUP BY tabela, decision, is_obstacle ORDER BY is_obstacle DESC, tabela, decision";
+/// Compares hours before and after.
+const SUMS: &str = "
+    SELECT what, count(*) AS groups, COALESCE(sum(b.minutos), 0)::bigint AS before, COALESCE(sum(a.minutos), 0)::bigint AS after,
+           count(*) FILTER (WHERE (a.entries, a.minutos) IS DISTINCT FROM (b.entries, b.minutos)) AS different
+    FROM old_hours b FULL JOIN new_hours a USING (what, key) GROUP BY what ORDER BY what";
 /// Rows of the new tables that are not as an import left them.
 const NEWER: &str = "
     SELECT (SELECT count(*) FROM apontamentos e LEFT JOIN {STATE}.importados i ON i.tabela = 'apontamentos' AND i.id = e.id
@@ -184,8 +189,8 @@ pub(super) async fn sums(
     transaction.execute_unprepared("TRUNCATE old_hours").await?;
     let conflicts = "SELECT id::text AS id FROM conflicts WHERE tabela = 'apontamentos'";
     let conflicts: Vec<_> = all::<IdRow>(transaction, conflicts).await?.into_iter().map(|row| row.id).collect();
-    source.copy_hours(&conflicts, transaction).await?;
-    all(transaction, &sql::sums(state)).await
+    source.copy_hours(&conflicts, transaction, &sql::new_hours(state)).await?;
+    all(transaction, SUMS).await
 }
 
 /// Takes the rows that changed in the new service only out of the comparison. Returns their number.
@@ -194,7 +199,12 @@ pub(super) async fn leave_changed_here(transaction: &DatabaseTransaction, state:
 }
 
 /// The groups of time entries that have to be read.
-pub(super) async fn groups(transaction: &DatabaseTransaction, state: &str) -> Result<Vec<i32>, DbErr> {
+pub(super) async fn groups(
+    transaction: &DatabaseTransaction,
+    source: &mut Source,
+    state: &str,
+) -> Result<Vec<i32>, DbErr> {
+    source.copy_groups(transaction, &sql::own_groups(state)).await?;
     transaction.execute_unprepared(&sql::scope(state)).await?;
     Ok(all::<GroupRow>(transaction, "SELECT grupo FROM groups_read").await?.into_iter().map(|row| row.grupo).collect())
 }

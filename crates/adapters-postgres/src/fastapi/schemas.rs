@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, Statement};
 
-use super::ImportError;
+use super::{ImportError, sql};
 use crate::SchemaName;
 
 /// What an import wrote and from what: a hash of each row, the digest of its old row, the project of each reference, and when it
@@ -10,6 +10,7 @@ use crate::SchemaName;
 const STATE: &str = "
     CREATE TABLE {STATE}.importados (
         tabela text NOT NULL, id uuid NOT NULL, linha text NOT NULL, resumo bigint,
+        grupo integer GENERATED ALWAYS AS ({GROUP}) STORED,
         CONSTRAINT importados_pkey PRIMARY KEY (tabela, id)
     );
     CREATE TABLE {STATE}.projetos_de_apontamentos (project_id text PRIMARY KEY, id_projeto uuid NOT NULL);
@@ -92,7 +93,8 @@ impl Schemas {
             }
             transaction.execute_unprepared(&format!("CREATE SCHEMA {}", self.aside.quoted())).await?;
         }
-        transaction.execute_unprepared(&STATE.replace("{STATE}", &self.aside.quoted())).await?;
+        let state = STATE.replace("{STATE}", &self.aside.quoted()).replace("{GROUP}", sql::GROUP);
+        transaction.execute_unprepared(&state).await?;
         Ok(())
     }
 

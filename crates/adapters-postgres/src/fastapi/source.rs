@@ -169,10 +169,10 @@ impl Source {
                 self.entries = Some(Entries::new(format!("{}.{ENTRIES}", schema.quoted()), columns));
             } else {
                 let sql = format!("SELECT {} FROM {}.{table}", columns.join(", "), schema.quoted());
-                copy_rows(&mut self.connection, sql, &format!("old_{table}"), target).await?;
+                copy_rows(&mut self.connection, sql, &format!("old_{table}"), target, "").await?;
             }
         }
-        self.copy_of_entries(Entries::references, "old_references", target).await
+        self.copy_of_entries(Entries::references, "old_references", target, "").await
     }
 
     /// Copies the time entries of `groups`, or all.
@@ -181,17 +181,25 @@ impl Source {
         groups: Option<&[i32]>,
         target: &DatabaseTransaction,
     ) -> Result<(), DbErr> {
-        self.copy_of_entries(|entries| entries.rows(groups), "old_apontamentos", target).await
+        if groups.is_some_and(<[i32]>::is_empty) {
+            return Ok(());
+        }
+        self.copy_of_entries(|entries| entries.rows(groups), "old_apontamentos", target, "").await
     }
 
-    /// Copies the digests of all time entries.
-    pub(super) async fn copy_groups(&mut self, target: &DatabaseTransaction) -> Result<(), DbErr> {
-        self.copy_of_entries(Entries::groups, "old_groups", target).await
+    /// Copies the digests of all time entries. `target` runs `meanwhile` while they are added up.
+    pub(super) async fn copy_groups(&mut self, target: &DatabaseTransaction, meanwhile: &str) -> Result<(), DbErr> {
+        self.copy_of_entries(Entries::groups, "old_groups", target, meanwhile).await
     }
 
-    /// Copies the hours of all time entries but those with the ids of `without`.
-    pub(super) async fn copy_hours(&mut self, without: &[String], target: &DatabaseTransaction) -> Result<(), DbErr> {
-        self.copy_of_entries(|entries| entries.hours(without), "old_hours", target).await
+    /// Copies the hours of all time entries but those with the ids of `without`, and runs `meanwhile`.
+    pub(super) async fn copy_hours(
+        &mut self,
+        without: &[String],
+        target: &DatabaseTransaction,
+        meanwhile: &str,
+    ) -> Result<(), DbErr> {
+        self.copy_of_entries(|entries| entries.hours(without), "old_hours", target, meanwhile).await
     }
 
     async fn copy_of_entries(
@@ -199,10 +207,11 @@ impl Source {
         statement: impl Fn(&Entries) -> String + Send,
         table: &str,
         target: &DatabaseTransaction,
+        meanwhile: &str,
     ) -> Result<(), DbErr> {
         match self.entries.as_ref().map(statement) {
-            Some(sql) => copy_rows(&mut self.connection, sql, table, target).await,
-            None => Ok(()),
+            Some(sql) => copy_rows(&mut self.connection, sql, table, target, meanwhile).await,
+            None => target.execute_unprepared(meanwhile).await.map(drop),
         }
     }
 
@@ -212,23 +221,21 @@ impl Source {
     }
 }
 
-/// Reads the next rows while the last ones are written.
+/// Reads the next rows while the last ones are written, and the first ones while `meanwhile` runs.
 async fn copy_rows(
     source: &mut PgConnection,
     sql: String,
     table: &str,
     target: &DatabaseTransaction,
+    meanwhile: &str,
 ) -> Result<(), DbErr> {
     let sql = format!("SELECT row_to_json(t)::text FROM ({sql}) t");
     let mut rows = sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch(source);
-    let mut batch = String::new();
-    loop {
-        let (next, ()) = try_join(read_batch(&mut rows), insert(std::mem::take(&mut batch), table, target)).await?;
-        if next.is_empty() {
-            return Ok(());
-        }
-        batch = next;
+    let (mut batch, _) = try_join(read_batch(&mut rows), target.execute_unprepared(meanwhile)).await?;
+    while !batch.is_empty() {
+        (batch, ()) = try_join(read_batch(&mut rows), insert(batch, table, target)).await?;
     }
+    Ok(())
 }
 
 /// The next rows as a JSON array, or an empty text after the last one.
@@ -246,9 +253,6 @@ async fn read_batch(rows: &mut BoxStream<'_, Result<PgRow, sqlx::Error>>) -> Res
 }
 
 async fn insert(batch: String, table: &str, target: &DatabaseTransaction) -> Result<(), DbErr> {
-    if batch.is_empty() {
-        return Ok(());
-    }
     let sql = format!("INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $1::json)");
     target.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, [batch.into()])).await.map(drop)
 }

@@ -55,7 +55,12 @@ fn replace(statements: String) -> String {
     replacements.into_iter().fold(statements, |sql, (name, text)| sql.replace(name, &text))
 }
 
-/// The statement that finds the groups of which entries changed. `state` is the schema of the import's own tables, quoted.
+/// The statement that groups what was imported. `state` is the schema of the import's own tables, quoted.
+pub(super) fn own_groups(state: &str) -> String {
+    with_state(include_str!("sql/own_groups.sql"), state)
+}
+
+/// The statement that finds the groups of which entries changed.
 pub(super) fn scope(state: &str) -> String {
     with_state(include_str!("sql/scope.sql"), state)
 }
@@ -70,13 +75,13 @@ pub(super) fn changed_here(state: &str) -> String {
     with_state(include_str!("sql/changed_here.sql"), state)
 }
 
-/// The statement that compares hours before and after.
-pub(super) fn sums(state: &str) -> String {
-    with_state(include_str!("sql/sums.sql"), state).replace("{GROUPED}", GROUPED).replace("{KEY}", KEY)
+/// The statements that add up the hours in the new tables.
+pub(super) fn new_hours(state: &str) -> String {
+    with_state(include_str!("sql/new_hours.sql"), state).replace("{GROUPED}", GROUPED).replace("{KEY}", KEY)
 }
 
 fn with_state(statements: &str, state: &str) -> String {
-    let statements = statements.replace("{STATE}", state).replace("{GROUP}", GROUP).replace("{ENTRY_HASH}", ENTRY_HASH);
+    let statements = statements.replace("{STATE}", state).replace("{ENTRY_HASH}", ENTRY_HASH);
     statements.replace("{ACTIVITY_HASH}", ACTIVITY_HASH).replace("{PLANNED_ACTIVITY_HASH}", PLANNED_ACTIVITY_HASH)
 }
 

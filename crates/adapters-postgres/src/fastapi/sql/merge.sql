@@ -8,7 +8,7 @@ ANALYZE planned;
 -- Of what the last import wrote, the rows that were read again.
 CREATE TEMP TABLE imported ON COMMIT DROP AS
 SELECT i.* FROM {STATE}.importados i
-WHERE i.tabela = 'atividades' OR {GROUP} IN (SELECT grupo FROM groups_read);
+WHERE i.tabela = 'atividades' OR i.grupo IN (SELECT grupo FROM groups_read);
 ANALYZE imported;
 
 -- Only rows that differ from the last import.
