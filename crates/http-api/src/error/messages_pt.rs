@@ -220,6 +220,11 @@ pub fn too_many_values(max: usize) -> String {
     format!("O corpo tem valores demais: no máximo {max}")
 }
 
+/// Returns the message of a bulk request that refers to too many projetos.
+pub fn too_many_projetos(max: usize) -> String {
+    format!("As atividades referem-se a projetos demais: no máximo {max} ao todo")
+}
+
 /// Returns the message of a value that is not in a list of allowed ones.
 pub fn one_of(allowed: &[&str]) -> String {
     format!("Deve ser um destes: {}", allowed.join(" "))

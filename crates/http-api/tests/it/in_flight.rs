@@ -1,9 +1,11 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Service;
 use actix_web::http::Method;
 use actix_web::test::{TestRequest, init_service};
 use async_trait::async_trait;
-use domain::testing::{atividade, maria, stored};
+use domain::testing::{atividade, maria, nome_projeto, stored};
 use domain::{Atividade, Batch, Caller, Credential, Cursor, Descricao, Error, IdentityProvider, Ordem, Page, Usuario};
 use http_api::{AppState, app};
 use secrecy::ExposeSecret;
@@ -141,4 +143,41 @@ async fn completed_write_is_never_rejected_for_memory() {
     let refused = service.call(put().to_request()).await.unwrap();
 
     assert_eq!(refused.status(), 503);
+}
+
+/// The rows name projetos, so their size says nothing about that of the response.
+#[actix_web::test]
+async fn lote_reserves_its_response_before_anything_is_stored() {
+    let ids: Vec<_> = (1..=100).map(uuid::Uuid::from_u128).collect();
+    let stored_items = std::sync::Arc::new(AtomicUsize::new(0));
+    let mut test_app = TestApp { identity: std::sync::Arc::new(ByToken), ..TestApp::new() };
+    let count = std::sync::Arc::clone(&stored_items);
+    let name = |id| domain::ProjetoDaAtividade { id, nome: nome_projeto(&"\u{1F600}".repeat(255)) };
+    test_app.atividades.expect_insert_all().returning(move |records, _| {
+        count.fetch_add(records.len(), Ordering::SeqCst);
+        let with_names = |record: domain::AtividadeRecord| {
+            let others = record.projetos.others().iter().map(|id| name(domain::ProjetoId(id.0))).collect();
+            Atividade { outros_projetos: others, ..stored(record) }
+        };
+        Ok(records.into_iter().map(with_names).collect())
+    });
+    let state = test_app.state();
+    let post = || {
+        let items = vec![json!({"nome": "A", "ids_projetos": ids}); 50];
+        let request = TestRequest::post().uri("/api/v1/atividades/lote").set_json(json!({"items": items}));
+        request.insert_header(("Authorization", "Bearer ana"))
+    };
+    let service = init_service(app(&state)).await;
+    let mut bodies = Vec::new();
+    for _ in 0..3 {
+        let response = service.call(post().to_request()).await.unwrap().into_parts().1;
+        assert_eq!(response.status(), 201);
+        bodies.push(response.into_body());
+    }
+    let BodySize::Sized(size) = bodies[0].size() else { panic!("not sized") };
+    assert!(5000 * 1020 < size && figures(&state).0 == 3 * size, "{size}");
+
+    let refused = service.call(post().to_request()).await.unwrap();
+
+    assert_eq!((refused.status().as_u16(), stored_items.load(Ordering::SeqCst)), (503, 150));
 }
