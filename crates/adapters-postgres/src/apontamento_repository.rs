@@ -88,7 +88,7 @@ impl ApontamentoRepository for PostgresApontamentoRepository {
 
     async fn list(&self, query: ApontamentoQuery) -> Result<Batch<Apontamento>, Error> {
         let name = "apontamentos.list";
-        let operation = if query.filtro.is_search() { self.database.search(name) } else { self.database.read(name) };
+        let operation = if query.is_search() { self.database.search(name) } else { self.database.read(name) };
         let page = operation.fold(&apontamento_query::page(&query, self.writes_back), Page::default, Page::push).await;
         let (page, _) = unavailable(page)?;
         page.error.map_or_else(|| Ok(page.rows.finish(())), Err)

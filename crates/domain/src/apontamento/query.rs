@@ -13,6 +13,14 @@ use crate::{
 /// One page of time entries: newest date first, then newest.
 pub type ApontamentoQuery = Query<Apontamento>;
 
+impl ApontamentoQuery {
+    /// Returns whether reading may take long, because no index has all conditions or many rows are skipped.
+    #[must_use]
+    pub const fn is_search(&self) -> bool {
+        self.filtro.is_search() || self.skip.is_deep()
+    }
+}
+
 /// The conditions of a list of time entries. An item meets all that are present.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ApontamentoFiltro {
@@ -175,7 +183,7 @@ mod tests {
 
     use super::*;
     use crate::testing::apontamento;
-    use crate::{Comentario, Cursor, Violation, WorkItemVisto};
+    use crate::{Comentario, Cursor, Skip, Violation, WorkItemVisto};
 
     #[test]
     fn cursor_from_its_text_is_equal_and_others_are_rejected() {
@@ -222,5 +230,9 @@ mod tests {
         let failed = ApontamentoFiltro { escrita: Some(EscritaFiltro::Erro), ..ApontamentoFiltro::default() };
         assert_eq!([by_user, week, two, failed].map(|filtro| filtro.is_search()), [false, false, true, true]);
         assert!(!ApontamentoFiltro::default().is_search());
+
+        let skipping =
+            |n| ApontamentoQuery { skip: Skip::parse(n).unwrap(), ..ApontamentoQuery::default() }.is_search();
+        assert_eq!([skipping(9_999), skipping(10_000)], [false, true]);
     }
 }

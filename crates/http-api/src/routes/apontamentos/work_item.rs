@@ -5,8 +5,8 @@ use actix_web::web::Data;
 use apistos::{ApiComponent, api_operation};
 use deserr::Deserr;
 use domain::{
-    Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoQuery, Apontamentos, BatchReader, Chave, Limit, LinhaDeHoras,
-    Totais, WorkItemId, date_text, hours_and_minutes,
+    Agrupamento, ApontamentoFiltro, ApontamentoQuery, Apontamentos, Chave, Limit, LinhaDeHoras, Totais, WorkItemId,
+    date_text, hours_and_minutes,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::error::validation::ValidationErrors;
 use crate::extract::input::Input;
 use crate::extract::part::RequestPart;
+use crate::limits::searches::{Admitted, Searches};
 use crate::media_type::JSON_UTF8;
 use crate::middleware::authentication::CurrentUser;
 use crate::respond::json::Json;
@@ -46,17 +47,20 @@ fn of(work_item: WorkItemId) -> ApontamentoFiltro {
 )]
 pub async fn listar(
     apontamentos: Data<Apontamentos>,
-    _user: CurrentUser,
+    searches: Data<Searches>,
+    user: CurrentUser,
     input: Input<WorkItemPath, ListarDoWorkItem>,
 ) -> Result<ListResponse<ApontamentosDoWorkItem, ApontamentoCsv>, ApiError> {
     let ListarDoWorkItem { organization_name, skip, limit, .. } = input.query;
     apontamentos.verificar_organizacao(organization_name.as_ref())?;
     let filtro = of(input.path.work_item_id);
+    // Every entry is counted.
+    let search = searches.admit(&user.usuario.id, true).await?;
     let Totais { apontamentos: total, minutos } = apontamentos.totais(filtro.clone()).await?;
     let (skip, limit) = (skip.unwrap_or_default(), limit.unwrap_or(Limit::LARGEST));
     let query = ApontamentoQuery { filtro, skip, limit, ..ApontamentoQuery::default() };
     let (batch, _) = apontamentos.listar(query.clone()).await?;
-    let rest: Option<BatchReader<Apontamento>> = apontamentos.itens_restantes(query, &batch);
+    let rest = apontamentos.itens_restantes(query, &batch).map(|batches| Admitted { batches, search });
     let mut response = HttpResponse::Ok();
     response.content_type(JSON_UTF8);
     let tail =
