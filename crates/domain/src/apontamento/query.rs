@@ -152,14 +152,15 @@ pub enum Chave {
 }
 
 impl Chave {
-    /// Returns what lines are ordered by: dates, or the name without case and accents, then the id.
-    pub(super) fn order(&self) -> (String, String) {
+    /// Returns what lines are ordered by: dates, or the name without case and accents, then the id. Each part ends with NUL,
+    /// which no text has, so the parts of several keys can be joined.
+    pub(super) fn order(&self) -> String {
         match self {
-            Self::Projeto(id, nome) => (search_key(nome.as_str()), id.0.to_string()),
-            Self::Atividade(id, nome) => (search_key(nome.as_str()), id.0.to_string()),
-            Self::Usuario(id, nome) => (search_key(nome), id.clone()),
-            Self::WorkItem(id, _) => (String::new(), format!("{:010}", id.get())),
-            Self::Dia(data) | Self::Semana(data) | Self::Mes(data) => (date_text(*data), String::new()),
+            Self::Projeto(id, nome) => format!("{}\0{}\0", search_key(nome.as_str()), id.0),
+            Self::Atividade(id, nome) => format!("{}\0{}\0", search_key(nome.as_str()), id.0),
+            Self::Usuario(id, nome) => format!("{}\0{id}\0", search_key(nome)),
+            Self::WorkItem(id, _) => format!("{:010}\0", id.get()),
+            Self::Dia(data) | Self::Semana(data) | Self::Mes(data) => date_text(*data),
         }
     }
 }

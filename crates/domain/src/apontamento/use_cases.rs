@@ -225,14 +225,14 @@ impl Apontamentos {
     /// id, others by name.
     ///
     /// # Errors
-    /// `Refused` with `TooManyLines`; those of the repository.
+    /// Those of the repository.
     pub async fn relatorio(
         &self,
         filtro: ApontamentoFiltro,
         agrupar: Vec<Agrupamento>,
     ) -> Result<Vec<LinhaDeHoras>, Error> {
         let mut linhas = self.repository.report(filtro, agrupar, MAX_REPORT_LINES).await?;
-        linhas.sort_by_cached_key(|linha| linha.chaves.iter().map(Chave::order).collect::<Vec<_>>());
+        linhas.sort_by_cached_key(|linha| linha.chaves.iter().map(Chave::order).collect::<String>());
         Ok(linhas)
     }
 

@@ -109,6 +109,9 @@ pub fn refusal_reason(reason: &RefusalReason) -> String {
         RefusalReason::TooManyLines { max } => {
             format!("O relatório teria mais de {max} linhas: escolha um período menor, outro agrupamento ou um filtro")
         }
+        RefusalReason::ReportTooLarge => {
+            "O relatório seria grande demais: escolha um período menor, outro agrupamento ou um filtro".to_owned()
+        }
     }
 }
 

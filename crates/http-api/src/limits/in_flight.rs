@@ -25,6 +25,8 @@ pub const STREAM: usize = 1536 * KIB;
 pub const ENCODER: usize = 384 * KIB;
 /// The maximum size of a list of projects from Azure DevOps.
 pub const AZURE_LIST: usize = 16 * MIB;
+/// The cost of a report: 10,000 lines with texts of [`domain::REPORT_BYTES`], and their order.
+pub const REPORT: usize = 8 * MIB;
 /// The cost of a name in the response to a write, with the text around it: 255 characters take up to 1,020 bytes.
 pub const NAME: usize = 1280;
 /// The maximum size of a body without cost: the buffers of its connection are larger.

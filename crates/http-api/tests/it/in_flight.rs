@@ -1,15 +1,19 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody, to_bytes};
 use actix_web::dev::Service;
 use actix_web::http::Method;
 use actix_web::test::{TestRequest, init_service};
 use async_trait::async_trait;
 use domain::testing::{atividade, maria, nome_projeto, stored};
-use domain::{Atividade, Batch, Caller, Credential, Cursor, Descricao, Error, IdentityProvider, Ordem, Page, Usuario};
+use domain::{
+    Atividade, Batch, Caller, Chave, Credential, Cursor, Descricao, Error, IdentityProvider, LinhaDeHoras, Ordem, Page,
+    Totais, Usuario,
+};
 use http_api::{AppState, app};
 use secrecy::ExposeSecret;
 use serde_json::json;
+use time::macros::date;
 
 use crate::support::{TestApp, send};
 
@@ -180,4 +184,52 @@ async fn lote_reserves_its_response_before_anything_is_stored() {
     let refused = service.call(post().to_request()).await.unwrap();
 
     assert_eq!((refused.status().as_u16(), stored_items.load(Ordering::SeqCst)), (503, 150));
+}
+
+/// Returns a report of so many lines with names of 100 characters.
+fn report(lines: usize) -> Vec<LinhaDeHoras> {
+    let line = |n| LinhaDeHoras {
+        chaves: vec![Chave::Usuario(format!("{n}"), "a".repeat(100))],
+        totais: Totais { apontamentos: 1, minutos: 60 },
+        primeira_data: date!(2026 - 01 - 12),
+        ultima_data: date!(2026 - 01 - 12),
+    };
+    (0..lines).map(line).collect()
+}
+
+#[actix_web::test]
+async fn report_reserves_its_lines_until_they_are_sent() {
+    let report_uri = "/api/v1/relatorios/horas?de=2026-01-01&ate=2026-01-31&agrupar=usuario";
+    let csv = format!("{report_uri}&formato=csv");
+    let resumo = "/api/v1/apontamentos/work-item/41/resumo";
+    for (uri, lines, held) in
+        [(report_uri, 10_000, 8 << 20), (report_uri, 10, 0), (csv.as_str(), 10_000, 8 << 20), (resumo, 10, 0)]
+    {
+        let mut test_app = TestApp { identity: std::sync::Arc::new(ByToken), ..TestApp::new() };
+        let calls = std::sync::Arc::new(AtomicUsize::new(0));
+        let counted = std::sync::Arc::clone(&calls);
+        test_app.apontamentos.expect_report().returning(move |_, _, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(report(lines))
+        });
+        let state = test_app.state();
+        let service = init_service(app(&state)).await;
+        let mut bodies = Vec::new();
+        for _ in 0..2 {
+            let response = service.call(get(uri, "ana").to_request()).await.unwrap().into_parts().1;
+            assert_eq!(response.status(), 200);
+            bodies.push(response.into_body());
+        }
+        assert_eq!(figures(&state).0, 2 * held, "{uri}");
+        if held == 0 {
+            continue;
+        }
+
+        let refused = service.call(get(uri, "ana").to_request()).await.unwrap();
+
+        assert_eq!((refused.status().as_u16(), calls.load(Ordering::SeqCst)), (503, 2), "nothing is read");
+        let Ok(whole) = to_bytes(bodies.remove(0)).await else { panic!("the body was aborted") };
+        assert_eq!(whole.windows(100).filter(|text| text.iter().all(|c| *c == b'a')).count(), lines);
+        assert_eq!(figures(&state).0, held);
+    }
 }
