@@ -5,10 +5,10 @@ use actix_web::dev::Service;
 use actix_web::http::Method;
 use actix_web::test::{TestRequest, init_service};
 use async_trait::async_trait;
-use domain::testing::{atividade, maria, nome_projeto, stored};
+use domain::testing::{apontamento, atividade, maria, nome_projeto, stored};
 use domain::{
-    Atividade, Batch, Caller, Chave, Credential, Cursor, Descricao, Error, IdentityProvider, LinhaDeHoras, Ordem, Page,
-    Totais, Usuario,
+    Apontamento, Atividade, Batch, Caller, Chave, Comentario, Credential, Cursor, Descricao, Error, IdentityProvider,
+    LinhaDeHoras, Ordem, Page, Totais, Usuario,
 };
 use http_api::{AppState, app};
 use secrecy::ExposeSecret;
@@ -231,5 +231,38 @@ async fn report_reserves_its_lines_until_they_are_sent() {
         let Ok(whole) = to_bytes(bodies.remove(0)).await else { panic!("the body was aborted") };
         assert_eq!(whole.windows(100).filter(|text| text.iter().all(|c| *c == b'a')).count(), lines);
         assert_eq!(figures(&state).0, held);
+    }
+}
+
+/// Returns entries with the longest comments, `count` of them.
+fn long_entries(count: usize) -> Vec<Apontamento> {
+    let comentario = Comentario::parse("a".repeat(500)).unwrap();
+    vec![Apontamento { comentario, ..apontamento(1) }; count]
+}
+
+#[actix_web::test]
+async fn timesheet_reserves_its_entries_as_they_are_read() {
+    let uri = "/api/v1/timesheet?organization_name=exemplo&project_id=Portal&week_start=2026-01-14";
+    for (batches, status) in [(1, 200), (11, 503)] {
+        let mut test_app = TestApp { identity: std::sync::Arc::new(ByToken), ..TestApp::new() };
+        let read = std::sync::Arc::new(AtomicUsize::new(0));
+        let counted = std::sync::Arc::clone(&read);
+        test_app.apontamentos.expect_list().returning(move |query| {
+            let is_last = counted.fetch_add(1, Ordering::SeqCst) + 1 == batches;
+            let count = if is_last { 5 } else { usize::try_from(query.limit.get()).unwrap() };
+            Ok(long_entries(count).into())
+        });
+        test_app
+            .work_items
+            .expect_tree()
+            .times(usize::from(status == 200))
+            .returning(|_, _| Ok(Ok(domain::WorkItemTree { items: vec![], gaps: vec![] })));
+        let state = test_app.state();
+
+        let response = send(&state, get(uri, "ana")).await;
+
+        assert_eq!(response.status, status, "{batches}");
+        assert_eq!(figures(&state).0, 0);
+        assert!(read.load(Ordering::SeqCst) <= batches);
     }
 }
