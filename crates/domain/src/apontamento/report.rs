@@ -81,7 +81,9 @@ mod tests {
 
     fn built(max: usize, lines: Vec<Result<LinhaDeHoras, Error>>) -> Result<Vec<LinhaDeHoras>, Error> {
         let mut report = ReportBuilder::new(max);
-        lines.into_iter().for_each(|line| report.push(line));
+        for line in lines {
+            report.push(line);
+        }
         report.finish()
     }
 
@@ -89,7 +91,7 @@ mod tests {
     fn report_within_its_limits_has_every_line() {
         assert_eq!(built(0, vec![]).unwrap(), []);
         let lines = [line(1), line(REPORT_BYTES - 1)];
-        assert_eq!(built(2, lines.clone().map(Ok).to_vec()).unwrap(), lines);
+        assert_eq!(built(2, Vec::from(lines.clone().map(Ok))).unwrap(), lines);
     }
 
     #[test]

@@ -47,7 +47,7 @@ async fn obter(
     request: HttpRequest,
 ) -> Result<Json<TimesheetResponse>, ApiError> {
     let mut reservation = in_flight.try_reserve(&user.usuario.id, 0)?;
-    let reserve = |bytes| Ok::<_, ApiError>(reservation.try_resize(cost(Some(bytes as u64)))?);
+    let reserve = |bytes| reservation.try_resize(cost(Some(bytes as u64))).map_err(ApiError::from);
     let timesheet = timesheets.obter(&user, input.query.into(), reserve).await?;
     request.extensions_mut().insert(reservation);
     Ok(Json(timesheet.into()))
