@@ -224,7 +224,8 @@ const fn refusal_status(reason: &RefusalReason) -> StatusCode {
         RefusalReason::UnknownAtividade(_)
         | RefusalReason::UnknownProjeto(_)
         | RefusalReason::OtherOrganisation { .. }
-        | RefusalReason::TooManyLines { .. } => StatusCode::BAD_REQUEST,
+        | RefusalReason::TooManyLines { .. }
+        | RefusalReason::ReportTooLarge => StatusCode::BAD_REQUEST,
         RefusalReason::UnknownWorkItem(_) | RefusalReason::UnknownTeam(_) | RefusalReason::UnknownIteration(_) => {
             StatusCode::NOT_FOUND
         }

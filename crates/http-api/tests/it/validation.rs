@@ -217,3 +217,25 @@ async fn body_of_wrong_type_encoding_or_size_is_rejected() {
     let largest = TestRequest::put().uri(&uri).set_payload(vec![b' '; 1024 * 1024]);
     assert_eq!(TestApp::new().send(largest).await.errors(), errors(&[("missing", json!(["body"]))]));
 }
+
+#[actix_web::test]
+async fn control_characters_in_texts_are_rejected() {
+    for character in ["\\u0001", "\\u001b", "\\u007f", "\\u0085"] {
+        let text = format!("a{character}b");
+        let id = projeto_id().0;
+        let atividade = post(format!(r#"{{"nome":"{text}","descricao":"{text}","id_projeto":"{id}"}}"#)).await;
+        let projeto = TestRequest::post().uri("/api/v1/projetos").insert_header(("content-type", "application/json"));
+        let projeto = TestApp::new().send(projeto.set_payload(format!(r#"{{"nome":"{text}"}}"#))).await;
+        let entry = TestRequest::post().uri("/api/v1/apontamentos").insert_header(("content-type", "application/json"));
+        let body = format!(
+            r#"{{"work_item_id":41,"duracao":"1:30","data_apontamento":"2026-01-12","comentario":"{text}",
+                "id_atividade":"{id}","organization_name":"exemplo","project_id":"{id}"}}"#
+        );
+        let entry = TestApp::new().send(entry.set_payload(body)).await;
+
+        let at = |field| ("value_error", json!(["body", field]));
+        assert_eq!(atividade.errors(), errors(&[at("nome"), at("descricao")]), "{character}");
+        assert_eq!(projeto.errors(), errors(&[at("nome")]), "{character}");
+        assert_eq!(entry.errors(), errors(&[at("comentario")]), "{character}");
+    }
+}
