@@ -33,6 +33,9 @@ pub struct WorkItemPath {
 
 impl RequestPart for WorkItemPath {}
 
+type Listar = Input<WorkItemPath, ListarDoWorkItem>;
+type Consultar = Input<WorkItemPath, DoWorkItem>;
+
 fn of(work_item: WorkItemId) -> ApontamentoFiltro {
     ApontamentoFiltro { work_item: Some(work_item), ..ApontamentoFiltro::default() }
 }
@@ -47,10 +50,10 @@ fn of(work_item: WorkItemId) -> ApontamentoFiltro {
 pub async fn listar(
     apontamentos: Data<Apontamentos>,
     _user: CurrentUser,
-    input: Input<WorkItemPath, ListarDoWorkItem>,
+    input: Listar,
 ) -> Result<ListResponse<ApontamentosDoWorkItem, ApontamentoCsv>, ApiError> {
     let ListarDoWorkItem { organization_name, skip, limit, .. } = input.query;
-    apontamentos.verificar_organizacao(organization_name.as_ref())?;
+    apontamentos.verificar_organizacao(organization_name.as_ref()).map_err(Listar::error)?;
     let filtro = of(input.path.work_item_id);
     let Totais { apontamentos: total, minutos } = apontamentos.totais(filtro.clone()).await?;
     let (skip, limit) = (skip.unwrap_or_default(), limit.unwrap_or(Limit::LARGEST));
@@ -97,9 +100,9 @@ pub struct ApontamentosDoWorkItem {
 pub async fn resumir(
     apontamentos: Data<Apontamentos>,
     _user: CurrentUser,
-    input: Input<WorkItemPath, DoWorkItem>,
+    input: Consultar,
 ) -> Result<Json<ResumoDoWorkItem>, ApiError> {
-    apontamentos.verificar_organizacao(input.query.organization_name.as_ref())?;
+    apontamentos.verificar_organizacao(input.query.organization_name.as_ref()).map_err(Consultar::error)?;
     let id = input.path.work_item_id;
     let linhas = apontamentos.relatorio(of(id), vec![Agrupamento::Atividade, Agrupamento::Usuario]).await?;
     Ok(Json(ResumoDoWorkItem::new(id, &linhas)))
@@ -217,10 +220,10 @@ fn add<'a, I: PartialEq>(sums: &mut Vec<(I, &'a str, u64)>, id: I, nome: &'a str
 pub async fn azure_info(
     apontamentos: Data<Apontamentos>,
     user: CurrentUser,
-    input: Input<WorkItemPath, DoWorkItem>,
+    input: Consultar,
 ) -> Result<Json<HorasDoAzure>, ApiError> {
-    apontamentos.verificar_organizacao(input.query.organization_name.as_ref())?;
-    let item = apontamentos.work_item(&user, input.path.work_item_id).await?;
+    apontamentos.verificar_organizacao(input.query.organization_name.as_ref()).map_err(Consultar::error)?;
+    let item = apontamentos.work_item(&user, input.path.work_item_id).await.map_err(Consultar::error)?;
     Ok(Json(HorasDoAzure {
         original_estimate: item.original_estimate,
         remaining_work: item.remaining_work,

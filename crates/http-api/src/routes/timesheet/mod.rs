@@ -40,10 +40,12 @@ routes! {
 async fn obter(
     timesheets: Data<Timesheets>,
     user: CurrentUser,
-    input: Input<NoPart, ObterTimesheet>,
+    input: Obter,
 ) -> Result<Json<TimesheetResponse>, ApiError> {
-    Ok(Json(timesheets.obter(&user, input.query.into()).await?.into()))
+    Ok(Json(timesheets.obter(&user, input.query.into()).await.map_err(Obter::error)?.into()))
 }
+
+type Obter = Input<NoPart, ObterTimesheet>;
 
 /// The parameters of a timesheet.
 #[derive(Deserr, JsonSchema, ApiComponent)]
