@@ -164,8 +164,9 @@ async fn entry_of_another_person_can_be_read_and_is_403_for_every_change() {
         "work_item_id": 41, "duracao": "1:30", "data_apontamento": "2026-01-12", "id_atividade": atividade,
         "organization_name": "exemplo", "project_id": "Portal",
     });
-    let entry = post(&aponta.api, ANA, "/api/v1/apontamentos", entry).await.expect(201);
-    let id = entry["id"].as_str().unwrap();
+    let created = post(&aponta.api, ANA, "/api/v1/apontamentos", entry).await.expect(201);
+    let id = created["id"].as_str().unwrap();
+    let entry = get(&aponta.api, ANA, &format!("/api/v1/apontamentos/{id}")).await.expect(200);
     let document = aponta.api.get("/openapi.json").await.expect(200);
     let mut changes = Vec::new();
 
