@@ -239,3 +239,30 @@ async fn control_characters_in_texts_are_rejected() {
         assert_eq!(entry.errors(), errors(&[at("comentario")]), "{character}");
     }
 }
+
+/// Each operation of the document that names an organisation, so that a new one cannot say the wrong place.
+#[actix_web::test]
+async fn refused_organisation_is_reported_where_the_operation_has_it() {
+    let document = TestApp::new().send(TestRequest::get().uri("/openapi.json")).await.json();
+    let mut checked = 0;
+    for (template, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            if !parameters.iter().any(|parameter| parameter["name"] == "organization_name") {
+                continue;
+            }
+            assert_eq!(method, "get", "{template}: this test has no body for it");
+            let path = template.replace("{work_item_id}", "1").replace("{iteration_id}", &projeto_id().0.to_string());
+            let query = "organization_name=outra&project_id=Portal&week_start=2026-01-12&query=ab";
+
+            let response = TestApp::new().send(TestRequest::get().uri(&format!("{path}?{query}"))).await;
+
+            assert_eq!(response.error().0, 400, "{template}");
+            let errors = &response.json()["errors"];
+            assert_eq!(errors.as_array().unwrap().len(), 1, "{template}");
+            assert_eq!(errors[0]["loc"], json!(["query", "organization_name"]), "{template}");
+            checked += 1;
+        }
+    }
+    assert!(8 <= checked, "only {checked} operations");
+}

@@ -133,12 +133,12 @@ async fn atualizar(
     apontamentos: Data<Apontamentos>,
     user: CurrentUser,
     if_match: IfMatch,
-    input: Input<ApontamentoPath, NoPart, AtualizarApontamento>,
+    input: Atualizar,
 ) -> Result<UpdatedWithAvisos<ApontamentoResponse, ApontamentoGravado>, ApiError> {
     let id = input.path.apontamento_id;
     let expected = if_match.version::<_, ApontamentoResponse>(apontamentos.obter(id), version).await?;
     let patch = ApontamentoPatch { expected, ..input.body.into() };
-    let mudado: Gravado<Apontamento> = apontamentos.atualizar(&user, id, patch).await?;
+    let mudado: Gravado<Apontamento> = apontamentos.atualizar(&user, id, patch).await.map_err(Atualizar::error)?;
     Ok(UpdatedWithAvisos::new(mudado.gravado.clone().into(), mudado.into()))
 }
 
@@ -155,13 +155,16 @@ async fn excluir(
     apontamentos: Data<Apontamentos>,
     user: CurrentUser,
     if_match: IfMatch,
-    input: Input<ApontamentoPath>,
+    input: Excluir,
 ) -> Result<NoContent, ApiError> {
     let id = input.path.apontamento_id;
     let expected = if_match.version::<_, ApontamentoResponse>(apontamentos.obter(id), version).await?;
-    apontamentos.excluir(&user, id, expected).await?;
+    apontamentos.excluir(&user, id, expected).await.map_err(Excluir::error)?;
     Ok(NoContent)
 }
+
+type Atualizar = Input<ApontamentoPath, NoPart, AtualizarApontamento>;
+type Excluir = Input<ApontamentoPath>;
 
 const fn version(apontamento: &Apontamento) -> time::OffsetDateTime {
     apontamento.atualizado_em

@@ -38,6 +38,9 @@ pub struct WorkItemPath {
 
 impl RequestPart for WorkItemPath {}
 
+type Listar = Input<WorkItemPath, ListarDoWorkItem>;
+type Consultar = Input<WorkItemPath, DoWorkItem>;
+
 fn of(work_item: WorkItemId) -> ApontamentoFiltro {
     ApontamentoFiltro { work_item: Some(work_item), ..ApontamentoFiltro::default() }
 }
@@ -53,10 +56,10 @@ pub async fn listar(
     apontamentos: Data<Apontamentos>,
     searches: Data<Searches>,
     user: CurrentUser,
-    input: Input<WorkItemPath, ListarDoWorkItem>,
+    input: Listar,
 ) -> Result<ListResponse<ApontamentosDoWorkItem, ApontamentoCsv>, ApiError> {
     let ListarDoWorkItem { organization_name, skip, limit, .. } = input.query;
-    apontamentos.verificar_organizacao(organization_name.as_ref())?;
+    apontamentos.verificar_organizacao(organization_name.as_ref()).map_err(Listar::error)?;
     let filtro = of(input.path.work_item_id);
     // Every entry is counted.
     let search = searches.admit(&user.usuario.id, true).await?;
@@ -107,10 +110,10 @@ pub async fn resumir(
     searches: Data<Searches>,
     in_flight: Data<InFlight>,
     user: CurrentUser,
-    input: Input<WorkItemPath, DoWorkItem>,
+    input: Consultar,
     request: HttpRequest,
 ) -> Result<Json<ResumoDoWorkItem>, ApiError> {
-    apontamentos.verificar_organizacao(input.query.organization_name.as_ref())?;
+    apontamentos.verificar_organizacao(input.query.organization_name.as_ref()).map_err(Consultar::error)?;
     let _search = searches.admit(&user.usuario.id, true).await?;
     in_flight.reserve_response(&request, &user.usuario.id, REPORT).await?;
     let id = input.path.work_item_id;
@@ -244,10 +247,10 @@ impl<'a, I: Copy + Eq + Hash> Sums<'a, I> {
 pub async fn azure_info(
     apontamentos: Data<Apontamentos>,
     user: CurrentUser,
-    input: Input<WorkItemPath, DoWorkItem>,
+    input: Consultar,
 ) -> Result<Json<HorasDoAzure>, ApiError> {
-    apontamentos.verificar_organizacao(input.query.organization_name.as_ref())?;
-    let item = apontamentos.work_item(&user, input.path.work_item_id).await?;
+    apontamentos.verificar_organizacao(input.query.organization_name.as_ref()).map_err(Consultar::error)?;
+    let item = apontamentos.work_item(&user, input.path.work_item_id).await.map_err(Consultar::error)?;
     Ok(Json(HorasDoAzure {
         original_estimate: item.original_estimate,
         remaining_work: item.remaining_work,

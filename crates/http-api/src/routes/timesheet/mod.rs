@@ -43,15 +43,20 @@ async fn obter(
     timesheets: Data<Timesheets>,
     in_flight: Data<InFlight>,
     user: CurrentUser,
-    input: Input<NoPart, ObterTimesheet>,
+    input: Obter,
     request: HttpRequest,
 ) -> Result<Json<TimesheetResponse>, ApiError> {
     let mut reservation = in_flight.try_reserve(&user.usuario.id, 0)?;
     let reserve = |bytes| reservation.try_resize(cost(Some(bytes as u64))).map_err(ApiError::from);
-    let timesheet = timesheets.obter(&user, input.query.into(), reserve).await?;
+    let timesheet = timesheets.obter(&user, input.query.into(), reserve).await.map_err(|error| match error {
+        ApiError::Domain { error, .. } => Obter::error(error),
+        other => other,
+    })?;
     request.extensions_mut().insert(reservation);
     Ok(Json(timesheet.into()))
 }
+
+type Obter = Input<NoPart, ObterTimesheet>;
 
 /// The parameters of a timesheet.
 #[derive(Deserr, JsonSchema, ApiComponent)]
