@@ -165,6 +165,31 @@ check_disk() {
     ((free >= ${MIN_FREE_MB:-3072})) || fault "only $free MB are free for images and data"
 }
 
+# Prints max_connections of the running PostgreSQL; before the first deploy, its default.
+max_connections() {
+    local running
+    running=$(containers --status running postgres 2>/dev/null) || true
+    [[ $running ]] && superuser -c 'SHOW max_connections' 2>/dev/null || echo 100
+}
+
+# A deploy runs the old and the new replicas at the same time. Each has its pool, and a connection for /health. 10 are left
+# for superusers, migrations, backups and the monitoring; `aponta doctor` counts alike.
+check_connections() {
+    local replicas pool limit needed each
+    replicas=$(setting API_REPLICAS) pool=$(setting DATABASE_POOL_SIZE)
+    # The API refuses other values itself.
+    [[ $replicas =~ ^[1-9][0-9]?$ && $pool =~ ^[1-9][0-9]{0,3}$ ]] || return 0
+    limit=$(max_connections)
+    needed=$((replicas * 2 * (pool + 1) + 10))
+    ((needed > limit)) || return 0
+    each=$(((limit - 10) / (replicas * 2) - 1))
+    if ((each > 0)); then
+        fault "API_REPLICAS=$replicas with DATABASE_POOL_SIZE=$pool need up to $needed connections, PostgreSQL accepts $limit: set DATABASE_POOL_SIZE=$each in $deploy/.env"
+    else
+        fault "API_REPLICAS=$replicas need up to $needed connections, PostgreSQL accepts $limit: set fewer replicas in $deploy/.env"
+    fi
+}
+
 # PostgreSQL does not start on the data of another version.
 check_postgres_version() {
     local data
@@ -218,6 +243,7 @@ check() {
         if [[ ! $(docker_fault) ]]; then
             check_disk
             check_postgres_version
+            check_connections
             check_project
             check_ports
         fi

@@ -254,6 +254,25 @@ def alertmanager_requires_a_file_of_the_operator():
     print("ok Alertmanager requires a file of the operator", flush=True)
 
 
+def replicas_beyond_the_connections_of_postgresql_are_refused():
+    for replicas, pool, running, limit, found in (
+        ("2", "10", False, "", None), ("4", "10", False, "", None), ("4", "11", False, "", "DATABASE_POOL_SIZE=10 in"),
+        ("5", "10", False, "", "need up to 120 connections, PostgreSQL accepts 100: set DATABASE_POOL_SIZE=8 in"),
+        ("23", "1", False, "", "need up to 102 connections, PostgreSQL accepts 100: set fewer replicas in"),
+        ("99", "1000", False, "", "set fewer replicas in"),
+        # The running server may have another limit, or may not respond.
+        ("5", "10", True, "120", None), ("5", "10", True, "119", "PostgreSQL accepts 119: set DATABASE_POOL_SIZE=9 in"),
+        ("2", "10", True, "", None),
+        # The image refuses these.
+        ("2", "0", False, "", None), ("2", "x", False, "", None), ("2", "-1", False, "", None), ("2", "99999", False, "", None), ("2", "08", False, "", None),
+    ):
+        server = (f"containers() {{ {'echo id' if running else 'return 1'}; }}; "
+                  f"superuser() {{ {f'echo {limit}' if limit else 'return 2'}; }}; check_connections")
+        reported = faults(server, API_REPLICAS=replicas, DATABASE_POOL_SIZE=pool)
+        assert (not reported) if found is None else len(reported) == 1 and found in reported[0], (replicas, pool, reported)
+    print("ok replicas beyond the connections of PostgreSQL are refused", flush=True)
+
+
 def git_ignores_what_operators_write():
     written = [".env", "certs/origin.key", "certs/origin.pem", "secrets/database_password", "secrets/backup.conf", "state/current", "local/aponta.dump",
                "local/alertmanager/alertmanager.yml", "nginx/rollout/upstream.conf", "origin.key", "origin.pem", "aponta.dump", "client.csr"]
@@ -309,6 +328,7 @@ def main():
     unknown_names_in_env_are_refused()
     values_of_the_examples_are_refused()
     alertmanager_requires_a_file_of_the_operator()
+    replicas_beyond_the_connections_of_postgresql_are_refused()
     git_ignores_what_operators_write()
     certificate_must_be_valid_for_the_server_names()
     print("checks: all checks passed")

@@ -5,6 +5,7 @@ use std::time::Instant;
 use adapters_postgres::{Archive, Config, MigrationState, PostgresDatabase};
 use time::{Duration, OffsetDateTime};
 
+use super::connections::{self, Demand};
 use super::report::Report;
 use crate::error::CliError;
 
@@ -12,7 +13,7 @@ use crate::error::CliError;
 const MAX_SKEW: Duration = Duration::seconds(2);
 
 /// Checks the database, and returns the state of its WAL archive.
-pub async fn check(config: Config, report: &mut Report) -> Option<Archive> {
+pub async fn check(config: Config, demand: Demand, report: &mut Report) -> Option<Archive> {
     let database = match PostgresDatabase::connect(config).await {
         Ok(database) => database,
         Err(error) => {
@@ -41,6 +42,7 @@ pub async fn check(config: Config, report: &mut Report) -> Option<Archive> {
         let advice = "hands each transaction to another backend: each statement runs in a transaction of its own, which is slower";
         report.ok("pooler", advice);
     }
+    connections::check(demand, &diagnosis, report);
     check_schema(&database, report).await;
     let skew = (OffsetDateTime::now_utc() - elapsed / 2 - diagnosis.now).abs();
     if skew <= MAX_SKEW {
