@@ -9,6 +9,8 @@ use crate::{PostgresDatabase, db_error};
 /// The state of the server.
 #[derive(Debug, Clone)]
 pub struct Diagnosis {
+    /// The start of the server and the OID of the database, which two connections to one database have in common.
+    pub database: (OffsetDateTime, i64),
     /// The version, for example `15.8`.
     pub version: String,
     /// The time of its clock.
@@ -50,7 +52,9 @@ impl PostgresDatabase {
                       COALESCE(last_failed_time > COALESCE(last_archived_time, '-infinity'), false),
                       current_setting('max_connections')::int,
                       current_setting('superuser_reserved_connections')::int
-                          + COALESCE(current_setting('reserved_connections', true)::int, 0)
+                          + COALESCE(current_setting('reserved_connections', true)::int, 0),
+                      pg_postmaster_start_time(),
+                      (SELECT oid::int8 FROM pg_database WHERE datname = current_database())
                FROM pg_stat_archiver"#
         );
         let row =
@@ -64,6 +68,7 @@ impl PostgresDatabase {
         let archive = Archive { last: row.try_get_by_index(5)?, is_failing: row.try_get_by_index(6)? };
         let connections = |index: usize| row.try_get_by_index(index).map(i32::unsigned_abs);
         Ok(Diagnosis {
+            database: (row.try_get_by_index(9)?, row.try_get_by_index(10)?),
             version: row.try_get_by_index(0)?,
             now: row.try_get_by_index(1)?,
             is_standby: row.try_get_by_index(2)?,

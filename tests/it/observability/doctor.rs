@@ -159,6 +159,27 @@ async fn replicas_beyond_the_connections_of_the_server_are_wrong() {
     assert_eq!(finished.code(), 1);
 }
 
+#[tokio::test]
+async fn direct_url_must_lead_to_the_same_database() {
+    let organisation = Organisation::start().await;
+    organisation.add_user(TOKEN, None);
+    let (database, other) = (migrated(), Cluster::shared().create_database());
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let line = |url: &str| {
+        let finished = doctor(&database, &organisation.url(), &[]).env("DATABASE_DIRECT_URL", url).run();
+        finished.stdout().lines().find(|line| line.contains(" direct ")).unwrap().to_owned()
+    };
+
+    let same = line(&database.url());
+    let wrong = [line(&other.url()), line(&format!("postgresql://ana:segredo@{gone}/aponta"))];
+
+    assert_eq!(same, "ok     direct        DATABASE_DIRECT_URL leads to the same database");
+    for (line, reason) in wrong.iter().zip(["leads to another database", "cannot connect to PostgreSQL at"]) {
+        assert!(line.starts_with("WRONG  direct ") && line.contains(reason), "{line}");
+        assert!(!line.contains("segredo"), "{line}");
+    }
+}
+
 #[test]
 fn invalid_settings_are_all_named() {
     let finished = Program::new(&["doctor"]).env("API_PORT", "sim").env("AUTH_ENABLED", "talvez").run();
