@@ -131,7 +131,8 @@ def secret_table_matches_the_stack():
 
 
 # The settings that the stack does not need: it has one address, one database and production's defaults.
-NOT_PASSED = ["API_DEBUG", "API_HOST", "API_PORT", "AUTH_ANY_ORGANISATION", "AUTH_ENABLED", "AZURE_DEVOPS_PROFILE_URL", "DATABASE_PORT", "DATABASE_URL"]
+NOT_PASSED = ["API_DEBUG", "API_HOST", "API_PORT", "AUTH_ANY_ORGANISATION", "AUTH_ENABLED", "AZURE_DEVOPS_PROFILE_URL", "DATABASE_DIRECT_URL",
+              "DATABASE_PORT", "DATABASE_URL"]
 
 
 def every_setting_reaches_the_api():
@@ -268,8 +269,15 @@ def replicas_beyond_the_connections_of_postgresql_are_refused():
     ):
         server = (f"containers() {{ {'echo id' if running else 'return 1'}; }}; "
                   f"superuser() {{ {f'echo {limit}' if limit else 'return 2'}; }}; check_connections")
-        reported = faults(server, API_REPLICAS=replicas, DATABASE_POOL_SIZE=pool)
+        reported = faults(server, API_REPLICAS=replicas, DATABASE_POOL_SIZE=pool, COMPOSE_FILE="compose.yml")
         assert (not reported) if found is None else len(reported) == 1 and found in reported[0], (replicas, pool, reported)
+    for replicas, pool, limit, found in (
+        ("23", "10", "100", []), ("90", "10", "30", []), ("91", "10", "100", ["PgBouncer accepts 2000: set DATABASE_POOL_SIZE=9 in"]),
+        ("2", "10", "29", ["default_pool_size=20 in", "at most 19 are for the pooler"]),
+    ):
+        server = f"containers() {{ echo id; }}; superuser() {{ echo {limit}; }}; check_connections"
+        reported = faults(server, API_REPLICAS=replicas, DATABASE_POOL_SIZE=pool, COMPOSE_FILE="compose.yml:pooler/compose.yml")
+        assert len(reported) == bool(found) and all(part in reported[0] for part in found), (replicas, limit, reported)
     print("ok replicas beyond the connections of PostgreSQL are refused", flush=True)
 
 
