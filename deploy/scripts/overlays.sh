@@ -63,14 +63,18 @@ apply_overlays() {
             lines found find "$directory" -type f
             files+=("${found[@]}")
         done
-        # It reads its password only when it starts.
-        [[ $service != postgres-exporter ]] || files=("$deploy/secrets/exporter_password")
+        # A replaced file of a secret reaches a container when it starts.
+        case $service in
+        postgres-exporter) files=("$deploy/secrets/exporter_password") ;;
+        alertmanager) files+=("$deploy/secrets/smtp_password" "$deploy/secrets/slack_webhook") ;;
+        esac
         ((${#files[@]})) || continue
         changed "$service" "${files[@]}" || continue
-        case $service in
-        prometheus | alertmanager) compose kill --signal HUP "$service" ;;
-        *) compose restart "$service" ;;
-        esac
+        if [[ $service == prometheus ]]; then
+            compose kill --signal HUP "$service"
+        else
+            compose restart "$service"
+        fi
         record_files "$service" "${files[@]}"
     done
 }

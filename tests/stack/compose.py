@@ -886,13 +886,20 @@ def deploy_reloads_the_monitoring():
     replace(DEPLOY / "monitoring/prometheus/rules/alerts.yml", "> 0.8", "> 0.85")
     replace(DEPLOY / "monitoring/loki/loki.yml", "\n", "\n# another\n")
     (DEPLOY / "secrets/exporter_password").write_text("outra senha\n\n")
+    # As an editor does it, which replaces the file: the container has the former one until it starts again.
+    webhook = DEPLOY / "secrets/slack_webhook"
+    webhook.unlink()
+    webhook.write_text("https://example.org/novo\n")
+    webhook.chmod(0o600)
     script("deploy.sh", "v2", **environment)
+    alertmanager = state("alertmanager")[0]
+    assert run("docker", "exec", alertmanager, "cat", "/run/secrets/slack_webhook").stdout == "https://example.org/novo\n"
     assert over_the_network("aponta_exporter", "outra senha", "SELECT 1").stdout == "1\n"
     time.sleep(1)
     after = {name: state(name) for name in names}
     container, since, reloads = before["prometheus"]
     assert after["prometheus"] == (container, since, reloads + 1), (before["prometheus"], after["prometheus"])
-    restarted = ("loki", "postgres-exporter")
+    restarted = ("alertmanager", "loki", "postgres-exporter")
     for name in restarted:
         assert after[name][0] == before[name][0] and after[name][1] != before[name][1], f"{name} reads its files only when it starts"
     others = [name for name in names if name not in ("prometheus", *restarted)]
