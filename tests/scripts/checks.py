@@ -281,6 +281,20 @@ def replicas_beyond_the_connections_of_postgresql_are_refused():
     print("ok replicas beyond the connections of PostgreSQL are refused", flush=True)
 
 
+def pooler_is_recreated_if_its_files_changed():
+    secret("database_password", b"um\n")
+    stubs = (f"source '{DEPLOY}/scripts/overlays.sh'; state=$(mktemp -d); running=; compose() {{ echo \"$*\"; running=id; }}; "
+             "containers() { echo \"$running\"; }; wait_healthy() { :; }; fail() { echo \"$*\"; exit; }; ")
+    apply = "; ".join(["apply_pooler", "apply_pooler", f"echo dois >'{DEPLOY}/secrets/database_password'", "apply_pooler",
+                       f"echo '; uma' >>'{DEPLOY}/pooler/pgbouncer.ini'", "apply_pooler", "apply_pooler", "wait_healthy() { return 1; }", "apply_pooler"])
+    start, again = "up --detach --no-deps pooler", "up --detach --no-deps --force-recreate pooler"
+    said = "==> recreating the pooler: the service returns 503 for some seconds"
+    reported = faults(stubs + apply, COMPOSE_FILE="compose.yml:pooler/compose.yml")
+    assert reported == [start, start, said, again, said, again, start, start, "the pooler does not become healthy"], reported
+    assert faults(stubs + "apply_pooler", COMPOSE_FILE="compose.yml") == []
+    print("ok the pooler is recreated if its files changed", flush=True)
+
+
 def git_ignores_what_operators_write():
     written = [".env", "certs/origin.key", "certs/origin.pem", "secrets/database_password", "secrets/backup.conf", "state/current", "local/aponta.dump",
                "local/alertmanager/alertmanager.yml", "nginx/rollout/upstream.conf", "origin.key", "origin.pem", "aponta.dump", "client.csr"]
@@ -337,6 +351,7 @@ def main():
     values_of_the_examples_are_refused()
     alertmanager_requires_a_file_of_the_operator()
     replicas_beyond_the_connections_of_postgresql_are_refused()
+    pooler_is_recreated_if_its_files_changed()
     git_ignores_what_operators_write()
     certificate_must_be_valid_for_the_server_names()
     print("checks: all checks passed")
