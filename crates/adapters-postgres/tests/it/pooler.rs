@@ -125,14 +125,14 @@ async fn migration_by_the_direct_url_does_not_wait_for_the_pooler() {
     assert_ne!(without_password, database.url());
     let direct = config("tenant_a", &url).with_direct(config("tenant_a", &without_password));
     let served = connect(direct).await;
-    let pooled = connect(config("tenant_b", &url).acquire_timeout(Duration::from_millis(500))).await;
+    let without_direct = connect(config("tenant_b", &url).acquire_timeout(Duration::from_millis(500))).await;
     // The only connection of the pooler is in use.
     let options = url.parse::<PgConnectOptions>().unwrap().extra_float_digits(None);
     let mut other = PgConnection::connect_with(&options).await.unwrap();
     sqlx::raw_sql("BEGIN").execute(&mut other).await.unwrap();
 
     let applied = served.migrate_up(None).await.unwrap();
-    let waited = tokio::time::timeout(Duration::from_secs(2), pooled.migrate_up(None)).await;
+    let waited = tokio::time::timeout(Duration::from_secs(2), without_direct.migrate_up(None)).await;
 
     assert!(!applied.is_empty());
     assert!(!matches!(waited, Ok(Ok(_))), "the transaction does not occupy the pooler: {waited:?}");
