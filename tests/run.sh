@@ -10,6 +10,8 @@
 #   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, connections, soak); needs root
+#   ./tests/run.sh --scale    many replicas behind PgBouncer: about 3 minutes; with --short after it as CI runs it, with
+#                             --only PART one part (pooler)
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
 #   ./tests/run.sh --moving   the chapter "Moving from FastAPI" of deploy/README.md, command by command, on PostgreSQL 15 and 18
 #   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
@@ -34,7 +36,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,21s/^# \{0,1\}//p' "$0"
+    sed -n '2,23s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -222,6 +224,16 @@ test_faults() {
     say "the faults passed"
 }
 
+# PgBouncer of this release is too old. The newer one comes with its libraries, for it needs newer ones than this release has.
+test_scale() {
+    local root=target/test-tools/pgbouncer
+    tests/trixie.sh "$root" pgbouncer libc6 libaudit1 libcap2 libcap-ng0 libcares2 libevent-2.1-7t64 libldap2 libpam0g \
+        libsasl2-2 libssl3t64 libsystemd0 libzstd1 zlib1g
+    cargo build --locked -p http-actix
+    python3 tests/scale/run.py target/debug/aponta "$root" "$@"
+    say "scaling passed"
+}
+
 # Client libraries from PyPI, npm and Debian, and proxies from Debian.
 test_interop() {
     local tools=target/test-tools/interop requirements=tests/interop/requirements.txt node=tests/interop/clients/node
@@ -301,7 +313,7 @@ test_stack() {
 command -v cargo >/dev/null || fail "there is no Rust toolchain; https://rustup.rs has one"
 install_missing
 case ${1:-} in
---stack | --backup | --monitoring | --faults | --interop | --moving | --systemd | --scripts)
+--stack | --backup | --monitoring | --faults | --scale | --interop | --moving | --systemd | --scripts)
     "test_${1#--}" "${@:2}"
     exit
     ;;
