@@ -44,18 +44,18 @@ def steps(chapter):
     return {int(row[0]): (code(row[1]) + code(row[2]), code(row[3]) if len(row) > 3 else []) for row in rows}
 
 
-def facts(answer):
-    """What must be the same in the answers of both services: ids, names and totals, not the order of lists."""
-    if isinstance(answer, list):
-        return sorted(map(facts, answer), key=lambda item: item.get("id") or item.get("external_id") or item["nome"])
-    if not isinstance(answer, dict):
-        return answer
+def facts(response):
+    """What must be the same in the responses of both services: ids, names and totals, not the order of lists."""
+    if isinstance(response, list):
+        return sorted(map(facts, response), key=lambda item: item.get("id") or item.get("external_id") or item["nome"])
+    if not isinstance(response, dict):
+        return response
     kept = {"items", "total", "nome", "ativo", "criado_por", "work_item_id", "duracao", "data_apontamento", "comentario", "usuario_id",
             "usuario_nome", "atividade", "projetos", "total_horas", "total_apontamentos", "por_atividade", "por_usuario", "external_id"}
-    if "external_id" not in answer and not re.fullmatch(r"Projeto \d+", answer.get("nome", "")):
+    if "external_id" not in response and not re.fullmatch(r"Projeto \d+", response.get("nome", "")):
         kept.add("id")
     # The new service calls a project by its GUID, which the old one gave as external_id.
-    return {key: facts(value) for key, value in answer.items() if key in kept}
+    return {key: facts(value) for key, value in response.items() if key in kept}
 
 
 class Move:
@@ -141,9 +141,9 @@ class Move:
 
     def record(self):
         """What users see through nginx."""
-        answers = {path: get(self.nginx.port, path) for path in self.requests()}
-        assert all(status == 200 for status, _ in answers.values()), answers
-        return {path: facts(answer) for path, (_, answer) in answers.items()}
+        responses = {path: get(self.nginx.port, path) for path in self.requests()}
+        assert all(status == 200 for status, _ in responses.values()), responses
+        return {path: facts(response) for path, (_, response) in responses.items()}
 
     def totals(self):
         """The minutes by project, by person and by month, from the old tables."""
@@ -153,10 +153,10 @@ class Move:
                 for by, key in keys.items()}
 
     def check_new(self, port, recorded, totals):
-        """The new service gives the recorded answers, and the same totals."""
+        """The new service gives the recorded responses, and the same totals."""
         for path, expected in recorded.items():
-            status, answer = get(port, path)
-            found = prune(facts(answer), expected)
+            status, response = get(port, path)
+            found = prune(facts(response), expected)
             assert status == 200 and expected and found == expected, (path, status, expected, found)
         for by, expected in totals.items():
             report = get(port, f"/api/v1/relatorios/horas?agrupar={by}&de=2022-01-01&ate=2026-12-31")[1]

@@ -1,4 +1,4 @@
-"""The service that is replaced: its tables with rows, and its answers to the requests of clients, derived from them."""
+"""The service that is replaced: its tables with rows, and its responses to the requests of clients, derived from them."""
 
 import http.server
 import json
@@ -73,7 +73,7 @@ def fill(schema, entries, *, projects=200, activities=500, work_items=20_000, en
 
 
 class OldService:
-    """Answers requests from the tables in `schema`, as the old service does, until it is stopped."""
+    """Responds to requests from the tables in `schema`, as the old service does, until it is stopped."""
 
     def __init__(self, cluster, database, schema):
         self.cluster, self.database, self.schema = cluster, database, schema
@@ -81,8 +81,8 @@ class OldService:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                answer = service.answer(urllib.parse.urlsplit(self.path).path)
-                body = answer.encode()
+                response = service.response(urllib.parse.urlsplit(self.path).path)
+                body = response.encode()
                 self.send_response(200 if body else 404)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
@@ -94,7 +94,7 @@ class OldService:
 
         self.handler, self.server = Handler, None
 
-    def answer(self, path):
+    def response(self, path):
         if path == "/":
             return json.dumps({"service": "old"})
         name, given = path.removeprefix("/api/v1/"), None

@@ -2,7 +2,7 @@
 
 usage: run.py BINARY [VERSION CLIENTS]
 
-BINARY is aponta. VERSION is that of a PostgreSQL as tests/harness/newer_postgres.py installs it from CLIENTS. nginx is Debian's. The old service is a stand-in that answers from the old tables. A program `docker` stands in for
+BINARY is aponta. VERSION is that of a PostgreSQL as tests/harness/newer_postgres.py installs it from CLIENTS. nginx is Debian's. The old service is a stand-in that responds from the old tables. A program `docker` stands in for
 the container of the service: it runs the commands on this host.
 """
 
@@ -60,7 +60,7 @@ def beside(move):
     # The way back of step 7.
     move.old.start(move.old_port)
     move.switch(move.port, move.old_port)
-    assert move.record() == recorded, "the old service answers as before"
+    assert move.record() == recorded, "the old service responds as before"
     switch(move, commands[7][0], recorded, totals, changes="changes       none\n")
     give_up, undo = commands[9]
     move.run(give_up)

@@ -9,9 +9,9 @@ use wiremock::ResponseTemplate;
 use super::{ANA, get, given_ana, post, send_as, server_of, synchronise};
 
 #[track_caller]
-fn assert_unauthorized(answer: &Answer, detail: &str) {
-    assert_eq!(answer.error(401), detail);
-    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+fn assert_unauthorized(response: &Answer, detail: &str) {
+    assert_eq!(response.error(401), detail);
+    assert_eq!(response.header("www-authenticate"), Some("Bearer"));
 }
 
 /// The operations that require authentication and those that do not, by the OpenAPI document.
@@ -91,7 +91,7 @@ async fn identity_response_without_real_identity_is_401_or_502() {
     let aponta = server_of(&organisation.url());
     let sign_in = format!("{}/_signin?secret=1", organisation.url());
 
-    for (n, answer) in [
+    for (n, response) in [
         ResponseTemplate::new(401),
         html(203),
         html(200),
@@ -101,7 +101,7 @@ async fn identity_response_without_real_identity_is_401_or_502() {
     .into_iter()
     .enumerate()
     {
-        organisation.respond_with(Endpoint::Identity, answer);
+        organisation.respond_with(Endpoint::Identity, response);
         for token in [format!("pat-{n}"), format!("a.b.{n}")] {
             assert_unauthorized(&get(&aponta.api, &token, "/api/v1/projetos").await, "Token inválido ou expirado");
         }
@@ -109,7 +109,7 @@ async fn identity_response_without_real_identity_is_401_or_502() {
     assert_eq!(organisation.calls("_signin").await, 0);
 
     let huge = format!("{{\"pad\": \"{}\"}}", "a".repeat(1024 * 1024));
-    for (n, answer) in [
+    for (n, response) in [
         ResponseTemplate::new(200).set_body_json(json!({"authenticatedUser": {"providerDisplayName": "Ana"}})),
         ResponseTemplate::new(200).set_body_raw("{\"authenticatedUser\": {", "application/json"),
         ResponseTemplate::new(200).set_body_raw(huge, "application/json"),
@@ -117,7 +117,7 @@ async fn identity_response_without_real_identity_is_401_or_502() {
     .into_iter()
     .enumerate()
     {
-        organisation.respond_with(Endpoint::Identity, answer);
+        organisation.respond_with(Endpoint::Identity, response);
         let detail = get(&aponta.api, &format!("outro-{n}"), "/api/v1/projetos").await.error(502);
         assert_eq!(detail, "O Azure DevOps respondeu com um erro");
     }
@@ -180,11 +180,11 @@ async fn entry_of_another_person_can_be_read_and_is_403_for_every_change() {
             // The body claims to be that of the owner.
             let body = json!({"duracao": "0:10", "comentario": "da Bia", "usuario_id": entry["usuario_id"]});
             let reads = method == "GET";
-            let answer = send_as(&aponta.api, bia, method.parse().unwrap(), &path, Some(body)).await;
+            let response = send_as(&aponta.api, bia, method.parse().unwrap(), &path, Some(body)).await;
             if reads {
-                let _ = answer.expect(200);
+                let _ = response.expect(200);
             } else {
-                assert_eq!(answer.error(403), "Somente quem apontou pode alterar", "{method} {template}");
+                assert_eq!(response.error(403), "Somente quem apontou pode alterar", "{method} {template}");
                 changes.push(method);
             }
         }

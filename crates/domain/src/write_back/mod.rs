@@ -1,7 +1,7 @@
 //! Write-back: the hours of time entries, written into the work items of Azure DevOps.
 //!
-//! A change of a time entry also stores the wish to write its work item, in the same transaction. A background job carries
-//! the wishes out. `CompletedWork` becomes the hours that people wrote by hand plus the sum of the entries.
+//! A change of a time entry also stores a pending write of its work item, in the same transaction. A background job carries
+//! the pending writes out. `CompletedWork` becomes the hours that people wrote by hand plus the sum of the entries.
 
 mod escrita;
 mod manual;

@@ -1,4 +1,4 @@
-//! The port to the stored wishes.
+//! The port to the pending writes.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;

@@ -1,4 +1,4 @@
-//! Carrying out the wishes, and trying failed ones again.
+//! Carrying out the pending writes, and trying failed ones again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
