@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use domain::{
-    BookedHours, Error, KnownHours, PendingWrite, WorkItemId, WriteAttempt, WriteBackQueue, WriteBackTotals, WriteEnd,
+    BookedHours, BookedHoursFilter, Error, KnownHours, PendingWrite, WorkItemId, WriteAttempt, WriteBackQueue,
+    WriteBackTotals, WriteEnd,
 };
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, raw_sql};
 use serde_json::Value;
@@ -101,12 +102,23 @@ impl WriteBackQueue for PostgresWriteBackQueue {
         rows.into_iter().map(|row| row.with_sum(sum)).collect()
     }
 
-    async fn entries(&self, work_item: WorkItemId) -> Result<Vec<BookedHours>, Error> {
-        let (organizacao, id) = (self.organizacao.as_str(), work_item.get());
+    async fn entries(
+        &self,
+        work_item: WorkItemId,
+        filter: BookedHoursFilter,
+        max: u32,
+    ) -> Result<Vec<BookedHours>, Error> {
+        let (organizacao, id, max) = (self.organizacao.as_str(), work_item.get(), i64::from(max));
+        let BookedHoursFilter { usuarios, de, ate } = filter;
+        let usuarios: Value = usuarios.into_iter().collect();
         let rows = EntryRow::find_by_statement(raw_sql!(
             Postgres,
-            r#"SELECT usuario_id, minutos, criado_em FROM apontamentos
-               WHERE organizacao = {organizacao} AND work_item_id = {id} ORDER BY criado_em, id"#
+            r#"SELECT usuario_id, minutos, criado_em FROM (
+                   SELECT usuario_id, minutos, criado_em, id FROM apontamentos
+                   WHERE organizacao = {organizacao} AND work_item_id = {id} AND criado_em BETWEEN {de} AND {ate}
+                     AND usuario_id IN (SELECT usuario FROM jsonb_array_elements_text({usuarios}::jsonb) AS u (usuario))
+                   ORDER BY criado_em DESC, id DESC LIMIT {max}
+               ) newest ORDER BY criado_em, id"#
         ));
         let rows = unavailable(rows.all(&self.database.read("write_back.entries")).await)?;
         rows.into_iter()

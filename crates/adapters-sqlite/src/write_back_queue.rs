@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use domain::{
-    BookedHours, Error, KnownHours, PendingWrite, WorkItemId, WriteAttempt, WriteBackQueue, WriteBackTotals, WriteEnd,
+    BookedHours, BookedHoursFilter, Error, KnownHours, PendingWrite, WorkItemId, WriteAttempt, WriteBackQueue,
+    WriteBackTotals, WriteEnd,
 };
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult, raw_sql};
 use serde_json::{Value, json};
@@ -87,13 +88,25 @@ impl WriteBackQueue for SqliteWriteBackQueue {
         rows.into_iter().map(PendingWrite::try_from).collect()
     }
 
-    async fn entries(&self, work_item: WorkItemId) -> Result<Vec<BookedHours>, Error> {
-        let (organizacao, id) = (self.organizacao.as_str(), work_item.get());
+    async fn entries(
+        &self,
+        work_item: WorkItemId,
+        filter: BookedHoursFilter,
+        max: u32,
+    ) -> Result<Vec<BookedHours>, Error> {
+        let (organizacao, id, max) = (self.organizacao.as_str(), work_item.get(), i64::from(max));
+        let BookedHoursFilter { usuarios, de, ate } = filter;
+        let usuarios = usuarios.into_iter().collect::<Value>().to_string();
+        let (de, ate) = (microseconds(de), microseconds(ate));
         let entries = raw_sql!(
             Sqlite,
             r#"
-            SELECT usuario_id, minutos, criado_em FROM apontamentos
-            WHERE organizacao = {organizacao} AND work_item_id = {id} ORDER BY criado_em, id
+            SELECT usuario_id, minutos, criado_em FROM (
+                SELECT usuario_id, minutos, criado_em, id FROM apontamentos
+                WHERE organizacao = {organizacao} AND work_item_id = {id} AND criado_em BETWEEN {de} AND {ate}
+                  AND usuario_id IN (SELECT value FROM json_each({usuarios}))
+                ORDER BY criado_em DESC, id DESC LIMIT {max}
+            ) ORDER BY criado_em, id
             "#
         );
         let rows: Vec<EntryRow> = self.database.fetch_all(entries).await?;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{BookedHours, MotivoDoErro};
+use super::{BookedHours, BookedHoursFilter, MotivoDoErro};
 use crate::{Error, WorkItemId};
 
 /// The hours of a work item at one revision, and their parts.
@@ -98,11 +98,16 @@ pub trait WriteBackQueue: Send + Sync {
     /// See the trait.
     async fn claim(&self, now: OffsetDateTime, max: u32) -> Result<Vec<PendingWrite>, Error>;
 
-    /// Returns the time entries of a work item, oldest first.
+    /// Returns the newest time entries of a work item that match `filter`, `max` at most, oldest first.
     ///
     /// # Errors
     /// See the trait.
-    async fn entries(&self, work_item: WorkItemId) -> Result<Vec<BookedHours>, Error>;
+    async fn entries(
+        &self,
+        work_item: WorkItemId,
+        filter: BookedHoursFilter,
+        max: u32,
+    ) -> Result<Vec<BookedHours>, Error>;
 
     /// Stores `attempt` before it is sent, and the state `known` on which it depends. Returns whether the claim is still valid;
     /// if not, it must not be sent.

@@ -7,13 +7,15 @@ use time::Duration;
 
 use super::manual::{are_equal, completed_work, from_history, without_history};
 use super::{
-    HoursWrite, KnownHours, MotivoDoErro, PendingWrite, WorkItemHours, WorkItemType, WorkItemWriter, WriteAttempt,
-    WriteBackQueue, WriteEnd, WriteResult,
+    BookedHoursFilter, HoursWrite, KnownHours, MotivoDoErro, PendingWrite, WorkItemHours, WorkItemType, WorkItemWriter,
+    WriteAttempt, WriteBackQueue, WriteEnd, WriteResult,
 };
 use crate::{Clock, Conflict, Error, Service, StateCategory};
 
 /// How many work items are claimed and read at once.
 const BATCH: u32 = 20;
+/// How many entries of a work item are read to recognise those of the form. Azure DevOps keeps as many revisions.
+const MAX_ENTRIES: u32 = 10_000;
 /// No work item is begun so long after the start of a run, which a run has to end well within its lease.
 const MAX_RUN: Duration = Duration::seconds(15);
 /// The time from the first failed attempt to the next. It doubles with each failure.
@@ -158,7 +160,11 @@ impl WriteBack {
             return Ok(known);
         }
         let changes = self.writer.changes(item.id, pending.known.map_or(0, |known| known.rev)).await?;
-        let entries = self.queue.entries(item.id).await?;
+        let booked = BookedHoursFilter::of(pending.known.unwrap_or_default().completed_work, &changes);
+        let entries = match booked {
+            Some(filter) => self.queue.entries(item.id, filter, MAX_ENTRIES).await?,
+            None => Vec::new(),
+        };
         Ok(from_history(pending, item, &changes, &entries))
     }
 

@@ -6,8 +6,8 @@ use super::apontamentos::{entry, minutos, reasons};
 use super::{NOW, Repositories, given_atividade, join_all, later};
 use crate::{
     Apontamento, ApontamentoFiltro, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord, Atividade, BookedHours,
-    Comentario, Escrita, EscritaFiltro, Idempotency, IdempotencyKey, KnownHours, MotivoDoErro, Patch, PendingWrite,
-    WorkItemId, WriteAttempt, WriteBackTotals, WriteEnd,
+    BookedHoursFilter, Comentario, Escrita, EscritaFiltro, Idempotency, IdempotencyKey, KnownHours, MotivoDoErro,
+    Patch, PendingWrite, Usuario, WorkItemId, WriteAttempt, WriteBackTotals, WriteEnd,
 };
 
 const KNOWN: KnownHours = KnownHours { rev: 5, completed_work: 3.5, manual: 2.0, minutos: 90 };
@@ -281,15 +281,27 @@ pub async fn retried_work_item_is_due_at_its_time(db: &Repositories) {
     assert_eq!(again.iter().map(|pending| (pending.tentativas, pending.minutos)).collect::<Vec<_>>(), [(1, 11)]);
 }
 
-/// Only those of the organisation.
-pub async fn entries_of_a_work_item_come_in_order(db: &Repositories) {
+/// Only those of the organisation, the persons and the time, and no more than asked for.
+pub async fn entries_of_a_work_item_come_in_order_and_are_bounded(db: &Repositories) {
     let atividade = given_atividade(db).await;
     let other = ApontamentoRecord { organizacao: "outra".to_owned(), ..entry(3, &atividade) };
-    given(db, vec![entry(2, &atividade), entry(1, &atividade), other, entry_on(7, 4, &atividade)]).await;
+    let rui = Usuario { id: "rui".to_owned(), ..entry(5, &atividade).usuario };
+    let of_rui = ApontamentoRecord { usuario: rui, ..entry(5, &atividade) };
+    let mut records = vec![entry(2, &atividade), entry(1, &atividade), other, entry_on(7, 4, &atividade), of_rui];
+    records.extend([entry(6, &atividade), entry(7, &atividade)]);
+    given(db, records).await;
 
     let usuario = entry(1, &atividade).usuario.id;
     let booked = |n| BookedHours { usuario: usuario.clone(), minutos: 10, criado_em: later(n) };
-    assert_eq!(db.escritas.entries(work_item(41)).await.unwrap(), [booked(1), booked(2)]);
+    let filter = |de, ate| BookedHoursFilter {
+        usuarios: [usuario.clone(), "ninguem".to_owned()].into(),
+        de: later(de),
+        ate: later(ate),
+    };
+    let entries = async |filter, max| db.escritas.entries(work_item(41), filter, max).await.unwrap();
+    assert_eq!(entries(filter(1, 6), 100).await, [booked(1), booked(2), booked(6)]);
+    assert_eq!(entries(filter(1, 6), 2).await, [booked(2), booked(6)]);
+    assert_eq!(entries(filter(8, 9), 100).await, []);
     assert_eq!(claim(db).await.len(), 2, "the work item of the other organisation is not claimed");
 }
 

@@ -83,7 +83,12 @@ async fn run(pending: PendingWrite, azure: Azure) -> (WriteEnd, Option<(KnownHou
     let (mut queue, mut writer) = (MockWriteBackQueue::new(), MockWorkItemWriter::new());
     let mut batches = VecDeque::from([vec![pending]]);
     queue.expect_claim().returning(move |_, _| Ok(batches.pop_front().unwrap_or_default()));
-    queue.expect_entries().with(eq(id())).returning(move |_| Ok(entries.clone()));
+    queue.expect_entries().withf(|item, _, max| *item == id() && *max == 10_000).returning(move |_, filter, _| {
+        let matches = |entry: &&BookedHours| {
+            filter.usuarios.contains(&entry.usuario) && (filter.de..=filter.ate).contains(&entry.criado_em)
+        };
+        Ok(entries.iter().filter(matches).cloned().collect())
+    });
     let saved = Arc::clone(&attempts);
     queue.expect_save_attempt().returning(move |_, known, attempt| {
         *saved.lock().unwrap() = Some((known, attempt));
