@@ -72,7 +72,8 @@ async fn attempt(
         }
     };
     if writes_back {
-        let work_items = records.iter().map(|record| (record.organizacao.as_str(), record.work_item.get()));
+        let verified = records.iter().filter(|record| record.verificado);
+        let work_items = verified.map(|record| (record.organizacao.as_str(), record.work_item.get()));
         write_back_queue::enqueue(&transaction, work_items, now).await?;
     }
     match once {
@@ -121,10 +122,10 @@ async fn insert_all(
                FROM ROWS FROM (jsonb_to_recordset({json}::jsonb) AS (
                    id uuid, work_item_id integer, titulo text, tipo text, id_projeto uuid, organizacao text, data date,
                    minutos smallint, id_atividade uuid, comentario text, usuario_id text, usuario_nome text,
-                   usuario_email text, depois bigint
+                   usuario_email text, verificado boolean, depois bigint
                )) WITH ORDINALITY AS r (
                    id, work_item_id, titulo, tipo, id_projeto, organizacao, data, minutos, id_atividade, comentario,
-                   usuario_id, usuario_nome, usuario_email, depois, lugar
+                   usuario_id, usuario_nome, usuario_email, verificado, depois, lugar
                )
                LEFT JOIN projetos p ON p.id = r.id_projeto
                LEFT JOIN atividades a ON a.id = r.id_atividade
@@ -144,9 +145,10 @@ async fn insert_all(
                DO UPDATE SET titulo = EXCLUDED.titulo, tipo = EXCLUDED.tipo, visto_em = EXCLUDED.visto_em
            ), inseridos AS (
                INSERT INTO apontamentos (id, id_projeto, id_atividade, work_item_id, organizacao, data, minutos,
-                                         comentario, usuario_id, usuario_nome, usuario_email, criado_em, atualizado_em)
+                                         comentario, usuario_id, usuario_nome, usuario_email, verificado, criado_em,
+                                         atualizado_em)
                SELECT id, id_projeto, id_atividade, work_item_id, organizacao, data, minutos, comentario, usuario_id,
-                      usuario_nome, usuario_email, em, em
+                      usuario_nome, usuario_email, verificado, em, em
                FROM novos WHERE NOT (SELECT houve FROM recusa)
                RETURNING *
            )
@@ -205,6 +207,7 @@ fn to_json(records: &[ApontamentoRecord], now: OffsetDateTime) -> Value {
             "usuario_id": record.usuario.id,
             "usuario_nome": record.usuario.display_name,
             "usuario_email": record.usuario.email,
+            "verificado": record.verificado,
             "depois": i64::try_from((record.criado_em - now).whole_microseconds()).unwrap_or_default(),
         })
     };

@@ -12,7 +12,7 @@ use sea_orm::{DbErr, FromQueryResult as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::apontamento_query::{COLUMNS, joins};
+use crate::apontamento_query::{columns, joins};
 use crate::apontamento_row::ApontamentoRow;
 use crate::maintenance::{Maintenance, View, statement};
 use crate::{Config, db_error};
@@ -137,9 +137,9 @@ impl PersonalData {
         let person = find(&mut transaction, usuario).await?;
         consume(PersonalRecord::Person(person.clone()))?;
         let connection = &mut transaction.connection;
-        let joins = joins(true);
+        let (columns, joins) = (columns(true), joins(true));
         let entries = format!(
-            "SELECT {COLUMNS} FROM apontamentos e {joins} WHERE e.usuario_id = $1
+            "SELECT {columns} FROM apontamentos e {joins} WHERE e.usuario_id = $1
              ORDER BY e.data, e.criado_em, e.id"
         );
         let mut rows = sqlx::query(AssertSqlSafe(entries)).persistent(false).bind(&person.id).fetch(&mut *connection);

@@ -56,7 +56,7 @@ impl PostgresWriteBackQueue {
         let sums = SumRow::find_by_statement(raw_sql!(
             Postgres,
             r#"SELECT work_item_id, sum(minutos)::bigint AS minutos FROM apontamentos
-               WHERE organizacao = {organizacao}
+               WHERE organizacao = {organizacao} AND verificado
                  AND work_item_id IN (SELECT id::integer FROM jsonb_array_elements_text({ids}::jsonb) AS ids (id))
                GROUP BY work_item_id"#
         ));

@@ -79,7 +79,8 @@ impl WriteBackQueue for SqliteWriteBackQueue {
             Sqlite,
             r#"
             SELECT s.*, (SELECT coalesce(sum(e.minutos), 0) FROM apontamentos e
-                         WHERE e.organizacao = s.organizacao AND e.work_item_id = s.work_item_id) AS soma
+                         WHERE e.organizacao = s.organizacao AND e.work_item_id = s.work_item_id
+                           AND e.verificado) AS soma
             FROM escritas s WHERE s.reserva = {claim} ORDER BY s.work_item_id
             "#
         ));

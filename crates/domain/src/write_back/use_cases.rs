@@ -194,6 +194,7 @@ impl WriteBackSummary {
     fn retry_after(&mut self, error: Error) -> Result<Option<std::time::Duration>, Error> {
         let retry_after = match &error {
             Error::Unavailable { service: Service::AzureDevOps, retry_after, .. } => *retry_after,
+            Error::Overloaded { retry_after, .. } => Some(*retry_after),
             Error::TimedOut { service: Service::AzureDevOps, .. }
             | Error::BadUpstream { service: Service::AzureDevOps, .. } => None,
             _ => return Err(error),

@@ -75,7 +75,9 @@ fn outcome(identified: &Result<Caller, ApiError>) -> &'static str {
             "rejected"
         }
         Err(ApiError::Domain(E::Forbidden)) => "forbidden",
-        Err(ApiError::Domain(E::Unavailable { .. } | E::TimedOut { .. } | E::BadUpstream { .. })) => "unavailable",
+        Err(ApiError::Domain(
+            E::Unavailable { .. } | E::Overloaded { .. } | E::TimedOut { .. } | E::BadUpstream { .. },
+        )) => "unavailable",
         Err(ApiError::Rejected(RequestRejection::TooManyFailures { .. })) => "limited",
         Err(_) => "error",
     }

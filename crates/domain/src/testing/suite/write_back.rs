@@ -305,6 +305,42 @@ pub async fn entries_of_a_work_item_come_in_order_and_are_bounded(db: &Repositor
     assert_eq!(claim(db).await.len(), 2, "the work item of the other organisation is not claimed");
 }
 
+/// Whoever has not seen a work item must not have the service change it.
+pub async fn unverified_entry_is_written_once_its_owner_sees_the_work_item(db: &Repositories) {
+    let atividade = given_atividade(db).await;
+    let unverified = |id, n| ApontamentoRecord { verificado: false, ..entry_on(id, n, &atividade) };
+    let rows = given(db, vec![unverified(41, 1), unverified(41, 2), unverified(7, 3)]).await;
+    let maria = rows[0].usuario.id.clone();
+    let changed = change(db, &rows[0], of_minutes(25)).await;
+    assert!(db.apontamentos_escritos.delete(rows[1].id, &maria, None, NOW).await.unwrap());
+
+    assert_eq!((rows[0].escrita, changed.escrita), (Escrita::Pendente, Escrita::Pendente));
+    assert_eq!(claim(db).await, [], "neither an insert nor a change nor a deletion has it written");
+    let rui = Usuario { id: "rui".to_owned(), ..entry(4, &atividade).usuario };
+    given(db, vec![ApontamentoRecord { usuario: rui, ..entry_on(41, 4, &atividade) }]).await;
+    let pending = claim_one(db).await;
+    assert_eq!((pending.work_item, pending.minutos), (work_item(41), 10), "the sum of those who see it");
+    end(db, &pending, WriteEnd::Written(KNOWN)).await;
+
+    let listed = async |escrita| {
+        let filtro = ApontamentoFiltro { escrita: Some(escrita), ..ApontamentoFiltro::default() };
+        let query = ApontamentoQuery { filtro, ..ApontamentoQuery::default() };
+        db.apontamentos_escritos.list(query).await.unwrap().items.into_iter().map(|item| item.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(EscritaFiltro::Pendente).await, [rows[2].id, rows[0].id]);
+    assert_eq!((listed(EscritaFiltro::Ok).await.len(), listed(EscritaFiltro::Desligada).await), (1, vec![]));
+
+    db.apontamentos_escritos.mark_verified("rui", vec![work_item(41), work_item(7)], NOW).await.unwrap();
+    db.apontamentos_escritos.mark_verified(&maria, vec![work_item(8)], NOW).await.unwrap();
+    assert_eq!(claim(db).await, [], "another person or another work item");
+    db.apontamentos_escritos.mark_verified(&maria, vec![work_item(41)], NOW).await.unwrap();
+    db.apontamentos_escritos.mark_verified(&maria, vec![work_item(41)], NOW).await.unwrap();
+    let pending = claim_one(db).await;
+    assert_eq!((pending.work_item, pending.minutos), (work_item(41), 35));
+    end(db, &pending, WriteEnd::Written(KNOWN)).await;
+    assert_eq!(listed(EscritaFiltro::Pendente).await, [rows[2].id]);
+}
+
 /// Pending from the response of the request on.
 pub async fn escrita_of_an_entry_is_that_of_its_work_item(db: &Repositories) {
     let atividade = given_atividade(db).await;
