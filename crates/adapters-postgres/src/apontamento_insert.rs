@@ -36,11 +36,11 @@ pub(crate) async fn insert(
     once: Option<&Idempotency>,
     writes_back: bool,
 ) -> Result<Vec<ApontamentoRow>, Error> {
-    let Some(now) = records.first().map(|record| record.criado_em) else { return Ok(Vec::new()) };
-    let inserted = match attempt(database, records, now, once, writes_back).await {
+    let Some(first) = records.first() else { return Ok(Vec::new()) };
+    let inserted = match attempt(database, records, first, once, writes_back).await {
         // A projeto or an atividade was deleted meanwhile. The second attempt sees that.
         Err(error) if db_error::code(&error) == Some(FOREIGN_KEY_VIOLATION) => {
-            attempt(database, records, now, once, writes_back).await
+            attempt(database, records, first, once, writes_back).await
         }
         inserted => inserted,
     };
@@ -50,10 +50,11 @@ pub(crate) async fn insert(
 async fn attempt(
     database: &PostgresDatabase,
     records: &[ApontamentoRecord],
-    now: OffsetDateTime,
+    first: &ApontamentoRecord,
     once: Option<&Idempotency>,
     writes_back: bool,
 ) -> Result<Result<Vec<ApontamentoRow>, Error>, DbErr> {
+    let now = first.criado_em;
     let transaction = match once {
         None => database.begin(OPERATION, STATEMENTS).await?,
         Some(once) => match idempotency::reserve(database, OPERATION, once, now).await? {
@@ -74,7 +75,7 @@ async fn attempt(
     if writes_back {
         let verified = records.iter().filter(|record| record.verificado);
         let work_items = verified.map(|record| (record.organizacao.as_str(), record.work_item.get()));
-        write_back_queue::enqueue(&transaction, work_items, now).await?;
+        write_back_queue::enqueue(&transaction, &first.usuario.id, work_items, now).await?;
     }
     match once {
         None => transaction.commit().await?,

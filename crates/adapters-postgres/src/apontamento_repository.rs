@@ -61,7 +61,7 @@ impl PostgresApontamentoRepository {
         let deleted = delete(&transaction, id, usuario, expected).await?;
         if let Some(DeletedRow { organizacao, work_item_id, verificado: true }) = &deleted {
             let work_item = std::iter::once((organizacao.as_str(), *work_item_id));
-            write_back_queue::enqueue(&transaction, work_item, now).await?;
+            write_back_queue::enqueue(&transaction, usuario, work_item, now).await?;
         }
         transaction.commit().await?;
         Ok(deleted)
@@ -196,7 +196,7 @@ async fn mark_verified(
     let marked = marked.all(&transaction).await?;
     if writes_back && !marked.is_empty() {
         let work_items = marked.iter().map(|row| (row.organizacao.as_str(), row.work_item_id));
-        write_back_queue::enqueue(&transaction, work_items, now).await?;
+        write_back_queue::enqueue(&transaction, usuario, work_items, now).await?;
     }
     transaction.commit().await
 }
@@ -223,7 +223,7 @@ async fn update_in(
     unavailable(write(transaction, id, patch, now).await)?;
     if writes_back && changes_sum && current.verificado {
         let work_item = std::iter::once((current.organizacao.as_str(), current.work_item_id));
-        unavailable(write_back_queue::enqueue(transaction, work_item, now).await)?;
+        unavailable(write_back_queue::enqueue(transaction, usuario, work_item, now).await)?;
     }
     find(transaction, id, writes_back).await
 }

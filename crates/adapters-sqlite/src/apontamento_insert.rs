@@ -25,7 +25,8 @@ pub(crate) async fn insert_all(
     once: Option<&Idempotency>,
     writes_back: bool,
 ) -> Result<Result<Vec<ApontamentoRow>, Error>, DbErr> {
-    let Some(now) = records.first().map(|record| record.criado_em) else { return Ok(Ok(Vec::new())) };
+    let Some(first) = records.first() else { return Ok(Ok(Vec::new())) };
+    let now = first.criado_em;
     let transaction = match idempotency::reserve(database, once, now).await? {
         Reservation::Acquired(transaction) => transaction,
         Reservation::Replay(rows) => return Ok(Ok(rows)),
@@ -41,7 +42,7 @@ pub(crate) async fn insert_all(
     if writes_back {
         let verified = records.iter().filter(|record| record.verificado);
         let work_items = verified.map(|record| (record.organizacao.as_str(), record.work_item.get()));
-        write_back_queue::enqueue(&transaction, work_items, now).await?;
+        write_back_queue::enqueue(&transaction, &first.usuario.id, work_items, now).await?;
     }
     idempotency::complete(transaction, once, now, &rows).await?;
     Ok(Ok(rows))

@@ -110,7 +110,7 @@ impl ApontamentoRepository for SqliteApontamentoRepository {
         write(&transaction, id, patch, now).await.map_err(db_error::into_domain)?;
         if self.writes_back && changes_sum {
             let work_item = std::iter::once((current.organizacao.as_str(), current.work_item.get()));
-            write_back_queue::enqueue(&transaction, work_item, now).await.map_err(db_error::into_domain)?;
+            write_back_queue::enqueue(&transaction, usuario, work_item, now).await.map_err(db_error::into_domain)?;
         }
         let updated = find(&transaction, id, self.writes_back).await?;
         transaction.commit().await.map_err(db_error::into_domain)?;
@@ -139,7 +139,7 @@ impl ApontamentoRepository for SqliteApontamentoRepository {
         transaction.execute_raw(delete).await.map_err(db_error::into_domain)?;
         if self.writes_back && changes_sum {
             let work_item = std::iter::once((current.organizacao.as_str(), current.work_item.get()));
-            write_back_queue::enqueue(&transaction, work_item, now).await.map_err(db_error::into_domain)?;
+            write_back_queue::enqueue(&transaction, usuario, work_item, now).await.map_err(db_error::into_domain)?;
         }
         transaction.commit().await.map_err(db_error::into_domain)?;
         Ok(true)
@@ -164,7 +164,7 @@ impl ApontamentoRepository for SqliteApontamentoRepository {
         let marked = marked.all(&transaction).await.map_err(db_error::into_domain)?;
         if self.writes_back && !marked.is_empty() {
             let work_items = marked.iter().map(|row| (row.organizacao.as_str(), row.work_item_id));
-            write_back_queue::enqueue(&transaction, work_items, now).await.map_err(db_error::into_domain)?;
+            write_back_queue::enqueue(&transaction, usuario, work_items, now).await.map_err(db_error::into_domain)?;
         }
         transaction.commit().await.map_err(db_error::into_domain)
     }

@@ -33,9 +33,10 @@ impl SqliteWriteBackQueue {
     }
 }
 
-/// Adds work items to the queue, in the transaction that changes the sums of their entries.
+/// Adds work items to the queue, in the transaction in which `usuario` changes the sums of their entries.
 pub(crate) async fn enqueue(
     transaction: &DatabaseTransaction,
+    usuario: &str,
     work_items: impl Iterator<Item = (&str, i32)>,
     now: OffsetDateTime,
 ) -> Result<(), DbErr> {
@@ -44,10 +45,11 @@ pub(crate) async fn enqueue(
     let enqueue = raw_sql!(
         Sqlite,
         r#"
-        INSERT INTO escritas (organizacao, work_item_id, pendente_desde, proxima_em)
-        SELECT DISTINCT value ->> 'o', value ->> 'i', {now}, {due} FROM json_each({work_items}) WHERE true
+        INSERT INTO escritas (organizacao, work_item_id, usuario_id, pendente_desde, proxima_em)
+        SELECT DISTINCT value ->> 'o', value ->> 'i', {usuario}, {now}, {due} FROM json_each({work_items}) WHERE true
         ON CONFLICT (organizacao, work_item_id) DO UPDATE
         SET versao = versao + 1,
+            usuario_id = CASE WHEN proxima_em IS NULL THEN excluded.usuario_id ELSE usuario_id END,
             pendente_desde = coalesce(pendente_desde, excluded.pendente_desde),
             proxima_em = coalesce(proxima_em, excluded.proxima_em),
             tentativas = CASE WHEN motivo IS NULL THEN tentativas ELSE 0 END,
@@ -70,7 +72,8 @@ impl WriteBackQueue for SqliteWriteBackQueue {
             UPDATE escritas SET reserva = {claim}, proxima_em = {until}
             WHERE organizacao = {organizacao} AND work_item_id IN (
                 SELECT work_item_id FROM escritas WHERE proxima_em <= {now} AND organizacao = {organizacao}
-                ORDER BY proxima_em, work_item_id LIMIT {max}
+                ORDER BY row_number() OVER (PARTITION BY usuario_id ORDER BY proxima_em, work_item_id), proxima_em, work_item_id
+                LIMIT {max}
             )
             "#
         );
@@ -149,6 +152,7 @@ impl WriteBackQueue for SqliteWriteBackQueue {
                     r#"
                     UPDATE escritas
                     SET reserva = NULL, tentativas = 0, motivo = NULL, proxima_em = iif(versao <> {versao}, {now}, NULL),
+                        usuario_id = iif(versao <> {versao}, usuario_id, NULL),
                         pendente_desde = iif(versao <> {versao}, {now}, NULL),
                         rev = {rev}, completed_work = {completed_work}, manual = {manual}, minutos = {minutos},
                         tentativa_rev = NULL, tentativa_completed_work = NULL, tentativa_manual = NULL,
@@ -164,6 +168,7 @@ impl WriteBackQueue for SqliteWriteBackQueue {
                     r#"
                     UPDATE escritas
                     SET reserva = NULL, tentativas = 0, motivo = iif(versao = {versao}, {motivo}, NULL),
+                        falhou_em = {now}, usuario_id = iif(versao <> {versao}, usuario_id, NULL),
                         proxima_em = iif(versao <> {versao}, {now}, NULL),
                         pendente_desde = iif(versao <> {versao}, pendente_desde, NULL),
                         tentativa_rev = iif({is_attempt_void}, NULL, tentativa_rev),
@@ -188,13 +193,21 @@ impl WriteBackQueue for SqliteWriteBackQueue {
         self.database.execute(end).await.map(drop).map_err(db_error::into_domain)
     }
 
-    async fn retry_failed(&self, now: OffsetDateTime) -> Result<u64, Error> {
-        let (organizacao, now) = (self.organizacao.as_str(), microseconds(now));
+    async fn retry_failed(
+        &self,
+        usuario: &str,
+        failed_until: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<u64, Error> {
+        let organizacao = self.organizacao.as_str();
+        let (failed_until, now) = (microseconds(failed_until), microseconds(now));
         let retry = raw_sql!(
             Sqlite,
             r#"
-            UPDATE escritas SET motivo = NULL, tentativas = 0, proxima_em = {now}, pendente_desde = {now}
+            UPDATE escritas
+            SET motivo = NULL, tentativas = 0, proxima_em = {now}, pendente_desde = {now}, usuario_id = {usuario}
             WHERE motivo IS NOT NULL AND organizacao = {organizacao}
+              AND (falhou_em IS NULL OR falhou_em <= {failed_until})
             "#
         );
         Ok(self.database.execute(retry).await.map_err(db_error::into_domain)?.rows_affected())

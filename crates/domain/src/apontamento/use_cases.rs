@@ -13,8 +13,8 @@ use crate::paging::Fetch;
 use crate::projeto::ProjectImporter;
 use crate::{
     Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoId, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord,
-    ApontamentoRepository, ApontamentoSortKey, Batch, BatchReader, Caller, Chave, Clock, Cursor, Error, Escrita, Idempotency,
-    Limit, LinhaDeHoras, NovoApontamento, Organizacao, ProjectDirectory, ProjetoRef, ProjetoRepository,
+    ApontamentoRepository, ApontamentoSortKey, Batch, BatchReader, Caller, Chave, Clock, Cursor, Error, Escrita,
+    Idempotency, Limit, LinhaDeHoras, NovoApontamento, Organizacao, ProjectDirectory, ProjetoRef, ProjetoRepository,
     ProjetoSelector, Refusal, RefusalReason, Resource, Totais, Violation, WorkItem, WorkItemDirectory, WorkItemId,
 };
 

@@ -91,8 +91,8 @@ pub struct WriteBackTotals {
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait WriteBackQueue: Send + Sync {
-    /// Claims at most `max` work items that are due at `now`, those that wait longest first. Nobody else gets them until the
-    /// claim is [ended](Self::end), or for a minute.
+    /// Claims at most `max` work items that are due at `now`: of each person whose change made one pending in turn, the one that
+    /// waits longest. Nobody else gets them until the claim is [ended](Self::end), or for a minute.
     ///
     /// # Errors
     /// See the trait.
@@ -128,11 +128,17 @@ pub trait WriteBackQueue: Send + Sync {
     /// See the trait.
     async fn end(&self, pending: &PendingWrite, end: WriteEnd, now: OffsetDateTime) -> Result<(), Error>;
 
-    /// Makes every work item whose hours could not be written due at `now`, and returns how many there are.
+    /// Makes every work item that failed at `failed_until` or before due at `now`, in the turn of `usuario`, and returns how many
+    /// there are.
     ///
     /// # Errors
     /// See the trait.
-    async fn retry_failed(&self, now: OffsetDateTime) -> Result<u64, Error>;
+    async fn retry_failed(
+        &self,
+        usuario: &str,
+        failed_until: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<u64, Error>;
 
     /// Counts the work items.
     ///

@@ -10,7 +10,7 @@ use super::{
     BookedHoursFilter, HoursWrite, KnownHours, MotivoDoErro, PendingWrite, WorkItemHours, WorkItemType, WorkItemWriter,
     WriteAttempt, WriteBackQueue, WriteEnd, WriteResult,
 };
-use crate::{Clock, Conflict, Error, Service, StateCategory};
+use crate::{Caller, Clock, Conflict, Error, Service, StateCategory};
 
 /// How many work items are claimed and read at once.
 const BATCH: u32 = 20;
@@ -22,6 +22,8 @@ const MAX_RUN: Duration = Duration::seconds(15);
 const FIRST_RETRY: Duration = Duration::seconds(2);
 /// The longest time between two attempts.
 const MAX_RETRY: Duration = Duration::minutes(10);
+/// How long a work item that failed is not tried again, however often people ask for it.
+const RETRY_INTERVAL: Duration = Duration::MINUTE;
 /// After so many failures in a row, which is about two days, there is no other attempt.
 const MAX_ATTEMPTS: u32 = 300;
 
@@ -217,13 +219,14 @@ impl Escritas {
         Self { queue, clock }
     }
 
-    /// Tries again to write every work item whose hours could not be written, and returns how many there are.
+    /// Tries again to write every work item whose hours could not be written for a minute, and returns how many there are.
     ///
     /// # Errors
     /// `Conflict` with `EscritaDesligada`; those of the queue.
-    pub async fn reenviar(&self) -> Result<u64, Error> {
+    pub async fn reenviar(&self, caller: &Caller) -> Result<u64, Error> {
         let queue = self.queue.as_ref().ok_or(Error::Conflict(Conflict::EscritaDesligada))?;
-        queue.retry_failed(self.clock.now()).await
+        let now = self.clock.now();
+        queue.retry_failed(&caller.usuario.id, now - RETRY_INTERVAL, now).await
     }
 }
 

@@ -53,9 +53,9 @@ impl WorkItemChecks {
                     vacant.insert(or_unchecked(states)?)
                 }
             };
-            let is_closed = states.as_ref().map(|states| {
-                states.category(&item.estado).is_some_and(crate::StateCategory::is_closed)
-            });
+            let is_closed = states
+                .as_ref()
+                .map(|states| states.category(&item.estado).is_some_and(crate::StateCategory::is_closed));
             checks.insert(item.id, Check::Visible { is_closed, item: Box::new(item) });
         }
         Ok(Self(checks))
@@ -87,9 +87,8 @@ impl WorkItemChecks {
 
     /// Returns the work items of which something was not checked.
     pub(super) fn into_unchecked(self) -> Vec<WorkItemId> {
-        let is_unchecked = |check: &Check| {
-            matches!(check, Check::Unchecked | Check::Unasked | Check::Visible { is_closed: None, .. })
-        };
+        let is_unchecked =
+            |check: &Check| matches!(check, Check::Unchecked | Check::Unasked | Check::Visible { is_closed: None, .. });
         self.0.into_iter().filter(|(_, check)| is_unchecked(check)).map(|(id, _)| id).collect()
     }
 }

@@ -238,6 +238,8 @@ macro_rules! repository_suite {
             failed_work_item_waits_for_a_change_or_a_retry,
             retried_work_item_is_due_at_its_time,
             entries_of_a_work_item_come_in_order_and_are_bounded,
+            work_item_that_failed_just_now_is_not_tried_again,
+            persons_take_turns_in_a_claim,
             unverified_entry_is_written_once_its_owner_sees_the_work_item,
             escrita_of_an_entry_is_that_of_its_work_item,
             apontamento_list_is_filtered_by_escrita,

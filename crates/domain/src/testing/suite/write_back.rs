@@ -47,6 +47,10 @@ async fn end(db: &Repositories, pending: &PendingWrite, end: WriteEnd) {
     db.escritas.end(pending, end, NOW + LATE).await.unwrap();
 }
 
+async fn retry_failed(db: &Repositories) -> u64 {
+    db.escritas.retry_failed("ana", NOW + LATE, NOW).await.unwrap()
+}
+
 /// Ends every claim as written.
 async fn settle(db: &Repositories) {
     for pending in claim(db).await {
@@ -226,7 +230,7 @@ pub async fn attempt_and_known_hours_are_returned_by_the_next_claim(db: &Reposit
 
     let written = KnownHours { rev: 6, completed_work: 4.25, manual: 2.0, minutos: 135 };
     end(db, &next, WriteEnd::Written(written)).await;
-    db.escritas.retry_failed(NOW).await.unwrap();
+    retry_failed(db).await;
     assert_eq!(claim(db).await, []);
 }
 
@@ -257,15 +261,52 @@ pub async fn failed_work_item_waits_for_a_change_or_a_retry(db: &Repositories) {
         assert_eq!(claim(db).await, []);
         let seen = db.apontamentos_escritos.find(row.id).await.unwrap().unwrap();
         assert_eq!(seen.escrita, Escrita::Erro(motivo));
-        assert_eq!(db.escritas.retry_failed(NOW).await.unwrap(), 1);
+        assert_eq!(retry_failed(db).await, 1);
     }
-    assert_eq!(db.escritas.retry_failed(NOW).await.unwrap(), 0);
+    assert_eq!(retry_failed(db).await, 0);
     let pending = claim_one(db).await;
     assert_eq!((pending.attempt, pending.tentativas), (Some(ATTEMPT), 0));
 
     end(db, &pending, WriteEnd::Failed { motivo: MotivoDoErro::Regra, is_attempt_void: true }).await;
     change(db, &row, of_minutes(11)).await;
     assert_eq!(claim_one(db).await.attempt, None);
+}
+
+/// Whoever asks again and again does not keep the job busy.
+pub async fn work_item_that_failed_just_now_is_not_tried_again(db: &Repositories) {
+    given_one(db).await;
+    let pending = claim_one(db).await;
+    end(db, &pending, WriteEnd::Failed { motivo: MotivoDoErro::Encerrado, is_attempt_void: true }).await;
+
+    let until = NOW + LATE - Duration::SECOND;
+    assert_eq!(db.escritas.retry_failed("ana", until, NOW + LATE).await.unwrap(), 0);
+    assert_eq!(db.escritas.totals().await.unwrap().erros, 1);
+    assert_eq!(retry_failed(db).await, 1);
+    claim_one(db).await;
+}
+
+/// A bulk request of one person does not make all others wait.
+pub async fn persons_take_turns_in_a_claim(db: &Repositories) {
+    let atividade = given_atividade(db).await;
+    let bulk = (1..=30_i64).map(|id| {
+        let of_minute = ApontamentoRecord { minutos: minutos(1), ..entry_on(id, id.unsigned_abs().into(), &atividade) };
+        ApontamentoRecord { criado_em: NOW, ..of_minute }
+    });
+    given(db, bulk.collect()).await;
+    for (id, usuario) in [(41, "rui"), (42, "rui"), (43, "bia"), (1, "rui")] {
+        let usuario = Usuario { id: usuario.to_owned(), ..entry(1, &atividade).usuario };
+        let record = entry_on(id, 100 + u128::from(id.unsigned_abs()), &atividade);
+        given(db, vec![ApontamentoRecord { usuario, ..record }]).await;
+    }
+
+    let next = async |max| {
+        let claimed = db.escritas.claim(NOW + LATE, max).await.unwrap();
+        let mut ids: Vec<_> = claimed.iter().map(|pending| pending.work_item.get()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(next(6).await, [1, 2, 3, 41, 42, 43]);
+    assert_eq!(next(100).await, (4..=30).collect::<Vec<_>>());
 }
 
 /// A change does not bring it forward, because Azure DevOps may have asked for the pause.

@@ -105,7 +105,8 @@ async fn week_has_totals_of_each_day_and_of_the_leaves() {
 async fn entries_that_wait_are_verified_if_the_work_item_is_seen() {
     let unavailable = || Error::Unavailable { service: Service::Database, retry_after: None, cause: "full".into() };
     let without = WorkItemTree { items: vec![], gaps: vec![] };
-    let cases: [(WorkItemTree, usize, bool); 3] = [(tree(vec![]), 1, true), (without, 0, true), (tree(vec![]), 1, false)];
+    let cases: [(WorkItemTree, usize, bool); 3] =
+        [(tree(vec![]), 1, true), (without, 0, true), (tree(vec![]), 1, false)];
     for (tree, marks, succeeds) in cases {
         let mut given = Given::new(Ok(Ok(tree)));
         given.apontamentos = MockApontamentoRepository::new();
