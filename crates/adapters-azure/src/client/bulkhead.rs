@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::AzureError;
+use crate::error::{AzureError, ErrorDetail};
 
 /// Queue length per slot. With calls of 200 ms the last in the queue waits about 3 s.
 const QUEUE_PER_SLOT: usize = 16;
@@ -33,7 +33,10 @@ impl Bulkhead {
     /// Returns `Overloaded` if the queue is full or the deadline passes while waiting. Neither reflects the health of
     /// Azure DevOps.
     pub(crate) async fn acquire(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, AzureError> {
-        if let (Ok(slot), true) = (self.slots.try_acquire(), Instant::now() < deadline) {
+        if deadline <= Instant::now() {
+            return Err(AzureError::TimedOut(ErrorDetail::new("the deadline passed before the call started")));
+        }
+        if let Ok(slot) = self.slots.try_acquire() {
             return Ok(slot);
         }
         let overloaded = || AzureError::overloaded("too many calls are queued");

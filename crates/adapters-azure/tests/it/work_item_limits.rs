@@ -47,13 +47,20 @@ async fn slow_queries_of_a_user_delay_no_check_of_the_same_user() {
     know_the_pat(&server).await;
     let mut config = config(&server.uri());
     config.in_flight.work_items = 1;
+    config.timeouts.work_items = Duration::from_mins(2);
+    config.timeouts.attempt = Duration::from_mins(2);
     let azure = adapter(&config);
     respond_to_queries(&server, ResponseTemplate::new(200).set_delay(Duration::from_mins(1))).await;
     respond(&server, ITEM, fixture("workitem_200")).await;
     let queries: Vec<_> = (0..PER_USER)
         .map(|n| {
             let azure = azure.clone();
-            tokio::spawn(async move { search(&azure, &format!("tela {n}")).await })
+            tokio::spawn(async move {
+                let texto = format!("tela {n}");
+                while matches!(search(&azure, &texto).await, Err(Error::Overloaded { .. })) {
+                    tokio::task::yield_now().await;
+                }
+            })
         })
         .collect();
     until(async || {
@@ -84,7 +91,11 @@ async fn too_many_checks_are_overload_and_no_outage() {
     let checks: Vec<_> = (1..=PER_USER)
         .map(|id| {
             let azure = azure.clone();
-            tokio::spawn(async move { find(&azure, id).await })
+            tokio::spawn(async move {
+                while matches!(find(&azure, id).await, Err(Error::Overloaded { .. })) {
+                    tokio::task::yield_now().await;
+                }
+            })
         })
         .collect();
 
