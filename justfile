@@ -44,6 +44,10 @@ coverage-domain:
 bench *arguments:
     benches/run.py {{arguments}}
 
+# Measure time entries, ten million of them; --entries N for fewer
+bench-entries *arguments:
+    benches/entries.py {{arguments}}
+
 # The rules alone, in milliseconds
 domain:
     cargo test -p domain

@@ -1,19 +1,22 @@
--- What wrk sends: GET of each path of a file in turn, or POST of a body to it. Prints what came of it as JSON.
+-- What wrk sends: GET of each path of a file in turn, or POST of each body of a file, one on a line, to it. Prints what came of it as JSON.
 --
---   wrk … -s load.lua URL -- PATHS-FILE [BODY-FILE]
+--   wrk … -s load.lua URL -- PATHS-FILE [BODIES-FILE]
 
 local requests = {}
 local next_request = 0
 
 function init(args)
-    local method, body = "GET", nil
     if args[2] then
-        method = "POST"
-        body = io.open(args[2]):read("*a")
         wrk.headers["Content-Type"] = "application/json"
     end
     for path in io.lines(args[1]) do
-        requests[#requests + 1] = wrk.format(method, path, wrk.headers, body)
+        if args[2] then
+            for body in io.lines(args[2]) do
+                requests[#requests + 1] = wrk.format("POST", path, wrk.headers, body)
+            end
+        else
+            requests[#requests + 1] = wrk.format("GET", path, wrk.headers)
+        end
     end
     -- Each thread runs this for itself; they should not walk in step.
     math.randomseed(os.time() + tonumber(tostring({}):match("0x(%x+)"), 16) % 1000000)

@@ -6,6 +6,8 @@
 # The server runs until standard input ends (Ctrl-D, or the exit of the process that holds the other end of the pipe), or
 # until SIGTERM or SIGINT. The script then stops it and removes its directory. Standard input takes one command on each
 # line, and the script prints `COMMAND: done`: `stop` (fast mode), `kill` (immediate mode), `start` (same port).
+#
+# APONTA_TEST_POSTGRES names the directory of the programs of another PostgreSQL.
 set -euo pipefail
 
 fail() {
@@ -16,6 +18,11 @@ fail() {
 # Prints the directory of a PostgreSQL that is new enough: 15 by preference, then the highest, then the one in PATH.
 find_programs() {
     local candidates directory version
+    if [[ -n ${APONTA_TEST_POSTGRES:-} ]]; then
+        [[ -x $APONTA_TEST_POSTGRES/postgres ]] || fail "APONTA_TEST_POSTGRES=$APONTA_TEST_POSTGRES has no PostgreSQL"
+        echo "$APONTA_TEST_POSTGRES"
+        return
+    fi
     mapfile -t candidates < <(printf '%s\n' /usr/lib/postgresql/*/bin | sort -t / -k 5 -n -r)
     candidates=(/usr/lib/postgresql/15/bin "${candidates[@]}" "$(dirname "$(command -v initdb || echo /none/initdb)")")
     for directory in "${candidates[@]}"; do

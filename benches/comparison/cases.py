@@ -26,7 +26,7 @@ def cases(cluster, servers, by_id):
         return Load(server, (f"{LIST}?limit={limit}",), **options)
 
     def create(server, database, **options):
-        return Load(servers[server], (LIST,), body=CREATE, prepare=lambda: empty(cluster, database), **options)
+        return Load(servers[server], (LIST,), bodies=(CREATE,), prepare=lambda: empty(cluster, database), **options)
 
     def creates(**options):
         return create("create", "create_ours", **options), HAND_WRITTEN, create("theirs_create", "create_theirs", **options)

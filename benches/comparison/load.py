@@ -17,7 +17,7 @@ class Load:
 
     server: object
     paths: tuple
-    body: str | None = None
+    bodies: tuple = ()
     token: str | None = None
     #: Called before each run.
     prepare: object = None
@@ -27,15 +27,15 @@ class Load:
         if self.prepare:
             self.prepare()
         with tempfile.TemporaryDirectory() as directory:
-            paths, body = Path(directory) / "paths", Path(directory) / "body"
+            paths, bodies = Path(directory) / "paths", Path(directory) / "bodies"
             paths.write_text("".join(f"{path}\n" for path in self.paths))
             threads = min(2, self.connections)
             command = ["wrk", f"-t{threads}", f"-c{self.connections}", f"-d{seconds}s", "--timeout", "30s", "-s", SCRIPT]
             command += ["-H", f"Authorization: Bearer {self.token}"] if self.token else []
             command += [f"http://127.0.0.1:{self.server.port}", "--", paths]
-            if self.body:
-                body.write_text(self.body)
-                command.append(body)
+            if self.bodies:
+                bodies.write_text("".join(f"{body}\n" for body in self.bodies))
+                command.append(bodies)
             # Each connection may wait 30 s for its last response.
             output = run(*command, seconds=seconds + 90).stdout
         # A minute of load writes gigabytes.

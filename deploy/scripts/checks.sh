@@ -165,6 +165,43 @@ check_disk() {
     ((free >= ${MIN_FREE_MB:-3072})) || fault "only $free MB are free for images and data"
 }
 
+# Prints max_connections of the running PostgreSQL; before the first deploy, its default.
+max_connections() {
+    local running
+    running=$(containers --status running postgres 2>/dev/null) || true
+    [[ $running ]] && superuser -c 'SHOW max_connections' 2>/dev/null || echo 100
+}
+
+# Prints a number of the settings of PgBouncer.
+pooler_setting() {
+    sed -nE "s/^$1 = ([0-9]+)$/\1/p" "$deploy/pooler/pgbouncer.ini"
+}
+
+# A deploy runs the old and the new replicas at the same time. Each has its pool, and a connection for /health. 10 are left
+# for superusers, migrations, backups and the monitoring; `aponta doctor` counts alike. With the pooler PostgreSQL sees only
+# the connections of PgBouncer.
+check_connections() {
+    local replicas pool limit server=PostgreSQL needed each shared
+    replicas=$(setting API_REPLICAS) pool=$(setting DATABASE_POOL_SIZE)
+    # The API refuses other values itself.
+    [[ $replicas =~ ^[1-9][0-9]?$ && $pool =~ ^[1-9][0-9]{0,3}$ ]] || return 0
+    limit=$(max_connections)
+    if uses pooler; then
+        shared=$(pooler_setting default_pool_size)
+        ((shared + 10 <= limit)) ||
+            fault "default_pool_size=$shared in $deploy/pooler/pgbouncer.ini, PostgreSQL accepts $limit connections: at most $((limit - 10)) are for the pooler"
+        server=PgBouncer limit=$(pooler_setting max_client_conn)
+    fi
+    needed=$((replicas * 2 * (pool + 1) + 10))
+    ((needed > limit)) || return 0
+    each=$(((limit - 10) / (replicas * 2) - 1))
+    if ((each > 0)); then
+        fault "API_REPLICAS=$replicas with DATABASE_POOL_SIZE=$pool need up to $needed connections, $server accepts $limit: set DATABASE_POOL_SIZE=$each in $deploy/.env"
+    else
+        fault "API_REPLICAS=$replicas need up to $needed connections, $server accepts $limit: set fewer replicas in $deploy/.env"
+    fi
+}
+
 # PostgreSQL does not start on the data of another version.
 check_postgres_version() {
     local data
@@ -218,6 +255,7 @@ check() {
         if [[ ! $(docker_fault) ]]; then
             check_disk
             check_postgres_version
+            check_connections
             check_project
             check_ports
         fi

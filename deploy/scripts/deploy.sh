@@ -111,6 +111,7 @@ undo_on_failure
 say "database"
 apply_database
 apply_roles || fail "nothing was changed but roles of the database"
+apply_pooler
 pending=$(count_steps "$version" pending)
 say "migrating: $pending step(s)"
 begun=true

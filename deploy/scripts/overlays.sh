@@ -37,12 +37,25 @@ apply_database() {
     fi
 }
 
+# Starts the pooler, through which the new replicas connect. It reads its files only when it starts.
+apply_pooler() {
+    local files=("$deploy/pooler/pgbouncer.ini" "$deploy/pooler/start.sh" "$deploy/secrets/database_password") recreate=()
+    uses pooler || return 0
+    if [[ $(containers --status running pooler) ]] && changed pooler "${files[@]}"; then
+        say "recreating the pooler: the service returns 503 for some seconds"
+        recreate=(--force-recreate)
+    fi
+    compose up --detach --no-deps "${recreate[@]}" pooler
+    wait_healthy 60 "$(containers pooler)" || fail "the pooler does not become healthy"
+    record_files pooler "${files[@]}"
+}
+
 # Applies the services of the overlays: each is recreated, reloaded or restarted if its files changed.
 apply_overlays() {
     local others service directory found files
     lines others compose config --services
     for service in "${others[@]}"; do
-        [[ $service != nginx && $service != api && $service != postgres ]] || continue
+        [[ ! $service =~ ^(nginx|api|postgres|pooler)$ ]] || continue
         compose up --detach --no-deps "$service"
         files=()
         for directory in "$deploy/monitoring/${service%-exporter}" "$deploy/local/$service"; do
@@ -53,7 +66,7 @@ apply_overlays() {
         # A replaced file of a secret reaches a container when it starts.
         case $service in
         postgres-exporter) files=("$deploy/secrets/exporter_password") ;;
-        alertmanager) files+=("$deploy/secrets/smtp_password" "$deploy/secrets/slack_webhook") ;;
+        alertmanager) files+=("$deploy"/secrets/{smtp_password,slack_webhook,pagerduty_key}) ;;
         esac
         ((${#files[@]})) || continue
         changed "$service" "${files[@]}" || continue

@@ -19,7 +19,9 @@ problem() {
 
 say "versions: $(version_file current) serves, $(version_file previous) before"
 compose ps --format 'table {{.Service}}\t{{.Name}}\t{{.Image}}\t{{.Status}}'
-for service in nginx api postgres; do
+services=(nginx api postgres)
+if uses pooler; then services+=(pooler); fi
+for service in "${services[@]}"; do
     lines running containers --status running "$service"
     ((${#running[@]})) || problem "$service does not run"
     for container in "${running[@]}"; do

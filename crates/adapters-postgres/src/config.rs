@@ -11,6 +11,7 @@ use crate::SchemaName;
 #[derive(Debug, Clone)]
 pub struct Config {
     pub(crate) conninfo: Conninfo,
+    direct: Option<Conninfo>,
     pub(crate) schema: SchemaName,
     pub(crate) max_connections: u32,
     pub(crate) acquire_timeout: Duration,
@@ -25,11 +26,27 @@ impl Config {
     pub fn from_url(url: &SecretString, schema: SchemaName) -> Result<Self, InvalidUrl> {
         Ok(Self {
             conninfo: Conninfo::parse(url.expose_secret())?,
+            direct: None,
             schema,
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(15),
         })
+    }
+
+    /// Sets where migrations, imports and commands about personal data connect: their transactions take long, and a transaction
+    /// pooler would give each of them one of its few connections. Without a password it uses that of the other connections.
+    #[must_use]
+    pub fn with_direct(self, direct: Self) -> Self {
+        let direct = direct.conninfo.or_password_of(&self.conninfo);
+        Self { direct: Some(direct), ..self }
+    }
+
+    /// Returns the settings of the connections for long transactions, if [`with_direct`](Self::with_direct) has set them.
+    #[must_use]
+    pub fn direct(&self) -> Option<Self> {
+        let conninfo = self.direct.clone()?;
+        Some(Self { conninfo, direct: None, ..self.clone() })
     }
 
     /// Sets the maximum number of connections, 10 by default.

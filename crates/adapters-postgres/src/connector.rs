@@ -163,8 +163,11 @@ async fn inspect(connection: &mut Connection, config: &Config) -> Result<(), DbE
     }
 }
 
-/// Returns the options for the first host that matches `target_session_attrs`.
+/// Returns the options for a long transaction: those for the first host that matches `target_session_attrs`, of
+/// [`Config::direct`] if it is set.
 pub(crate) async fn connect_options(config: &Config) -> Result<PgConnectOptions, DbErr> {
+    let direct = config.direct();
+    let config = direct.as_ref().unwrap_or(config);
     first_host(config, |host| async move {
         let options = options(config, host)?;
         let inner = PgConnection::connect_with(&options).await.map_err(db_error::connect_failed)?;

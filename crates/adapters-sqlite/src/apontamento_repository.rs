@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::{
     Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoId, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord,
     ApontamentoRepository, Batch, BatchBuilder, Comentario, Error, Idempotency, LinhaDeHoras, Minutos, NomeProjeto,
-    ProjetoRef, RefusalReason, Totais, WorkItemId, date_text,
+    ProjetoRef, RefusalReason, ReportBuilder, Totais, WorkItemId, date_text,
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, FromQueryResult, Statement, raw_sql};
 use serde_json::Value;
@@ -81,10 +81,11 @@ impl ApontamentoRepository for SqliteApontamentoRepository {
         let limit = i64::try_from(max).map_err(Error::internal)?.saturating_add(1);
         let rows: Vec<ReportRow> =
             self.database.fetch_all(apontamento_query::report(&filtro, &agrupar, limit, self.writes_back)).await?;
-        if max < rows.len() {
-            return Err(RefusalReason::TooManyLines { max }.into());
+        let mut report = ReportBuilder::new(max);
+        for row in rows {
+            report.push(row.into_line(&agrupar));
         }
-        rows.into_iter().map(|row| row.into_line(&agrupar)).collect()
+        report.finish()
     }
 
     async fn update(

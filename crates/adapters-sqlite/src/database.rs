@@ -18,11 +18,12 @@ use crate::db_error;
 
 const FILE_NAME: &str = "aponta.sqlite3";
 /// The steps that create the schema. A file stores the number of the steps that it has. A merged step never changes.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     include_str!("schema.sql"),
     include_str!("schema_apontamentos.sql"),
     include_str!("schema_atividade_projetos.sql"),
     include_str!("schema_escritas.sql"),
+    include_str!("schema_revisoes.sql"),
     include_str!("schema_verificado.sql"),
     include_str!("schema_vez.sql"),
 ];

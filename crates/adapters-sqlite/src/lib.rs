@@ -19,6 +19,7 @@ mod listing;
 mod projeto_repository;
 mod projeto_row;
 mod readiness;
+mod sample_hours;
 mod value;
 mod write_back_queue;
 
@@ -27,4 +28,5 @@ pub use atividade_repository::SqliteAtividadeRepository;
 pub use database::{OpenError, SqliteDatabase};
 pub use projeto_repository::SqliteProjetoRepository;
 pub use readiness::SqliteReadiness;
+pub use sample_hours::{HoursRevision, SqliteSampleHours};
 pub use write_back_queue::SqliteWriteBackQueue;

@@ -31,6 +31,17 @@ impl SqliteWriteBackQueue {
     pub fn new(database: &SqliteDatabase, organizacao: impl Into<String>) -> Self {
         Self { database: database.clone(), organizacao: organizacao.into() }
     }
+
+    /// Returns a queue for each organisation with work items to write: a database without a configured organisation has
+    /// entries of any.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn of_each_organisation(database: &SqliteDatabase) -> Result<Vec<Self>, Error> {
+        let pending = raw_sql!(Sqlite, "SELECT DISTINCT organizacao FROM escritas WHERE proxima_em IS NOT NULL");
+        let rows: Vec<OrganisationRow> = database.fetch_all(pending).await?;
+        Ok(rows.into_iter().map(|row| Self::new(database, row.organizacao)).collect())
+    }
 }
 
 /// Adds work items to the queue, in the transaction in which `usuario` changes the sums of their entries.
@@ -294,6 +305,11 @@ impl TryFrom<EntryRow> for BookedHours {
         let minutos = u16::try_from(row.minutos).map_err(Error::internal)?;
         Ok(Self { usuario: row.usuario_id, minutos, criado_em: instant(row.criado_em)? })
     }
+}
+
+#[derive(FromQueryResult)]
+struct OrganisationRow {
+    organizacao: String,
 }
 
 #[derive(FromQueryResult)]

@@ -36,8 +36,8 @@ pub mod testing;
 pub use apontamento::{
     Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoId, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord,
     ApontamentoRepository, ApontamentoSortKey, Apontamentos, Chave, Comentario, Gravado, LinhaDeHoras, Minutos,
-    NovoApontamento, Organizacao, ProjetoSelector, Refusal, RefusalReason, Totais, UsuarioRef, WorkItemVisto,
-    date_text, hours_and_minutes, hundredths_of_hours, monday_of, parse_date,
+    NovoApontamento, Organizacao, ProjetoSelector, REPORT_BYTES, Refusal, RefusalReason, ReportBuilder, Totais,
+    UsuarioRef, WorkItemVisto, date_text, hours_and_minutes, hundredths_of_hours, monday_of, parse_date,
 };
 pub use atividade::{
     Atividade, AtividadeCampo, AtividadeFiltro, AtividadeId, AtividadePatch, AtividadeQuery, AtividadeRecord,

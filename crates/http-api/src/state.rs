@@ -10,6 +10,7 @@ use domain::{
 };
 
 use crate::limits::in_flight::InFlight;
+use crate::limits::project_lists::ReservedLists;
 use crate::limits::searches::Searches;
 use crate::middleware::client_address::TrustedProxies;
 use crate::middleware::failed_sign_ins::FailedSignIns;
@@ -77,7 +78,7 @@ struct UseCases {
 }
 
 impl UseCases {
-    fn new(ports: Ports, last_check: LastCheck) -> Self {
+    fn new(ports: Ports, last_check: LastCheck, in_flight: &InFlight) -> Self {
         let Ports {
             apontamentos,
             atividades,
@@ -98,17 +99,18 @@ impl UseCases {
             organizacao.clone(),
             clock.clone(),
         );
+        let imports: Arc<dyn ProjectDirectory> = Arc::new(ReservedLists::new(directory.clone(), in_flight.clone()));
         let apontamentos = Apontamentos::new(
             apontamentos,
             projetos.clone(),
-            directory.clone(),
+            imports.clone(),
             work_items.clone(),
             organizacao.clone(),
             clock.clone(),
         );
         Self {
             apontamentos: Data::new(apontamentos),
-            atividades: Data::new(Atividades::new(atividades, projetos.clone(), directory.clone(), clock.clone())),
+            atividades: Data::new(Atividades::new(atividades, projetos.clone(), imports, clock.clone())),
             timesheets: Data::new(timesheets),
             escritas: Data::new(Escritas::new(write_back, clock.clone())),
             work_items: Data::new(WorkItems::new(work_items, projetos.clone(), organizacao)),
@@ -143,7 +145,7 @@ impl AppState {
         let in_flight = InFlight::default();
         let metrics = Metrics::new(&in_flight);
         Self {
-            use_cases: UseCases::new(ports, last_check.clone()),
+            use_cases: UseCases::new(ports, last_check.clone(), &in_flight),
             last_check,
             info: Data::new(info),
             root_path: Data::new(RootPath::default()),
@@ -160,7 +162,7 @@ impl AppState {
     /// Replaces the ports, for a worker with its own. Limits, metrics and the readiness result stay shared.
     #[must_use]
     pub fn with_ports(&self, ports: Ports) -> Self {
-        Self { use_cases: UseCases::new(ports, self.last_check.clone()), ..self.clone() }
+        Self { use_cases: UseCases::new(ports, self.last_check.clone(), &self.in_flight), ..self.clone() }
     }
 
     /// Sets the proxies whose `X-Forwarded-For` is honoured.

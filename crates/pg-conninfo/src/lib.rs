@@ -89,6 +89,12 @@ impl Conninfo {
         self.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
 
+    /// Takes the password of `other` if there is none.
+    #[must_use]
+    pub fn or_password_of(self, other: &Self) -> Self {
+        Self { password: self.password.or_else(|| other.password.clone()), ..self }
+    }
+
     /// Which of the hosts are acceptable.
     #[must_use]
     pub const fn session_attrs(&self) -> SessionAttrs {

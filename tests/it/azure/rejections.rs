@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
-use super::{ANA, get, given_ana, send_as, server_of, synchronise};
+use super::{ANA, get, given_ana, post, send_as, server_of, synchronise};
 
 #[track_caller]
 fn assert_unauthorized(answer: &Answer, detail: &str) {
@@ -148,4 +148,48 @@ async fn known_user_refused_by_azure_is_403() {
         let created = send_as(&aponta.api, ANA, Method::POST, "/api/v1/atividades", Some(body)).await;
         assert_eq!(created.error(400), format!("Projeto não encontrado: {unknown}"));
     }
+}
+
+/// Each operation that the document has on one entry: everybody reads it, its owner alone changes it.
+#[tokio::test]
+async fn entry_of_another_person_can_be_read_and_is_403_for_every_change() {
+    let (organisation, aponta) = given_ana().await;
+    let bia = "b2b3c4d5e6f7qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq";
+    organisation.add_user(bia, Some("bia.reis@exemplo.br"));
+    let projeto = organisation.add_project("Portal");
+    organisation.add_work_item(41, "Portal", "Task", "Active", "Tela de pedidos");
+    let nova = json!({"nome": "Desenvolver", "id_projeto": projeto});
+    let atividade = post(&aponta.api, ANA, "/api/v1/atividades", nova).await.expect(201)["id"].clone();
+    let entry = json!({
+        "work_item_id": 41, "duracao": "1:30", "data_apontamento": "2026-01-12", "id_atividade": atividade,
+        "organization_name": "exemplo", "project_id": "Portal",
+    });
+    let created = post(&aponta.api, ANA, "/api/v1/apontamentos", entry).await.expect(201);
+    let id = created["id"].as_str().unwrap();
+    let entry = get(&aponta.api, ANA, &format!("/api/v1/apontamentos/{id}")).await.expect(200);
+    let document = aponta.api.get("/openapi.json").await.expect(200);
+    let mut changes = Vec::new();
+
+    for (template, methods) in document["paths"].as_object().unwrap() {
+        if !template.contains("{apontamento_id}") {
+            continue;
+        }
+        let path = template.replace("{apontamento_id}", id);
+        assert!(!path.contains('{'), "{template}: this test knows no id for it");
+        for method in methods.as_object().unwrap().keys().map(|method| method.to_uppercase()) {
+            // The body claims to be that of the owner.
+            let body = json!({"duracao": "0:10", "comentario": "da Bia", "usuario_id": entry["usuario_id"]});
+            let reads = method == "GET";
+            let answer = send_as(&aponta.api, bia, method.parse().unwrap(), &path, Some(body)).await;
+            if reads {
+                let _ = answer.expect(200);
+            } else {
+                assert_eq!(answer.error(403), "Somente quem apontou pode alterar", "{method} {template}");
+                changes.push(method);
+            }
+        }
+    }
+
+    assert!(["DELETE", "PUT"].iter().all(|method| changes.iter().any(|change| change == method)), "{changes:?}");
+    assert_eq!(get(&aponta.api, ANA, &format!("/api/v1/apontamentos/{id}")).await.expect(200), entry);
 }

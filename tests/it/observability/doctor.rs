@@ -62,6 +62,7 @@ async fn each_check_has_a_line() {
     for expected in [
         "ok     settings ",
         "ok     database      PostgreSQL 1",
+        "ok     connections   --replicas 1 and DATABASE_POOL_SIZE=10 need up to 29, ",
         "ok     schema        has all ",
         "ms from the database's",
         "ok     Azure DevOps  http://127.0.0.1:",
@@ -121,7 +122,7 @@ async fn failed_check_names_its_remedy() {
         assert!(line.contains(topic) && line.contains(what), "{line}");
     }
     assert_eq!(finished.code(), 1);
-    assert_eq!(finished.stderr(), "aponta: 4 of 14 checks failed\n");
+    assert_eq!(finished.stderr(), "aponta: 4 of 15 checks failed\n");
 }
 
 #[test]
@@ -140,6 +141,43 @@ fn unreachable_service_does_not_skip_other_checks() {
     assert!(finished.stdout().contains("--     CORS "), "{}", finished.stdout());
     assert!(!finished.stdout().contains("segredo"), "{}", finished.stdout());
     assert_eq!(finished.code(), 1);
+}
+
+#[tokio::test]
+async fn replicas_beyond_the_connections_of_the_server_are_wrong() {
+    let organisation = Organisation::start().await;
+    organisation.add_user(TOKEN, None);
+    let database = migrated();
+
+    let finished = doctor(&database, &organisation.url(), &["--replicas", "999"]).run();
+
+    let wrongs = wrongs(&finished);
+    assert_eq!(wrongs.len(), 1, "{wrongs:#?}");
+    let found = "--replicas 999 and DATABASE_POOL_SIZE=10 need up to 21985, ";
+    let advice = "set the number of replicas lower, or max_connections of PostgreSQL to at least ";
+    assert!(wrongs[0].contains(found) && wrongs[0].contains(advice), "{}", wrongs[0]);
+    assert_eq!(finished.code(), 1);
+}
+
+#[tokio::test]
+async fn direct_url_must_lead_to_the_same_database() {
+    let organisation = Organisation::start().await;
+    organisation.add_user(TOKEN, None);
+    let (database, other) = (migrated(), Cluster::shared().create_database());
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let line = |url: &str| {
+        let finished = doctor(&database, &organisation.url(), &[]).env("DATABASE_DIRECT_URL", url).run();
+        finished.stdout().lines().find(|line| line.contains(" direct ")).unwrap().to_owned()
+    };
+
+    let same = line(&database.url());
+    let wrong = [line(&other.url()), line(&format!("postgresql://ana:segredo@{gone}/aponta"))];
+
+    assert_eq!(same, "ok     direct        DATABASE_DIRECT_URL leads to the same database");
+    for (line, reason) in wrong.iter().zip(["leads to another database", "cannot connect to PostgreSQL at"]) {
+        assert!(line.starts_with("WRONG  direct ") && line.contains(reason), "{line}");
+        assert!(!line.contains("segredo"), "{line}");
+    }
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use e2e::client::Api;
 use e2e::server::{Directory, Program};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn dev(data: &Path) -> Program {
     Program::new(&["dev", "--port", "0", "--data", data.to_str().unwrap()])
@@ -54,12 +55,11 @@ async fn first_run_shows_a_week_with_a_sprint() {
     let server = Program::new(&["dev", "--port", "0"]).start();
     let _ = server.wait_for_address();
     let api = server.api();
-    let portal = "organization_name=exemplo&project_id=Portal%20do%20Cliente";
     // The newest entry of the samples is of today, at the latest.
     let newest = api.get("/api/v1/apontamentos?usuario=eu&limit=1").await.expect(200)["items"][0].clone();
     let day = newest["data_apontamento"].as_str().unwrap();
 
-    let week = api.get(&format!("/api/v1/timesheet?{portal}&week_start={day}")).await.expect(200);
+    let week = api.get(&format!("/api/v1/timesheet?{PORTAL}&week_start={day}")).await.expect(200);
     assert_eq!(week["avisos"], json!([]));
     assert_ne!(week["total_geral_formatado"], "00:00");
     let epic = &week["work_items"][0];
@@ -68,16 +68,80 @@ async fn first_run_shows_a_week_with_a_sprint() {
     let closed: Vec<_> = tasks.iter().filter(|task| task["pode_editar"] == false).map(|task| &task["id"]).collect();
     assert_eq!((tasks.len(), closed), (3, vec![&json!(106)]));
 
-    let iterations = api.get(&format!("/api/v1/iterations?{portal}")).await.expect(200);
+    let iterations = api.get(&format!("/api/v1/iterations?{PORTAL}")).await.expect(200);
     let sprint = iterations["current_iteration_id"].as_str().unwrap();
-    let items = api.get(&format!("/api/v1/iterations/{sprint}/work-items?{portal}")).await.expect(200);
+    let items = api.get(&format!("/api/v1/iterations/{sprint}/work-items?{PORTAL}")).await.expect(200);
     assert_eq!(items["work_item_ids"], json!([103, 104, 105]));
-    let teams = api.get(&format!("/api/v1/teams?{portal}")).await.expect(200);
+    let teams = api.get(&format!("/api/v1/teams?{PORTAL}")).await.expect(200);
     assert_eq!(teams["default_team_id"], teams["teams"][0]["id"]);
-    let of_sprint = format!("/api/v1/timesheet?{portal}&week_start={day}&flat_view=true&iteration_id={sprint}");
+    let of_sprint = format!("/api/v1/timesheet?{PORTAL}&week_start={day}&flat_view=true&iteration_id={sprint}");
     let flat = api.get(&of_sprint).await.expect(200);
     let ids: Vec<_> = flat["work_items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
     assert!([104, 105].iter().all(|id| ids.contains(&json!(id))) && !ids.contains(&json!(106)), "{ids:?}");
+}
+
+const PORTAL: &str = "organization_name=exemplo&project_id=Portal%20do%20Cliente";
+
+/// Waits until the hours of an entry's work item are written, and returns the entry.
+async fn written(api: &Api, id: &str) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let entry = api.get(&format!("/api/v1/apontamentos/{id}")).await.expect(200);
+        if entry["sincronizacao"] == "ok" {
+            return entry;
+        }
+        assert!(entry["sincronizacao"] == "pendente" && Instant::now() < deadline, "{entry}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The hours of a task in the timesheet of the week of `day`: done and left.
+async fn hours(api: &Api, day: &str, work_item: i64) -> (f64, f64) {
+    let flat = format!("/api/v1/timesheet?{PORTAL}&week_start={day}&flat_view=true");
+    let week = api.get(&flat).await.expect(200);
+    let items = week["work_items"].as_array().unwrap();
+    let item = items.iter().find(|item| item["id"] == work_item).unwrap();
+    (item["completed_work"].as_f64().unwrap(), item["remaining_work"].as_f64().unwrap())
+}
+
+#[tokio::test]
+async fn hours_are_written_to_the_sample_work_items_and_survive_a_restart() {
+    let data = Directory::new();
+    let mut server = dev(data.path()).start();
+    let api = server.api();
+    let sample = api.get("/api/v1/apontamentos?work_item_id=104&limit=1").await.expect(200)["items"][0].clone();
+    let _ = written(&api, sample["id"].as_str().unwrap()).await;
+    // 2:00 by hand, and 8:30 of the sample entries.
+    assert_eq!(hours(&api, "2026-01-12", 104).await, (10.5, 5.5));
+    let entry = |organisation: &str, duracao: &str| {
+        json!({
+            "work_item_id": 104, "duracao": duracao, "data_apontamento": "2026-01-12",
+            "id_atividade": sample["id_atividade"], "organization_name": organisation, "project_id": "Portal do Cliente",
+        })
+    };
+
+    let created = api.post("/api/v1/apontamentos", &entry("exemplo", "1:30")).await.expect(201);
+    assert_eq!(created["sincronizacao"], "pendente");
+    let id = created["id"].as_str().unwrap();
+    let _ = written(&api, id).await;
+    assert_eq!(hours(&api, "2026-01-12", 104).await, (12.0, 4.0));
+    // Without a configured organisation any name is taken.
+    let other = api.post("/api/v1/apontamentos", &entry("outra", "0:15")).await.expect(201);
+    let _ = written(&api, other["id"].as_str().unwrap()).await;
+    assert_eq!(hours(&api, "2026-01-12", 104).await, (12.25, 3.75));
+
+    server.kill();
+    let server = dev(data.path()).start();
+    let api = server.api();
+    assert_eq!(hours(&api, "2026-01-12", 104).await, (12.25, 3.75));
+    let path = format!("/api/v1/apontamentos/{id}");
+    assert_eq!(api.put(&path, &json!({"duracao": "8:00"})).await.expect(200)["sincronizacao"], "pendente");
+    let _ = written(&api, id).await;
+    assert_eq!(hours(&api, "2026-01-12", 104).await, (18.75, 0.0));
+    assert_eq!(api.delete(&path).await.status, 204);
+    let _ = written(&api, sample["id"].as_str().unwrap()).await;
+    assert_eq!(hours(&api, "2026-01-12", 104).await, (10.75, 5.25));
+    assert_eq!(api.post("/api/v1/integracao/reenviar", &json!({})).await.expect(200), json!({"work_items": 0}));
 }
 
 #[tokio::test]

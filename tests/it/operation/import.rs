@@ -1,5 +1,7 @@
 //! `aponta import`: from the tables of the old service to a service that serves them, and back.
 
+mod places;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};

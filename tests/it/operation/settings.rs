@@ -7,6 +7,7 @@ use e2e::server::Program;
 fn invalid_settings_are_named_without_secrets() {
     let finished = Program::new(&["serve"])
         .env("DATABASE_URL", "mysql://ana:segredo@db/aponta")
+        .env("DATABASE_DIRECT_URL", "postgresql://ana:segredo@db:porta/aponta")
         .env("API_PORT", "porta")
         .env("AUTH_ENABLED", "talvez")
         .env("AUTH_CACHE_TTL", "-1")
@@ -21,6 +22,7 @@ fn invalid_settings_are_named_without_secrets() {
     assert_eq!(finished.code(), 1);
     for name in [
         "DATABASE_URL",
+        "DATABASE_DIRECT_URL",
         "API_PORT",
         "AUTH_ENABLED",
         "AUTH_CACHE_TTL",

@@ -3,6 +3,7 @@
 //! One transaction copies the old rows into temporary tables, plans every row, brings the tables to the plan, and compares the
 //! hours. A dry run does the same and rolls back, so it reports what would happen and not an estimate.
 
+mod entries;
 mod report;
 mod schemas;
 mod source;
@@ -176,7 +177,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn import(
         &self,
-        source: Source,
+        mut source: Source,
         mut schema: SchemaName,
         consume: impl FnMut(Decision) -> io::Result<()> + Send,
     ) -> Result<ImportOutcome, ImportError> {
@@ -197,9 +198,14 @@ impl Run<'_> {
         if is_moved {
             schemas.lock_old_tables(transaction).await?;
         }
+        let state = schemas.aside.quoted();
         transaction.execute_unprepared(SESSION).await?;
         transaction.execute_unprepared(sql::STAGING).await?;
         source.copy(&schema, transaction).await?;
+        transaction.execute_unprepared(&sql::projects()).await?;
+        let groups =
+            if before.is_some() { Some(report::groups(transaction, &mut source, &state).await?) } else { None };
+        source.copy_entries(groups.as_deref(), transaction).await?;
         if is_moved {
             schemas.move_aside(transaction).await?;
         }
@@ -208,20 +214,36 @@ impl Run<'_> {
             schemas.create_state(transaction, is_moved).await?;
         }
         transaction.execute_unprepared(&sql::plan(&self.time_zone)).await?;
-        let can_apply = report::obstacles(transaction).await? == 0;
-        if can_apply {
-            transaction.execute_unprepared(&sql::merge(&schemas.aside.quoted())).await?;
+        let mut sums = None;
+        if report::obstacles(transaction).await? == 0 {
+            transaction.execute_unprepared(&sql::merge(&state)).await?;
             schemas.record(transaction, schema.as_str(), is_moved || matches!(before, Some((_, true)))).await?;
+            sums = Some(self.compare(&mut source, before.is_some()).await?);
         }
-        let report = report::read(transaction, form, schema, self.time_zone.clone(), can_apply).await?;
+        source.close().await;
+        let is_equal = sums.as_ref().is_some_and(|sums| is_equal(sums));
+        let report = report::read(transaction, form, schema, self.time_zone.clone(), sums).await?;
         report::decisions(transaction, consume).await?;
-        let is_equal = report.sums.iter().all(|sum| sum.different == 0);
-        Ok(match (can_apply && is_equal, request.apply) {
+        Ok(match (is_equal, request.apply) {
             (false, _) => ImportOutcome::Impossible(report),
             (true, false) => ImportOutcome::Possible(report),
             (true, true) => ImportOutcome::Applied(report),
         })
     }
+
+    /// Compares the hours. Those of an entry that was changed in the new service differ rightly.
+    async fn compare(&self, source: &mut Source, is_again: bool) -> Result<Vec<Sum>, DbErr> {
+        let state = self.schemas.aside.quoted();
+        let sums = report::sums(self.transaction, source, &state).await?;
+        if is_equal(&sums) || !is_again || report::leave_changed_here(self.transaction, &state).await? == 0 {
+            return Ok(sums);
+        }
+        report::sums(self.transaction, source, &state).await
+    }
+}
+
+fn is_equal(sums: &[Sum]) -> bool {
+    sums.iter().all(|sum| sum.different == 0)
 }
 
 async fn check_time_zone(transaction: &DatabaseTransaction, time_zone: &str) -> Result<(), ImportError> {

@@ -4,6 +4,7 @@ use std::io;
 
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, FromQueryResult, Statement};
 
+use super::source::Source;
 use super::{ImportError, sql};
 use crate::SchemaName;
 
@@ -14,7 +15,7 @@ const ROWS: &str = "
     SELECT 'projetos' AS name, count(*) AS rows FROM old_projetos
     UNION ALL SELECT 'atividades', count(*) FROM old_atividades
     UNION ALL SELECT 'atividade_projeto', count(*) FROM old_atividade_projeto
-    UNION ALL SELECT 'apontamentos', count(*) FROM old_apontamentos
+    UNION ALL SELECT 'apontamentos', COALESCE(sum(entries), 0)::bigint FROM old_references
     UNION ALL SELECT 'organization_pats', count(*) FROM old_organization_pats";
 const CHANGES: &str = "
     SELECT tabela, count(*) FILTER (WHERE imported IS NULL) AS new,
@@ -24,6 +25,11 @@ const CHANGES: &str = "
 const COUNTS: &str = "
     SELECT tabela, decision, is_obstacle, count(*) AS rows FROM decisions
     GROUP BY tabela, decision, is_obstacle ORDER BY is_obstacle DESC, tabela, decision";
+/// Compares hours before and after.
+const SUMS: &str = "
+    SELECT what, count(*) AS groups, COALESCE(sum(b.minutos), 0)::bigint AS before, COALESCE(sum(a.minutos), 0)::bigint AS after,
+           count(*) FILTER (WHERE (a.entries, a.minutos) IS DISTINCT FROM (b.entries, b.minutos)) AS different
+    FROM old_hours b FULL JOIN new_hours a USING (what, key) GROUP BY what ORDER BY what";
 /// Rows of the new tables that are not as an import left them.
 const NEWER: &str = "
     SELECT (SELECT count(*) FROM apontamentos e LEFT JOIN {STATE}.importados i ON i.tabela = 'apontamentos' AND i.id = e.id
@@ -118,6 +124,16 @@ struct CountRow {
 }
 
 #[derive(FromQueryResult)]
+struct IdRow {
+    id: String,
+}
+
+#[derive(FromQueryResult)]
+struct GroupRow {
+    grupo: i32,
+}
+
+#[derive(FromQueryResult)]
 struct RowsRow {
     name: String,
     rows: i64,
@@ -145,7 +161,7 @@ pub(super) async fn read(
     form: String,
     schema: SchemaName,
     time_zone: String,
-    is_merged: bool,
+    sums: Option<Vec<Sum>>,
 ) -> Result<ImportReport, DbErr> {
     let rows = all::<RowsRow>(transaction, ROWS).await?;
     let mut report = ImportReport {
@@ -157,11 +173,40 @@ pub(super) async fn read(
         changes: Vec::new(),
         sums: Vec::new(),
     };
-    if is_merged {
+    if let Some(sums) = sums {
         report.changes = all(transaction, CHANGES).await?;
-        report.sums = all(transaction, sql::SUMS).await?;
+        report.sums = sums;
     }
     Ok(report)
+}
+
+/// Compares the hours of the old service, read from `source`, with those in the new tables.
+pub(super) async fn sums(
+    transaction: &DatabaseTransaction,
+    source: &mut Source,
+    state: &str,
+) -> Result<Vec<Sum>, DbErr> {
+    transaction.execute_unprepared("TRUNCATE old_hours").await?;
+    let conflicts = "SELECT id::text AS id FROM conflicts WHERE tabela = 'apontamentos'";
+    let conflicts: Vec<_> = all::<IdRow>(transaction, conflicts).await?.into_iter().map(|row| row.id).collect();
+    source.copy_hours(&conflicts, transaction, &sql::new_hours(state)).await?;
+    all(transaction, SUMS).await
+}
+
+/// Takes the rows that changed in the new service only out of the comparison. Returns their number.
+pub(super) async fn leave_changed_here(transaction: &DatabaseTransaction, state: &str) -> Result<u64, DbErr> {
+    transaction.execute_unprepared(&sql::changed_here(state)).await.map(|done| done.rows_affected())
+}
+
+/// The groups of time entries that have to be read.
+pub(super) async fn groups(
+    transaction: &DatabaseTransaction,
+    source: &mut Source,
+    state: &str,
+) -> Result<Vec<i32>, DbErr> {
+    source.copy_groups(transaction, &sql::own_groups(state)).await?;
+    transaction.execute_unprepared(&sql::scope(state)).await?;
+    Ok(all::<GroupRow>(transaction, "SELECT grupo FROM groups_read").await?.into_iter().map(|row| row.grupo).collect())
 }
 
 /// Passes every decision to `consume`.

@@ -2,14 +2,18 @@
 
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, Statement};
 
-use super::ImportError;
+use super::{ImportError, sql};
 use crate::SchemaName;
 
-/// What an import wrote: a hash of each row, and when it ran.
+/// What an import wrote and from what: a hash of each row, the digest of its old row, the project of each reference, and when it
+/// ran.
 const STATE: &str = "
     CREATE TABLE {STATE}.importados (
-        tabela text NOT NULL, id uuid NOT NULL, linha text NOT NULL, CONSTRAINT importados_pkey PRIMARY KEY (tabela, id)
+        tabela text NOT NULL, id uuid NOT NULL, linha text NOT NULL, resumo bigint,
+        grupo integer GENERATED ALWAYS AS ({GROUP}) STORED,
+        CONSTRAINT importados_pkey PRIMARY KEY (tabela, id)
     );
+    CREATE TABLE {STATE}.projetos_de_apontamentos (project_id text PRIMARY KEY, id_projeto uuid NOT NULL);
     CREATE TABLE {STATE}.importacoes (
         feita_em timestamptz NOT NULL DEFAULT now(), origem text NOT NULL, movida boolean NOT NULL
     );";
@@ -89,7 +93,8 @@ impl Schemas {
             }
             transaction.execute_unprepared(&format!("CREATE SCHEMA {}", self.aside.quoted())).await?;
         }
-        transaction.execute_unprepared(&STATE.replace("{STATE}", &self.aside.quoted())).await?;
+        let state = STATE.replace("{STATE}", &self.aside.quoted()).replace("{GROUP}", sql::GROUP);
+        transaction.execute_unprepared(&state).await?;
         Ok(())
     }
 
@@ -109,7 +114,8 @@ impl Schemas {
     pub(super) async fn move_back(&self, transaction: &DatabaseTransaction, is_moved: bool) -> Result<(), ImportError> {
         rename(transaction, &self.own, &self.undone).await?;
         let state = self.aside.quoted();
-        transaction.execute_unprepared(&format!("DROP TABLE {state}.importados, {state}.importacoes")).await?;
+        let tables = format!("{state}.importados, {state}.projetos_de_apontamentos, {state}.importacoes");
+        transaction.execute_unprepared(&format!("DROP TABLE {tables}")).await?;
         if is_moved {
             return rename(transaction, &self.aside, &self.own).await;
         }

@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::TryStreamExt as _;
+use futures_util::future::try_join;
+use futures_util::stream::BoxStream;
 use sea_orm::sqlx::postgres::{PgConnection, PgRow};
-use sea_orm::sqlx::{self, AssertSqlSafe, Connection as _, FromRow};
+use sea_orm::sqlx::{self, AssertSqlSafe, Connection as _, FromRow, Row as _};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, Statement};
 
 use super::ImportError;
+use super::entries::Entries;
 use crate::connector::connect_foreign;
 use crate::{Config, SchemaName, db_error};
 
@@ -38,6 +41,7 @@ const TABLES: [(&str, &[&str], &[&str]); 5] = [
     ),
     ("organization_pats", &["organization_name"], &["id", "organization_url", "expira_em", "ativo"]),
 ];
+const ENTRIES: &str = "apontamentos";
 /// The bound of one statement, in bytes of JSON.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -65,6 +69,8 @@ type Tables = BTreeMap<String, BTreeSet<String>>;
 pub(super) struct Source {
     connection: PgConnection,
     schemas: BTreeMap<String, Tables>,
+    /// Set by [`Self::copy`], if the schema has the table.
+    entries: Option<Entries>,
 }
 
 impl Source {
@@ -78,7 +84,7 @@ impl Source {
             let (schema, table, columns): (String, String, Vec<String>) = read(&row)?;
             schemas.entry(schema).or_default().insert(table, columns.into_iter().collect());
         }
-        Ok(Self { connection, schemas })
+        Ok(Self { connection, schemas, entries: None })
     }
 
     /// Returns the only schema with tables of the old service.
@@ -148,52 +154,106 @@ impl Source {
         read(&row.map_err(db_error::statement_failed)?).map(|(text,)| text)
     }
 
-    /// Copies the rows of `schema`, all of one moment, into the temporary tables of `target`.
-    pub(super) async fn copy(mut self, schema: &SchemaName, target: &DatabaseTransaction) -> Result<(), DbErr> {
+    /// Copies the rows of `schema` except time entries into the temporary tables of `target`, and what these refer to. All that
+    /// is read from here on is of one moment.
+    pub(super) async fn copy(&mut self, schema: &SchemaName, target: &DatabaseTransaction) -> Result<(), DbErr> {
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL statement_timeout = 0;
-                     SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL DateStyle = 'ISO'";
+                     SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL DateStyle = 'ISO'; SET LOCAL work_mem = '64MB'";
         sqlx::raw_sql(begin).execute(&mut self.connection).await.map_err(db_error::statement_failed)?;
-        let tables = self.schemas.remove(schema.as_str()).unwrap_or_default();
+        let tables = self.schemas.get(schema.as_str()).cloned().unwrap_or_default();
         for (table, required, others) in TABLES {
-            if let Some(columns) = tables.get(table) {
-                let columns: Vec<_> =
-                    required.iter().chain(others).filter(|column| columns.contains(**column)).copied().collect();
-                let sql = format!(
-                    "SELECT row_to_json(t)::text FROM (SELECT {} FROM {}.{table}) t",
-                    columns.join(", "),
-                    schema.quoted()
-                );
-                copy_table(&mut self.connection, sql, table, target).await?;
+            let Some(columns) = tables.get(table) else { continue };
+            let columns: Vec<_> =
+                required.iter().chain(others).filter(|column| columns.contains(**column)).copied().collect();
+            if table == ENTRIES {
+                self.entries = Some(Entries::new(format!("{}.{ENTRIES}", schema.quoted()), columns));
+            } else {
+                let sql = format!("SELECT {} FROM {}.{table}", columns.join(", "), schema.quoted());
+                copy_rows(&mut self.connection, sql, &format!("old_{table}"), target, "").await?;
             }
         }
-        // The rows are read, so an error while closing changes nothing.
+        self.copy_of_entries(Entries::references, "old_references", target, "").await
+    }
+
+    /// Copies the time entries of `groups`, or all.
+    pub(super) async fn copy_entries(
+        &mut self,
+        groups: Option<&[i32]>,
+        target: &DatabaseTransaction,
+    ) -> Result<(), DbErr> {
+        if groups.is_some_and(<[i32]>::is_empty) {
+            return Ok(());
+        }
+        self.copy_of_entries(|entries| entries.rows(groups), "old_apontamentos", target, "").await
+    }
+
+    /// Copies the digests of all time entries. `target` runs `meanwhile` while they are added up.
+    pub(super) async fn copy_groups(&mut self, target: &DatabaseTransaction, meanwhile: &str) -> Result<(), DbErr> {
+        self.copy_of_entries(Entries::groups, "old_groups", target, meanwhile).await
+    }
+
+    /// Copies the hours of all time entries but those with the ids of `without`, and runs `meanwhile`.
+    pub(super) async fn copy_hours(
+        &mut self,
+        without: &[String],
+        target: &DatabaseTransaction,
+        meanwhile: &str,
+    ) -> Result<(), DbErr> {
+        self.copy_of_entries(|entries| entries.hours(without), "old_hours", target, meanwhile).await
+    }
+
+    async fn copy_of_entries(
+        &mut self,
+        statement: impl Fn(&Entries) -> String + Send,
+        table: &str,
+        target: &DatabaseTransaction,
+        meanwhile: &str,
+    ) -> Result<(), DbErr> {
+        match self.entries.as_ref().map(statement) {
+            Some(sql) => copy_rows(&mut self.connection, sql, table, target, meanwhile).await,
+            None => target.execute_unprepared(meanwhile).await.map(drop),
+        }
+    }
+
+    /// Ends the session. The rows are read, so an error changes nothing.
+    pub(super) async fn close(self) {
         drop(self.connection.close().await);
-        Ok(())
     }
 }
 
-async fn copy_table(
+/// Reads the next rows while the last ones are written, and the first ones while `meanwhile` runs.
+async fn copy_rows(
     source: &mut PgConnection,
     sql: String,
     table: &str,
     target: &DatabaseTransaction,
+    meanwhile: &str,
 ) -> Result<(), DbErr> {
+    let sql = format!("SELECT row_to_json(t)::text FROM ({sql}) t");
     let mut rows = sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch(source);
-    let mut batch = String::new();
-    while let Some(row) = rows.try_next().await.map_err(db_error::statement_failed)? {
-        let (row,): (String,) = read(&row)?;
-        batch.push(if batch.is_empty() { '[' } else { ',' });
-        batch.push_str(&row);
-        if BATCH_BYTES <= batch.len() {
-            insert(std::mem::take(&mut batch), table, target).await?;
-        }
+    let (mut batch, _) = try_join(read_batch(&mut rows), target.execute_unprepared(meanwhile)).await?;
+    while !batch.is_empty() {
+        (batch, ()) = try_join(read_batch(&mut rows), insert(batch, table, target)).await?;
     }
-    if batch.is_empty() { Ok(()) } else { insert(batch, table, target).await }
+    Ok(())
 }
 
-async fn insert(mut batch: String, table: &str, target: &DatabaseTransaction) -> Result<(), DbErr> {
-    batch.push(']');
-    let sql = format!("INSERT INTO old_{table} SELECT * FROM json_populate_recordset(NULL::old_{table}, $1::json)");
+/// The next rows as a JSON array, or an empty text after the last one.
+async fn read_batch(rows: &mut BoxStream<'_, Result<PgRow, sqlx::Error>>) -> Result<String, DbErr> {
+    let mut batch = String::new();
+    while batch.len() < BATCH_BYTES {
+        let Some(row) = rows.try_next().await.map_err(db_error::statement_failed)? else { break };
+        batch.push(if batch.is_empty() { '[' } else { ',' });
+        batch.push_str(row.try_get(0).map_err(db_error::statement_failed)?);
+    }
+    if !batch.is_empty() {
+        batch.push(']');
+    }
+    Ok(batch)
+}
+
+async fn insert(batch: String, table: &str, target: &DatabaseTransaction) -> Result<(), DbErr> {
+    let sql = format!("INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $1::json)");
     target.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, [batch.into()])).await.map(drop)
 }
 

@@ -1,5 +1,7 @@
 //! Behind a pooler that hands each transaction to another backend, which other tenants use too.
 
+use std::time::Duration;
+
 use adapters_postgres::{Config, PostgresDatabase};
 use domain::testing::suite::Repositories;
 use domain::testing::{NOW, maria, nova_atividade, novo_projeto};
@@ -8,6 +10,8 @@ use domain::{
 };
 use e2e::pgbouncer::PgBouncer;
 use e2e::postgres::Cluster;
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::{self, Connection as _, PgConnection};
 
 use crate::support::{config, connect, repositories, schema};
 
@@ -107,6 +111,31 @@ async fn pooler_in_use_by_others_is_detected() {
     }
 
     load.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migration_by_the_direct_url_does_not_wait_for_the_pooler() {
+    let database = Cluster::shared().create_database();
+    let pooler = PgBouncer::start(Cluster::shared(), 1);
+    let url = pooler.url(Cluster::shared(), &database);
+    let config = |tenant: &str, url: &str| Config::from_url(&url.to_owned().into(), schema(tenant)).unwrap();
+    let own = format!(":{}@", Cluster::shared().password());
+    // The password comes from the other URL.
+    let without_password = database.url().replace(&own, "@");
+    assert_ne!(without_password, database.url());
+    let direct = config("tenant_a", &url).with_direct(config("tenant_a", &without_password));
+    let served = connect(direct).await;
+    let without_direct = connect(config("tenant_b", &url).acquire_timeout(Duration::from_millis(500))).await;
+    // The only connection of the pooler is in use.
+    let options = url.parse::<PgConnectOptions>().unwrap().extra_float_digits(None);
+    let mut other = PgConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql("BEGIN").execute(&mut other).await.unwrap();
+
+    let applied = served.migrate_up(None).await.unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(2), without_direct.migrate_up(None)).await;
+
+    assert!(!applied.is_empty());
+    assert!(!matches!(waited, Ok(Ok(_))), "the transaction does not occupy the pooler: {waited:?}");
 }
 
 #[tokio::test]

@@ -73,8 +73,9 @@ async fn file_of_a_newer_version_is_rejected_unchanged() {
 #[tokio::test]
 async fn file_of_an_earlier_version_gets_the_missing_tables_and_keeps_its_rows() {
     for (version, later) in [
-        (1, vec!["escritas", "atividade_projetos", "apontamentos", "work_items"]),
-        (2, vec!["escritas", "atividade_projetos"]),
+        (1, vec!["revisoes", "escritas", "atividade_projetos", "apontamentos", "work_items"]),
+        (2, vec!["revisoes", "escritas", "atividade_projetos"]),
+        (4, vec!["revisoes"]),
     ] {
         let directory = Directory::new();
         let database = SqliteDatabase::open(directory.path()).await.unwrap();

@@ -4,6 +4,7 @@ mod data;
 mod minutos;
 mod query;
 mod refusal;
+mod report;
 mod repository;
 mod use_cases;
 
@@ -13,6 +14,7 @@ pub use query::{
     Agrupamento, ApontamentoFiltro, ApontamentoQuery, ApontamentoSortKey, Chave, LinhaDeHoras, Totais, UsuarioRef,
 };
 pub use refusal::{Refusal, RefusalReason};
+pub use report::{REPORT_BYTES, ReportBuilder};
 pub use repository::ApontamentoRepository;
 pub use use_cases::{Apontamentos, Gravado};
 

@@ -13,6 +13,14 @@ use crate::{
 /// One page of time entries: newest date first, then newest.
 pub type ApontamentoQuery = Query<Apontamento>;
 
+impl ApontamentoQuery {
+    /// Returns whether reading may take long, because no index has all conditions or many rows are skipped.
+    #[must_use]
+    pub const fn is_search(&self) -> bool {
+        self.filtro.is_search() || self.skip.is_deep()
+    }
+}
+
 /// The conditions of a list of time entries. An item meets all that are present.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ApontamentoFiltro {
@@ -144,14 +152,15 @@ pub enum Chave {
 }
 
 impl Chave {
-    /// Returns what lines are ordered by: dates, or the name without case and accents, then the id.
-    pub(super) fn order(&self) -> (String, String) {
+    /// Returns what lines are ordered by: dates, or the name without case and accents, then the id. Each part ends with NUL,
+    /// which no text has, so the parts of several keys can be joined.
+    pub(super) fn order(&self) -> String {
         match self {
-            Self::Projeto(id, nome) => (search_key(nome.as_str()), id.0.to_string()),
-            Self::Atividade(id, nome) => (search_key(nome.as_str()), id.0.to_string()),
-            Self::Usuario(id, nome) => (search_key(nome), id.clone()),
-            Self::WorkItem(id, _) => (String::new(), format!("{:010}", id.get())),
-            Self::Dia(data) | Self::Semana(data) | Self::Mes(data) => (date_text(*data), String::new()),
+            Self::Projeto(id, nome) => format!("{}\0{}\0", search_key(nome.as_str()), id.0),
+            Self::Atividade(id, nome) => format!("{}\0{}\0", search_key(nome.as_str()), id.0),
+            Self::Usuario(id, nome) => format!("{}\0{id}\0", search_key(nome)),
+            Self::WorkItem(id, _) => format!("{:010}\0", id.get()),
+            Self::Dia(data) | Self::Semana(data) | Self::Mes(data) => date_text(*data),
         }
     }
 }
@@ -175,7 +184,7 @@ mod tests {
 
     use super::*;
     use crate::testing::apontamento;
-    use crate::{Comentario, Cursor, Violation, WorkItemVisto};
+    use crate::{Comentario, Cursor, Skip, Violation, WorkItemVisto};
 
     #[test]
     fn cursor_from_its_text_is_equal_and_others_are_rejected() {
@@ -222,5 +231,9 @@ mod tests {
         let failed = ApontamentoFiltro { escrita: Some(EscritaFiltro::Erro), ..ApontamentoFiltro::default() };
         assert_eq!([by_user, week, two, failed].map(|filtro| filtro.is_search()), [false, false, true, true]);
         assert!(!ApontamentoFiltro::default().is_search());
+
+        let skipping =
+            |n| ApontamentoQuery { skip: Skip::parse(n).unwrap(), ..ApontamentoQuery::default() }.is_search();
+        assert_eq!([skipping(9_999), skipping(10_000)], [false, true]);
     }
 }

@@ -56,6 +56,8 @@ pub enum RefusalReason {
         /// The largest number of lines.
         max: usize,
     },
+    /// The names in a report are larger than a response can have.
+    ReportTooLarge,
 }
 
 impl RefusalReason {
@@ -63,7 +65,7 @@ impl RefusalReason {
     #[must_use]
     pub const fn field(&self) -> Option<&'static str> {
         match self {
-            Self::NotOwner | Self::TooManyLines { .. } => None,
+            Self::NotOwner | Self::TooManyLines { .. } | Self::ReportTooLarge => None,
             Self::DayFull { .. } => Some("duracao"),
             Self::UnknownAtividade(_) | Self::InactiveAtividade => Some("id_atividade"),
             Self::UnknownProjeto(_) => Some("project_id"),

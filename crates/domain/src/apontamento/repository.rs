@@ -58,10 +58,11 @@ pub trait ApontamentoRepository: Send + Sync {
     /// See the trait.
     async fn totals(&self, filtro: ApontamentoFiltro) -> Result<Totais, Error>;
 
-    /// Sums the matches by one or more groupings. The lines come in any order, `max` of them at most.
+    /// Sums the matches by one or more groupings. The lines come in any order, `max` of them at most, and at most
+    /// [`REPORT_BYTES`](crate::REPORT_BYTES) of texts.
     ///
     /// # Errors
-    /// `Refused` with `TooManyLines` if there are more than `max`.
+    /// Those of [`ReportBuilder::finish`](crate::ReportBuilder::finish).
     async fn report(
         &self,
         filtro: ApontamentoFiltro,

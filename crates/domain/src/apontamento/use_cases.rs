@@ -2,6 +2,7 @@
 
 mod work_items;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::projeto::ProjectImporter;
 use crate::{
     Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoId, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord,
     ApontamentoRepository, ApontamentoSortKey, Batch, BatchReader, Caller, Chave, Clock, Cursor, Error, Escrita,
-    Idempotency, Limit, LinhaDeHoras, NovoApontamento, Organizacao, ProjectDirectory, ProjetoRef, ProjetoRepository,
+    Idempotency, Limit, LinhaDeHoras, NomeProjeto, NovoApontamento, Organizacao, ProjectDirectory, ProjetoRef, ProjetoRepository,
     ProjetoSelector, Refusal, RefusalReason, Resource, Totais, Violation, WorkItem, WorkItemDirectory, WorkItemId,
 };
 
@@ -150,28 +151,28 @@ impl Apontamentos {
 
     /// Returns the projeto of each of `novos`. Names are looked up here, and in Azure DevOps if there is no such projeto.
     async fn resolve_projetos(&self, caller: &Caller, novos: &[NovoApontamento]) -> Result<Vec<ProjetoRef>, Error> {
-        let (mut resolved, mut refusals) = (Vec::with_capacity(novos.len()), Vec::new());
-        let mut known = HashMap::new();
-        for (item, novo) in novos.iter().enumerate() {
-            let nome = match &novo.projeto {
-                ProjetoSelector::Id(id) => {
-                    resolved.push(*id);
-                    continue;
-                }
-                ProjetoSelector::Nome(nome) => nome,
-            };
-            let found = if let Some(found) = known.get(nome.as_str()) {
-                *found
-            } else {
-                let mut found = self.repository.find_projeto(nome.clone()).await?;
+        let (mut known, mut unknown) = (HashMap::new(), BTreeSet::new());
+        for nome in novos.iter().filter_map(name_of_projeto) {
+            if let Entry::Vacant(vacant) = known.entry(nome.as_str().to_lowercase()) {
+                let found = self.repository.find_projeto(nome.clone()).await?;
                 if found.is_none() {
-                    found = self.importer.import_by_name(nome, caller).await?;
+                    unknown.insert(vacant.key().clone());
                 }
-                known.insert(nome.as_str(), found);
-                found
+                vacant.insert(found);
+            }
+        }
+        if !unknown.is_empty() {
+            let imported = self.importer.import_by_names(&unknown, caller).await?;
+            known.extend(imported.into_iter().map(|(nome, id)| (nome, Some(id))));
+        }
+        let (mut resolved, mut refusals) = (Vec::with_capacity(novos.len()), Vec::new());
+        for (item, novo) in novos.iter().enumerate() {
+            let found = match &novo.projeto {
+                ProjetoSelector::Id(id) => Some(*id),
+                ProjetoSelector::Nome(nome) => known.get(&nome.as_str().to_lowercase()).copied().flatten(),
             };
             let unknown =
-                || Refusal { item: Some(item), reason: RefusalReason::UnknownProjeto(nome.as_str().to_owned()) };
+                || Refusal { item: Some(item), reason: RefusalReason::UnknownProjeto(novo.projeto.to_string()) };
             found.map_or_else(|| refusals.push(unknown()), |id| resolved.push(id));
         }
         if refusals.is_empty() { Ok(resolved) } else { Err(Error::Refused(refusals)) }
@@ -227,14 +228,14 @@ impl Apontamentos {
     /// id, others by name.
     ///
     /// # Errors
-    /// `Refused` with `TooManyLines`; those of the repository.
+    /// Those of the repository.
     pub async fn relatorio(
         &self,
         filtro: ApontamentoFiltro,
         agrupar: Vec<Agrupamento>,
     ) -> Result<Vec<LinhaDeHoras>, Error> {
         let mut linhas = self.repository.report(filtro, agrupar, MAX_REPORT_LINES).await?;
-        linhas.sort_by_cached_key(|linha| linha.chaves.iter().map(Chave::order).collect::<Vec<_>>());
+        linhas.sort_by_cached_key(|linha| linha.chaves.iter().map(Chave::order).collect::<String>());
         Ok(linhas)
     }
 
@@ -347,6 +348,13 @@ fn check_dates(novos: &[NovoApontamento], now: OffsetDateTime) -> Result<(), Err
     };
     let fields: Vec<_> = violations.map(invalid).collect();
     if fields.is_empty() { Ok(()) } else { Err(Error::Invalid(fields)) }
+}
+
+fn name_of_projeto(novo: &NovoApontamento) -> Option<&NomeProjeto> {
+    match &novo.projeto {
+        ProjetoSelector::Id(_) => None,
+        ProjetoSelector::Nome(nome) => Some(nome),
+    }
 }
 
 /// Returns the projetos of the items that are refused because theirs is unknown, each once.

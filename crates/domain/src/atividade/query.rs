@@ -10,14 +10,11 @@ use crate::{Atividade, Busca, Ordem, ProjetoRef, Query};
 pub type AtividadeQuery = Query<Atividade>;
 
 impl AtividadeQuery {
-    /// From this `skip` on, reading the skipped rows takes noticeably long.
-    const DEEP_SKIP: i64 = 10_000;
-
     /// Returns whether the duration grows with the number of atividades, because the query compares every name with a
     /// text or reads many rows to skip them.
     #[must_use]
     pub const fn is_search(&self) -> bool {
-        self.filtro.texto.is_some() || Self::DEEP_SKIP <= self.skip.get()
+        self.filtro.texto.is_some() || self.skip.is_deep()
     }
 }
 

@@ -9,6 +9,8 @@ pub struct Skip(i64);
 impl Skip {
     /// The smallest value.
     pub const MIN: i64 = 0;
+    /// From this number on, reading the skipped rows takes noticeably long.
+    const DEEP: i64 = 10_000;
 
     /// Returns `n` if it is not negative.
     ///
@@ -16,6 +18,12 @@ impl Skip {
     /// [`Violation::LessThan`].
     pub fn parse(n: i64) -> Result<Self, Violation> {
         if n < Self::MIN { Err(Violation::LessThan { min: Self::MIN }) } else { Ok(Self(n)) }
+    }
+
+    /// Returns whether reading the skipped rows takes noticeably long.
+    #[must_use]
+    pub const fn is_deep(self) -> bool {
+        Self::DEEP <= self.0
     }
 
     /// The number, never negative.

@@ -1,11 +1,11 @@
 //! Imports projects of Azure DevOps that a request refers to and that are not stored yet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::{
-    AzureProjectId, Caller, Clock, Conflict, Credential, Error, NomeProjeto, ProjectDirectory, ProjetoRef,
-    ProjetoRepository, RemoteProjeto,
+    AzureProjectId, Caller, Clock, Conflict, Credential, Error, ProjectDirectory, ProjetoRef, ProjetoRepository,
+    RemoteProjeto,
 };
 
 /// The largest number of projects that are looked up one by one. More are taken from the list of all projects.
@@ -39,25 +39,28 @@ impl ProjectImporter {
         Ok(is_any)
     }
 
-    /// Stores the project with that name, in any case, if the caller can see one in Azure DevOps.
-    pub(crate) async fn import_by_name(
+    /// Stores the projects with those names, which are in lower case, that the caller can see in Azure DevOps, and returns
+    /// their ids. All names together take one list of projects, because Azure DevOps finds a project by its id only.
+    pub(crate) async fn import_by_names(
         &self,
-        nome: &NomeProjeto,
+        nomes: &BTreeSet<String>,
         caller: &Caller,
-    ) -> Result<Option<ProjetoRef>, Error> {
-        let Some(credential) = caller.credential.clone() else { return Ok(None) };
+    ) -> Result<HashMap<String, ProjetoRef>, Error> {
+        let mut imported = HashMap::new();
+        let Some(credential) = caller.credential.clone() else { return Ok(imported) };
         let since = self.clock.now();
         let listed = match self.directory.list(credential).await {
-            Err(Error::Forbidden | Error::Conflict(Conflict::SemOrganizacao)) => return Ok(None),
+            Err(Error::Forbidden | Error::Conflict(Conflict::SemOrganizacao)) => return Ok(imported),
             listed => listed?,
         };
-        let wanted = nome.as_str().to_lowercase();
-        let Some(remote) = listed.projects.into_iter().find(|remote| remote.nome.as_str().to_lowercase() == wanted)
-        else {
-            return Ok(None);
-        };
-        let stored = self.repository.store_remote(remote, since).await?;
-        Ok(Some(ProjetoRef(stored.id.0)))
+        for remote in listed.projects {
+            let nome = remote.nome.as_str().to_lowercase();
+            if nomes.contains(&nome) && !imported.contains_key(&nome) {
+                let stored = self.repository.store_remote(remote, since).await?;
+                imported.insert(nome, ProjetoRef(stored.id.0));
+            }
+        }
+        Ok(imported)
     }
 
     async fn look_up(

@@ -10,7 +10,7 @@ use super::{AvisoDoTimesheet, ConsultaDeTimesheet, LinhaDoTimesheet, Semana, Tim
 use crate::work_item::{missing_refusal, name_in_azure};
 use crate::{
     Apontamento, ApontamentoFiltro, ApontamentoQuery, ApontamentoRepository, BatchReader, Batches, Caller, Clock,
-    Conflict, Error, Escrita, Limit, Missing, ProjetoId, ProjetoRepository, ProjetoSelector, RefusalReason, TreeGap,
+    Conflict, Error, Escrita, Limit, Listable, Missing, ProjetoId, ProjetoRepository, ProjetoSelector, RefusalReason, TreeGap,
     TreeQuery, UsuarioRef, WorkItemDirectory, WorkItemTree,
 };
 
@@ -40,19 +40,37 @@ impl Timesheets {
     /// Returns the week of the caller: the work items that are assigned to the caller in the projeto or iteration, and each
     /// one on which the caller has hours. If Azure DevOps fails, those with hours are shown by their last known titles.
     ///
+    /// `reserve` takes the memory in bytes that the entries read so far need until the response is sent, and ends the reading
+    /// with an error if there is none.
+    ///
     /// # Errors
-    /// `Refused` for another organisation, and for a projeto, team or iteration that the caller cannot see;
+    /// Those of `reserve`; `Refused` for another organisation, and for a projeto, team or iteration that the caller cannot see;
     /// `CredentialRejected`; those of the repositories.
-    pub async fn obter(&self, caller: &Caller, consulta: ConsultaDeTimesheet) -> Result<Timesheet, Error> {
-        let ConsultaDeTimesheet { organizacao, projeto, semana, iteration, team, is_flat } = consulta;
-        if let Some(refusal) = organizacao.refusal(self.organizacao.as_deref()) {
-            return Err(refusal.into());
+    pub async fn obter<E: From<Error>>(
+        &self,
+        caller: &Caller,
+        consulta: ConsultaDeTimesheet,
+        reserve: impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<Timesheet, E> {
+        if let Some(refusal) = consulta.organizacao.refusal(self.organizacao.as_deref()) {
+            return Err(Error::from(refusal).into());
         }
-        let nome = name_in_azure(&*self.projetos, &projeto).await?;
+        let nome = name_in_azure(&*self.projetos, &consulta.projeto).await?;
         if nome.is_none() {
-            self.check_stored(&projeto).await?;
+            self.check_stored(&consulta.projeto).await?;
         }
-        let entries = self.entries(caller, semana).await?;
+        let entries = self.entries(caller, consulta.semana, reserve).await?;
+        Ok(self.with_work_items(caller, consulta, nome, entries).await?)
+    }
+
+    async fn with_work_items(
+        &self,
+        caller: &Caller,
+        consulta: ConsultaDeTimesheet,
+        nome: Option<String>,
+        entries: Vec<Apontamento>,
+    ) -> Result<Timesheet, Error> {
+        let ConsultaDeTimesheet { organizacao: _, projeto, semana, iteration, team, is_flat } = consulta;
         // In one order, so that another entry on a known work item is the same query.
         let ids: BTreeSet<_> = entries.iter().map(|entry| entry.work_item).collect();
         let iteration_of_team = iteration.map(|iteration| (team, iteration));
@@ -79,7 +97,12 @@ impl Timesheets {
     }
 
     /// Returns the entries of the caller in the week, the newest first.
-    async fn entries(&self, caller: &Caller, semana: Semana) -> Result<Vec<Apontamento>, Error> {
+    async fn entries<E: From<Error>>(
+        &self,
+        caller: &Caller,
+        semana: Semana,
+        mut reserve: impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<Vec<Apontamento>, E> {
         let filtro = ApontamentoFiltro {
             de: Some(semana.inicio()),
             ate: Some(semana.fim()),
@@ -96,8 +119,10 @@ impl Timesheets {
         };
         // 24:00 a day bound them to 10,080.
         let mut batches = BatchReader::new(query, true, Box::new(fetch));
-        let mut entries = Vec::new();
+        let (mut entries, mut bytes) = (Vec::new(), 0);
         while let Some(batch) = batches.next().await? {
+            bytes += batch.iter().map(memory).sum::<usize>();
+            reserve(bytes)?;
             entries.extend(batch);
         }
         Ok(entries)
@@ -126,6 +151,12 @@ impl Timesheets {
         };
         if is_stored { Ok(()) } else { Err(RefusalReason::UnknownProjeto(projeto.to_string()).into()) }
     }
+}
+
+/// Returns the memory of an entry until its response is sent: its texts twice, because JSON is built beside them, and its
+/// other fields.
+fn memory(entry: &Apontamento) -> usize {
+    2 * entry.text_bytes() + 1024
 }
 
 /// Returns the warning for an error of Azure DevOps.

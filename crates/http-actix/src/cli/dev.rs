@@ -1,5 +1,6 @@
 //! `aponta dev`: the service and its database in one process, to try it out and to develop clients.
 
+mod hours;
 mod planning;
 mod samples;
 mod work_items;
@@ -9,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::settings::{Settings, Sources};
-use adapters_sqlite::SqliteDatabase;
+use adapters_sqlite::{SqliteDatabase, SqliteSampleHours};
 use clap::Args;
 use etcetera::BaseStrategy;
 use http_api::{AppState, ServiceInfo};
+use tokio::task::JoinSet;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
@@ -57,8 +59,9 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     };
     let mut shutdown = ShutdownSignal::new().map_err(CliError::new)?;
     let database = SqliteDatabase::open(&directory).await.map_err(CliError::new)?;
-    let work_items = Arc::new(work_items::SampleWorkItems::new().map_err(|error| CliError::of(&error))?);
-    let ports = embedded::ports(&database, work_items);
+    let work_items = work_items::SampleWorkItems::new(SqliteSampleHours::new(&database));
+    let work_items = Arc::new(work_items.map_err(|error| CliError::of(&error))?);
+    let ports = embedded::ports(&database, work_items.clone());
     let state = AppState::new(ports, ServiceInfo::new("development"), Vec::new()).loopback_only();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let shared = state.clone();
@@ -71,7 +74,10 @@ pub async fn run(options: Options) -> Result<(), CliError> {
     }
     // `dev | head` closes standard output; the service runs on.
     let _ = print_line(banner(server.address(), &directory));
+    let mut jobs = JoinSet::new();
+    jobs.spawn(hours::write_back(database.clone(), work_items));
     let ended = server.run(async move { shutdown.recv().await }).await.map_err(CliError::new);
+    jobs.shutdown().await;
     database.close().await;
     ended
 }

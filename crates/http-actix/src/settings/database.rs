@@ -23,6 +23,8 @@ pub struct DatabaseSettings {
     missing: Vec<&'static str>,
     /// The settings that `url` comes from.
     pub url_settings: &'static str,
+    /// `DATABASE_DIRECT_URL`, parsed by the adapter.
+    pub direct_url: Option<SecretString>,
     /// `DATABASE_SCHEMA`, parsed by the adapter.
     pub schema: String,
     /// `DATABASE_POOL_SIZE`: connections at most.
@@ -37,6 +39,7 @@ impl DatabaseSettings {
         let name = reader.name("DATABASE_NAME");
         let user = reader.name("DATABASE_USER");
         let password = reader.secret("DATABASE_PASSWORD");
+        let direct_url = reader.secret("DATABASE_DIRECT_URL");
         let required =
             [("DATABASE_HOST", host.is_none()), ("DATABASE_NAME", name.is_none()), ("DATABASE_USER", user.is_none())];
         let missing = required.into_iter().filter(|(_, is_missing)| *is_missing).map(|(name, _)| name).collect();
@@ -54,6 +57,7 @@ impl DatabaseSettings {
             // As in pydantic settings of old, where the URL was a field and the parts its fallback.
             url: given.or_else(|| composed().map(SecretString::from)),
             url_settings,
+            direct_url,
             missing,
             schema: reader.name("DATABASE_SCHEMA")?,
             pool_size: reader.number("DATABASE_POOL_SIZE", 1..=1000)?,

@@ -138,7 +138,7 @@ impl Reader {
         let unset = || (String::new(), "default".to_owned());
         let (value, source) = if spec.is_secret {
             match self.secret_source(spec.name) {
-                Some(SecretSource::Text(url, source)) if spec.name == "DATABASE_URL" => {
+                Some(SecretSource::Text(url, source)) if spec.name.ends_with("_URL") => {
                     (masked_database_url(&url), source)
                 }
                 Some(SecretSource::Text(_, source)) => (MASK.to_owned(), source),

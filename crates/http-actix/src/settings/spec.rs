@@ -68,6 +68,10 @@ pub const SETTINGS: &[SettingSpec] = &[
     setting("DATABASE_NAME", "", "name of the database"),
     setting("DATABASE_USER", "", "user of the database"),
     secret("DATABASE_PASSWORD", "password of that user"),
+    secret(
+        "DATABASE_DIRECT_URL",
+        "URL of the same database past a pooler, for migrations, `import` and `privacidade`; without a password it uses that of the other settings; unset = as for requests",
+    ),
     setting("DATABASE_SCHEMA", "api_aponta", "schema of this deployment, one per tenant"),
     setting("DATABASE_POOL_SIZE", "10", "connections to the database at most (1 to 1000), and one more for `/health`"),
     setting(

@@ -80,6 +80,7 @@ fn settings_of_the_table_are_all_read() {
         ("DATABASE_NAME", "other"),
         ("DATABASE_USER", "other"),
         ("DATABASE_PASSWORD", "other"),
+        ("DATABASE_DIRECT_URL", "postgresql://u@other/d"),
         ("DATABASE_SCHEMA", "other"),
         ("DATABASE_POOL_SIZE", "3"),
         ("AUTH_ENABLED", "no"),
@@ -440,6 +441,7 @@ fn debug_and_lines_contain_no_secret() {
     let url = format!("postgresql://u:{secret}@h/d?password={secret}");
     let settings = parse(&[
         ("DATABASE_URL", &url),
+        ("DATABASE_DIRECT_URL", &url),
         ("DATABASE_PASSWORD", secret),
         ("AZURE_DEVOPS_PAT", secret),
         ("EXTENSION_APP_KEYS", secret),

@@ -2,17 +2,31 @@
 
 use crate::settings::{ConfigError, Settings};
 use adapters_postgres::{Config, SchemaName};
+use secrecy::SecretString;
 
 /// Makes the configuration of the adapter, or returns every setting of the database that is wrong.
 pub fn config(settings: &Settings) -> Result<Config, Vec<ConfigError>> {
+    let database = &settings.database;
+    let parse = |url: &SecretString, schema: &SchemaName, names: &'static str| {
+        Config::from_url(url, schema.clone()).map_err(|reason| vec![ConfigError::new(names, reason.to_string())])
+    };
     let config = |schema: SchemaName| {
-        Config::from_url(settings.database.url()?, schema)
-            .map(|config| config.max_connections(settings.database.pool_size))
-            .map_err(|reason| vec![ConfigError::new(settings.database.url_settings, reason.to_string())])
+        let direct = database.direct_url.as_ref().map(|url| parse(url, &schema, "DATABASE_DIRECT_URL")).transpose();
+        let main = database.url().and_then(|url| parse(url, &schema, database.url_settings));
+        match (main, direct) {
+            (Ok(main), Ok(direct)) => {
+                let main = main.max_connections(database.pool_size);
+                Ok(match direct {
+                    Some(direct) => main.with_direct(direct),
+                    None => main,
+                })
+            }
+            (main, direct) => Err([main.err(), direct.err()].into_iter().flatten().flatten().collect()),
+        }
     };
     match schema(settings) {
         Ok(schema) => config(schema),
-        // The URL is parsed as well, so that one message names both errors.
+        // The URLs are parsed as well, so that one message names all errors.
         Err(error) => {
             let others = SchemaName::parse("public").ok().and_then(|schema| config(schema).err());
             Err([error].into_iter().chain(others.into_iter().flatten()).collect())

@@ -109,6 +109,9 @@ pub fn refusal_reason(reason: &RefusalReason) -> String {
         RefusalReason::TooManyLines { max } => {
             format!("O relatório teria mais de {max} linhas: escolha um período menor, outro agrupamento ou um filtro")
         }
+        RefusalReason::ReportTooLarge => {
+            "O relatório seria grande demais: escolha um período menor, outro agrupamento ou um filtro".to_owned()
+        }
     }
 }
 
@@ -218,6 +221,11 @@ pub const fn bad_upstream(service: Service) -> &'static str {
 /// Returns the message of a body with too many values.
 pub fn too_many_values(max: usize) -> String {
     format!("O corpo tem valores demais: no máximo {max}")
+}
+
+/// Returns the message of a bulk request that refers to too many projetos.
+pub fn too_many_projetos(max: usize) -> String {
+    format!("As atividades referem-se a projetos demais: no máximo {max} ao todo")
 }
 
 /// Returns the message of a value that is not in a list of allowed ones.

@@ -21,14 +21,30 @@ use crate::media_type::JSON_UTF8;
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// An error of the domain or of an adapter.
-    #[error(transparent)]
-    Domain(#[from] domain::Error),
+    #[error("{error}")]
+    Domain {
+        /// The error.
+        error: domain::Error,
+        /// Where the request has the fields that the error is about.
+        part_of: PartOf,
+    },
     /// Invalid values.
     #[error("invalid request: {}", .0.to_message())]
     Validation(ValidationErrors),
     /// A request that is rejected before its values are validated.
     #[error("rejected: {0:?}")]
     Rejected(#[from] RequestRejection),
+}
+
+/// Returns the part of a request with a field: `body`, `query` or `path`. `None` if the request does not have the field.
+pub type PartOf = fn(&str) -> Option<&'static str>;
+
+impl From<domain::Error> for ApiError {
+    /// Converts the error of a request whose fields are in its body. [`Input::error`](crate::extract::input::Input::error)
+    /// is for those with parameters.
+    fn from(error: domain::Error) -> Self {
+        Self::Domain { error, part_of: |_| Some("body") }
+    }
 }
 
 /// The reason to reject a request before its values are validated.
@@ -109,7 +125,7 @@ impl ApiError {
     fn detail(&self) -> String {
         use domain::Error as E;
         match self {
-            Self::Domain(error) => match error {
+            Self::Domain { error, .. } => match error {
                 E::NotFound { resource, id } => messages_pt::not_found(*resource, *id),
                 E::Invalid(_) => self.validation_errors().to_message(),
                 E::UnknownReferences(all) => messages_of(all),
@@ -147,42 +163,46 @@ impl ApiError {
     fn validation_errors(&self) -> ValidationErrors {
         match self {
             Self::Validation(errors) => errors.clone(),
-            Self::Domain(domain::Error::Invalid(fields)) => {
+            Self::Domain { error: domain::Error::Invalid(fields), part_of } => {
                 let error = |field: &domain::InvalidField| {
-                    ValidationError::from_violation(field.violation, location(field.item, field.field, field.index))
+                    let part = part_of(field.field).unwrap_or("body");
+                    let location = location(part, field.item, field.field, field.index);
+                    ValidationError::from_violation(field.violation, location)
                 };
                 fields.iter().map(error).collect()
             }
-            Self::Domain(_) | Self::Rejected(_) => ValidationErrors::default(),
+            Self::Domain { .. } | Self::Rejected(_) => ValidationErrors::default(),
         }
     }
 
     /// Returns the fields that a text in `detail` is about. Clients show `detail` to people, so only an invalid form is
     /// an array.
     fn fields(&self) -> ValidationErrors {
+        let Self::Domain { error, part_of } = self else { return ValidationErrors::default() };
         let reference = |one: &UnknownReference| {
             let message = messages_pt::unknown_reference(one.resource, one.id);
-            ValidationError::new("value_error", location(one.item, one.field, one.index), message)
+            let location = location(part_of(one.field)?, one.item, one.field, one.index);
+            Some(ValidationError::new("value_error", location, message))
         };
         let refusal = |Refusal { item, reason }: &Refusal| {
-            let message = messages_pt::refusal_reason(reason);
-            Some(ValidationError::new("value_error", location(*item, reason.field()?, None), message))
+            let (message, field) = (messages_pt::refusal_reason(reason), reason.field()?);
+            Some(ValidationError::new("value_error", location(part_of(field)?, *item, field, None), message))
         };
-        match self {
-            Self::Domain(domain::Error::UnknownReferences(all)) => all.iter().map(reference).collect(),
-            Self::Domain(domain::Error::Refused(all)) => all.iter().filter_map(refusal).collect(),
-            Self::Validation(_) | Self::Domain(_) | Self::Rejected(_) => ValidationErrors::default(),
+        match error {
+            domain::Error::UnknownReferences(all) => all.iter().filter_map(reference).collect(),
+            domain::Error::Refused(all) => all.iter().filter_map(refusal).collect(),
+            _ => ValidationErrors::default(),
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Domain(domain::Error::Unavailable { retry_after, .. }) => {
+            Self::Domain { error: domain::Error::Unavailable { retry_after, .. }, .. } => {
                 Some(retry_after.unwrap_or(DEFAULT_RETRY_AFTER))
             }
-            Self::Domain(domain::Error::Overloaded { retry_after, .. })
+            Self::Domain { error: domain::Error::Overloaded { retry_after, .. }, .. }
             | Self::Rejected(RequestRejection::TooManyFailures { retry_after }) => Some(*retry_after),
-            Self::Domain(domain::Error::TooManyIdempotencyKeys) => Some(RETRY_AFTER_KEY_LIMIT),
+            Self::Domain { error: domain::Error::TooManyIdempotencyKeys, .. } => Some(RETRY_AFTER_KEY_LIMIT),
             Self::Rejected(RequestRejection::Overloaded) => Some(DEFAULT_RETRY_AFTER),
             _ => None,
         }
@@ -192,7 +212,7 @@ impl ApiError {
     pub fn log(&self) {
         let status = self.status_code();
         let mut causes = String::new();
-        let mut source = self.source();
+        let mut source = if let Self::Domain { error, .. } = self { error.source() } else { None };
         while let Some(cause) = source {
             causes.push_str(": ");
             causes.push_str(&cause.to_string());
@@ -206,10 +226,10 @@ impl ApiError {
     }
 }
 
-/// Returns the location of a field in the body, or of the item at `index` of a list. The items of a bulk request are in
-/// `items`.
-fn location(item: Option<usize>, field: &'static str, index: Option<usize>) -> Vec<Value> {
-    let mut location = vec!["body".into()];
+/// Returns the location of a field in a part of the request, or of the item at `index` of a list. The items of a bulk request
+/// are in `items`.
+fn location(part: &'static str, item: Option<usize>, field: &'static str, index: Option<usize>) -> Vec<Value> {
+    let mut location = vec![part.into()];
     if let Some(item) = item {
         location.extend(["items".into(), item.into()]);
     }
@@ -226,7 +246,8 @@ const fn refusal_status(reason: &RefusalReason) -> StatusCode {
         RefusalReason::UnknownAtividade(_)
         | RefusalReason::UnknownProjeto(_)
         | RefusalReason::OtherOrganisation { .. }
-        | RefusalReason::TooManyLines { .. } => StatusCode::BAD_REQUEST,
+        | RefusalReason::TooManyLines { .. }
+        | RefusalReason::ReportTooLarge => StatusCode::BAD_REQUEST,
         RefusalReason::UnknownWorkItem(_) | RefusalReason::UnknownTeam(_) | RefusalReason::UnknownIteration(_) => {
             StatusCode::NOT_FOUND
         }
@@ -246,7 +267,7 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         use domain::Error as E;
         match self {
-            Self::Domain(error) => match error {
+            Self::Domain { error, .. } => match error {
                 E::NotFound { .. } => StatusCode::NOT_FOUND,
                 E::UnknownReferences(_) => StatusCode::BAD_REQUEST,
                 E::Invalid(_) | E::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,

@@ -38,6 +38,19 @@ pub struct Input<P: RequestPart = NoPart, Q: RequestPart = NoPart, B: RequestPar
     pub idempotency: Option<IdempotentRequest>,
 }
 
+impl<P: RequestPart, Q: RequestPart, B: RequestPart> Input<P, Q, B> {
+    /// Converts an error of the domain about this request. Every handler whose path or query has values that the domain can
+    /// refuse uses it.
+    pub fn error(error: domain::Error) -> ApiError {
+        ApiError::Domain { error, part_of: Self::part_of }
+    }
+
+    fn part_of(field: &str) -> Option<&'static str> {
+        let parts = [("path", fields::<P>()), ("query", fields::<Q>()), ("body", fields::<B>())];
+        parts.into_iter().find(|(_, fields)| fields.iter().any(|known| known == field)).map(|(part, _)| part)
+    }
+}
+
 impl<P: RequestPart, Q: RequestPart, B: RequestPart> FromRequest for Input<P, Q, B> {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use actix_web::{HttpMessage, HttpRequest};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
@@ -24,6 +25,10 @@ pub const STREAM: usize = 1536 * KIB;
 pub const ENCODER: usize = 384 * KIB;
 /// The maximum size of a list of projects from Azure DevOps.
 pub const AZURE_LIST: usize = 16 * MIB;
+/// The cost of a report: 10,000 lines with texts of [`domain::REPORT_BYTES`], and their order.
+pub const REPORT: usize = 8 * MIB;
+/// The cost of a name in the response to a write, with the text around it: 255 characters take up to 1,020 bytes.
+pub const NAME: usize = 1280;
 /// The maximum size of a body without cost: the buffers of its connection are larger.
 const MAX_FREE_BYTES: usize = 16 * KIB;
 /// The maximum time that a request waits for memory.
@@ -76,12 +81,29 @@ impl InFlight {
         }
     }
 
+    /// Reserves `bytes` for `user` until the body of the response to `request` is sent, and waits until they are available.
+    /// A body of known size then holds its size only.
+    ///
+    /// # Errors
+    /// As [`Self::reserve`].
+    pub async fn reserve_response(
+        &self,
+        request: &HttpRequest,
+        user: &str,
+        bytes: usize,
+    ) -> Result<(), RequestRejection> {
+        let reservation = self.reserve(user, bytes).await?;
+        request.extensions_mut().insert(reservation);
+        Ok(())
+    }
+
     fn attempt(&self, user: &str, bytes: usize) -> Option<Reservation> {
         let user: Arc<str> = user.into();
         {
             let mut held = self.held();
             let own = held.users.get(&user).copied().unwrap_or_default();
-            if MAX_TOTAL < held.total.saturating_add(bytes) || MAX_PER_USER < own.saturating_add(bytes) {
+            let is_over = MAX_TOTAL < held.total.saturating_add(bytes) || MAX_PER_USER < own.saturating_add(bytes);
+            if is_over && 0 < bytes {
                 return None;
             }
             held.add(&user, bytes);
@@ -131,6 +153,16 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// Changes the size to `bytes` without waiting.
+    ///
+    /// # Errors
+    /// `Overloaded` if the size grows and a limit would be exceeded. The size stays as it is.
+    pub fn try_resize(&mut self, bytes: usize) -> Result<(), RequestRejection> {
+        let _more = self.in_flight.try_reserve(&self.user, bytes.saturating_sub(self.bytes))?;
+        self.resize(bytes);
+        Ok(())
+    }
+
     /// Changes the size to `bytes`. It never fails, because the response to a completed write must be sent.
     pub fn resize(&mut self, bytes: usize) {
         {
@@ -187,6 +219,7 @@ mod tests {
 
         drop(second);
         let _ = in_flight.try_reserve("davi", MAX_PER_USER).unwrap();
+        assert!(in_flight.try_reserve("davi", 0).is_ok());
         drop((first, third));
 
         assert_eq!(total(&in_flight), 0);
@@ -202,6 +235,20 @@ mod tests {
         reservation.resize(0);
         assert_eq!(total(&in_flight), 0);
         assert!(in_flight.try_reserve("ana", MAX_PER_USER).is_ok());
+    }
+
+    #[test]
+    fn try_resize_beyond_the_limit_changes_nothing() {
+        let in_flight = InFlight::default();
+        let mut reservation = in_flight.try_reserve("ana", 0).unwrap();
+        for bytes in [MIB, MAX_PER_USER, 2 * MIB] {
+            reservation.try_resize(bytes).unwrap();
+            assert_eq!(total(&in_flight), bytes);
+        }
+        assert_eq!(reservation.try_resize(MAX_PER_USER + 1), Err(RequestRejection::Overloaded));
+        assert_eq!(total(&in_flight), 2 * MIB);
+        drop(reservation);
+        assert!(in_flight.held().users.is_empty());
     }
 
     #[actix_web::test]

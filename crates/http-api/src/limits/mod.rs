@@ -1,4 +1,5 @@
 //! Limits that all requests of the process share.
 
 pub mod in_flight;
+pub mod project_lists;
 pub mod searches;

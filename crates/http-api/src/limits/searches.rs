@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use domain::{Batches, Error};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -49,6 +50,30 @@ impl Searches {
     }
 }
 
+/// A list that holds the permit of its search until its last batch, because each batch searches again.
+pub struct Admitted<B> {
+    /// The list.
+    pub batches: B,
+    /// The permit.
+    pub search: Option<OwnedSemaphorePermit>,
+}
+
+impl<B: Batches> Batches for Admitted<B> {
+    type Row = B::Row;
+
+    async fn next(&mut self) -> Result<Option<Vec<B::Row>>, Error> {
+        let next = self.batches.next().await;
+        if !self.batches.has_more() {
+            self.search = None;
+        }
+        next
+    }
+
+    fn has_more(&self) -> bool {
+        self.batches.has_more()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +90,34 @@ mod tests {
         assert_eq!(searches.admit("ana", true).await.unwrap_err(), RequestRejection::Overloaded);
         drop(first);
         assert!(searches.admit("ana", true).await.is_ok());
+    }
+
+    #[actix_web::test]
+    async fn list_holds_the_permit_until_its_last_batch() {
+        let searches = Searches::default();
+        let _other = searches.admit("ana", true).await.unwrap();
+        let search = searches.admit("ana", true).await.unwrap();
+        let mut list = Admitted { batches: TwoBatches(2), search };
+
+        assert_eq!(list.next().await.unwrap(), Some(vec![1]));
+        assert!(searches.admit("ana", true).await.is_err(), "the list goes on");
+        assert_eq!((list.next().await.unwrap(), list.has_more()), (Some(vec![0]), false));
+        assert!(searches.admit("ana", true).await.is_ok());
+    }
+
+    struct TwoBatches(u8);
+
+    impl Batches for TwoBatches {
+        type Row = u8;
+
+        async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+            self.0 -= 1;
+            Ok(Some(vec![self.0]))
+        }
+
+        fn has_more(&self) -> bool {
+            0 < self.0
+        }
     }
 
     #[actix_web::test]

@@ -70,14 +70,16 @@ fn outcome(identified: &Result<Caller, ApiError>) -> &'static str {
     use domain::Error as E;
     match identified {
         Ok(_) => "ok",
-        Err(ApiError::Domain(E::CredentialMissing)) => "missing",
-        Err(ApiError::Domain(E::CredentialRejected) | ApiError::Rejected(RequestRejection::UnreadableCredential)) => {
-            "rejected"
-        }
-        Err(ApiError::Domain(E::Forbidden)) => "forbidden",
-        Err(ApiError::Domain(
-            E::Unavailable { .. } | E::Overloaded { .. } | E::TimedOut { .. } | E::BadUpstream { .. },
-        )) => "unavailable",
+        Err(ApiError::Domain { error: E::CredentialMissing, .. }) => "missing",
+        Err(
+            ApiError::Domain { error: E::CredentialRejected, .. }
+            | ApiError::Rejected(RequestRejection::UnreadableCredential),
+        ) => "rejected",
+        Err(ApiError::Domain { error: E::Forbidden, .. }) => "forbidden",
+        Err(ApiError::Domain {
+            error: E::Unavailable { .. } | E::Overloaded { .. } | E::TimedOut { .. } | E::BadUpstream { .. },
+            ..
+        }) => "unavailable",
         Err(ApiError::Rejected(RequestRejection::TooManyFailures { .. })) => "limited",
         Err(_) => "error",
     }

@@ -22,7 +22,8 @@ const MIN_WRITE_BYTES: usize = 128 * 1024;
 /// Reserves the memory of a request and leaves the reservation in its extensions, for the response body to hold.
 ///
 /// A write waits for its reservation before the handler runs. The response to a read is produced first, bounded by the
-/// size of a batch, and replaced by 503 if its memory cannot be reserved.
+/// size of a batch, and replaced by 503 if its memory cannot be reserved. A handler whose response can be larger reserves it
+/// first with [`InFlight::reserve_response`]; the rows behind a stream hold that reservation until it is sent.
 ///
 /// # Errors
 /// Those of the inner service. A rejection is a response.
@@ -42,24 +43,28 @@ pub async fn admit(
         None
     };
     let response = next.call(request).await?.map_into_boxed_body();
-    let bytes = match response.response().body().size() {
+    // The handler may have reserved the memory of its response.
+    let of_handler = response.request().extensions_mut().remove::<Reservation>();
+    let has_rows = of_handler.is_some();
+    let size = response.response().body().size();
+    let bytes = match size {
         BodySize::None => 0,
         BodySize::Sized(size) => cost(Some(size)),
         BodySize::Stream => cost(None),
     };
-    let is_reserved = response.request().extensions().get::<Reservation>().is_some();
-    let reservation = match reserved {
-        // The handler has reserved the memory of its response.
-        _ if is_reserved => return Ok(response),
-        Some(mut reservation) => {
+    let reserved = match of_handler.or(reserved) {
+        Some(reservation) if has_rows && size == BodySize::Stream => Ok(reservation),
+        Some(mut reservation) if writes => {
             reservation.resize(bytes);
-            reservation
+            Ok(reservation)
         }
+        Some(mut reservation) => reservation.try_resize(bytes).map(|()| reservation),
         None if bytes == 0 => return Ok(response),
-        None => match in_flight.try_reserve(&user, bytes) {
-            Ok(reservation) => reservation,
-            Err(rejection) => return Ok(response.into_response(ApiError::from(rejection).error_response())),
-        },
+        None => in_flight.try_reserve(&user, bytes),
+    };
+    let reservation = match reserved {
+        Ok(reservation) => reservation,
+        Err(rejection) => return Ok(response.into_response(ApiError::from(rejection).error_response())),
     };
     response.request().extensions_mut().insert(reservation);
     Ok(response)

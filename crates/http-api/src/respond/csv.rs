@@ -1,6 +1,8 @@
 //! CSV documents (RFC 4180) for spreadsheets, written batch by batch while the client reads them. Memory use does not depend
 //! on the number of rows, and no database connection waits for a slow client.
 
+use std::iter::Empty;
+
 use actix_web::http::header::{CONTENT_DISPOSITION, HeaderValue, VARY};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use apistos::ApiComponent;
@@ -82,23 +84,25 @@ fn attachment(disposition: &'static str) -> HttpResponseBuilder {
     response
 }
 
-/// Returns the response with a small table whose columns depend on the request. Each cell is escaped.
+/// Returns the response with a table whose columns depend on the request. `cells` returns the cells of a row, and each one is
+/// escaped.
 ///
 /// # Errors
 /// If a row cannot be serialized.
-pub fn csv_table(
+pub fn csv_table<T: 'static>(
     columns: &[&str],
-    rows: Vec<Vec<String>>,
+    rows: Vec<T>,
+    cells: fn(T, u8) -> Vec<String>,
     options: CsvOptions,
     disposition: &'static str,
 ) -> Result<HttpResponse, ApiError> {
     let CsvOptions { bom, separator } = options;
-    let mut text = if bom { BOM.to_vec() } else { Vec::new() };
-    write_record(separator, columns, &mut text)?;
-    for row in rows {
-        write_record(separator, row.into_iter().map(escape_cell).collect::<Vec<_>>(), &mut text)?;
-    }
-    Ok(attachment(disposition).body(text))
+    let mut head = if bom { BOM.to_vec() } else { Vec::new() };
+    write_record(separator, columns, &mut head)?;
+    let write = move |row, text: &mut Vec<u8>| {
+        write_record(separator, cells(row, separator).into_iter().map(escape_cell).collect::<Vec<_>>(), text)
+    };
+    RowStream::new(rows, None::<Empty<T>>, Box::new(write), Vec::new()).respond(attachment(disposition), head)
 }
 
 /// Appends a record to `text`.

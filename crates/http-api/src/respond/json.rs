@@ -13,7 +13,7 @@ use crate::openapi::component::{api_component, openapi_responses};
 fn json_response(mut response: HttpResponseBuilder, value: &impl Serialize) -> HttpResponse {
     match serde_json::to_vec(value) {
         Ok(body) => response.content_type(JSON_UTF8).body(body),
-        Err(error) => ApiError::Domain(domain::Error::internal(error)).error_response(),
+        Err(error) => ApiError::from(domain::Error::internal(error)).error_response(),
     }
 }
 

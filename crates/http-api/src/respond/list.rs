@@ -67,10 +67,29 @@ where
     B: Batches + 'static,
     R: From<B::Row> + Serialize,
 {
+    json_list::<_, R>("items", response, first, rest, tail)
+}
+
+/// Returns an object as [`json_items`] does, with a `name` for the items.
+///
+/// # Errors
+/// If a row cannot be serialized.
+pub fn json_list<B, R>(
+    name: &str,
+    response: HttpResponseBuilder,
+    first: Vec<B::Row>,
+    rest: Option<B>,
+    tail: &impl Serialize,
+) -> Result<HttpResponse, ApiError>
+where
+    B: Batches + 'static,
+    R: From<B::Row> + Serialize,
+{
     let mut text = serde_json::to_vec(tail).map_err(Error::internal)?;
     // The end of the array and of the object.
     text.splice(..1, *b"],");
-    RowStream::new(first, rest, row_stream::json::<_, R>(), text).respond(response, br#"{"items":["#.to_vec())
+    let head = format!("{{\"{name}\":[").into_bytes();
+    RowStream::new(first, rest, row_stream::json::<_, R>(), text).respond(response, head)
 }
 
 /// The fields after the items.

@@ -20,7 +20,7 @@ const ETAG: (&str, &str) = ("ETag", "Identifica esta representação, para If-No
 fn with_etag(mut response: HttpResponseBuilder, request: &HttpRequest, value: &impl Serialize) -> HttpResponse {
     let body = match serde_json::to_vec(value) {
         Ok(body) => body,
-        Err(error) => return ApiError::Domain(domain::Error::internal(error)).error_response(),
+        Err(error) => return ApiError::from(domain::Error::internal(error)).error_response(),
     };
     let etag = conditional::etag_of(&body);
     if request.method() == Method::GET && conditional::if_none_match(request, &etag) {
@@ -107,7 +107,7 @@ fn with_avisos(
         (Ok(resource), Ok(body)) => {
             response.insert_header(ETag(conditional::etag_of(&resource))).content_type(JSON_UTF8).body(body)
         }
-        (Err(error), _) | (_, Err(error)) => ApiError::Domain(domain::Error::internal(error)).error_response(),
+        (Err(error), _) | (_, Err(error)) => ApiError::from(domain::Error::internal(error)).error_response(),
     }
 }
 

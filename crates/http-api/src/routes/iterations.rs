@@ -47,10 +47,10 @@ routes! {
 async fn listar(
     work_items: Data<WorkItems>,
     user: CurrentUser,
-    input: Input<NoPart, DoTime>,
+    input: Listar,
 ) -> Result<Json<IteracoesDoTime>, ApiError> {
     let (onde, team) = input.query.into_parts();
-    Ok(Json(work_items.listar_iteracoes(&user, onde, team).await?.into()))
+    Ok(Json(work_items.listar_iteracoes(&user, onde, team).await.map_err(Listar::error)?.into()))
 }
 
 #[api_operation(
@@ -65,10 +65,10 @@ async fn listar(
 async fn work_items(
     work_items: Data<WorkItems>,
     user: CurrentUser,
-    input: Input<IterationPath, DoTime>,
+    input: ListarWorkItems,
 ) -> Result<Json<WorkItemsDaIteracao>, ApiError> {
     let (id, (onde, team)) = (input.path.iteration_id, input.query.into_parts());
-    let items = work_items.work_items_da_iteracao(&user, onde, team, id).await?;
+    let items = work_items.work_items_da_iteracao(&user, onde, team, id).await.map_err(ListarWorkItems::error)?;
     Ok(Json(WorkItemsDaIteracao::new(id, items)))
 }
 
@@ -81,6 +81,9 @@ struct IterationPath {
 }
 
 impl RequestPart for IterationPath {}
+
+type Listar = Input<NoPart, DoTime>;
+type ListarWorkItems = Input<IterationPath, DoTime>;
 
 /// The parameters that name a team.
 #[derive(Deserr, JsonSchema, ApiComponent)]

@@ -37,10 +37,12 @@ routes! {
 async fn listar(
     work_items: Data<WorkItems>,
     user: CurrentUser,
-    input: Input<NoPart, ListarTimes>,
+    input: Listar,
 ) -> Result<Json<TimesDoProjeto>, ApiError> {
-    Ok(Json(work_items.listar_times(&user, input.query.into()).await?.into()))
+    Ok(Json(work_items.listar_times(&user, input.query.into()).await.map_err(Listar::error)?.into()))
 }
+
+type Listar = Input<NoPart, ListarTimes>;
 
 /// The parameters of a list of teams.
 #[derive(Deserr, JsonSchema, ApiComponent)]

@@ -38,10 +38,12 @@ routes! {
 async fn buscar(
     work_items: Data<WorkItems>,
     user: CurrentUser,
-    input: Input<NoPart, BuscarWorkItems>,
+    input: Buscar,
 ) -> Result<Json<WorkItemsEncontrados>, ApiError> {
-    Ok(Json(work_items.buscar(&user, input.query.into()).await?.into()))
+    Ok(Json(work_items.buscar(&user, input.query.into()).await.map_err(Buscar::error)?.into()))
 }
+
+type Buscar = Input<NoPart, BuscarWorkItems>;
 
 /// The parameters of a search.
 #[derive(Deserr, JsonSchema, ApiComponent)]

@@ -82,6 +82,25 @@ async fn lote_size_is_limited_to_1000() {
 }
 
 #[actix_web::test]
+async fn lote_refers_to_at_most_5000_projetos() {
+    let ids: Vec<_> = (1..=100).map(uuid::Uuid::from_u128).collect();
+    let lote = |last: &[uuid::Uuid]| {
+        let mut items = vec![json!({"nome": "A", "ids_projetos": ids}); 49];
+        items.push(json!({"nome": "A", "ids_projetos": last}));
+        items.push(json!({"nome": "A", "id_projeto": ids[0]}));
+        json!({"items": items})
+    };
+
+    let largest = posted(storing(), &lote(&ids[..99])).await;
+    let refused = posted(TestApp::new(), &lote(&ids)).await;
+
+    assert_eq!(largest.status, 201);
+    assert_eq!(refused.errors(), [("value_error".to_owned(), json!(["body", "items"]))]);
+    let message = "items: As atividades referem-se a projetos demais: no máximo 5000 ao todo";
+    assert_eq!(refused.json()["message"], message);
+}
+
+#[actix_web::test]
 async fn lote_with_unknown_projetos_reports_each_item() {
     let mut test_app = TestApp::new();
     let unknown = || Error::invalid_items([1], "id_projeto", Violation::UnknownProjeto);

@@ -1,13 +1,19 @@
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody, to_bytes};
 use actix_web::dev::Service;
 use actix_web::http::Method;
 use actix_web::test::{TestRequest, init_service};
 use async_trait::async_trait;
-use domain::testing::{atividade, maria, stored};
-use domain::{Atividade, Batch, Caller, Credential, Cursor, Descricao, Error, IdentityProvider, Ordem, Page, Usuario};
+use domain::testing::{apontamento, atividade, maria, nome_projeto, stored};
+use domain::{
+    Apontamento, Atividade, Batch, Caller, Chave, Comentario, Credential, Cursor, Descricao, Error, IdentityProvider,
+    LinhaDeHoras, Ordem, Page, Totais, Usuario,
+};
 use http_api::{AppState, app};
 use secrecy::ExposeSecret;
 use serde_json::json;
+use time::macros::date;
 
 use crate::support::{TestApp, send};
 
@@ -141,4 +147,122 @@ async fn completed_write_is_never_rejected_for_memory() {
     let refused = service.call(put().to_request()).await.unwrap();
 
     assert_eq!(refused.status(), 503);
+}
+
+/// The rows name projetos, so their size says nothing about that of the response.
+#[actix_web::test]
+async fn lote_reserves_its_response_before_anything_is_stored() {
+    let ids: Vec<_> = (1..=100).map(uuid::Uuid::from_u128).collect();
+    let stored_items = std::sync::Arc::new(AtomicUsize::new(0));
+    let mut test_app = TestApp { identity: std::sync::Arc::new(ByToken), ..TestApp::new() };
+    let count = std::sync::Arc::clone(&stored_items);
+    let name = |id| domain::ProjetoDaAtividade { id, nome: nome_projeto(&"\u{1F600}".repeat(255)) };
+    test_app.atividades.expect_insert_all().returning(move |records, _| {
+        count.fetch_add(records.len(), Ordering::SeqCst);
+        let with_names = |record: domain::AtividadeRecord| {
+            let others = record.projetos.others().iter().map(|id| name(domain::ProjetoId(id.0))).collect();
+            Atividade { outros_projetos: others, ..stored(record) }
+        };
+        Ok(records.into_iter().map(with_names).collect())
+    });
+    let state = test_app.state();
+    let post = || {
+        let items = vec![json!({"nome": "A", "ids_projetos": ids}); 50];
+        let request = TestRequest::post().uri("/api/v1/atividades/lote").set_json(json!({"items": items}));
+        request.insert_header(("Authorization", "Bearer ana"))
+    };
+    let service = init_service(app(&state)).await;
+    let mut bodies = Vec::new();
+    for _ in 0..3 {
+        let response = service.call(post().to_request()).await.unwrap().into_parts().1;
+        assert_eq!(response.status(), 201);
+        bodies.push(response.into_body());
+    }
+    let BodySize::Sized(size) = bodies[0].size() else { panic!("not sized") };
+    assert!(5000 * 1020 < size && figures(&state).0 == 3 * size, "{size}");
+
+    let refused = service.call(post().to_request()).await.unwrap();
+
+    assert_eq!((refused.status().as_u16(), stored_items.load(Ordering::SeqCst)), (503, 150));
+}
+
+/// Returns a report of so many lines with names of 100 characters.
+fn report(lines: usize) -> Vec<LinhaDeHoras> {
+    let line = |n| LinhaDeHoras {
+        chaves: vec![Chave::Usuario(format!("{n}"), "a".repeat(100))],
+        totais: Totais { apontamentos: 1, minutos: 60 },
+        primeira_data: date!(2026 - 01 - 12),
+        ultima_data: date!(2026 - 01 - 12),
+    };
+    (0..lines).map(line).collect()
+}
+
+#[actix_web::test]
+async fn report_reserves_its_lines_until_they_are_sent() {
+    let report_uri = "/api/v1/relatorios/horas?de=2026-01-01&ate=2026-01-31&agrupar=usuario";
+    let csv = format!("{report_uri}&formato=csv");
+    let resumo = "/api/v1/apontamentos/work-item/41/resumo";
+    for (uri, lines, held) in
+        [(report_uri, 10_000, 8 << 20), (report_uri, 10, 0), (csv.as_str(), 10_000, 8 << 20), (resumo, 10, 0)]
+    {
+        let mut test_app = TestApp { identity: std::sync::Arc::new(ByToken), ..TestApp::new() };
+        let calls = std::sync::Arc::new(AtomicUsize::new(0));
+        let counted = std::sync::Arc::clone(&calls);
+        test_app.apontamentos.expect_report().returning(move |_, _, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(report(lines))
+        });
+        let state = test_app.state();
+        let service = init_service(app(&state)).await;
+        let mut bodies = Vec::new();
+        for _ in 0..2 {
+            let response = service.call(get(uri, "ana").to_request()).await.unwrap().into_parts().1;
+            assert_eq!(response.status(), 200);
+            bodies.push(response.into_body());
+        }
+        assert_eq!(figures(&state).0, 2 * held, "{uri}");
+        if held == 0 {
+            continue;
+        }
+
+        let refused = service.call(get(uri, "ana").to_request()).await.unwrap();
+
+        assert_eq!((refused.status().as_u16(), calls.load(Ordering::SeqCst)), (503, 2), "nothing is read");
+        let Ok(whole) = to_bytes(bodies.remove(0)).await else { panic!("the body was aborted") };
+        assert_eq!(whole.windows(100).filter(|text| text.iter().all(|c| *c == b'a')).count(), lines);
+        assert_eq!(figures(&state).0, held);
+    }
+}
+
+/// Returns entries with the longest comments, `count` of them.
+fn long_entries(count: usize) -> Vec<Apontamento> {
+    let comentario = Comentario::parse("a".repeat(500)).unwrap();
+    vec![Apontamento { comentario, ..apontamento(1) }; count]
+}
+
+#[actix_web::test]
+async fn timesheet_reserves_its_entries_as_they_are_read() {
+    let uri = "/api/v1/timesheet?organization_name=exemplo&project_id=Portal&week_start=2026-01-14";
+    for (batches, status) in [(1, 200), (11, 503)] {
+        let mut test_app = TestApp { identity: std::sync::Arc::new(ByToken), ..TestApp::new() };
+        let read = std::sync::Arc::new(AtomicUsize::new(0));
+        let counted = std::sync::Arc::clone(&read);
+        test_app.apontamentos.expect_list().returning(move |query| {
+            let is_last = counted.fetch_add(1, Ordering::SeqCst) + 1 == batches;
+            let count = if is_last { 5 } else { usize::try_from(query.limit.get()).unwrap() };
+            Ok(long_entries(count).into())
+        });
+        test_app
+            .work_items
+            .expect_tree()
+            .times(usize::from(status == 200))
+            .returning(|_, _| Ok(Ok(domain::WorkItemTree { items: vec![], gaps: vec![] })));
+        let state = test_app.state();
+
+        let response = send(&state, get(uri, "ana")).await;
+
+        assert_eq!(response.status, status, "{batches}");
+        assert_eq!(figures(&state).0, 0);
+        assert!(read.load(Ordering::SeqCst) <= batches);
+    }
 }

@@ -130,17 +130,19 @@ async fn teams_have_the_default_one() {
 #[actix_web::test]
 async fn what_azure_devops_does_not_have_is_an_error_with_a_text() {
     let cases = [
-        (Missing::Projeto, (400, "Projeto não encontrado: Portal".to_owned())),
-        (Missing::Team, (404, format!("Time não encontrado: {TEAM}"))),
-        (Missing::Iteration, (404, format!("Iteração não encontrada: {ITERATION}"))),
+        (Missing::Projeto, (400, "Projeto não encontrado: Portal".to_owned()), ["query", "project_id"]),
+        (Missing::Team, (404, format!("Time não encontrado: {TEAM}")), ["query", "team_id"]),
+        (Missing::Iteration, (404, format!("Iteração não encontrada: {ITERATION}")), ["path", "iteration_id"]),
     ];
-    for (missing, expected) in cases {
+    for (missing, expected, location) in cases {
         let mut test_app = test_app();
         test_app.work_items.expect_iteration_items().return_once(move |_, _, _| Ok(Err(missing)));
 
         let uri = format!("/api/v1/iterations/{ITERATION}/work-items?{QUERY}&team_id={TEAM}");
 
-        assert_eq!(get(test_app, &uri).await.error(), expected);
+        let response = get(test_app, &uri).await;
+        assert_eq!(response.error(), expected);
+        assert_eq!(response.json()["errors"][0]["loc"], json!(location));
     }
 }
 

@@ -217,3 +217,52 @@ async fn body_of_wrong_type_encoding_or_size_is_rejected() {
     let largest = TestRequest::put().uri(&uri).set_payload(vec![b' '; 1024 * 1024]);
     assert_eq!(TestApp::new().send(largest).await.errors(), errors(&[("missing", json!(["body"]))]));
 }
+
+#[actix_web::test]
+async fn control_characters_in_texts_are_rejected() {
+    for character in ["\\u0001", "\\u001b", "\\u007f", "\\u0085"] {
+        let text = format!("a{character}b");
+        let id = projeto_id().0;
+        let atividade = post(format!(r#"{{"nome":"{text}","descricao":"{text}","id_projeto":"{id}"}}"#)).await;
+        let projeto = TestRequest::post().uri("/api/v1/projetos").insert_header(("content-type", "application/json"));
+        let projeto = TestApp::new().send(projeto.set_payload(format!(r#"{{"nome":"{text}"}}"#))).await;
+        let entry = TestRequest::post().uri("/api/v1/apontamentos").insert_header(("content-type", "application/json"));
+        let body = format!(
+            r#"{{"work_item_id":41,"duracao":"1:30","data_apontamento":"2026-01-12","comentario":"{text}",
+                "id_atividade":"{id}","organization_name":"exemplo","project_id":"{id}"}}"#
+        );
+        let entry = TestApp::new().send(entry.set_payload(body)).await;
+
+        let at = |field| ("value_error", json!(["body", field]));
+        assert_eq!(atividade.errors(), errors(&[at("nome"), at("descricao")]), "{character}");
+        assert_eq!(projeto.errors(), errors(&[at("nome")]), "{character}");
+        assert_eq!(entry.errors(), errors(&[at("comentario")]), "{character}");
+    }
+}
+
+/// Each operation of the document that names an organisation, so that a new one cannot say the wrong place.
+#[actix_web::test]
+async fn refused_organisation_is_reported_where_the_operation_has_it() {
+    let document = TestApp::new().send(TestRequest::get().uri("/openapi.json")).await.json();
+    let mut checked = 0;
+    for (template, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            if !parameters.iter().any(|parameter| parameter["name"] == "organization_name") {
+                continue;
+            }
+            assert_eq!(method, "get", "{template}: this test has no body for it");
+            let path = template.replace("{work_item_id}", "1").replace("{iteration_id}", &projeto_id().0.to_string());
+            let query = "organization_name=outra&project_id=Portal&week_start=2026-01-12&query=ab";
+
+            let response = TestApp::new().send(TestRequest::get().uri(&format!("{path}?{query}"))).await;
+
+            assert_eq!(response.error().0, 400, "{template}");
+            let errors = &response.json()["errors"];
+            assert_eq!(errors.as_array().unwrap().len(), 1, "{template}");
+            assert_eq!(errors[0]["loc"], json!(["query", "organization_name"]), "{template}");
+            checked += 1;
+        }
+    }
+    assert!(8 <= checked, "only {checked} operations");
+}

@@ -96,10 +96,6 @@ JOIN entry_projects r ON r.project_id = COALESCE(e.project_id, ''),
           'time of the last change is missing, unusable or before the creation', e.atualizado_em::text,
           p.atualizado_em::text)) d (applies, decision, before, after)
 WHERE d.applies;
-INSERT INTO decisions (tabela, id, decision, before)
-SELECT 'apontamentos', usuario_id || ' ' || data, 'more than 24:00 on one day: kept, nothing can be added', sum(minutos)::text
-FROM plan_apontamentos GROUP BY usuario_id, data HAVING 1440 < sum(minutos);
-
 INSERT INTO decisions (tabela, id, decision, before, after)
 SELECT 'organization_pats', organization_name,
        'the encrypted token is not taken: revoke it in Azure DevOps, because the key of the old service is known to others',

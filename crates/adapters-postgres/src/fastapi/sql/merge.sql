@@ -1,15 +1,20 @@
 -- Brings the tables to the plan. `importados` has the hash of each row as the import wrote it. A row that changed here since
 -- is not touched.
 CREATE TEMP TABLE planned ON COMMIT DROP AS
-SELECT 'atividades' AS tabela, a.id, {PLANNED_ACTIVITY_HASH} AS linha FROM plan_atividades a
+SELECT 'atividades' AS tabela, a.id, {PLANNED_ACTIVITY_HASH} AS linha, NULL::bigint AS resumo FROM plan_atividades a
 UNION ALL
-SELECT 'apontamentos', e.id, {ENTRY_HASH} FROM plan_apontamentos e;
+SELECT 'apontamentos', e.id, {ENTRY_HASH}, e.resumo FROM plan_apontamentos e;
 ANALYZE planned;
+-- Of what the last import wrote, the rows that were read again.
+CREATE TEMP TABLE imported ON COMMIT DROP AS
+SELECT i.* FROM {STATE}.importados i
+WHERE i.tabela = 'atividades' OR i.grupo IN (SELECT grupo FROM groups_read);
+ANALYZE imported;
 
 -- Only rows that differ from the last import.
 CREATE TEMP TABLE changes ON COMMIT DROP AS
-SELECT COALESCE(p.tabela, i.tabela) AS tabela, COALESCE(p.id, i.id) AS id, p.linha AS planned, i.linha AS imported
-FROM planned p FULL JOIN {STATE}.importados i ON i.tabela = p.tabela AND i.id = p.id
+SELECT COALESCE(p.tabela, i.tabela) AS tabela, COALESCE(p.id, i.id) AS id, p.linha AS planned, i.linha AS imported, p.resumo
+FROM planned p FULL JOIN imported i ON i.tabela = p.tabela AND i.id = p.id
 WHERE p.linha IS DISTINCT FROM i.linha;
 ANALYZE changes;
 
@@ -86,6 +91,17 @@ WHERE c.tabela = 'atividades' AND c.planned IS NULL AND c.id = a.id
   AND NOT EXISTS (SELECT FROM apontamentos e WHERE e.id_atividade = a.id);
 
 DELETE FROM {STATE}.importados i USING changes c WHERE c.planned IS NULL AND i.tabela = c.tabela AND i.id = c.id;
-INSERT INTO {STATE}.importados (tabela, id, linha)
-SELECT tabela, id, planned FROM changes WHERE planned IS NOT NULL
-ON CONFLICT (tabela, id) DO UPDATE SET linha = EXCLUDED.linha;
+INSERT INTO {STATE}.importados (tabela, id, linha, resumo)
+SELECT tabela, id, planned, resumo FROM changes WHERE planned IS NOT NULL
+ON CONFLICT (tabela, id) DO UPDATE SET linha = EXCLUDED.linha, resumo = EXCLUDED.resumo;
+-- Entries that another text of the old service, such as an empty comment, leaves as they are.
+UPDATE {STATE}.importados i SET resumo = p.resumo
+FROM planned p JOIN imported b USING (tabela, id, linha)
+WHERE i.tabela = p.tabela AND i.id = p.id AND i.linha = p.linha AND p.resumo IS DISTINCT FROM b.resumo;
+DELETE FROM {STATE}.projetos_de_apontamentos;
+INSERT INTO {STATE}.projetos_de_apontamentos (project_id, id_projeto) SELECT project_id, target FROM entry_projects;
+
+INSERT INTO decisions (tabela, id, decision, before)
+SELECT 'apontamentos', usuario_id || ' ' || data, 'more than 24:00 on one day: kept, nothing can be added', sum(minutos)::text
+FROM apontamentos WHERE (usuario_id, data) IN (SELECT usuario_id, data FROM plan_apontamentos)
+GROUP BY usuario_id, data HAVING 1440 < sum(minutos);

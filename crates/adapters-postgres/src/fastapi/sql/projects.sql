@@ -1,5 +1,5 @@
 -- Projects: each under Azure's GUID, and what every reference of another table means.
-ANALYZE old_projetos, old_atividades, old_atividade_projeto, old_apontamentos;
+ANALYZE old_projetos, old_atividades, old_atividade_projeto, old_references;
 
 CREATE TEMP TABLE known_projects ON COMMIT DROP AS
 SELECT DISTINCT ON (target) *
@@ -30,9 +30,9 @@ SELECT r.project_id, r.entries,
        m.projects
 FROM (SELECT project_id, entries,
              CASE WHEN hex ~ '^[0-9a-fA-F]{32}$' AND hex !~ '^0+$' THEN hex::uuid END AS guid
-      FROM (SELECT project_id, count(*) AS entries,
-                   regexp_replace(btrim(project_id, {WHITE_SPACE}), '[{}-]', '', 'g') AS hex
-            FROM (SELECT COALESCE(project_id, '') AS project_id FROM old_apontamentos) e GROUP BY project_id) t) r
+      FROM (SELECT project_id, entries, regexp_replace(btrim(project_id, {WHITE_SPACE}), '[{}-]', '', 'g') AS hex
+            FROM (SELECT COALESCE(project_id, '') AS project_id, sum(entries)::bigint AS entries
+                  FROM old_references GROUP BY 1) e) t) r
 LEFT JOIN project_ids i ON i.key = r.guid
 LEFT JOIN project_names m ON i.key IS NULL AND m.key = lower(btrim(r.project_id, {WHITE_SPACE}));
 

@@ -1,3 +1,4 @@
+ANALYZE old_apontamentos;
 -- Activities and time entries as the new service stores them.
 CREATE TEMP TABLE plan_atividades ON COMMIT DROP AS
 SELECT id,
@@ -25,7 +26,8 @@ SELECT e.id, p.target AS id_projeto, e.id_atividade, e.work_item_id,
        NULLIF(e.usuario_email, '') AS usuario_email,
        COALESCE({CREATED_UTC}, {UPDATED_UTC}, e.data_apontamento::timestamp AT TIME ZONE 'UTC') AS criado_em,
        GREATEST(COALESCE({CREATED_UTC}, {UPDATED_UTC}, e.data_apontamento::timestamp AT TIME ZONE 'UTC'), {UPDATED_UTC})
-           AS atualizado_em
+           AS atualizado_em,
+       e.resumo
 FROM old_apontamentos e JOIN entry_projects p ON p.project_id = COALESCE(e.project_id, '');
 
 -- Activities that only time entries name.

@@ -1,6 +1,6 @@
 //! A second import of what changed while the old service went on.
 
-use adapters_postgres::{ImportReport, ImportRequest};
+use adapters_postgres::{Decision, ImportReport, ImportRequest};
 use e2e::fastapi::Form;
 
 use super::{ACTIVITIES, ENTRIES, OLD, applied, given, import, request};
@@ -65,4 +65,82 @@ async fn again_leaves_rows_that_changed_here_as_well() {
     let minutes: Vec<_> =
         database.query(ENTRIES).lines().map(|line| line.split('|').nth(6).unwrap().to_owned()).collect();
     assert_eq!(minutes, ["1", "1", "2", "2", "2"]);
+}
+
+#[tokio::test]
+async fn again_goes_on_after_rows_that_changed_here_only() {
+    let database = given(Form::Second, OLD);
+    let _ = applied(import(&database, request(OLD)).await.unwrap().0);
+    database.execute(
+        "UPDATE api_aponta.apontamentos SET minutos = 1 WHERE id::text LIKE '%1';
+         DELETE FROM api_aponta.apontamentos WHERE id::text LIKE '%3';
+         UPDATE aponta_sefaz.apontamentos SET duracao = '07:00' WHERE id::text LIKE '%2'",
+    );
+
+    let report = applied(import(&database, ImportRequest { again: true, ..request(OLD) }).await.unwrap().0);
+
+    assert_eq!(changes(&report), [("apontamentos", 0, 1, 0)]);
+    let compared: Vec<_> = report.sums.iter().map(|sum| (sum.before, sum.after, sum.different)).collect();
+    let others = 420 + 240 + 210 + 120;
+    assert_eq!(compared, [(others, others, 0); 4]);
+    let minutes = "SELECT minutos FROM api_aponta.apontamentos ORDER BY id";
+    assert_eq!(database.query(minutes), "1\n420\n240\n210\n120");
+}
+
+#[tokio::test]
+async fn again_finds_entries_whose_project_or_activity_has_become_another_one() {
+    let database = given(Form::SecondByOrm, OLD);
+    let _ = applied(import(&database, request(OLD)).await.unwrap().0);
+    let again = || ImportRequest { again: true, ..request(OLD) };
+    // The fourth entry names a project that nobody knew.
+    database.execute(
+        "INSERT INTO aponta_sefaz.projetos (id, external_id, nome)
+         VALUES (gen_random_uuid(), 'b0000000-0000-4000-8000-000000000004', 'projeto_ágil')",
+    );
+
+    let report = applied(import(&database, again()).await.unwrap().0);
+
+    assert_eq!(changes(&report), [("apontamentos", 0, 1, 0)]);
+    let projeto = "SELECT id_projeto FROM api_aponta.apontamentos WHERE id::text LIKE '3%4'";
+    assert_eq!(database.query(projeto), "b0000000-0000-4000-8000-000000000004");
+    database.execute(
+        "SET search_path = aponta_sefaz; ALTER TABLE apontamentos DROP CONSTRAINT apontamentos_id_atividade_fkey;
+         ALTER TABLE atividade_projeto DROP CONSTRAINT atividade_projeto_id_atividade_fkey;
+         DELETE FROM atividades WHERE id::text LIKE '%4'",
+    );
+    let report = applied(import(&database, again()).await.unwrap().0);
+    assert_eq!(changes(&report), [("atividades", 0, 1, 0)]);
+    let nome = "SELECT nome, ativo FROM api_aponta.atividades WHERE id::text LIKE '%4'";
+    assert_eq!(database.query(nome), "Atividade desconhecida 20000000-0000-4000-8000-000000000004|f");
+    assert_eq!(changes(&applied(import(&database, again()).await.unwrap().0)), []);
+}
+
+#[tokio::test]
+async fn again_reads_only_entries_near_those_that_changed() {
+    let database = given(Form::Second, OLD);
+    database.execute(
+        "INSERT INTO aponta_sefaz.apontamentos (id, work_item_id, project_id, organization_name, data_apontamento, id_atividade,
+             usuario_id, usuario_nome, duracao)
+         SELECT md5(n::text)::uuid, 7, '10000000-0000-4000-8000-000000000002', 'exemplo', '2026-01-01'::date + n,
+                '20000000-0000-4000-8000-000000000001', 'zoe', 'Zoe', '01:00'
+         FROM generate_series(1, 1000) n",
+    );
+    let rewritten = |decisions: &[Decision]| {
+        decisions.iter().filter(|d| d.tabela == "apontamentos" && d.decision.contains("rewritten")).count()
+    };
+    let (outcome, decisions) = import(&database, request(OLD)).await.unwrap();
+    let _ = applied(outcome);
+    assert_eq!(rewritten(&decisions), 1001);
+    // Another text, for which the new service has the same.
+    database.execute("UPDATE aponta_sefaz.apontamentos SET comentario = '' WHERE id = md5('1')::uuid");
+
+    for expected in [1..10, 0..1] {
+        let (outcome, decisions) = import(&database, ImportRequest { again: true, ..request(OLD) }).await.unwrap();
+
+        let report = applied(outcome);
+        assert_eq!(changes(&report), []);
+        assert!(report.rows.contains(&("apontamentos".to_owned(), 1006)), "{:?}", report.rows);
+        assert!(report.sums.iter().all(|sum| sum.different == 0 && sum.before == 62_564), "{:?}", report.sums);
+        assert!(expected.contains(&rewritten(&decisions)), "{} decisions", rewritten(&decisions));
+    }
 }

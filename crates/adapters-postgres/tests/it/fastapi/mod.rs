@@ -58,7 +58,7 @@ fn report(outcome: ImportOutcome) -> Option<ImportReport> {
 fn old_rows(database: &Database<'_>, old: &str) -> String {
     let tables = database.query(&format!(
         "SELECT relname FROM pg_class WHERE relnamespace = '{old}'::regnamespace AND relkind = 'r'
-         AND relname NOT IN ('importados', 'importacoes') ORDER BY 1"
+         AND relname NOT IN ('importados', 'importacoes', 'projetos_de_apontamentos') ORDER BY 1"
     ));
     let rows = tables
         .lines()

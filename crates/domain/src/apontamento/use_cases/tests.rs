@@ -404,6 +404,35 @@ async fn unknown_projeto_is_refused() {
 }
 
 #[tokio::test]
+async fn lote_with_unknown_names_takes_one_list() {
+    let mut given = given("Active");
+    given.work_items.expect_find_many().returning(|_, _| Ok(vec![in_state("Active")]));
+    given.repository.expect_find_projeto().times(3).returning(|_| Ok(None));
+    let listed = || vec![remote_projeto(1, "Portal"), remote_projeto(2, "PORTAL"), remote_projeto(3, "Site")];
+    given.directory.expect_list().times(1).returning(move |_| Ok(listed().into()));
+    // Of several with one name, the first one.
+    given
+        .projetos
+        .expect_store_remote()
+        .with(eq(remote_projeto(1, "Portal")), eq(NOW))
+        .times(1)
+        .returning(|_, _| Ok(projeto("Portal")));
+    given
+        .projetos
+        .expect_store_remote()
+        .with(eq(remote_projeto(3, "Site")), eq(NOW))
+        .times(1)
+        .returning(|_, _| Ok(projeto("Site")));
+    let named = |nome| NovoApontamento { projeto: ProjetoSelector::parse(nome).unwrap(), ..novo_apontamento(1) };
+    let novos = ["portal", "Site", "Nada", "PORTAL", "Nada"].map(named).to_vec();
+
+    let error = given.use_cases().criar_lote(&maria(), novos, None).await.unwrap_err();
+
+    let nada = RefusalReason::UnknownProjeto("Nada".to_owned());
+    assert_eq!(reasons(error), [(Some(2), nada.clone()), (Some(4), nada)]);
+}
+
+#[tokio::test]
 async fn relatorio_is_ordered_by_its_keys() {
     let linha = |chaves: Vec<Chave>| LinhaDeHoras {
         chaves,

@@ -68,7 +68,7 @@ impl Given {
     }
 
     async fn obter(self, consulta: ConsultaDeTimesheet) -> Result<Timesheet, Error> {
-        self.build().obter(&maria(), consulta).await
+        self.build().obter(&maria(), consulta, |_| Ok(())).await
     }
 }
 

@@ -8,6 +8,8 @@ use domain::{
 use http_api::DevelopmentIdentity;
 use time::{Duration, OffsetDateTime};
 
+use crate::wiring::embedded::SAMPLE_ORGANISATION;
+
 /// An atividade: name, description, whether it is active.
 type Sample = (&'static str, Option<&'static str>, bool);
 
@@ -39,9 +41,6 @@ const ENTRIES: &[SampleEntry] = &[
     (2, 105, "0:45", 0, "Prazos com o jurídico"),
     (2, 109, "3:20", 3, "Fotos acima de 10 MB"),
 ];
-
-/// The name of the organisation of the samples. Without a configured one, any name is taken.
-const ORGANIZACAO: &str = "exemplo";
 
 /// Adds the samples through the use cases, as a client would.
 pub async fn add(projetos: &Projetos, atividades: &Atividades, apontamentos: &Apontamentos) -> Result<(), Error> {
@@ -78,7 +77,7 @@ fn apontamento(entry: &SampleEntry, atividades: &[Atividade]) -> Result<NovoApon
     Ok(NovoApontamento {
         work_item: WorkItemId::new(work_item).map_err(invalid)?,
         projeto: ProjetoSelector::Id(ProjetoRef(atividade.id_projeto.0)),
-        organizacao: Organizacao::parse(ORGANIZACAO).map_err(invalid)?,
+        organizacao: Organizacao::parse(SAMPLE_ORGANISATION).map_err(invalid)?,
         data: OffsetDateTime::now_utc().date().saturating_sub(Duration::days(days_ago)),
         minutos: Minutos::parse(duracao).map_err(invalid)?,
         atividade: atividade.id,

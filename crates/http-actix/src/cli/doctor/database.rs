@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use adapters_postgres::{Archive, Config, MigrationState, PostgresDatabase};
+use adapters_postgres::{Archive, Config, Diagnosis, MigrationState, PostgresDatabase};
 use time::{Duration, OffsetDateTime};
 
+use super::connections::{self, Demand};
 use super::report::Report;
 use crate::error::CliError;
 
@@ -12,7 +13,8 @@ use crate::error::CliError;
 const MAX_SKEW: Duration = Duration::seconds(2);
 
 /// Checks the database, and returns the state of its WAL archive.
-pub async fn check(config: Config, report: &mut Report) -> Option<Archive> {
+pub async fn check(config: Config, demand: Demand, report: &mut Report) -> Option<Archive> {
+    let direct = config.direct();
     let database = match PostgresDatabase::connect(config).await {
         Ok(database) => database,
         Err(error) => {
@@ -41,6 +43,10 @@ pub async fn check(config: Config, report: &mut Report) -> Option<Archive> {
         let advice = "hands each transaction to another backend: each statement runs in a transaction of its own, which is slower";
         report.ok("pooler", advice);
     }
+    connections::check(demand, &diagnosis, report);
+    if let Some(direct) = direct {
+        check_direct(direct, &diagnosis, report).await;
+    }
     check_schema(&database, report).await;
     let skew = (OffsetDateTime::now_utc() - elapsed / 2 - diagnosis.now).abs();
     if skew <= MAX_SKEW {
@@ -51,6 +57,25 @@ pub async fn check(config: Config, report: &mut Report) -> Option<Archive> {
     }
     database.close().await;
     diagnosis.archive
+}
+
+/// Checks that `DATABASE_DIRECT_URL` leads to the same database, and past the pooler.
+async fn check_direct(config: Config, requests: &Diagnosis, report: &mut Report) {
+    let direct = match PostgresDatabase::connect(config).await {
+        Ok(direct) => direct,
+        Err(error) => return report.wrong("direct", format_args!("DATABASE_DIRECT_URL: {error}")),
+    };
+    match direct.diagnose().await {
+        Err(error) => report.wrong("direct", CliError::of(&error)),
+        Ok(found) if found.database != requests.database => {
+            report.wrong("direct", "DATABASE_DIRECT_URL leads to another database than requests use");
+        }
+        Ok(found) if found.is_behind_pooler => {
+            report.wrong("direct", "DATABASE_DIRECT_URL leads to a pooler: name PostgreSQL itself");
+        }
+        Ok(_) => report.ok("direct", "DATABASE_DIRECT_URL leads to the same database"),
+    }
+    direct.close().await;
 }
 
 async fn check_schema(database: &PostgresDatabase, report: &mut Report) {

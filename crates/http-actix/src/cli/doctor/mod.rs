@@ -3,6 +3,7 @@
 mod azure;
 mod backups;
 mod certificate;
+mod connections;
 mod database;
 mod network;
 mod report;
@@ -17,6 +18,7 @@ use crate::error::CliError;
 use crate::settings::{ConfigError, Settings, Sources};
 use crate::telemetry::{Format, TelemetryConfig};
 use crate::wiring;
+use connections::Demand;
 use report::Report;
 
 /// What the settings do not contain.
@@ -28,6 +30,9 @@ pub struct Options {
     /// The file in which the backups record their last success (metrics in Prometheus' text format)
     #[arg(long, value_name = "FILE")]
     backups: Option<PathBuf>,
+    /// The number of replicas that share the database
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=999))]
+    replicas: u32,
 }
 
 /// Checks everything and prints a line for each check.
@@ -42,7 +47,8 @@ pub async fn run(options: Options) -> Result<(), CliError> {
             for warning in settings.warnings() {
                 report.warning("settings", warning);
             }
-            let archive = database::check(database, &mut report).await;
+            let demand = Demand { replicas: options.replicas, pool_size: settings.database.pool_size };
+            let archive = database::check(database, demand, &mut report).await;
             azure::check(&settings, &azure, &mut report).await;
             check_cors(&settings, &mut report);
             network::check(&settings, &mut report);

@@ -57,7 +57,7 @@ pub fn lines(report: &ImportReport) -> Vec<String> {
         let (new, changed, deleted) = (change.new, change.changed, change.deleted);
         format!("changes       {}: {new} new, {changed} changed, {deleted} deleted", change.tabela)
     }));
-    if changes.is_empty() && !sums.is_empty() {
+    if changes.is_empty() && !decisions.iter().any(|count| count.is_obstacle) {
         lines.push("changes       none".to_owned());
     }
     lines.extend(sums.iter().map(|sum| {

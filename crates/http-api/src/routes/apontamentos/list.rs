@@ -15,7 +15,7 @@ use crate::extract::accept::{AcceptHeader, Formato};
 use crate::extract::input::Input;
 use crate::extract::part::{NoPart, fields};
 use crate::extract::scalars::cursor_text;
-use crate::limits::searches::Searches;
+use crate::limits::searches::{Admitted, Searches};
 use crate::media_type::JSON_UTF8;
 use crate::middleware::authentication::CurrentUser;
 use crate::respond::csv::csv_response;
@@ -43,10 +43,11 @@ pub async fn listar(
     let (query, paging) = input.query.into_query(&user);
     let preferred = || AcceptHeader::from_request(&request).preferred();
     let formato = paging.formato.or_else(preferred).ok_or(RequestRejection::NotAcceptable)?;
-    let _search = searches.admit(&user.usuario.id, with_totals || query.filtro.is_search()).await?;
+    let search = searches.admit(&user.usuario.id, with_totals || query.is_search()).await?;
     if formato == Formato::Csv {
         let limit = if paging.has_limit { query.limit } else { Limit::LARGEST };
         let batches = apontamentos.exportar(ApontamentoQuery { limit, ..query }, !paging.has_limit);
+        let batches = Admitted { batches, search };
         return Ok(csv_response::<_, ApontamentoCsv>(batches, paging.csv, DISPOSITION).await?.into());
     }
     let totals = if with_totals { Some(apontamentos.totais(query.filtro.clone()).await?) } else { None };
@@ -58,7 +59,7 @@ pub async fn listar(
     if let Some(links) = links(&request, &fields::<ListarApontamentos>(), &paging, total, next.as_deref()) {
         response.insert_header((LINK, links));
     }
-    let rest = apontamentos.itens_restantes(query, &batch);
+    let rest = apontamentos.itens_restantes(query, &batch).map(|batches| Admitted { batches, search });
     let tail = Tail {
         proximo: Proximo(next),
         total: totals.map(|totals| totals.apontamentos),

@@ -6,6 +6,7 @@ pub mod query;
 pub mod response;
 mod work_item;
 
+use actix_web::HttpRequest;
 use actix_web::web::Data;
 use apistos::{ApiComponent, api_operation};
 use deserr::Deserr;
@@ -19,6 +20,7 @@ use crate::error::ApiError;
 use crate::error::validation::ValidationErrors;
 use crate::extract::input::Input;
 use crate::extract::part::{NoPart, RequestPart};
+use crate::limits::in_flight::{InFlight, NAME};
 use crate::middleware::authentication::CurrentUser;
 use crate::respond::conditional::IfMatch;
 use crate::respond::json::CreatedList;
@@ -26,6 +28,9 @@ use crate::respond::resource::{CreatedWithAvisos, NoContent, UpdatedWithAvisos, 
 
 /// The tag of the operations and its description.
 pub const TAG: (&str, &str) = ("Apontamentos", "As horas das pessoas, por work item, atividade e dia");
+
+/// The names in a time entry: those of the projeto and the atividade, the title of the work item.
+const NAMES: usize = 3;
 
 routes! {
     /// The routes of time entries.
@@ -84,9 +89,12 @@ async fn criar(
 )]
 async fn criar_lote(
     apontamentos: Data<Apontamentos>,
+    in_flight: Data<InFlight>,
     user: CurrentUser,
     input: Input<NoPart, NoPart, CriarApontamentos>,
+    request: HttpRequest,
 ) -> Result<CreatedList<ApontamentosCriados>, ApiError> {
+    in_flight.reserve_response(&request, &user.usuario.id, input.body.items.0.len() * NAMES * NAME).await?;
     let idempotency = input.idempotency.map(|request| request.scoped_to(&user));
     let novos = input.body.items.0.into_iter().map(Into::into).collect();
     Ok(CreatedList(apontamentos.criar_lote(&user, novos, idempotency).await?.into()))
@@ -125,12 +133,12 @@ async fn atualizar(
     apontamentos: Data<Apontamentos>,
     user: CurrentUser,
     if_match: IfMatch,
-    input: Input<ApontamentoPath, NoPart, AtualizarApontamento>,
+    input: Atualizar,
 ) -> Result<UpdatedWithAvisos<ApontamentoResponse, ApontamentoGravado>, ApiError> {
     let id = input.path.apontamento_id;
     let expected = if_match.version::<_, ApontamentoResponse>(apontamentos.obter(id), version).await?;
     let patch = ApontamentoPatch { expected, ..input.body.into() };
-    let mudado: Gravado<Apontamento> = apontamentos.atualizar(&user, id, patch).await?;
+    let mudado: Gravado<Apontamento> = apontamentos.atualizar(&user, id, patch).await.map_err(Atualizar::error)?;
     Ok(UpdatedWithAvisos::new(mudado.gravado.clone().into(), mudado.into()))
 }
 
@@ -147,13 +155,16 @@ async fn excluir(
     apontamentos: Data<Apontamentos>,
     user: CurrentUser,
     if_match: IfMatch,
-    input: Input<ApontamentoPath>,
+    input: Excluir,
 ) -> Result<NoContent, ApiError> {
     let id = input.path.apontamento_id;
     let expected = if_match.version::<_, ApontamentoResponse>(apontamentos.obter(id), version).await?;
-    apontamentos.excluir(&user, id, expected).await?;
+    apontamentos.excluir(&user, id, expected).await.map_err(Excluir::error)?;
     Ok(NoContent)
 }
+
+type Atualizar = Input<ApontamentoPath, NoPart, AtualizarApontamento>;
+type Excluir = Input<ApontamentoPath>;
 
 const fn version(apontamento: &Apontamento) -> time::OffsetDateTime {
     apontamento.atualizado_em

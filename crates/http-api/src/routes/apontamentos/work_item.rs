@@ -1,12 +1,15 @@
 //! `/api/v1/apontamentos/work-item/{work_item_id}`: the hours of one work item.
 
-use actix_web::HttpResponse;
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use apistos::{ApiComponent, api_operation};
 use deserr::Deserr;
 use domain::{
-    Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoQuery, Apontamentos, BatchReader, Chave, Limit, LinhaDeHoras,
-    Totais, WorkItemId, date_text, hours_and_minutes,
+    Agrupamento, ApontamentoFiltro, ApontamentoQuery, Apontamentos, Chave, Limit, LinhaDeHoras, Totais, WorkItemId,
+    date_text, hours_and_minutes,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,6 +21,8 @@ use crate::error::ApiError;
 use crate::error::validation::ValidationErrors;
 use crate::extract::input::Input;
 use crate::extract::part::RequestPart;
+use crate::limits::in_flight::{InFlight, REPORT};
+use crate::limits::searches::{Admitted, Searches};
 use crate::media_type::JSON_UTF8;
 use crate::middleware::authentication::CurrentUser;
 use crate::respond::json::Json;
@@ -33,6 +38,9 @@ pub struct WorkItemPath {
 
 impl RequestPart for WorkItemPath {}
 
+type Listar = Input<WorkItemPath, ListarDoWorkItem>;
+type Consultar = Input<WorkItemPath, DoWorkItem>;
+
 fn of(work_item: WorkItemId) -> ApontamentoFiltro {
     ApontamentoFiltro { work_item: Some(work_item), ..ApontamentoFiltro::default() }
 }
@@ -46,17 +54,20 @@ fn of(work_item: WorkItemId) -> ApontamentoFiltro {
 )]
 pub async fn listar(
     apontamentos: Data<Apontamentos>,
-    _user: CurrentUser,
-    input: Input<WorkItemPath, ListarDoWorkItem>,
+    searches: Data<Searches>,
+    user: CurrentUser,
+    input: Listar,
 ) -> Result<ListResponse<ApontamentosDoWorkItem, ApontamentoCsv>, ApiError> {
     let ListarDoWorkItem { organization_name, skip, limit, .. } = input.query;
-    apontamentos.verificar_organizacao(organization_name.as_ref())?;
+    apontamentos.verificar_organizacao(organization_name.as_ref()).map_err(Listar::error)?;
     let filtro = of(input.path.work_item_id);
+    // Every entry is counted.
+    let search = searches.admit(&user.usuario.id, true).await?;
     let Totais { apontamentos: total, minutos } = apontamentos.totais(filtro.clone()).await?;
     let (skip, limit) = (skip.unwrap_or_default(), limit.unwrap_or(Limit::LARGEST));
     let query = ApontamentoQuery { filtro, skip, limit, ..ApontamentoQuery::default() };
     let (batch, _) = apontamentos.listar(query.clone()).await?;
-    let rest: Option<BatchReader<Apontamento>> = apontamentos.itens_restantes(query, &batch);
+    let rest = apontamentos.itens_restantes(query, &batch).map(|batches| Admitted { batches, search });
     let mut response = HttpResponse::Ok();
     response.content_type(JSON_UTF8);
     let tail =
@@ -96,10 +107,15 @@ pub struct ApontamentosDoWorkItem {
 )]
 pub async fn resumir(
     apontamentos: Data<Apontamentos>,
-    _user: CurrentUser,
-    input: Input<WorkItemPath, DoWorkItem>,
+    searches: Data<Searches>,
+    in_flight: Data<InFlight>,
+    user: CurrentUser,
+    input: Consultar,
+    request: HttpRequest,
 ) -> Result<Json<ResumoDoWorkItem>, ApiError> {
-    apontamentos.verificar_organizacao(input.query.organization_name.as_ref())?;
+    apontamentos.verificar_organizacao(input.query.organization_name.as_ref()).map_err(Consultar::error)?;
+    let _search = searches.admit(&user.usuario.id, true).await?;
+    in_flight.reserve_response(&request, &user.usuario.id, REPORT).await?;
     let id = input.path.work_item_id;
     let linhas = apontamentos.relatorio(of(id), vec![Agrupamento::Atividade, Agrupamento::Usuario]).await?;
     Ok(Json(ResumoDoWorkItem::new(id, &linhas)))
@@ -156,13 +172,13 @@ struct HorasDoUsuario {
 impl ResumoDoWorkItem {
     fn new(id: WorkItemId, linhas: &[LinhaDeHoras]) -> Self {
         let (mut minutos, mut total) = (0, 0);
-        let (mut atividades, mut usuarios) = (Vec::new(), Vec::new());
+        let (mut atividades, mut usuarios) = (Sums::new(), Sums::new());
         for linha in linhas {
             (minutos, total) = (minutos + linha.totais.minutos, total + linha.totais.apontamentos);
             for chave in &linha.chaves {
                 match chave {
-                    Chave::Atividade(id, nome) => add(&mut atividades, id.0, nome.as_str(), linha.totais.minutos),
-                    Chave::Usuario(id, nome) => add(&mut usuarios, id.as_str(), nome.as_str(), linha.totais.minutos),
+                    Chave::Atividade(id, nome) => atividades.add(id.0, nome.as_str(), linha.totais.minutos),
+                    Chave::Usuario(id, nome) => usuarios.add(id.as_str(), nome, linha.totais.minutos),
                     _ => {}
                 }
             }
@@ -178,6 +194,7 @@ impl ResumoDoWorkItem {
             primeira_data: linhas.iter().map(|linha| linha.primeira_data).min().map(date_text),
             ultima_data: linhas.iter().map(|linha| linha.ultima_data).max().map(date_text),
             por_atividade: atividades
+                .sums
                 .into_iter()
                 .map(|(id, nome, minutos)| HorasDaAtividade {
                     id,
@@ -186,6 +203,7 @@ impl ResumoDoWorkItem {
                 })
                 .collect(),
             por_usuario: usuarios
+                .sums
                 .into_iter()
                 .map(|(id, nome, minutos)| HorasDoUsuario {
                     id: id.to_owned(),
@@ -197,11 +215,23 @@ impl ResumoDoWorkItem {
     }
 }
 
-/// Adds `minutos` to the sum of `id`, which is new or known.
-fn add<'a, I: PartialEq>(sums: &mut Vec<(I, &'a str, u64)>, id: I, nome: &'a str, minutos: u64) {
-    match sums.iter_mut().find(|(known, ..)| *known == id) {
-        Some((.., sum)) => *sum += minutos,
-        None => sums.push((id, nome, minutos)),
+/// Sums of minutes, in the order in which their ids were first added.
+struct Sums<'a, I> {
+    sums: Vec<(I, &'a str, u64)>,
+    indices: HashMap<I, usize>,
+}
+
+impl<'a, I: Copy + Eq + Hash> Sums<'a, I> {
+    fn new() -> Self {
+        Self { sums: Vec::new(), indices: HashMap::new() }
+    }
+
+    fn add(&mut self, id: I, nome: &'a str, minutos: u64) {
+        let index = *self.indices.entry(id).or_insert(self.sums.len());
+        match self.sums.get_mut(index) {
+            Some((.., sum)) => *sum += minutos,
+            None => self.sums.push((id, nome, minutos)),
+        }
     }
 }
 
@@ -217,10 +247,10 @@ fn add<'a, I: PartialEq>(sums: &mut Vec<(I, &'a str, u64)>, id: I, nome: &'a str
 pub async fn azure_info(
     apontamentos: Data<Apontamentos>,
     user: CurrentUser,
-    input: Input<WorkItemPath, DoWorkItem>,
+    input: Consultar,
 ) -> Result<Json<HorasDoAzure>, ApiError> {
-    apontamentos.verificar_organizacao(input.query.organization_name.as_ref())?;
-    let item = apontamentos.work_item(&user, input.path.work_item_id).await?;
+    apontamentos.verificar_organizacao(input.query.organization_name.as_ref()).map_err(Consultar::error)?;
+    let item = apontamentos.work_item(&user, input.path.work_item_id).await.map_err(Consultar::error)?;
     Ok(Json(HorasDoAzure {
         original_estimate: item.original_estimate,
         remaining_work: item.remaining_work,

@@ -6,7 +6,8 @@ use domain::{AtividadePatch, Descricao, NomeAtividade, NovaAtividade, Patch, Pro
 use schemars::JsonSchema;
 
 use super::projetos::{self, ProjetosFields};
-use crate::error::validation::ValidationErrors;
+use crate::error::messages_pt;
+use crate::error::validation::{ValidationErrors, type_error};
 use crate::extract::items::Itens;
 use crate::extract::part::RequestPart;
 use crate::extract::scalars::{Booleano, IfPresent};
@@ -58,12 +59,31 @@ const fn ativo_schema_default() -> bool {
 
 /// Várias atividades a criar.
 #[derive(Deserr, JsonSchema, ApiComponent)]
-#[deserr(error = ValidationErrors)]
+#[deserr(error = ValidationErrors, validate = check_projetos -> ValidationErrors)]
 #[schemars(example = "crate::openapi::examples::criar_lote")]
 pub struct CriarLote {
-    /// As atividades; todas são criadas, ou nenhuma.
+    /// As atividades; todas são criadas, ou nenhuma. Ao todo, referem-se a no máximo 5.000 projetos.
     #[schemars(with = "Vec<CriarAtividade>", length(min = 1, max = 1000))]
     pub items: Itens<CriarAtividade>,
+}
+
+impl CriarLote {
+    /// The largest number of projetos of all items. The response names each of them, so 1,000 items of 100 would be a
+    /// response of more than 10 MB.
+    const MAX_PROJETOS: usize = 5000;
+
+    /// Returns the number of projetos of all items.
+    pub fn projetos(&self) -> usize {
+        self.items.0.iter().map(|item| item.projetos.iter().count()).sum()
+    }
+}
+
+fn check_projetos(lote: CriarLote, location: ValuePointerRef<'_>) -> Result<CriarLote, ValidationErrors> {
+    if CriarLote::MAX_PROJETOS < lote.projetos() {
+        let message = messages_pt::too_many_projetos(CriarLote::MAX_PROJETOS);
+        return Err(type_error("value_error", &message, location.push_key("items")));
+    }
+    Ok(lote)
 }
 
 /// O que muda em uma atividade.

@@ -13,7 +13,7 @@ use crate::extract::accept::{AcceptHeader, Formato};
 use crate::extract::input::Input;
 use crate::extract::part::NoPart;
 use crate::extract::scalars::cursor_text;
-use crate::limits::searches::Searches;
+use crate::limits::searches::{Admitted, Searches};
 use crate::middleware::authentication::CurrentUser;
 use crate::respond::csv::csv_response;
 use crate::respond::list::{ListResponse, Proximo, Rows, json_page};
@@ -47,10 +47,11 @@ async fn list(
     let (query, paging) = query.into_query()?;
     let preferred = || AcceptHeader::from_request(request).preferred();
     let formato = paging.formato.or_else(preferred).ok_or(RequestRejection::NotAcceptable)?;
-    let _search = searches.admit(&user.usuario.id, query.is_search()).await?;
+    let search = searches.admit(&user.usuario.id, query.is_search()).await?;
     if formato == Formato::Csv {
         let limit = if paging.has_limit { query.limit } else { Limit::LARGEST };
         let batches = atividades.exportar(AtividadeQuery { limit, ..query }, !paging.has_limit);
+        let batches = Admitted { batches, search };
         let response = csv_response::<_, AtividadeCsv>(batches, paging.csv, DISPOSITION).await?;
         return Ok(response.into());
     }
@@ -60,6 +61,7 @@ async fn list(
         (atividades.listar(query.clone()).await?, None)
     };
     let (rest, total) = (atividades.itens_restantes(query, &page), page.total);
+    let rest = rest.map(|batches| Admitted { batches, search });
     let rows = Rows { first: page.items, rest, total, next: next.map(|cursor| cursor_text(&cursor)) };
     Ok(json_page::<ListarAtividades, _, AtividadeResponse>(request, &paging, rows)?.into())
 }

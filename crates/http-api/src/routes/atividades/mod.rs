@@ -6,6 +6,7 @@ mod projetos;
 mod query;
 mod response;
 
+use actix_web::HttpRequest;
 use actix_web::web::Data;
 use apistos::{ApiComponent, api_operation};
 use deserr::Deserr;
@@ -19,6 +20,7 @@ use crate::error::ApiError;
 use crate::error::validation::ValidationErrors;
 use crate::extract::input::Input;
 use crate::extract::part::{NoPart, RequestPart};
+use crate::limits::in_flight::{InFlight, NAME};
 use crate::middleware::authentication::CurrentUser;
 use crate::respond::conditional::IfMatch;
 use crate::respond::json::CreatedList;
@@ -70,9 +72,14 @@ async fn criar(
 )]
 async fn criar_lote(
     atividades: Data<Atividades>,
+    in_flight: Data<InFlight>,
     user: CurrentUser,
     input: Input<NoPart, NoPart, CriarLote>,
+    request: HttpRequest,
 ) -> Result<CreatedList<LoteCriado>, ApiError> {
+    // The first projeto of an item is named twice.
+    let names = input.body.items.0.len() + input.body.projetos();
+    in_flight.reserve_response(&request, &user.usuario.id, names * NAME).await?;
     let idempotency = input.idempotency.map(|request| request.scoped_to(&user));
     let novas = input.body.items.0.into_iter().map(Into::into).collect();
     let criadas = atividades.criar_lote(&user, novas, idempotency).await?;

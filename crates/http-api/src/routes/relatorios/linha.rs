@@ -119,15 +119,15 @@ pub const fn columns(key: Agrupamento) -> &'static [&'static str] {
 }
 
 /// Returns the cells of a value in the columns of its grouping.
-pub fn cells(chave: &Chave) -> Vec<String> {
+pub fn cells(chave: Chave) -> Vec<String> {
     match chave {
-        Chave::Projeto(id, nome) => vec![nome.as_str().to_owned(), id.0.to_string()],
-        Chave::Atividade(id, nome) => vec![nome.as_str().to_owned(), id.0.to_string()],
-        Chave::Usuario(id, nome) => vec![nome.clone(), id.clone()],
-        Chave::WorkItem(id, nome) => vec![nome.clone().unwrap_or_default(), id.get().to_string()],
-        Chave::Dia(data) => vec![date_text(*data)],
-        Chave::Semana(monday) => vec![week(*monday)],
-        Chave::Mes(data) => vec![month(*data)],
+        Chave::Projeto(id, nome) => vec![nome.into_string(), id.0.to_string()],
+        Chave::Atividade(id, nome) => vec![nome.into_string(), id.0.to_string()],
+        Chave::Usuario(id, nome) => vec![nome, id],
+        Chave::WorkItem(id, nome) => vec![nome.unwrap_or_default(), id.get().to_string()],
+        Chave::Dia(data) => vec![date_text(data)],
+        Chave::Semana(monday) => vec![week(monday)],
+        Chave::Mes(data) => vec![month(data)],
     }
 }
 

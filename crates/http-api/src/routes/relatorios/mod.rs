@@ -2,6 +2,8 @@
 
 mod linha;
 
+use std::iter::Empty;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use apistos::{ApiComponent, api_operation};
@@ -25,12 +27,13 @@ use crate::extract::accept::{AcceptHeader, Formato};
 use crate::extract::input::Input;
 use crate::extract::paging::{self, Paging, QueryBool, Separador};
 use crate::extract::part::{NoPart, RequestPart};
+use crate::limits::in_flight::{InFlight, REPORT};
 use crate::limits::searches::Searches;
 use crate::media_type::JSON_UTF8;
 use crate::middleware::authentication::CurrentUser;
 use crate::openapi::schema;
 use crate::respond::csv::{csv_table, decimal};
-use crate::respond::list::ReportResponse;
+use crate::respond::list::{ReportResponse, json_list};
 
 /// The tag of the operations and its description.
 pub const TAG: (&str, &str) = ("Relatórios", "Somas das horas apontadas");
@@ -54,6 +57,7 @@ routes! {
 async fn horas(
     apontamentos: Data<Apontamentos>,
     searches: Data<Searches>,
+    in_flight: Data<InFlight>,
     user: CurrentUser<true>,
     input: Input<NoPart, RelatorioDeHoras>,
     request: HttpRequest,
@@ -73,20 +77,30 @@ async fn horas(
     let preferred = || AcceptHeader::from_request(&request).preferred();
     let formato = formato.or_else(preferred).ok_or(RequestRejection::NotAcceptable)?;
     let _search = searches.admit(&user.usuario.id, true).await?;
+    in_flight.reserve_response(&request, &user.usuario.id, REPORT).await?;
     let linhas = apontamentos.relatorio(filtro, agrupar.0.clone()).await?;
     if formato == Formato::Csv {
         let columns: Vec<_> = agrupar.0.iter().flat_map(|key| linha::columns(*key)).copied().chain(SUMS).collect();
-        let rows = linhas.iter().map(|linha| row(linha, csv.separator)).collect();
-        return Ok(csv_table(&columns, rows, csv, DISPOSITION)?.into());
+        return Ok(csv_table(&columns, linhas, row, csv, DISPOSITION)?.into());
     }
-    let body = serde_json::to_vec(&Relatorio::from(linhas)).map_err(domain::Error::internal)?;
-    Ok(HttpResponse::Ok().content_type(JSON_UTF8).body(body).into())
+    let total_minutos = linhas.iter().map(|linha| linha.totais.minutos).sum();
+    let tail = Tail { total_minutos, total_formatado: hours_and_minutes(total_minutos) };
+    let mut response = HttpResponse::Ok();
+    response.content_type(JSON_UTF8);
+    Ok(json_list::<_, LinhaResponse>("linhas", response, linhas, None::<Empty<LinhaDeHoras>>, &tail)?.into())
+}
+
+/// The fields after the lines.
+#[derive(Serialize)]
+struct Tail {
+    total_minutos: u64,
+    total_formatado: String,
 }
 
 /// The columns after the keys.
 const SUMS: [&str; 4] = ["duracao", "horas", "minutos", "apontamentos"];
 
-fn row(linha: &LinhaDeHoras, separator: u8) -> Vec<String> {
+fn row(linha: LinhaDeHoras, separator: u8) -> Vec<String> {
     let minutos = linha.totais.minutos;
     let sums = [
         hours_and_minutes(minutos),
@@ -94,11 +108,12 @@ fn row(linha: &LinhaDeHoras, separator: u8) -> Vec<String> {
         minutos.to_string(),
         linha.totais.apontamentos.to_string(),
     ];
-    linha.chaves.iter().flat_map(linha::cells).chain(sums).collect()
+    linha.chaves.into_iter().flat_map(linha::cells).chain(sums).collect()
 }
 
 /// As horas de um período.
-#[derive(Serialize, JsonSchema, ApiComponent)]
+#[derive(JsonSchema, ApiComponent)]
+#[expect(dead_code, reason = "it describes what `json_list` writes row by row")]
 #[schemars(example = "crate::openapi::examples::relatorio")]
 struct Relatorio {
     /// As somas, na ordem dos agrupamentos: datas em ordem, o resto por nome.
@@ -107,14 +122,6 @@ struct Relatorio {
     total_minutos: u64,
     /// A soma de todas as linhas, `HH:MM`.
     total_formatado: String,
-}
-
-impl From<Vec<LinhaDeHoras>> for Relatorio {
-    fn from(linhas: Vec<LinhaDeHoras>) -> Self {
-        let total_minutos = linhas.iter().map(|linha| linha.totais.minutos).sum();
-        let linhas = linhas.into_iter().map(Into::into).collect();
-        Self { linhas, total_minutos, total_formatado: hours_and_minutes(total_minutos) }
-    }
 }
 
 /// The parameters of a report of hours.

@@ -3,6 +3,7 @@
 mod response;
 
 use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest};
 use apistos::{ApiComponent, api_operation};
 use deserr::Deserr;
 use domain::{ConsultaDeTimesheet, IterationId, Organizacao, ProjetoSelector, Semana, TeamId, Timesheets};
@@ -15,6 +16,7 @@ use crate::error::validation::ValidationErrors;
 use crate::extract::input::Input;
 use crate::extract::paging::QueryBool;
 use crate::extract::part::{NoPart, RequestPart};
+use crate::limits::in_flight::{InFlight, cost};
 use crate::middleware::authentication::CurrentUser;
 use crate::openapi::schema;
 use crate::respond::json::Json;
@@ -39,11 +41,22 @@ routes! {
 )]
 async fn obter(
     timesheets: Data<Timesheets>,
+    in_flight: Data<InFlight>,
     user: CurrentUser,
-    input: Input<NoPart, ObterTimesheet>,
+    input: Obter,
+    request: HttpRequest,
 ) -> Result<Json<TimesheetResponse>, ApiError> {
-    Ok(Json(timesheets.obter(&user, input.query.into()).await?.into()))
+    let mut reservation = in_flight.try_reserve(&user.usuario.id, 0)?;
+    let reserve = |bytes| reservation.try_resize(cost(Some(bytes as u64))).map_err(ApiError::from);
+    let timesheet = timesheets.obter(&user, input.query.into(), reserve).await.map_err(|error| match error {
+        ApiError::Domain { error, .. } => Obter::error(error),
+        other => other,
+    })?;
+    request.extensions_mut().insert(reservation);
+    Ok(Json(timesheet.into()))
 }
+
+type Obter = Input<NoPart, ObterTimesheet>;
 
 /// The parameters of a timesheet.
 #[derive(Deserr, JsonSchema, ApiComponent)]

@@ -1,0 +1,54 @@
+"""The service past one database server and one process, with programs from Debian's packages. All of it on loopback.
+
+usage: run.py BINARY PGBOUNCER [--short] [--only PART]
+
+PGBOUNCER is a directory with the unpacked packages of PgBouncer and its libraries.
+"""
+
+import argparse
+import asyncio
+import importlib
+import pathlib
+import resource
+import sys
+import time
+
+sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1]), str(pathlib.Path(__file__).parents[1] / "faults")]
+
+from environment import work_directory  # noqa: E402
+from harness.wait import within  # noqa: E402
+
+# Each with its long and its short form.
+PARTS = {
+    "pooler": ({"seconds": 60, "rounds": 9}, {"seconds": 15, "rounds": 3}),
+}
+# Each wait has a bound of its own. This one is for whatever they overlook: minutes of a part, long and short.
+PART_TIMEOUT = (15, 5)
+
+
+async def run_part(name, programs, base, options, minutes):
+    async with within(f"the part {name}", minutes * 60):
+        return await importlib.import_module(name).run(programs, base, **options)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary", type=pathlib.Path)
+    parser.add_argument("pgbouncer", type=pathlib.Path)
+    parser.add_argument("--short", action="store_true", help="as CI runs it")
+    parser.add_argument("--only", choices=PARTS, help="this part alone")
+    options = parser.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    programs = {"binary": options.binary.resolve(), "pgbouncer": options.pgbouncer.resolve()}
+    for name, forms in PARTS.items():
+        if options.only in (None, name):
+            started = time.monotonic()
+            with work_directory() as base:
+                figures = asyncio.run(run_part(name, programs, base, forms[options.short], PART_TIMEOUT[options.short]))
+            summary = ", ".join(f"{value} {unit}" for unit, value in figures.items())
+            print(f"ok {name} ({time.monotonic() - started:.0f} s): {summary}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
