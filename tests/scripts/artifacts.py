@@ -73,10 +73,11 @@ def release_that_cannot_be_reproduced_is_rejected():
     (REPOSITORY / "extra").write_text("x")
     (WORK / "bin/aarch64-linux-gnu-gcc").rename(WORK / "bin/away")
     done = artifacts(directory, MISSING="aarch64")
+    # The machine may have the real one as well.
+    linker = [] if shutil.which("aarch64-linux-gnu-gcc") else [".ci/artifacts: arm64: the linker aarch64-linux-gnu-gcc is not installed"]
     assert done.returncode == 1 and done.stderr.splitlines() == [
         ".ci/artifacts: the work tree has changes that are not committed",
-        ".ci/artifacts: arm64: rustup target add aarch64-unknown-linux-gnu",
-        ".ci/artifacts: arm64: the linker aarch64-linux-gnu-gcc is not installed"], done
+        ".ci/artifacts: arm64: rustup target add aarch64-unknown-linux-gnu", *linker], done
     (REPOSITORY / "extra").unlink()
     (WORK / "bin/away").rename(WORK / "bin/aarch64-linux-gnu-gcc")
     assert not directory.exists() and artifacts(directory, FAILS="aarch64").returncode != 0

@@ -893,7 +893,7 @@ def deploy_reloads_the_monitoring():
     webhook.chmod(0o600)
     script("deploy.sh", "v2", **environment)
     alertmanager = state("alertmanager")[0]
-    assert run("docker", "exec", alertmanager, "cat", "/run/secrets/slack_webhook").stdout == "https://example.org/novo\n"
+    assert run("docker", "exec", "--user", "65534", alertmanager, "cat", "/run/secrets/slack_webhook").stdout == "https://example.org/novo\n"
     assert over_the_network("aponta_exporter", "outra senha", "SELECT 1").stdout == "1\n"
     time.sleep(1)
     after = {name: state(name) for name in names}
