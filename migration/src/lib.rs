@@ -19,6 +19,8 @@ mod m20261127_000012_create_apontamentos;
 mod m20261127_000013_create_atividade_projetos;
 mod m20261127_000014_fold_final_sigma;
 mod m20261127_000015_create_escritas;
+mod m20261127_000018_add_verificado;
+mod m20261127_000019_add_turns;
 
 /// All steps, oldest first.
 pub struct Migrator;
@@ -39,6 +41,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000013_create_atividade_projetos::Migration),
             Box::new(m20261127_000014_fold_final_sigma::Migration),
             Box::new(m20261127_000015_create_escritas::Migration),
+            Box::new(m20261127_000018_add_verificado::Migration),
+            Box::new(m20261127_000019_add_turns::Migration),
         ]
     }
 }

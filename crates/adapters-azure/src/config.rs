@@ -86,13 +86,17 @@ pub struct InFlight {
     pub unknown_users: usize,
     /// Look-ups of projects. Default: 16.
     pub projects: usize,
-    /// Look-ups of work items. Default: 16.
+    /// Look-ups of the work items on which something is to be stored. Default: 16.
+    pub checks: usize,
+    /// Queries for work items. Default: 16.
     pub work_items: usize,
+    /// The bytes of all responses to queries for work items that are in flight. Default: 24 MiB.
+    pub query_bytes: usize,
 }
 
 impl Default for InFlight {
     fn default() -> Self {
-        Self { users: 32, unknown_users: 16, projects: 16, work_items: 16 }
+        Self { users: 32, unknown_users: 16, projects: 16, checks: 16, work_items: 16, query_bytes: 24 * 1024 * 1024 }
     }
 }
 
@@ -103,6 +107,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// One attempt of one call, to the last byte of the response. Default: 8 s.
     pub attempt: Duration,
+    /// One attempt of a look-up of work items on which something is to be stored. Default: 4 s.
+    pub check: Duration,
     /// One identity look-up with all its attempts. Default: 10 s.
     pub identity: Duration,
     /// One look-up of projects with all its pages and attempts. Default: 30 s.
@@ -116,6 +122,7 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(3),
             attempt: Duration::from_secs(8),
+            check: Duration::from_secs(4),
             identity: Duration::from_secs(10),
             directory: Duration::from_secs(30),
             work_items: Duration::from_secs(8),

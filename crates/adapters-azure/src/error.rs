@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use domain::{Conflict, Error, Service};
 
+/// `Retry-After` for calls that this process has no room for.
+const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 #[derive(Debug, Clone)]
 pub(crate) enum AzureError {
     /// The credential identifies no user.
@@ -23,7 +26,9 @@ pub(crate) enum AzureError {
     RevisionMismatch(ErrorDetail),
     /// The settings name no organisation.
     NoOrganisation,
-    /// No connection, 503, throttled, queue full, or circuit breaker open.
+    /// Too many calls of this process are queued or in flight. It says nothing about Azure DevOps.
+    Overloaded { retry_after: Duration, detail: ErrorDetail },
+    /// No connection, 503, throttled, or circuit breaker open.
     Unavailable { retry_after: Option<Duration>, detail: ErrorDetail },
     /// No response in time.
     TimedOut(ErrorDetail),
@@ -66,6 +71,10 @@ impl AzureError {
         Self::BadUpstream(ErrorDetail::new(text))
     }
 
+    pub(crate) fn overloaded(text: impl AsRef<str>) -> Self {
+        Self::Overloaded { retry_after: OVERLOADED_RETRY_AFTER, detail: ErrorDetail::new(text) }
+    }
+
     pub(crate) fn unavailable(retry_after: impl Into<Option<Duration>>, text: impl AsRef<str>) -> Self {
         Self::Unavailable { retry_after: retry_after.into(), detail: ErrorDetail::new(text) }
     }
@@ -78,6 +87,7 @@ impl From<AzureError> for Error {
             AzureError::Rejected(_) => Self::CredentialRejected,
             AzureError::Forbidden => Self::Forbidden,
             AzureError::NoOrganisation => Self::Conflict(Conflict::SemOrganizacao),
+            AzureError::Overloaded { retry_after, detail } => Self::Overloaded { retry_after, cause: detail.into() },
             AzureError::Unavailable { retry_after, detail } => {
                 Self::Unavailable { service, retry_after, cause: detail.into() }
             }

@@ -36,11 +36,11 @@ pub(crate) async fn insert(
     once: Option<&Idempotency>,
     writes_back: bool,
 ) -> Result<Vec<ApontamentoRow>, Error> {
-    let Some(now) = records.first().map(|record| record.criado_em) else { return Ok(Vec::new()) };
-    let inserted = match attempt(database, records, now, once, writes_back).await {
+    let Some(first) = records.first() else { return Ok(Vec::new()) };
+    let inserted = match attempt(database, records, first, once, writes_back).await {
         // A projeto or an atividade was deleted meanwhile. The second attempt sees that.
         Err(error) if db_error::code(&error) == Some(FOREIGN_KEY_VIOLATION) => {
-            attempt(database, records, now, once, writes_back).await
+            attempt(database, records, first, once, writes_back).await
         }
         inserted => inserted,
     };
@@ -50,10 +50,11 @@ pub(crate) async fn insert(
 async fn attempt(
     database: &PostgresDatabase,
     records: &[ApontamentoRecord],
-    now: OffsetDateTime,
+    first: &ApontamentoRecord,
     once: Option<&Idempotency>,
     writes_back: bool,
 ) -> Result<Result<Vec<ApontamentoRow>, Error>, DbErr> {
+    let now = first.criado_em;
     let transaction = match once {
         None => database.begin(OPERATION, STATEMENTS).await?,
         Some(once) => match idempotency::reserve(database, OPERATION, once, now).await? {
@@ -72,8 +73,9 @@ async fn attempt(
         }
     };
     if writes_back {
-        let work_items = records.iter().map(|record| (record.organizacao.as_str(), record.work_item.get()));
-        write_back_queue::enqueue(&transaction, work_items, now).await?;
+        let verified = records.iter().filter(|record| record.verificado);
+        let work_items = verified.map(|record| (record.organizacao.as_str(), record.work_item.get()));
+        write_back_queue::enqueue(&transaction, &first.usuario.id, work_items, now).await?;
     }
     match once {
         None => transaction.commit().await?,
@@ -121,10 +123,10 @@ async fn insert_all(
                FROM ROWS FROM (jsonb_to_recordset({json}::jsonb) AS (
                    id uuid, work_item_id integer, titulo text, tipo text, id_projeto uuid, organizacao text, data date,
                    minutos smallint, id_atividade uuid, comentario text, usuario_id text, usuario_nome text,
-                   usuario_email text, depois bigint
+                   usuario_email text, verificado boolean, depois bigint
                )) WITH ORDINALITY AS r (
                    id, work_item_id, titulo, tipo, id_projeto, organizacao, data, minutos, id_atividade, comentario,
-                   usuario_id, usuario_nome, usuario_email, depois, lugar
+                   usuario_id, usuario_nome, usuario_email, verificado, depois, lugar
                )
                LEFT JOIN projetos p ON p.id = r.id_projeto
                LEFT JOIN atividades a ON a.id = r.id_atividade
@@ -144,9 +146,10 @@ async fn insert_all(
                DO UPDATE SET titulo = EXCLUDED.titulo, tipo = EXCLUDED.tipo, visto_em = EXCLUDED.visto_em
            ), inseridos AS (
                INSERT INTO apontamentos (id, id_projeto, id_atividade, work_item_id, organizacao, data, minutos,
-                                         comentario, usuario_id, usuario_nome, usuario_email, criado_em, atualizado_em)
+                                         comentario, usuario_id, usuario_nome, usuario_email, verificado, criado_em,
+                                         atualizado_em)
                SELECT id, id_projeto, id_atividade, work_item_id, organizacao, data, minutos, comentario, usuario_id,
-                      usuario_nome, usuario_email, em, em
+                      usuario_nome, usuario_email, verificado, em, em
                FROM novos WHERE NOT (SELECT houve FROM recusa)
                RETURNING *
            )
@@ -205,6 +208,7 @@ fn to_json(records: &[ApontamentoRecord], now: OffsetDateTime) -> Value {
             "usuario_id": record.usuario.id,
             "usuario_nome": record.usuario.display_name,
             "usuario_email": record.usuario.email,
+            "verificado": record.verificado,
             "depois": i64::try_from((record.criado_em - now).whole_microseconds()).unwrap_or_default(),
         })
     };

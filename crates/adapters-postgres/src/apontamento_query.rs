@@ -4,13 +4,17 @@
 use domain::{Agrupamento, ApontamentoFiltro, ApontamentoQuery, ApontamentoSortKey, Cursor, EscritaFiltro, UsuarioRef};
 use sea_orm::{DbBackend, Statement, Value};
 
-/// The columns of [`ApontamentoRow`](crate::apontamento_row::ApontamentoRow).
-pub(crate) const COLUMNS: &str = "e.id, e.work_item_id, w.titulo, w.tipo, e.id_projeto, p.nome AS nome_projeto, e.organizacao, \
-    e.data, e.minutos, e.id_atividade, a.nome AS nome_atividade, e.comentario, e.usuario_id, e.usuario_nome, \
-    e.usuario_email, \
-    CASE WHEN s.work_item_id IS NULL THEN 'desligada' WHEN s.motivo IS NOT NULL THEN s.motivo \
-         WHEN s.proxima_em IS NOT NULL THEN 'pendente' ELSE 'ok' END AS escrita, \
-    e.criado_em, e.atualizado_em";
+/// The columns of [`ApontamentoRow`](crate::apontamento_row::ApontamentoRow). With `writes_back`, an entry that is not verified
+/// is still to be written.
+pub(crate) fn columns(writes_back: bool) -> String {
+    format!(
+        "e.id, e.work_item_id, w.titulo, w.tipo, e.id_projeto, p.nome AS nome_projeto, e.organizacao, e.data, e.minutos,
+         e.id_atividade, a.nome AS nome_atividade, e.comentario, e.usuario_id, e.usuario_nome, e.usuario_email,
+         CASE WHEN {writes_back} AND NOT e.verificado THEN 'pendente' WHEN s.work_item_id IS NULL THEN 'desligada'
+              WHEN s.motivo IS NOT NULL THEN s.motivo WHEN s.proxima_em IS NOT NULL THEN 'pendente' ELSE 'ok'
+         END AS escrita, e.criado_em, e.atualizado_em"
+    )
+}
 
 /// What the columns are read from, besides the entries `e`. Without `writes_back`, no entry has a state of the write-back.
 pub(crate) fn joins(writes_back: bool) -> String {
@@ -36,9 +40,9 @@ pub(crate) fn page(query: &ApontamentoQuery, writes_back: bool) -> Statement {
     let bound = BOUNDS.into_iter().find(|bound| last <= *bound);
     let bound = bound.map_or_else(String::new, |bound| format!("LIMIT {bound}"));
     let (limit, skip, matches) = (values.bind(limit.get()), values.bind(skip.get()), conditions.join(" AND "));
-    let joins = joins(writes_back);
+    let (columns, joins) = (columns(writes_back), joins(writes_back));
     values.statement(format!(
-        "SELECT {COLUMNS}
+        "SELECT {columns}
          FROM (SELECT * FROM (
              SELECT * FROM apontamentos WHERE {matches} ORDER BY data DESC, criado_em DESC, id DESC {bound}
          ) ordered LIMIT {limit} OFFSET {skip}) e {joins}
@@ -138,8 +142,15 @@ fn in_state(escrita: EscritaFiltro, writes_back: bool) -> String {
         EscritaFiltro::Erro => "s.motivo IS NOT NULL",
     };
     let not = if escrita == EscritaFiltro::Desligada { "NOT" } else { "" };
-    format!(
+    let in_state = format!(
         "{not} EXISTS (SELECT FROM escritas s WHERE {writes_back} AND s.organizacao = apontamentos.organizacao
                        AND s.work_item_id = apontamentos.work_item_id AND {state})"
-    )
+    );
+    if !writes_back {
+        return in_state;
+    }
+    match escrita {
+        EscritaFiltro::Pendente => format!("(NOT verificado OR {in_state})"),
+        EscritaFiltro::Desligada | EscritaFiltro::Ok | EscritaFiltro::Erro => format!("verificado AND {in_state}"),
+    }
 }

@@ -4,15 +4,16 @@ use async_trait::async_trait;
 use domain::{
     Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoId, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord,
     ApontamentoRepository, AtividadeId, Batch, BatchBuilder, Comentario, Error, Idempotency, LinhaDeHoras, Minutos,
-    NomeProjeto, ProjetoRef, RefusalReason, ReportBuilder, Totais, date_text,
+    NomeProjeto, ProjetoRef, RefusalReason, ReportBuilder, Totais, WorkItemId, date_text,
 };
 use sea_orm::sqlx::postgres::PgRow;
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement, raw_sql};
+use serde_json::Value;
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::apontamento_insert::lock_days;
-use crate::apontamento_query::{COLUMNS, joins};
+use crate::apontamento_query::{columns, joins};
 use crate::apontamento_report_row::{ReportRow, TotalsRow};
 use crate::apontamento_row::ApontamentoRow;
 use crate::operation::Transaction;
@@ -24,6 +25,8 @@ pub(crate) const PROJETO_KEY: &str = "apontamentos_id_projeto_fkey";
 pub(crate) const ATIVIDADE_KEY: &str = "apontamentos_id_atividade_fkey";
 /// The statements of an update: read, check the atividade, lock the day, sum it, write, add the work item to write, read.
 const UPDATE_STATEMENTS: u32 = 7;
+/// The statements that mark entries: mark, add the work items to write.
+const MARK_STATEMENTS: u32 = 2;
 /// The statements of a deletion: delete, add the work item to write.
 const DELETE_STATEMENTS: u32 = 2;
 
@@ -56,9 +59,9 @@ impl PostgresApontamentoRepository {
     ) -> Result<Option<DeletedRow>, DbErr> {
         let transaction = self.database.begin("apontamentos.delete", DELETE_STATEMENTS).await?;
         let deleted = delete(&transaction, id, usuario, expected).await?;
-        if let Some(DeletedRow { organizacao, work_item_id }) = &deleted {
+        if let Some(DeletedRow { organizacao, work_item_id, verificado: true }) = &deleted {
             let work_item = std::iter::once((organizacao.as_str(), *work_item_id));
-            write_back_queue::enqueue(&transaction, work_item, now).await?;
+            write_back_queue::enqueue(&transaction, usuario, work_item, now).await?;
         }
         transaction.commit().await?;
         Ok(deleted)
@@ -155,6 +158,15 @@ impl ApontamentoRepository for PostgresApontamentoRepository {
         }
     }
 
+    async fn mark_verified(
+        &self,
+        usuario: &str,
+        work_items: Vec<WorkItemId>,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        unavailable(mark_verified(&self.database, usuario, work_items, now, self.writes_back).await)
+    }
+
     async fn find_projeto(&self, nome: NomeProjeto) -> Result<Option<ProjetoRef>, Error> {
         let nome = nome.as_str();
         let row = IdRow::find_by_statement(raw_sql!(
@@ -165,6 +177,36 @@ impl ApontamentoRepository for PostgresApontamentoRepository {
         let row = unavailable(row.one(&self.database.read("apontamentos.find_projeto")).await)?;
         Ok(row.map(|row| ProjetoRef(row.id)))
     }
+}
+
+async fn mark_verified(
+    database: &PostgresDatabase,
+    usuario: &str,
+    work_items: Vec<WorkItemId>,
+    now: OffsetDateTime,
+    writes_back: bool,
+) -> Result<(), DbErr> {
+    let ids: Value = work_items.into_iter().map(WorkItemId::get).collect();
+    let transaction = database.begin("apontamentos.mark_verified", MARK_STATEMENTS).await?;
+    let marked = MarkedRow::find_by_statement(raw_sql!(
+        Postgres,
+        r#"UPDATE apontamentos SET verificado = true
+           WHERE usuario_id = {usuario} AND NOT verificado
+             AND work_item_id IN (SELECT id::integer FROM jsonb_array_elements_text({ids}::jsonb) AS ids (id))
+           RETURNING organizacao, work_item_id"#
+    ));
+    let marked = marked.all(&transaction).await?;
+    if writes_back && !marked.is_empty() {
+        let work_items = marked.iter().map(|row| (row.organizacao.as_str(), row.work_item_id));
+        write_back_queue::enqueue(&transaction, usuario, work_items, now).await?;
+    }
+    transaction.commit().await
+}
+
+#[derive(FromQueryResult)]
+struct MarkedRow {
+    organizacao: String,
+    work_item_id: i32,
 }
 
 async fn update_in(
@@ -181,9 +223,9 @@ async fn update_in(
     check_day(transaction, &current, id, &patch).await?;
     let changes_sum = patch.minutos.is_some_and(|minutos| i64::from(minutos.get()) != i64::from(current.minutos));
     unavailable(write(transaction, id, patch, now).await)?;
-    if writes_back && changes_sum {
+    if writes_back && changes_sum && current.verificado {
         let work_item = std::iter::once((current.organizacao.as_str(), current.work_item_id));
-        unavailable(write_back_queue::enqueue(transaction, work_item, now).await)?;
+        unavailable(write_back_queue::enqueue(transaction, usuario, work_item, now).await)?;
     }
     find(transaction, id, writes_back).await
 }
@@ -192,6 +234,7 @@ async fn update_in(
 struct DeletedRow {
     organizacao: String,
     work_item_id: i32,
+    verificado: bool,
 }
 
 async fn delete(
@@ -206,7 +249,7 @@ async fn delete(
         r#"DELETE FROM apontamentos
            WHERE id = {key} AND usuario_id = {usuario}
              AND ({expected}::timestamptz IS NULL OR atualizado_em = {expected})
-           RETURNING organizacao, work_item_id"#
+           RETURNING organizacao, work_item_id, verificado"#
     ));
     deleted.one(connection).await
 }
@@ -220,6 +263,7 @@ struct CurrentRow {
     data: Date,
     minutos: i16,
     id_atividade: Uuid,
+    verificado: bool,
     atualizado_em: OffsetDateTime,
 }
 
@@ -238,7 +282,7 @@ async fn read_locked(transaction: &Transaction<'_>, id: ApontamentoId) -> Result
     let key = id.0;
     let current = CurrentRow::find_by_statement(raw_sql!(
         Postgres,
-        r#"SELECT organizacao, work_item_id, usuario_id, data, minutos, id_atividade, atualizado_em
+        r#"SELECT organizacao, work_item_id, usuario_id, data, minutos, id_atividade, verificado, atualizado_em
            FROM apontamentos WHERE id = {key} FOR NO KEY UPDATE"#
     ));
     current.one(transaction).await
@@ -333,7 +377,7 @@ async fn find(
     id: ApontamentoId,
     writes_back: bool,
 ) -> Result<Option<Apontamento>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM apontamentos e {} WHERE e.id = $1", joins(writes_back));
+    let sql = format!("SELECT {} FROM apontamentos e {} WHERE e.id = $1", columns(writes_back), joins(writes_back));
     let statement = Statement::from_sql_and_values(connection.get_database_backend(), sql, [id.0.into()]);
     let row = unavailable(ApontamentoRow::find_by_statement(statement).one(connection).await)?;
     row.map(Apontamento::try_from).transpose()

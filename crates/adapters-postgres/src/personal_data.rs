@@ -1,7 +1,8 @@
 //! Personal data: everything that names a person, for the rights of data subjects.
 //!
 //! Time entries name the person who did the work by id, name and e-mail address. Atividades name their author by e-mail
-//! address or id. Idempotency keys belong to an id, and their responses repeat entries and atividades of that person.
+//! address or id. Idempotency keys belong to an id, and their responses repeat entries and atividades of that person. Until the
+//! hours of a work item are written, `escritas` has the id of the person whose entry made them pending.
 
 use std::io;
 
@@ -12,7 +13,7 @@ use sea_orm::{DbErr, FromQueryResult as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::apontamento_query::{COLUMNS, joins};
+use crate::apontamento_query::{columns, joins};
 use crate::apontamento_row::ApontamentoRow;
 use crate::maintenance::{Maintenance, View, statement};
 use crate::{Config, db_error};
@@ -137,9 +138,9 @@ impl PersonalData {
         let person = find(&mut transaction, usuario).await?;
         consume(PersonalRecord::Person(person.clone()))?;
         let connection = &mut transaction.connection;
-        let joins = joins(true);
+        let (columns, joins) = (columns(true), joins(true));
         let entries = format!(
-            "SELECT {COLUMNS} FROM apontamentos e {joins} WHERE e.usuario_id = $1
+            "SELECT {columns} FROM apontamentos e {joins} WHERE e.usuario_id = $1
              ORDER BY e.data, e.criado_em, e.id"
         );
         let mut rows = sqlx::query(AssertSqlSafe(entries)).persistent(false).bind(&person.id).fetch(&mut *connection);
@@ -203,6 +204,8 @@ impl PersonalData {
         let (ids, emails) = person.authors();
         let activities = activities.bind(ids).bind(emails).bind(&pseudonym.id).bind(now);
         activities.execute(&mut transaction.connection).await?;
+        let turns = statement("UPDATE escritas SET usuario_id = $2 WHERE usuario_id = $1");
+        turns.bind(&person.id).bind(&pseudonym.id).execute(&mut transaction.connection).await?;
         let keys = statement("DELETE FROM idempotencia WHERE usuario = $1").bind(&person.id);
         keys.execute(&mut transaction.connection).await?;
         transaction.commit().await?;

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use domain::{
-    BookedHours, Error, KnownHours, PendingWrite, WorkItemId, WriteAttempt, WriteBackQueue, WriteBackTotals, WriteEnd,
+    BookedHours, BookedHoursFilter, Error, KnownHours, PendingWrite, WorkItemId, WriteAttempt, WriteBackQueue,
+    WriteBackTotals, WriteEnd,
 };
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, raw_sql};
 use serde_json::Value;
@@ -36,9 +37,14 @@ impl PostgresWriteBackQueue {
         let rows = ClaimRow::find_by_statement(raw_sql!(
             Postgres,
             r#"WITH due AS MATERIALIZED (
-                   SELECT organizacao, work_item_id FROM escritas
-                   WHERE proxima_em <= {now} AND organizacao = {organizacao}
-                   ORDER BY proxima_em, work_item_id LIMIT {max} FOR NO KEY UPDATE SKIP LOCKED
+                   SELECT s.organizacao, s.work_item_id FROM escritas s
+                   JOIN (
+                       SELECT organizacao, work_item_id,
+                              row_number() OVER (PARTITION BY usuario_id ORDER BY proxima_em, work_item_id) AS vez
+                       FROM escritas WHERE proxima_em <= {now} AND organizacao = {organizacao}
+                   ) turns ON turns.organizacao = s.organizacao AND turns.work_item_id = s.work_item_id
+                   WHERE s.proxima_em <= {now}
+                   ORDER BY turns.vez, s.proxima_em, s.work_item_id LIMIT {max} FOR NO KEY UPDATE OF s SKIP LOCKED
                )
                UPDATE escritas s SET reserva = {claim}, proxima_em = {until} FROM due
                WHERE s.organizacao = due.organizacao AND s.work_item_id = due.work_item_id
@@ -55,7 +61,7 @@ impl PostgresWriteBackQueue {
         let sums = SumRow::find_by_statement(raw_sql!(
             Postgres,
             r#"SELECT work_item_id, sum(minutos)::bigint AS minutos FROM apontamentos
-               WHERE organizacao = {organizacao}
+               WHERE organizacao = {organizacao} AND verificado
                  AND work_item_id IN (SELECT id::integer FROM jsonb_array_elements_text({ids}::jsonb) AS ids (id))
                GROUP BY work_item_id"#
         ));
@@ -63,10 +69,11 @@ impl PostgresWriteBackQueue {
     }
 }
 
-/// Adds work items to the queue, in the transaction that changes the sums of their entries. The rows are locked in one order,
+/// Adds work items to the queue, in the transaction in which `usuario` changes the sums of their entries. The rows are locked in one order,
 /// which excludes deadlocks.
 pub(crate) async fn enqueue(
     transaction: &Transaction<'_>,
+    usuario: &str,
     work_items: impl Iterator<Item = (&str, i32)>,
     now: OffsetDateTime,
 ) -> Result<(), DbErr> {
@@ -75,12 +82,13 @@ pub(crate) async fn enqueue(
     let due = now + DELAY;
     let enqueue = raw_sql!(
         Postgres,
-        r#"INSERT INTO escritas AS s (organizacao, work_item_id, pendente_desde, proxima_em)
-           SELECT DISTINCT o, i, {now}::timestamptz, {due}::timestamptz
+        r#"INSERT INTO escritas AS s (organizacao, work_item_id, usuario_id, pendente_desde, proxima_em)
+           SELECT DISTINCT o, i, {usuario}::text, {now}::timestamptz, {due}::timestamptz
            FROM jsonb_to_recordset({work_items}::jsonb) AS changed (o text, i integer)
            ORDER BY o, i
            ON CONFLICT ON CONSTRAINT escritas_pkey DO UPDATE
            SET versao = s.versao + 1,
+               usuario_id = CASE WHEN s.proxima_em IS NULL THEN EXCLUDED.usuario_id ELSE s.usuario_id END,
                pendente_desde = COALESCE(s.pendente_desde, EXCLUDED.pendente_desde),
                proxima_em = COALESCE(s.proxima_em, EXCLUDED.proxima_em),
                tentativas = CASE WHEN s.motivo IS NULL THEN s.tentativas ELSE 0 END,
@@ -101,12 +109,23 @@ impl WriteBackQueue for PostgresWriteBackQueue {
         rows.into_iter().map(|row| row.with_sum(sum)).collect()
     }
 
-    async fn entries(&self, work_item: WorkItemId) -> Result<Vec<BookedHours>, Error> {
-        let (organizacao, id) = (self.organizacao.as_str(), work_item.get());
+    async fn entries(
+        &self,
+        work_item: WorkItemId,
+        filter: BookedHoursFilter,
+        max: u32,
+    ) -> Result<Vec<BookedHours>, Error> {
+        let (organizacao, id, max) = (self.organizacao.as_str(), work_item.get(), i64::from(max));
+        let BookedHoursFilter { usuarios, de, ate } = filter;
+        let usuarios: Value = usuarios.into_iter().collect();
         let rows = EntryRow::find_by_statement(raw_sql!(
             Postgres,
-            r#"SELECT usuario_id, minutos, criado_em FROM apontamentos
-               WHERE organizacao = {organizacao} AND work_item_id = {id} ORDER BY criado_em, id"#
+            r#"SELECT usuario_id, minutos, criado_em FROM (
+                   SELECT usuario_id, minutos, criado_em, id FROM apontamentos
+                   WHERE organizacao = {organizacao} AND work_item_id = {id} AND criado_em BETWEEN {de} AND {ate}
+                     AND usuario_id IN (SELECT usuario FROM jsonb_array_elements_text({usuarios}::jsonb) AS u (usuario))
+                   ORDER BY criado_em DESC, id DESC LIMIT {max}
+               ) newest ORDER BY criado_em, id"#
         ));
         let rows = unavailable(rows.all(&self.database.read("write_back.entries")).await)?;
         rows.into_iter()
@@ -150,6 +169,7 @@ impl WriteBackQueue for PostgresWriteBackQueue {
                     Postgres,
                     r#"UPDATE escritas
                        SET reserva = NULL, tentativas = 0, motivo = NULL,
+                           usuario_id = CASE WHEN versao <> {versao} THEN usuario_id END,
                            proxima_em = CASE WHEN versao <> {versao} THEN {now}::timestamptz END,
                            pendente_desde = CASE WHEN versao <> {versao} THEN {now}::timestamptz END,
                            rev = {rev}, completed_work = {completed_work}, manual = {manual}, minutos = {minutos},
@@ -165,6 +185,7 @@ impl WriteBackQueue for PostgresWriteBackQueue {
                     r#"UPDATE escritas
                        SET reserva = NULL, tentativas = 0,
                            motivo = CASE WHEN versao = {versao} THEN {motivo} END,
+                           falhou_em = {now}, usuario_id = CASE WHEN versao <> {versao} THEN usuario_id END,
                            proxima_em = CASE WHEN versao <> {versao} THEN {now}::timestamptz END,
                            pendente_desde = CASE WHEN versao <> {versao} THEN pendente_desde END,
                            tentativa_rev = CASE WHEN NOT {is_attempt_void} THEN tentativa_rev END,
@@ -183,12 +204,19 @@ impl WriteBackQueue for PostgresWriteBackQueue {
         unavailable(self.database.write("write_back.end").execute_raw(end).await).map(drop)
     }
 
-    async fn retry_failed(&self, now: OffsetDateTime) -> Result<u64, Error> {
+    async fn retry_failed(
+        &self,
+        usuario: &str,
+        failed_until: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<u64, Error> {
         let organizacao = self.organizacao.as_str();
         let retry = raw_sql!(
             Postgres,
-            r#"UPDATE escritas SET motivo = NULL, tentativas = 0, proxima_em = {now}, pendente_desde = {now}
-               WHERE motivo IS NOT NULL AND organizacao = {organizacao}"#
+            r#"UPDATE escritas
+               SET motivo = NULL, tentativas = 0, proxima_em = {now}, pendente_desde = {now}, usuario_id = {usuario}
+               WHERE motivo IS NOT NULL AND organizacao = {organizacao}
+                 AND (falhou_em IS NULL OR falhou_em <= {failed_until})"#
         );
         let retried = self.database.write("write_back.retry_failed").execute_raw(retry).await;
         Ok(unavailable(retried)?.rows_affected())

@@ -25,7 +25,8 @@ pub(crate) async fn insert_all(
     once: Option<&Idempotency>,
     writes_back: bool,
 ) -> Result<Result<Vec<ApontamentoRow>, Error>, DbErr> {
-    let Some(now) = records.first().map(|record| record.criado_em) else { return Ok(Ok(Vec::new())) };
+    let Some(first) = records.first() else { return Ok(Ok(Vec::new())) };
+    let now = first.criado_em;
     let transaction = match idempotency::reserve(database, once, now).await? {
         Reservation::Acquired(transaction) => transaction,
         Reservation::Replay(rows) => return Ok(Ok(rows)),
@@ -39,8 +40,9 @@ pub(crate) async fn insert_all(
     }
     let rows = store(&transaction, &json, writes_back).await?;
     if writes_back {
-        let work_items = records.iter().map(|record| (record.organizacao.as_str(), record.work_item.get()));
-        write_back_queue::enqueue(&transaction, work_items, now).await?;
+        let verified = records.iter().filter(|record| record.verificado);
+        let work_items = verified.map(|record| (record.organizacao.as_str(), record.work_item.get()));
+        write_back_queue::enqueue(&transaction, &first.usuario.id, work_items, now).await?;
     }
     idempotency::complete(transaction, once, now, &rows).await?;
     Ok(Ok(rows))
@@ -108,11 +110,12 @@ async fn store(transaction: &DatabaseTransaction, json: &str, writes_back: bool)
             Sqlite,
             r#"
             INSERT INTO apontamentos (id, id_projeto, id_atividade, work_item_id, organizacao, data, minutos, comentario,
-                                      usuario_id, usuario_nome, usuario_email, criado_em, atualizado_em)
+                                      usuario_id, usuario_nome, usuario_email, verificado, criado_em,
+                                      atualizado_em)
             SELECT value ->> 'id', value ->> 'id_projeto', value ->> 'id_atividade', value ->> 'work_item_id',
                    value ->> 'organizacao', value ->> 'data', value ->> 'minutos', value ->> 'comentario',
-                   value ->> 'usuario_id', value ->> 'usuario_nome', value ->> 'usuario_email', value ->> 'em',
-                   value ->> 'em'
+                   value ->> 'usuario_id', value ->> 'usuario_nome', value ->> 'usuario_email',
+                   value ->> 'verificado', value ->> 'em', value ->> 'em'
             FROM json_each({json})
             "#
         ))
@@ -150,6 +153,7 @@ fn to_json(record: &ApontamentoRecord) -> Value {
         "usuario_id": record.usuario.id,
         "usuario_nome": record.usuario.display_name,
         "usuario_email": record.usuario.email,
+        "verificado": record.verificado,
         "em": microseconds(record.criado_em),
     })
 }

@@ -3,7 +3,7 @@
 use domain::{Agrupamento, ApontamentoFiltro, ApontamentoQuery, EscritaFiltro, UsuarioRef, date_text};
 use sea_orm::{DbBackend, Statement, Value};
 
-use crate::apontamento_row::{COLUMNS, joins};
+use crate::apontamento_row::{columns, joins};
 use crate::value::{id_text, microseconds};
 
 /// Returns the query of one page.
@@ -18,9 +18,9 @@ pub(crate) fn page(query: &ApontamentoQuery, writes_back: bool) -> Statement {
         conditions.push(format!("(e.data, e.criado_em, e.id) {operator} ({data}, {em}, {id})"));
     }
     let (limit, skip, matches) = (values.bind(limit.get()), values.bind(skip.get()), conditions.join(" AND "));
-    let joins = joins(writes_back);
+    let (columns, joins) = (columns(writes_back), joins(writes_back));
     values.statement(format!(
-        "SELECT {COLUMNS} FROM apontamentos e {joins} WHERE {matches}
+        "SELECT {columns} FROM apontamentos e {joins} WHERE {matches}
          ORDER BY e.data DESC, e.criado_em DESC, e.id DESC LIMIT {limit} OFFSET {skip}"
     ))
 }
@@ -113,8 +113,15 @@ fn in_state(escrita: EscritaFiltro, writes_back: bool) -> String {
         EscritaFiltro::Erro => "f.motivo IS NOT NULL",
     };
     let not = if escrita == EscritaFiltro::Desligada { "NOT" } else { "" };
-    format!(
+    let in_state = format!(
         "{not} EXISTS (SELECT 1 FROM escritas f WHERE {writes_back} AND f.organizacao = e.organizacao
                        AND f.work_item_id = e.work_item_id AND {state})"
-    )
+    );
+    if !writes_back {
+        return in_state;
+    }
+    match escrita {
+        EscritaFiltro::Pendente => format!("(NOT e.verificado OR {in_state})"),
+        EscritaFiltro::Desligada | EscritaFiltro::Ok | EscritaFiltro::Erro => format!("e.verificado AND {in_state}"),
+    }
 }

@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use domain::{
     Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoId, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord,
     ApontamentoRepository, Batch, BatchBuilder, Comentario, Error, Idempotency, LinhaDeHoras, Minutos, NomeProjeto,
-    ProjetoRef, RefusalReason, ReportBuilder, Totais, date_text,
+    ProjetoRef, RefusalReason, ReportBuilder, Totais, WorkItemId, date_text,
 };
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, FromQueryResult, Statement, raw_sql};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::apontamento_report_row::{ReportRow, TotalsRow};
-use crate::apontamento_row::{ApontamentoRow, COLUMNS, joins};
+use crate::apontamento_row::{ApontamentoRow, columns, joins};
 use crate::value::{id_text, microseconds, parse_id};
 use crate::{SqliteDatabase, apontamento_insert, apontamento_query, db_error, idempotency, write_back_queue};
 
@@ -105,11 +106,12 @@ impl ApontamentoRepository for SqliteApontamentoRepository {
         }
         check_atividade(&transaction, &current, &patch).await?;
         check_day(&transaction, &current, &patch).await?;
-        let changes_sum = patch.minutos.is_some_and(|minutos| minutos != current.minutos);
+        let changes_sum = patch.minutos.is_some_and(|minutos| minutos != current.minutos)
+            && is_verified(&transaction, id).await.map_err(db_error::into_domain)?;
         write(&transaction, id, patch, now).await.map_err(db_error::into_domain)?;
         if self.writes_back && changes_sum {
             let work_item = std::iter::once((current.organizacao.as_str(), current.work_item.get()));
-            write_back_queue::enqueue(&transaction, work_item, now).await.map_err(db_error::into_domain)?;
+            write_back_queue::enqueue(&transaction, usuario, work_item, now).await.map_err(db_error::into_domain)?;
         }
         let updated = find(&transaction, id, self.writes_back).await?;
         transaction.commit().await.map_err(db_error::into_domain)?;
@@ -132,15 +134,40 @@ impl ApontamentoRepository for SqliteApontamentoRepository {
         if expected.is_some_and(|expected| expected != current.atualizado_em) {
             return Err(Error::VersionMismatch);
         }
+        let changes_sum = is_verified(&transaction, id).await.map_err(db_error::into_domain)?;
         let key = id_text(id.0);
         let delete = raw_sql!(Sqlite, "DELETE FROM apontamentos WHERE id = {key}");
         transaction.execute_raw(delete).await.map_err(db_error::into_domain)?;
-        if self.writes_back {
+        if self.writes_back && changes_sum {
             let work_item = std::iter::once((current.organizacao.as_str(), current.work_item.get()));
-            write_back_queue::enqueue(&transaction, work_item, now).await.map_err(db_error::into_domain)?;
+            write_back_queue::enqueue(&transaction, usuario, work_item, now).await.map_err(db_error::into_domain)?;
         }
         transaction.commit().await.map_err(db_error::into_domain)?;
         Ok(true)
+    }
+
+    async fn mark_verified(
+        &self,
+        usuario: &str,
+        work_items: Vec<WorkItemId>,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let transaction = self.database.begin_immediate().await.map_err(db_error::into_domain)?;
+        let ids = work_items.into_iter().map(WorkItemId::get).collect::<Value>().to_string();
+        let marked = MarkedRow::find_by_statement(raw_sql!(
+            Sqlite,
+            r#"
+            UPDATE apontamentos SET verificado = true
+            WHERE usuario_id = {usuario} AND NOT verificado AND work_item_id IN (SELECT value FROM json_each({ids}))
+            RETURNING organizacao, work_item_id
+            "#
+        ));
+        let marked = marked.all(&transaction).await.map_err(db_error::into_domain)?;
+        if self.writes_back && !marked.is_empty() {
+            let work_items = marked.iter().map(|row| (row.organizacao.as_str(), row.work_item_id));
+            write_back_queue::enqueue(&transaction, usuario, work_items, now).await.map_err(db_error::into_domain)?;
+        }
+        transaction.commit().await.map_err(db_error::into_domain)
     }
 
     /// Names are compared in memory, because SQLite has no case folding for Unicode.
@@ -159,7 +186,7 @@ impl ApontamentoRepository for SqliteApontamentoRepository {
 }
 
 fn by_id(id: ApontamentoId, writes_back: bool) -> Statement {
-    let sql = format!("SELECT {COLUMNS} FROM apontamentos e {} WHERE e.id = ?1", joins(writes_back));
+    let sql = format!("SELECT {} FROM apontamentos e {} WHERE e.id = ?1", columns(writes_back), joins(writes_back));
     Statement::from_sql_and_values(DbBackend::Sqlite, sql, [id_text(id.0).into()])
 }
 
@@ -173,6 +200,13 @@ async fn find(
         .await
         .map_err(db_error::into_domain)?;
     row.map(Apontamento::try_from).transpose()
+}
+
+/// Returns whether the person who made the entry saw its work item.
+async fn is_verified(transaction: &DatabaseTransaction, id: ApontamentoId) -> Result<bool, DbErr> {
+    let key = id_text(id.0);
+    let row = VerifiedRow::find_by_statement(raw_sql!(Sqlite, "SELECT verificado FROM apontamentos WHERE id = {key}"));
+    Ok(row.one(transaction).await?.is_some_and(|row| row.verificado))
 }
 
 /// Checks the new atividade.
@@ -239,6 +273,17 @@ async fn write(
         "#
     );
     transaction.execute_raw(update).await.map(drop)
+}
+
+#[derive(FromQueryResult)]
+struct MarkedRow {
+    organizacao: String,
+    work_item_id: i32,
+}
+
+#[derive(FromQueryResult)]
+struct VerifiedRow {
+    verificado: bool,
 }
 
 #[derive(FromQueryResult)]

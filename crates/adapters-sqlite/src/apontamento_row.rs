@@ -9,13 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{instant, parse_id};
 
-/// The columns of [`ApontamentoRow`].
-pub(crate) const COLUMNS: &str = "e.id, e.work_item_id, w.titulo, w.tipo, e.id_projeto, p.nome AS nome_projeto, e.organizacao, \
-    e.data, e.minutos, e.id_atividade, a.nome AS nome_atividade, e.comentario, e.usuario_id, e.usuario_nome, \
-    e.usuario_email, \
-    CASE WHEN s.work_item_id IS NULL THEN 'desligada' WHEN s.motivo IS NOT NULL THEN s.motivo \
-         WHEN s.proxima_em IS NOT NULL THEN 'pendente' ELSE 'ok' END AS escrita, \
-    e.criado_em, e.atualizado_em";
+/// The columns of [`ApontamentoRow`]. With `writes_back`, an entry that is not verified is still to be written.
+pub(crate) fn columns(writes_back: bool) -> String {
+    format!(
+        "e.id, e.work_item_id, w.titulo, w.tipo, e.id_projeto, p.nome AS nome_projeto, e.organizacao, e.data, e.minutos,
+         e.id_atividade, a.nome AS nome_atividade, e.comentario, e.usuario_id, e.usuario_nome, e.usuario_email,
+         CASE WHEN {writes_back} AND NOT e.verificado THEN 'pendente' WHEN s.work_item_id IS NULL THEN 'desligada'
+              WHEN s.motivo IS NOT NULL THEN s.motivo WHEN s.proxima_em IS NOT NULL THEN 'pendente' ELSE 'ok'
+         END AS escrita, e.criado_em, e.atualizado_em"
+    )
+}
 
 /// What the columns are read from, besides the entries `e`. Without `writes_back`, no entry has a state of the write-back.
 pub(crate) fn joins(writes_back: bool) -> String {

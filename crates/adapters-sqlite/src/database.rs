@@ -18,12 +18,14 @@ use crate::db_error;
 
 const FILE_NAME: &str = "aponta.sqlite3";
 /// The steps that create the schema. A file stores the number of the steps that it has. A merged step never changes.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 7] = [
     include_str!("schema.sql"),
     include_str!("schema_apontamentos.sql"),
     include_str!("schema_atividade_projetos.sql"),
     include_str!("schema_escritas.sql"),
     include_str!("schema_revisoes.sql"),
+    include_str!("schema_verificado.sql"),
+    include_str!("schema_vez.sql"),
 ];
 /// The time that a statement waits for the lock of the file or for the connection.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

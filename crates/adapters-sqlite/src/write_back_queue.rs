@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use domain::{
-    BookedHours, Error, KnownHours, PendingWrite, WorkItemId, WriteAttempt, WriteBackQueue, WriteBackTotals, WriteEnd,
+    BookedHours, BookedHoursFilter, Error, KnownHours, PendingWrite, WorkItemId, WriteAttempt, WriteBackQueue,
+    WriteBackTotals, WriteEnd,
 };
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, FromQueryResult, raw_sql};
 use serde_json::{Value, json};
@@ -43,9 +44,10 @@ impl SqliteWriteBackQueue {
     }
 }
 
-/// Adds work items to the queue, in the transaction that changes the sums of their entries.
+/// Adds work items to the queue, in the transaction in which `usuario` changes the sums of their entries.
 pub(crate) async fn enqueue(
     transaction: &DatabaseTransaction,
+    usuario: &str,
     work_items: impl Iterator<Item = (&str, i32)>,
     now: OffsetDateTime,
 ) -> Result<(), DbErr> {
@@ -54,10 +56,11 @@ pub(crate) async fn enqueue(
     let enqueue = raw_sql!(
         Sqlite,
         r#"
-        INSERT INTO escritas (organizacao, work_item_id, pendente_desde, proxima_em)
-        SELECT DISTINCT value ->> 'o', value ->> 'i', {now}, {due} FROM json_each({work_items}) WHERE true
+        INSERT INTO escritas (organizacao, work_item_id, usuario_id, pendente_desde, proxima_em)
+        SELECT DISTINCT value ->> 'o', value ->> 'i', {usuario}, {now}, {due} FROM json_each({work_items}) WHERE true
         ON CONFLICT (organizacao, work_item_id) DO UPDATE
         SET versao = versao + 1,
+            usuario_id = CASE WHEN proxima_em IS NULL THEN excluded.usuario_id ELSE usuario_id END,
             pendente_desde = coalesce(pendente_desde, excluded.pendente_desde),
             proxima_em = coalesce(proxima_em, excluded.proxima_em),
             tentativas = CASE WHEN motivo IS NULL THEN tentativas ELSE 0 END,
@@ -80,7 +83,8 @@ impl WriteBackQueue for SqliteWriteBackQueue {
             UPDATE escritas SET reserva = {claim}, proxima_em = {until}
             WHERE organizacao = {organizacao} AND work_item_id IN (
                 SELECT work_item_id FROM escritas WHERE proxima_em <= {now} AND organizacao = {organizacao}
-                ORDER BY proxima_em, work_item_id LIMIT {max}
+                ORDER BY row_number() OVER (PARTITION BY usuario_id ORDER BY proxima_em, work_item_id), proxima_em, work_item_id
+                LIMIT {max}
             )
             "#
         );
@@ -89,7 +93,8 @@ impl WriteBackQueue for SqliteWriteBackQueue {
             Sqlite,
             r#"
             SELECT s.*, (SELECT coalesce(sum(e.minutos), 0) FROM apontamentos e
-                         WHERE e.organizacao = s.organizacao AND e.work_item_id = s.work_item_id) AS soma
+                         WHERE e.organizacao = s.organizacao AND e.work_item_id = s.work_item_id
+                           AND e.verificado) AS soma
             FROM escritas s WHERE s.reserva = {claim} ORDER BY s.work_item_id
             "#
         ));
@@ -98,13 +103,25 @@ impl WriteBackQueue for SqliteWriteBackQueue {
         rows.into_iter().map(PendingWrite::try_from).collect()
     }
 
-    async fn entries(&self, work_item: WorkItemId) -> Result<Vec<BookedHours>, Error> {
-        let (organizacao, id) = (self.organizacao.as_str(), work_item.get());
+    async fn entries(
+        &self,
+        work_item: WorkItemId,
+        filter: BookedHoursFilter,
+        max: u32,
+    ) -> Result<Vec<BookedHours>, Error> {
+        let (organizacao, id, max) = (self.organizacao.as_str(), work_item.get(), i64::from(max));
+        let BookedHoursFilter { usuarios, de, ate } = filter;
+        let usuarios = usuarios.into_iter().collect::<Value>().to_string();
+        let (de, ate) = (microseconds(de), microseconds(ate));
         let entries = raw_sql!(
             Sqlite,
             r#"
-            SELECT usuario_id, minutos, criado_em FROM apontamentos
-            WHERE organizacao = {organizacao} AND work_item_id = {id} ORDER BY criado_em, id
+            SELECT usuario_id, minutos, criado_em FROM (
+                SELECT usuario_id, minutos, criado_em, id FROM apontamentos
+                WHERE organizacao = {organizacao} AND work_item_id = {id} AND criado_em BETWEEN {de} AND {ate}
+                  AND usuario_id IN (SELECT value FROM json_each({usuarios}))
+                ORDER BY criado_em DESC, id DESC LIMIT {max}
+            ) ORDER BY criado_em, id
             "#
         );
         let rows: Vec<EntryRow> = self.database.fetch_all(entries).await?;
@@ -146,6 +163,7 @@ impl WriteBackQueue for SqliteWriteBackQueue {
                     r#"
                     UPDATE escritas
                     SET reserva = NULL, tentativas = 0, motivo = NULL, proxima_em = iif(versao <> {versao}, {now}, NULL),
+                        usuario_id = iif(versao <> {versao}, usuario_id, NULL),
                         pendente_desde = iif(versao <> {versao}, {now}, NULL),
                         rev = {rev}, completed_work = {completed_work}, manual = {manual}, minutos = {minutos},
                         tentativa_rev = NULL, tentativa_completed_work = NULL, tentativa_manual = NULL,
@@ -161,6 +179,7 @@ impl WriteBackQueue for SqliteWriteBackQueue {
                     r#"
                     UPDATE escritas
                     SET reserva = NULL, tentativas = 0, motivo = iif(versao = {versao}, {motivo}, NULL),
+                        falhou_em = {now}, usuario_id = iif(versao <> {versao}, usuario_id, NULL),
                         proxima_em = iif(versao <> {versao}, {now}, NULL),
                         pendente_desde = iif(versao <> {versao}, pendente_desde, NULL),
                         tentativa_rev = iif({is_attempt_void}, NULL, tentativa_rev),
@@ -185,13 +204,21 @@ impl WriteBackQueue for SqliteWriteBackQueue {
         self.database.execute(end).await.map(drop).map_err(db_error::into_domain)
     }
 
-    async fn retry_failed(&self, now: OffsetDateTime) -> Result<u64, Error> {
-        let (organizacao, now) = (self.organizacao.as_str(), microseconds(now));
+    async fn retry_failed(
+        &self,
+        usuario: &str,
+        failed_until: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<u64, Error> {
+        let organizacao = self.organizacao.as_str();
+        let (failed_until, now) = (microseconds(failed_until), microseconds(now));
         let retry = raw_sql!(
             Sqlite,
             r#"
-            UPDATE escritas SET motivo = NULL, tentativas = 0, proxima_em = {now}, pendente_desde = {now}
+            UPDATE escritas
+            SET motivo = NULL, tentativas = 0, proxima_em = {now}, pendente_desde = {now}, usuario_id = {usuario}
             WHERE motivo IS NOT NULL AND organizacao = {organizacao}
+              AND (falhou_em IS NULL OR falhou_em <= {failed_until})
             "#
         );
         Ok(self.database.execute(retry).await.map_err(db_error::into_domain)?.rows_affected())

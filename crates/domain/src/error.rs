@@ -50,7 +50,7 @@ pub enum Error {
     /// The credential is valid but lacks a permission.
     #[error("forbidden")]
     Forbidden,
-    /// A service cannot be reached, or is spared further load. The client can retry.
+    /// A service cannot be reached, or asked to be spared further load. The client can retry.
     #[error("{service:?} unavailable")]
     Unavailable {
         /// The service.
@@ -58,6 +58,15 @@ pub enum Error {
         /// The time to wait before a retry, if the service named one.
         retry_after: Option<Duration>,
         /// The underlying error.
+        #[source]
+        cause: Cause,
+    },
+    /// This service has as much of such work in hand as it takes. Nothing was done, whatever the state of other services.
+    #[error("overloaded")]
+    Overloaded {
+        /// The time to wait before a retry.
+        retry_after: Duration,
+        /// What is exhausted.
         #[source]
         cause: Cause,
     },

@@ -71,8 +71,8 @@ pub use work_item::{
     WorkItemLimit, WorkItemSearch, WorkItemStates, WorkItemText, WorkItemTree, WorkItemTypes, WorkItems,
 };
 pub use write_back::{
-    BookedHours, Escrita, EscritaFiltro, Escritas, HourFields, HoursChange, HoursWrite, KnownHours, MotivoDoErro,
-    PendingWrite, WorkItemHours, WorkItemType, WorkItemWriter, WriteAttempt, WriteBack, WriteBackQueue,
+    BookedHours, BookedHoursFilter, Escrita, EscritaFiltro, Escritas, HourFields, HoursChange, HoursWrite, KnownHours,
+    MotivoDoErro, PendingWrite, WorkItemHours, WorkItemType, WorkItemWriter, WriteAttempt, WriteBack, WriteBackQueue,
     WriteBackSummary, WriteBackTotals, WriteEnd, WriteResult,
 };
 

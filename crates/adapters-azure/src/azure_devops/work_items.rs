@@ -9,6 +9,7 @@ use domain::{
 };
 
 use super::{AzureDevOps, Inner};
+use crate::client::Traffic;
 use crate::directory::Principal;
 use crate::error::AzureError;
 use crate::work_item::WorkItems;
@@ -21,7 +22,7 @@ impl WorkItemDirectory for AzureDevOps {
 
     async fn find_many(&self, credential: Option<Credential>, ids: Vec<WorkItemId>) -> Result<Vec<WorkItem>, Error> {
         let (work_items, principal) = self.0.work_items(credential).await?;
-        let items = work_items.read(&principal, &ids).await;
+        let items = work_items.read(&principal, &ids, Traffic::Checks).await;
         Ok(self.0.deny_after_identity(&principal, items).await?.to_vec())
     }
 

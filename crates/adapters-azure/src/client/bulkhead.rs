@@ -1,7 +1,6 @@
 //! A bulkhead: bounds concurrent calls and the queue behind them, so that one kind of caller cannot block another.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
@@ -10,8 +9,6 @@ use crate::error::{AzureError, ErrorDetail};
 
 /// Queue length per slot. With calls of 200 ms the last in the queue waits about 3 s.
 const QUEUE_PER_SLOT: usize = 16;
-/// `Retry-After` for calls that find the queue full.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 pub(crate) struct Bulkhead {
     slots: Semaphore,
@@ -33,18 +30,20 @@ impl Bulkhead {
 
     /// Waits for a slot in order of arrival, until `deadline`.
     ///
-    /// Returns `Unavailable` if the queue is full or the deadline passes while waiting. Neither reflects the health of
+    /// Returns `Overloaded` if the queue is full or the deadline passes while waiting. Neither reflects the health of
     /// Azure DevOps.
     pub(crate) async fn acquire(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, AzureError> {
-        if let (Ok(slot), true) = (self.slots.try_acquire(), Instant::now() < deadline) {
+        if deadline <= Instant::now() {
+            return Err(AzureError::TimedOut(ErrorDetail::new("the deadline passed before the call started")));
+        }
+        if let Ok(slot) = self.slots.try_acquire() {
             return Ok(slot);
         }
-        let overloaded = || AzureError::unavailable(RETRY_AFTER, "too many calls are queued");
+        let overloaded = || AzureError::overloaded("too many calls are queued");
         let _queued = self.enqueue().ok_or_else(overloaded)?;
         match timeout_at(deadline, self.slots.acquire()).await {
             Ok(Ok(slot)) if Instant::now() < deadline => Ok(slot),
-            Ok(_) => Err(AzureError::TimedOut(ErrorDetail::new("the deadline passed before the call started"))),
-            Err(_) => Err(overloaded()),
+            _ => Err(overloaded()),
         }
     }
 
@@ -64,6 +63,7 @@ impl Drop for QueueSlot<'_> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
 
@@ -82,7 +82,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
 
-        assert!(matches!(bulkhead.acquire(deadline).await, Err(AzureError::Unavailable { retry_after: Some(_), .. })));
+        assert!(matches!(bulkhead.acquire(deadline).await, Err(AzureError::Overloaded { .. })));
 
         drop(held);
         for turn in queued {
@@ -101,7 +101,7 @@ mod tests {
         let dropped =
             tokio::time::timeout(Duration::from_millis(20), bulkhead.acquire(Instant::now() + Duration::from_mins(1)));
 
-        assert!(matches!(overdue, Err(AzureError::Unavailable { retry_after: Some(_), .. })));
+        assert!(matches!(overdue, Err(AzureError::Overloaded { .. })));
         assert!(dropped.await.is_err());
         assert_eq!(bulkhead.waiting.load(Ordering::Relaxed), 0);
     }

@@ -15,7 +15,9 @@ pub(crate) enum Traffic {
     Unknown,
     /// Look-up of projects for an authenticated user.
     Projects,
-    /// Look-up of work items for an authenticated user.
+    /// Look-up of a few work items or of one type, on which a request to store something waits.
+    Checks,
+    /// Queries for work items for an authenticated user.
     WorkItems,
 }
 

@@ -6,6 +6,7 @@ use reqwest::{Client, ClientBuilder, RequestBuilder};
 use tokio::time::Instant;
 
 use super::api_version::ApiVersion;
+use super::byte_budget::{ByteBudget, ReservedBytes};
 use super::call::{Body, Call};
 use super::call_error::CallError;
 use super::io_runtime::IoRuntime;
@@ -35,13 +36,15 @@ pub(crate) fn client_builder(config: &AzureConfig, is_loopback: bool) -> ClientB
     if is_loopback { builder.no_proxy() } else { builder }
 }
 
-/// Sends `call` once on `runtime`, in the negotiated `version`, with the header that `traceparent` returns, and reads the whole response.
+/// Sends `call` once on `runtime`, in the negotiated `version`, with the header that `traceparent` returns, and reads the whole
+/// response within `budget`.
 pub(crate) async fn send(
     client: &Client,
     runtime: &IoRuntime,
     call: &Call<'_>,
     version: ApiVersion,
     traceparent: Option<fn() -> Option<String>>,
+    budget: Option<&ByteBudget>,
 ) -> Result<Response, CallError> {
     let authorization =
         call.credential.authorization(call.scheme).ok_or(AzureError::Rejected(Rejection::NotConfirmed))?;
@@ -60,7 +63,7 @@ pub(crate) async fn send(
         Some(current) => request.header(TRACEPARENT, current),
         None => request,
     };
-    let response = runtime.run(exchange(request, call.max_bytes)).await??;
+    let response = runtime.run(exchange(request, call.max_bytes, budget.map(ByteBudget::reserve))).await??;
     tracing::debug!(
         url.template = call.url_template,
         scheme = ?call.scheme,
@@ -72,14 +75,21 @@ pub(crate) async fn send(
     Ok(response)
 }
 
-pub(crate) async fn exchange(request: RequestBuilder, max_bytes: usize) -> Result<Response, CallError> {
+async fn exchange(
+    request: RequestBuilder,
+    max_bytes: usize,
+    mut reserved: Option<ReservedBytes>,
+) -> Result<Response, CallError> {
     let mut response = request.send().await.map_err(transport_error::from_send)?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(transport_error::from_body)? {
         if max_bytes < body.len() + chunk.len() {
             return Err(AzureError::invalid_response(format!("response body exceeds {max_bytes} bytes")).into());
         }
+        if let Some(reserved) = &mut reserved {
+            reserved.grow(chunk.len())?;
+        }
         body.extend_from_slice(&chunk);
     }
-    Ok(Response::new(response.status(), response.headers(), body))
+    Ok(Response::new(response.status(), response.headers(), body).holding(reserved))
 }

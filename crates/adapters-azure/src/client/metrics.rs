@@ -104,6 +104,7 @@ pub(crate) const fn error_type(error: &AzureError) -> &'static str {
         AzureError::Rejected(_) => "rejected",
         AzureError::Forbidden => "forbidden",
         AzureError::ProjectNotFound { .. } | AzureError::WorkItemNotFound(_) | AzureError::NotFound(_) => "not_found",
+        AzureError::Overloaded { .. } => "overloaded",
         AzureError::Unavailable { retry_after: Some(_), .. } => "throttled",
         AzureError::Unavailable { .. } | AzureError::NoOrganisation => "unavailable",
         AzureError::TimedOut(_) => "timeout",

@@ -4,6 +4,7 @@ mod api_version;
 mod breaker;
 mod breaker_metrics;
 mod bulkhead;
+mod byte_budget;
 mod call;
 mod call_error;
 mod http;

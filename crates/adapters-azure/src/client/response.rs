@@ -7,6 +7,7 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use uuid::Uuid;
 
 use super::api_version::{ApiVersion, VersionRejection};
+use super::byte_budget::ReservedBytes;
 use super::call_error::CallError;
 use super::json;
 use super::throttle::MAX_THROTTLE_DELAY;
@@ -30,6 +31,8 @@ pub(crate) struct Response {
     pub(crate) continuation: Option<String>,
     /// The body without a byte order mark.
     pub(crate) body: Vec<u8>,
+    /// What the body takes, until it is read.
+    _reserved: Option<ReservedBytes>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -40,6 +43,11 @@ enum Content {
 }
 
 impl Response {
+    /// Returns the response, which holds `reserved` until it is dropped.
+    pub(crate) fn holding(self, reserved: Option<ReservedBytes>) -> Self {
+        Self { _reserved: reserved, ..self }
+    }
+
     pub(crate) fn new(status: StatusCode, headers: &HeaderMap, body: Vec<u8>) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let seconds = |name: &str| text(name)?.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
@@ -64,6 +72,7 @@ impl Response {
             activity_id: text("activityid").and_then(|id| id.parse().ok()),
             continuation: text("x-ms-continuationtoken").filter(|token| !token.is_empty()).map(str::to_owned),
             body: body.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(body),
+            _reserved: None,
         }
     }
 

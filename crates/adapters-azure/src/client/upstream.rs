@@ -9,6 +9,7 @@ use tracing::Instrument;
 use super::api_version::{ApiVersion, NegotiatedVersion, VersionRejection};
 use super::breaker::{Breaker, BreakerState};
 use super::bulkhead::Bulkhead;
+use super::byte_budget::ByteBudget;
 use super::call::{Call, Traffic};
 use super::call_error::CallError;
 use super::http;
@@ -32,7 +33,10 @@ pub(crate) struct Upstream {
     users: Bulkhead,
     unknown: Bulkhead,
     projects: Bulkhead,
+    checks: Bulkhead,
     work_items: Bulkhead,
+    /// What the responses of queries for work items may take together.
+    query_bytes: ByteBudget,
     timeouts: Timeouts,
     retries: Retries,
     metrics: Metrics,
@@ -51,7 +55,9 @@ impl Upstream {
             users: Bulkhead::new(config.in_flight.users),
             unknown: Bulkhead::new(config.in_flight.unknown_users),
             projects: Bulkhead::new(config.in_flight.projects),
+            checks: Bulkhead::new(config.in_flight.checks),
             work_items: Bulkhead::new(config.in_flight.work_items),
+            query_bytes: ByteBudget::new(config.in_flight.query_bytes),
             timeouts: config.timeouts,
             retries: config.retries,
             metrics: Metrics::new(),
@@ -115,13 +121,20 @@ impl Upstream {
             Traffic::KnownUser => (&self.users, &self.breaker),
             Traffic::Unknown => (&self.unknown, &self.unknown_breaker),
             Traffic::Projects => (&self.projects, &self.breaker),
+            Traffic::Checks => (&self.checks, &self.breaker),
             Traffic::WorkItems => (&self.work_items, &self.breaker),
+        };
+        // A check that hangs has to end before its call does, or the circuit breaker would not count it.
+        let (timeout, budget) = match call.traffic {
+            Traffic::Checks => (self.timeouts.attempt.min(self.timeouts.check), None),
+            Traffic::WorkItems => (self.timeouts.attempt, Some(&self.query_bytes)),
+            Traffic::KnownUser | Traffic::Unknown | Traffic::Projects => (self.timeouts.attempt, None),
         };
         let _slot = bulkhead.acquire(call.deadline).await?;
         let permit = breaker.try_acquire(Instant::now());
         let permit =
             permit.map_err(|wait| AzureError::unavailable(wait, "the circuit breaker for Azure DevOps is open"))?;
-        let attempt_deadline = Instant::now() + self.timeouts.attempt;
+        let attempt_deadline = Instant::now() + timeout;
         let span = tracing::debug_span!(
             "azure",
             otel.name = format_args!("{} {}", call.method(), call.url_template),
@@ -135,7 +148,7 @@ impl Upstream {
             error.type = tracing::field::Empty,
         );
         let started = Instant::now();
-        let exchange = http::send(&self.client, &self.runtime, call, version, self.traceparent);
+        let exchange = http::send(&self.client, &self.runtime, call, version, self.traceparent, budget);
         let exchange = timeout_at(attempt_deadline.min(call.deadline), exchange).instrument(span.clone()).await;
         let is_cut_short = exchange.is_err() && call.deadline < attempt_deadline;
         let status = exchange.as_ref().ok().and_then(|sent| sent.as_ref().ok()).map(Response::status);

@@ -6,6 +6,7 @@ mod reader;
 mod search;
 mod teams;
 mod tree;
+mod weight;
 mod wiql;
 mod writer;
 mod writer_payload;

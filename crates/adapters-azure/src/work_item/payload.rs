@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use domain::{StateCategory, WorkItem, WorkItemId, WorkItemStates};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -50,14 +51,36 @@ pub(crate) struct Item {
 #[derive(Deserialize)]
 pub(crate) struct QueryResult {
     #[serde(rename = "workItems")]
-    work_items: Vec<Value>,
+    work_items: Vec<Lenient<Reference>>,
+}
+
+/// A part of a response, or nothing if it has another form. All of them as [`Value`] would take several times their bytes.
+struct Lenient<T>(Option<T>);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(T::deserialize(Value::deserialize(deserializer)?).ok()))
+    }
+}
+
+/// A reference to a work item.
+#[derive(Deserialize)]
+struct Reference {
+    id: i64,
+}
+
+/// A link from one work item to another.
+#[derive(Deserialize)]
+struct Link {
+    source: Option<Lenient<Reference>>,
+    target: Lenient<Reference>,
 }
 
 /// The result of a query for links: the items at the top have no source.
 #[derive(Deserialize)]
 pub(crate) struct LinkResult {
     #[serde(rename = "workItemRelations")]
-    relations: Vec<Value>,
+    relations: Vec<Lenient<Link>>,
 }
 
 /// The types of work items of a project.
@@ -121,20 +144,27 @@ impl Item {
     }
 }
 
+impl Lenient<Reference> {
+    fn id(&self) -> Option<WorkItemId> {
+        self.0.as_ref().and_then(|reference| WorkItemId::new(reference.id).ok())
+    }
+}
+
 impl QueryResult {
     /// Returns the ids in their order.
     pub(crate) fn into_ids(self) -> Vec<WorkItemId> {
-        let ids = self.work_items.iter().filter_map(|item| item.get("id")?.as_i64());
-        ids.filter_map(|id| WorkItemId::new(id).ok()).collect()
+        self.work_items.iter().filter_map(Lenient::id).collect()
     }
 }
 
 impl LinkResult {
     /// Returns each linked item with the one above it.
     pub(crate) fn into_pairs(self) -> Vec<(Option<WorkItemId>, WorkItemId)> {
-        let id = |end: Option<&Value>| WorkItemId::new(end?.get("id")?.as_i64()?).ok();
-        let pairs = self.relations.iter();
-        pairs.filter_map(|link| Some((id(link.get("source")), id(link.get("target"))?))).collect()
+        let pair = |link: Lenient<Link>| {
+            let Link { source, target } = link.0?;
+            Some((source.and_then(|source| source.id()), target.id()?))
+        };
+        self.relations.into_iter().filter_map(pair).collect()
     }
 }
 

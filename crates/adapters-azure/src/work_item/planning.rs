@@ -3,6 +3,7 @@
 use domain::{Iteration, IterationId, Team, TeamId, TimeFrame, parse_date};
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use time::Date;
 use uuid::Uuid;
 
@@ -41,7 +42,7 @@ impl ProjectPayload {
 /// A page of teams.
 #[derive(Deserialize)]
 pub(super) struct TeamPage {
-    value: Vec<Value>,
+    value: Vec<Box<RawValue>>,
 }
 
 impl TeamPage {
@@ -51,7 +52,9 @@ impl TeamPage {
 
     /// Returns the teams that can be read.
     pub(super) fn into_domain(self, project: &ProjectPayload) -> Vec<Team> {
-        let teams: Vec<_> = self.value.iter().filter_map(|value| team(value, project)).collect();
+        // One after the other, because a parsed value takes several times its bytes.
+        let teams = self.value.iter().filter_map(|raw| team(&serde_json::from_str(raw.get()).ok()?, project));
+        let teams: Vec<_> = teams.collect();
         warn_of_unreadable(self.value.len() - teams.len());
         teams
     }

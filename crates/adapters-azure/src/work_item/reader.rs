@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::payload::{Batch, Item, States, Types, fields};
 use super::teams::{Found, no_segment};
+use super::weight::weighed;
 use crate::client::{Body, Call, Traffic, Upstream, UserBulkheads, Version, json};
 use crate::config::AzureConfig;
 use crate::credential::Fingerprint;
@@ -23,18 +24,18 @@ use crate::directory::Principal;
 use crate::error::AzureError;
 use crate::service_url::ServiceUrl;
 
-/// Per response: enough for 200 work items, of which only short fields are requested.
+/// Per response: enough for 20,000 ids of a query.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Per response to a check: enough for 200 work items, of which only short fields are requested.
+const MAX_CHECK_BYTES: usize = 1024 * 1024;
 /// Types come with all their fields and rules.
 const MAX_TYPES_BYTES: usize = 8 * 1024 * 1024;
 /// The largest batch that Azure DevOps accepts.
 const MAX_BATCH: usize = 200;
 /// Maximum number of concurrent batches per query.
 const MAX_CONCURRENT_BATCHES: usize = 4;
-/// How long work items are cached. The browser client asks twice on each load and after each save.
-const ITEMS_TTL: Duration = Duration::from_secs(5);
-/// Maximum number of cached work items, of all callers, and likewise of those in cached trees.
-const MAX_CACHED_ITEMS: u64 = 50_000;
+/// The unit of the capacities of caches.
+const MIB: u64 = 1024 * 1024;
 /// How long states are cached. A process changes rarely.
 const STATES_TTL: Duration = Duration::from_mins(5);
 /// Maximum number of cached types.
@@ -47,6 +48,8 @@ pub(crate) struct WorkItems {
     pub(super) upstream: Arc<Upstream>,
     pub(super) org: ServiceUrl,
     pub(super) users: Arc<UserBulkheads>,
+    /// So that no query of a user delays what the same user stores.
+    checks: UserBulkheads,
     pub(super) timeout: Duration,
     /// Merges equal concurrent queries of one credential into one.
     items: Cache<ItemsKey, Arc<[WorkItem]>>,
@@ -68,55 +71,53 @@ impl WorkItems {
         upstream: Arc<Upstream>,
         users: Arc<UserBulkheads>,
     ) -> Self {
-        let weight = |(_, ids): &ItemsKey, items: &Arc<[WorkItem]>| {
-            u32::try_from(ids.len().max(items.len())).unwrap_or(u32::MAX)
-        };
-        let tree_weight = |_: &(Fingerprint, TreeQuery), tree: &Found<WorkItemTree>| {
-            u32::try_from(tree.as_ref().map_or(1, |tree| 1 + tree.items.len())).unwrap_or(u32::MAX)
-        };
-        let of_iteration_weight = |_: &(Fingerprint, TeamSelector, IterationId), items: &Found<IterationItems>| {
-            u32::try_from(items.as_ref().map_or(1, |items| 1 + items.ids.len())).unwrap_or(u32::MAX)
-        };
-        let planning_capacity = config.cache_capacity / 10;
         Self {
             upstream,
             org,
             users,
+            checks: UserBulkheads::new(config),
             timeout: config.timeouts.work_items,
-            trees: Cache::builder().max_capacity(MAX_CACHED_ITEMS).weigher(tree_weight).time_to_live(ITEMS_TTL).build(),
-            teams: Cache::builder().max_capacity(planning_capacity).time_to_live(ITEMS_TTL).build(),
-            iterations: Cache::builder().max_capacity(planning_capacity).time_to_live(ITEMS_TTL).build(),
-            iteration_items: Cache::builder()
-                .max_capacity(MAX_CACHED_ITEMS)
-                .weigher(of_iteration_weight)
-                .time_to_live(ITEMS_TTL)
-                .build(),
-            items: Cache::builder().max_capacity(MAX_CACHED_ITEMS).weigher(weight).time_to_live(ITEMS_TTL).build(),
-            searches: Cache::builder().max_capacity(config.cache_capacity).time_to_live(ITEMS_TTL).build(),
+            trees: weighed(6 * MIB),
+            teams: weighed(2 * MIB),
+            iterations: weighed(MIB),
+            iteration_items: weighed(2 * MIB),
+            items: weighed(6 * MIB),
+            searches: weighed(MIB),
             states: Cache::builder().max_capacity(MAX_CACHED_TYPES).time_to_live(STATES_TTL).build(),
         }
     }
 
     /// Returns those work items among `ids` that the caller may see, each once, in the order of `ids`.
-    pub(crate) async fn read(&self, principal: &Principal, ids: &[WorkItemId]) -> Result<Arc<[WorkItem]>, AzureError> {
+    pub(crate) async fn read(
+        &self,
+        principal: &Principal,
+        ids: &[WorkItemId],
+        traffic: Traffic,
+    ) -> Result<Arc<[WorkItem]>, AzureError> {
         let mut known = HashSet::new();
         let ids: Box<[_]> = ids.iter().copied().filter(|&id| known.insert(id)).collect();
         let key = (principal.credential.fingerprint, ids.clone());
-        let items = self.items.try_get_with(key, self.fetch(principal, &ids)).await;
+        let items = self.items.try_get_with(key, self.fetch(principal, &ids, traffic)).await;
         items.map_err(|error| (*error).clone())
     }
 
-    async fn fetch(&self, principal: &Principal, ids: &[WorkItemId]) -> Result<Arc<[WorkItem]>, AzureError> {
+    async fn fetch(
+        &self,
+        principal: &Principal,
+        ids: &[WorkItemId],
+        traffic: Traffic,
+    ) -> Result<Arc<[WorkItem]>, AzureError> {
         if ids.is_empty() {
             return Ok(Arc::default());
         }
         let deadline = Instant::now() + self.timeout;
-        let user = self.users.of(&principal.user_id).await;
+        let users = if traffic == Traffic::Checks { &self.checks } else { &*self.users };
+        let user = users.of(&principal.user_id).await;
         let _user_slot = user.acquire(deadline).await?;
         if let [id] = *ids {
-            return Ok(self.fetch_one(principal, id, deadline).await?.into_iter().collect());
+            return Ok(self.fetch_one(principal, id, traffic, deadline).await?.into_iter().collect());
         }
-        Ok(self.fetch_batches(principal, ids, deadline).await?.into())
+        Ok(self.fetch_batches(principal, ids, traffic, deadline).await?.into())
     }
 
     /// Returns those of `ids` that the caller may see, in their order.
@@ -124,10 +125,12 @@ impl WorkItems {
         &self,
         principal: &Principal,
         ids: &[WorkItemId],
+        traffic: Traffic,
         deadline: Instant,
     ) -> Result<Vec<WorkItem>, AzureError> {
         // Collected first: as a closure of a stream, `fetch_batch` would not be general over lifetimes.
-        let batches: Vec<_> = ids.chunks(MAX_BATCH).map(|ids| self.fetch_batch(principal, ids, deadline)).collect();
+        let batch = |ids| self.fetch_batch(principal, ids, traffic, deadline);
+        let batches: Vec<_> = ids.chunks(MAX_BATCH).map(batch).collect();
         let batches: Vec<_> = stream::iter(batches).buffered(MAX_CONCURRENT_BATCHES).try_collect().await?;
         // The order of a batch is not promised.
         let mut found: HashMap<_, _> = batches.into_iter().flatten().map(|item| (item.id, item)).collect();
@@ -138,11 +141,13 @@ impl WorkItems {
         &self,
         principal: &Principal,
         id: WorkItemId,
+        traffic: Traffic,
         deadline: Instant,
     ) -> Result<Option<WorkItem>, AzureError> {
         let fields = fields(self.has_parent_field()).join(",");
         let url = self.org.at(&format!("/_apis/wit/workitems/{id}"), &[("fields", &fields)]);
         let call = call(principal, "/_apis/wit/workitems/{id}", url, None, deadline);
+        let call = Call { traffic, max_bytes: MAX_CHECK_BYTES, ..call };
         let item = match self.upstream.send(&call).await {
             Ok(response) => json::read::<Item>(&response.body)?.into_domain(&self.org)?,
             Err(AzureError::WorkItemNotFound(_)) => return Ok(None),
@@ -159,6 +164,7 @@ impl WorkItems {
         &self,
         principal: &Principal,
         ids: &[WorkItemId],
+        traffic: Traffic,
         deadline: Instant,
     ) -> Result<Vec<WorkItem>, AzureError> {
         let numbers: Vec<_> = ids.iter().map(|id| id.get()).collect();
@@ -166,6 +172,7 @@ impl WorkItems {
         let body = json!({"ids": numbers, "fields": fields, "errorPolicy": "omit"}).to_string();
         let url = self.org.at("/_apis/wit/workitemsbatch", &[]);
         let call = call(principal, "/_apis/wit/workitemsbatch", url, Some(body), deadline);
+        let call = Call { traffic, max_bytes: MAX_CHECK_BYTES, ..call };
         Ok(json::read::<Batch>(&self.upstream.send(&call).await?.body)?.into_domain(&self.org))
     }
 
@@ -185,13 +192,14 @@ impl WorkItems {
             return Ok(states);
         }
         let deadline = Instant::now() + self.timeout;
-        let user = self.users.of(&principal.user_id).await;
+        let user = self.checks.of(&principal.user_id).await;
         let _user_slot = user.acquire(deadline).await?;
         let (projeto, tipo) = &key;
         let url = self.org.at_segments(&[projeto, "_apis", "wit", "workitemtypes", tipo, "states"]);
         let url = url.ok_or_else(no_segment)?;
         let template = "/{project}/_apis/wit/workitemtypes/{type}/states";
         let call = call(principal, template, url, None, deadline);
+        let call = Call { traffic: Traffic::Checks, max_bytes: MAX_CHECK_BYTES, ..call };
         let states = json::read::<States>(&self.upstream.send(&call).await?.body)?.into_domain()?;
         self.states.insert(key, states.clone()).await;
         Ok(states)

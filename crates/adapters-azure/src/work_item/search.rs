@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::payload::QueryResult;
 use super::reader::{WorkItems, call};
 use super::wiql::quoted;
-use crate::client::json;
+use crate::client::{Traffic, json};
 use crate::directory::Principal;
 use crate::error::AzureError;
 
@@ -24,7 +24,7 @@ impl WorkItems {
         let key = (principal.credential.fingerprint, search.clone());
         let ids = self.searches.try_get_with(key, self.query(principal, &search)).await;
         let Some(ids) = ids.map_err(|error| (*error).clone())? else { return Ok(None) };
-        self.read(principal, &ids).await.map(Some)
+        self.read(principal, &ids, Traffic::WorkItems).await.map(Some)
     }
 
     /// A number is searched as an id first: titles with that number may be more than the limit.

@@ -15,6 +15,7 @@ use super::payload::{LinkResult, QueryResult};
 use super::reader::{WorkItems, call};
 use super::teams::{Found, no_segment};
 use super::wiql;
+use crate::client::Traffic;
 use crate::client::json::read;
 use crate::directory::Principal;
 use crate::error::AzureError;
@@ -26,6 +27,8 @@ const MAX_TARGETS: usize = 1_000;
 const MAX_ITEMS: usize = 2_000;
 /// The largest number of projects whose states are read for one tree.
 const MAX_PROJECTS: usize = 8;
+/// How many of them at once. Types come with all their fields, so the responses are large.
+const MAX_CONCURRENT_TYPES: usize = 2;
 
 /// What the query of a tree is about.
 struct Targets {
@@ -73,7 +76,7 @@ impl WorkItems {
             ids.truncate(MAX_ITEMS);
             gaps.push(TreeGap::TooMany);
         }
-        let mut items = self.fetch_batches(principal, &ids, deadline).await?;
+        let mut items = self.fetch_batches(principal, &ids, Traffic::WorkItems, deadline).await?;
         if let Some(links) = links {
             for item in &mut items {
                 item.parent = links.parents.get(&item.id).copied();
@@ -211,7 +214,7 @@ impl WorkItems {
         let is_cut = MAX_PROJECTS < unknown.len();
         unknown.truncate(MAX_PROJECTS);
         let reads: Vec<_> = unknown.iter().map(|projeto| self.fetch_types(principal, projeto, deadline)).collect();
-        let read: Vec<_> = stream::iter(reads).buffered(MAX_PROJECTS).collect().await;
+        let read: Vec<_> = stream::iter(reads).buffered(MAX_CONCURRENT_TYPES).collect().await;
         let mut is_gap = is_cut;
         for (projeto, types) in unknown.into_iter().zip(read) {
             match types {

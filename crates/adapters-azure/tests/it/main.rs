@@ -22,6 +22,7 @@ mod server_versions;
 mod support;
 mod teams;
 mod unknown_credentials;
+mod work_item_limits;
 mod work_item_search;
 mod work_item_tree;
 mod work_item_writer;

@@ -40,6 +40,7 @@ pub fn config(base: &str) -> AzureConfig {
         timeouts: Timeouts {
             connect: Duration::from_secs(2),
             attempt: Duration::from_secs(2),
+            check: Duration::from_secs(2),
             identity: Duration::from_secs(4),
             directory: Duration::from_secs(4),
             work_items: Duration::from_secs(4),
@@ -175,6 +176,7 @@ pub fn kind(error: &Error) -> &'static str {
         Error::CredentialRejected => "rejected",
         Error::Forbidden => "forbidden",
         Error::Unavailable { service: Service::AzureDevOps, .. } => "unavailable",
+        Error::Overloaded { .. } => "overloaded",
         Error::TimedOut { service: Service::AzureDevOps, .. } => "timed out",
         Error::BadUpstream { service: Service::AzureDevOps, .. } => "bad upstream",
         _ => "another",

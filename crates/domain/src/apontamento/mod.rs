@@ -218,6 +218,8 @@ pub struct ApontamentoRecord {
     pub work_item: WorkItemId,
     /// The work item as it was seen just now, which the repository remembers.
     pub work_item_visto: Option<WorkItemVisto>,
+    /// Whether Azure DevOps showed the work item to the person. Without that, no hours are written to it.
+    pub verificado: bool,
     /// The projeto.
     pub projeto: ProjetoRef,
     /// The organisation.

@@ -5,13 +5,13 @@ use time::OffsetDateTime;
 
 use crate::{
     Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoId, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord,
-    Batch, Error, Idempotency, LinhaDeHoras, NomeProjeto, ProjetoRef, Totais,
+    Batch, Error, Idempotency, LinhaDeHoras, NomeProjeto, ProjetoRef, Totais, WorkItemId,
 };
 
 /// Stores time entries. Each method is one transaction.
 ///
-/// Where hours are written to Azure DevOps, a change of the sum of a work item's entries also adds the work item to the
-/// [`WriteBackQueue`](crate::WriteBackQueue).
+/// Where hours are written to Azure DevOps, a change of the sum of a work item's verified entries also adds the work item to
+/// the [`WriteBackQueue`](crate::WriteBackQueue). An entry that is not verified is [`Pendente`](crate::Escrita::Pendente).
 ///
 /// Every method returns `Unavailable` if the database cannot be reached or does not respond in time.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
@@ -97,6 +97,13 @@ pub trait ApontamentoRepository: Send + Sync {
         expected: Option<OffsetDateTime>,
         now: OffsetDateTime,
     ) -> Result<bool, Error>;
+
+    /// Makes the entries of a person on `work_items`, which that person sees in Azure DevOps, verified ones.
+    ///
+    /// # Errors
+    /// See the trait.
+    async fn mark_verified(&self, usuario: &str, work_items: Vec<WorkItemId>, now: OffsetDateTime)
+    -> Result<(), Error>;
 
     /// Returns the projeto with that name, in any case. Of several, a project of Azure DevOps comes before local ones.
     ///

@@ -14,8 +14,8 @@ use crate::paging::Fetch;
 use crate::projeto::ProjectImporter;
 use crate::{
     Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoId, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord,
-    ApontamentoRepository, ApontamentoSortKey, Batch, BatchReader, Caller, Chave, Clock, Cursor, Error, Idempotency,
-    Limit, LinhaDeHoras, NomeProjeto, NovoApontamento, Organizacao, ProjectDirectory, ProjetoRef, ProjetoRepository,
+    ApontamentoRepository, ApontamentoSortKey, Batch, BatchReader, Caller, Chave, Clock, Cursor, Error, Escrita,
+    Idempotency, Limit, LinhaDeHoras, NomeProjeto, NovoApontamento, Organizacao, ProjectDirectory, ProjetoRef, ProjetoRepository,
     ProjetoSelector, Refusal, RefusalReason, Resource, Totais, Violation, WorkItem, WorkItemDirectory, WorkItemId,
 };
 
@@ -59,8 +59,9 @@ impl Apontamentos {
     /// Makes a time entry of the caller.
     ///
     /// # Errors
-    /// `Refused`; `Invalid` on `data_apontamento` for a date that is too early or too late; `IdempotencyKeyReused`; those of
-    /// the repository and, for an unknown projeto, of the directory.
+    /// `Refused`; `Invalid` on `data_apontamento` for a date that is too early or too late; `IdempotencyKeyReused`; `Overloaded`
+    /// if the work item cannot be checked because this service is busy; those of the repository and, for an unknown projeto,
+    /// of the directory.
     pub async fn criar(
         &self,
         caller: &Caller,
@@ -114,6 +115,7 @@ impl Apontamentos {
                 id: ApontamentoId::new(criado_em),
                 work_item,
                 work_item_visto: checks.seen(work_item),
+                verificado: checks.is_verified(work_item),
                 projeto,
                 organizacao: self.organizacao.clone().unwrap_or_else(|| organizacao.as_str().to_owned()),
                 data,
@@ -265,6 +267,9 @@ impl Apontamentos {
         if !patch.is_empty() {
             let checks = self.check(caller, [current.work_item]).await?;
             checks.refusal(current.work_item).map_or(Ok(()), |reason| Err(Error::from(reason)))?;
+            if current.escrita == Escrita::Pendente && checks.is_verified(current.work_item) {
+                self.repository.mark_verified(&caller.usuario.id, vec![current.work_item], now).await?;
+            }
             nao_verificados = checks.into_unchecked();
         }
         let updated = self.repository.update(id, &caller.usuario.id, patch, now).await?;

@@ -10,7 +10,7 @@ use super::{AvisoDoTimesheet, ConsultaDeTimesheet, LinhaDoTimesheet, Semana, Tim
 use crate::work_item::{missing_refusal, name_in_azure};
 use crate::{
     Apontamento, ApontamentoFiltro, ApontamentoQuery, ApontamentoRepository, BatchReader, Batches, Caller, Clock,
-    Conflict, Error, Limit, Listable, Missing, ProjetoId, ProjetoRepository, ProjetoSelector, RefusalReason, TreeGap,
+    Conflict, Error, Escrita, Limit, Listable, Missing, ProjetoId, ProjetoRepository, ProjetoSelector, RefusalReason, TreeGap,
     TreeQuery, UsuarioRef, WorkItemDirectory, WorkItemTree,
 };
 
@@ -91,6 +91,7 @@ impl Timesheets {
         if avisos.contains(&AvisoDoTimesheet::Parte(TreeGap::Projeto)) {
             self.check_stored(&projeto).await?;
         }
+        self.verify(caller, &work_items, &entries).await?;
         let linhas = build::linhas(work_items, entries, semana);
         Ok(timesheet(semana, today_in_brasilia(self.clock.now()), linhas, is_flat, avisos))
     }
@@ -127,6 +128,21 @@ impl Timesheets {
         Ok(entries)
     }
 
+    /// Marks the entries that wait for their work item to be seen by their owner, who sees it here.
+    async fn verify(&self, caller: &Caller, seen: &WorkItemsDaSemana, entries: &[Apontamento]) -> Result<(), Error> {
+        let waiting: BTreeSet<_> =
+            entries.iter().filter(|entry| entry.escrita == Escrita::Pendente).map(|entry| entry.work_item).collect();
+        let seen = seen.items.iter().map(|item| item.item.id).filter(|id| waiting.contains(id)).collect::<Vec<_>>();
+        if seen.is_empty() {
+            return Ok(());
+        }
+        match self.apontamentos.mark_verified(&caller.usuario.id, seen, self.clock.now()).await {
+            // The hours are shown by a database that takes no writes as well. The next timesheet marks them.
+            Err(Error::Unavailable { .. }) => Ok(()),
+            marked => marked,
+        }
+    }
+
     /// Checks that a projeto that Azure DevOps does not have exists here.
     async fn check_stored(&self, projeto: &ProjetoSelector) -> Result<(), Error> {
         let is_stored = match projeto {
@@ -146,7 +162,7 @@ fn memory(entry: &Apontamento) -> usize {
 /// Returns the warning for an error of Azure DevOps.
 fn aviso(error: Error) -> Result<AvisoDoTimesheet, Error> {
     match error {
-        Error::Unavailable { .. } | Error::TimedOut { .. } | Error::BadUpstream { .. } => {
+        Error::Unavailable { .. } | Error::Overloaded { .. } | Error::TimedOut { .. } | Error::BadUpstream { .. } => {
             Ok(AvisoDoTimesheet::SemAzure)
         }
         Error::Forbidden => Ok(AvisoDoTimesheet::SemPermissao),

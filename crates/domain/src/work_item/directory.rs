@@ -18,7 +18,8 @@ pub trait WorkItemDirectory: Send + Sync {
     /// hidden work item from a missing one.
     ///
     /// # Errors
-    /// Azure DevOps was not asked or did not say: `Unavailable`, `TimedOut` or `BadUpstream` if it fails; `Forbidden` if
+    /// Azure DevOps was not asked or did not say: `Unavailable`, `TimedOut` or `BadUpstream` if it fails; `Overloaded` if too
+    /// many queries are queued here; `Forbidden` if
     /// the credential may not read work items; `Conflict` with `SemOrganizacao` if there is no organisation or no
     /// credential. `CredentialRejected` if the credential is not accepted.
     async fn find(&self, credential: Option<Credential>, id: WorkItemId) -> Result<Option<WorkItem>, Error>;

@@ -1,27 +1,10 @@
 //! The hours of a work item that people wrote by hand.
 
-use time::{Duration, OffsetDateTime};
-
-use super::{HoursChange, KnownHours, PendingWrite, WorkItemHours};
+use super::booked::Bookings;
+use super::{BookedHours, HoursChange, KnownHours, PendingWrite, WorkItemHours};
 
 /// Smaller differences of hours come from rounding to two digits.
-const TOLERANCE: f64 = 0.005;
-/// How long after making a time entry a person saves the form that adds the same hours.
-const FORM_DELAY: Duration = Duration::HOUR;
-/// How far the clocks of this service and of Azure DevOps differ.
-const CLOCK_DIFFERENCE: Duration = Duration::MINUTE;
-
-/// The hours of a time entry, as the form of the client may have added them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BookedHours {
-    /// The id of the person.
-    pub usuario: String,
-    /// The duration in minutes.
-    pub minutos: u16,
-    /// When the entry was made.
-    pub criado_em: OffsetDateTime,
-}
-
+pub(super) const TOLERANCE: f64 = 0.005;
 /// Returns whether two numbers of hours are equal, but for their rounding.
 pub(super) fn are_equal(one: f64, other: f64) -> bool {
     (one - other).abs() < TOLERANCE
@@ -63,7 +46,7 @@ pub(super) fn from_history(
     entries: &[BookedHours],
 ) -> KnownHours {
     let mut parts = pending.known.unwrap_or_default();
-    let mut entries: Vec<_> = entries.iter().collect();
+    let mut bookings = Bookings::new(entries);
     for change in changes {
         if change.rev <= parts.rev || item.rev < change.rev {
             continue;
@@ -78,7 +61,7 @@ pub(super) fn from_history(
             continue;
         }
         let left = pending.minutos.saturating_sub(parts.minutos);
-        match take_booked(&mut entries, change, added, left) {
+        match bookings.take(change, added, left) {
             Some(minutos) => parts.minutos += minutos,
             None => parts.manual += added,
         }
@@ -89,34 +72,10 @@ pub(super) fn from_history(
     KnownHours { rev: item.rev, completed_work, manual: manual.max(0.0), minutos: parts.minutos }
 }
 
-/// Removes the consecutive time entries that have the author and together the duration of a change, and returns their minutes,
-/// `max` at most.
-fn take_booked(entries: &mut Vec<&BookedHours>, change: &HoursChange, added: f64, max: u32) -> Option<u32> {
-    let is_candidate = |entry: &&BookedHours| {
-        entry.usuario == change.autor
-            && (change.em - FORM_DELAY..=change.em + CLOCK_DIFFERENCE).contains(&entry.criado_em)
-    };
-    let candidates: Vec<_> = entries.iter().copied().filter(is_candidate).collect();
-    for start in 0..candidates.len() {
-        let mut minutos = 0_u32;
-        for (index, entry) in candidates.iter().enumerate().skip(start) {
-            minutos += u32::from(entry.minutos);
-            if max < minutos {
-                break;
-            }
-            if are_equal(f64::from(minutos) / 60.0, added) {
-                let run = candidates.get(start..=index).unwrap_or_default();
-                entries.retain(|entry| !run.iter().any(|taken| std::ptr::eq(*taken, *entry)));
-                return Some(minutos);
-            }
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
+    use time::{Duration, OffsetDateTime};
     use uuid::Uuid;
 
     use super::*;

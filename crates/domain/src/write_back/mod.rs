@@ -3,14 +3,16 @@
 //! A change of a time entry also stores a pending write of its work item, in the same transaction. A background job carries
 //! the pending writes out. `CompletedWork` becomes the hours that people wrote by hand plus the sum of the entries.
 
+mod booked;
 mod escrita;
 mod manual;
 mod queue;
 mod use_cases;
 mod writer;
 
+pub use booked::{BookedHours, BookedHoursFilter};
 pub use escrita::{Escrita, EscritaFiltro, MotivoDoErro};
-pub use manual::BookedHours;
+
 pub use queue::{KnownHours, PendingWrite, WriteAttempt, WriteBackQueue, WriteBackTotals, WriteEnd};
 pub use use_cases::{Escritas, WriteBack, WriteBackSummary};
 pub use writer::{HourFields, HoursChange, HoursWrite, WorkItemHours, WorkItemType, WorkItemWriter, WriteResult};

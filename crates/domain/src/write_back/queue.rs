@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{BookedHours, MotivoDoErro};
+use super::{BookedHours, BookedHoursFilter, MotivoDoErro};
 use crate::{Error, WorkItemId};
 
 /// The hours of a work item at one revision, and their parts.
@@ -91,18 +91,23 @@ pub struct WriteBackTotals {
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait WriteBackQueue: Send + Sync {
-    /// Claims at most `max` work items that are due at `now`, those that wait longest first. Nobody else gets them until the
-    /// claim is [ended](Self::end), or for a minute.
+    /// Claims at most `max` work items that are due at `now`: of each person whose change made one pending in turn, the one that
+    /// waits longest. Nobody else gets them until the claim is [ended](Self::end), or for a minute.
     ///
     /// # Errors
     /// See the trait.
     async fn claim(&self, now: OffsetDateTime, max: u32) -> Result<Vec<PendingWrite>, Error>;
 
-    /// Returns the time entries of a work item, oldest first.
+    /// Returns the newest time entries of a work item that match `filter`, `max` at most, oldest first.
     ///
     /// # Errors
     /// See the trait.
-    async fn entries(&self, work_item: WorkItemId) -> Result<Vec<BookedHours>, Error>;
+    async fn entries(
+        &self,
+        work_item: WorkItemId,
+        filter: BookedHoursFilter,
+        max: u32,
+    ) -> Result<Vec<BookedHours>, Error>;
 
     /// Stores `attempt` before it is sent, and the state `known` on which it depends. Returns whether the claim is still valid;
     /// if not, it must not be sent.
@@ -123,11 +128,17 @@ pub trait WriteBackQueue: Send + Sync {
     /// See the trait.
     async fn end(&self, pending: &PendingWrite, end: WriteEnd, now: OffsetDateTime) -> Result<(), Error>;
 
-    /// Makes every work item whose hours could not be written due at `now`, and returns how many there are.
+    /// Makes every work item that failed at `failed_until` or before due at `now`, in the turn of `usuario`, and returns how many
+    /// there are.
     ///
     /// # Errors
     /// See the trait.
-    async fn retry_failed(&self, now: OffsetDateTime) -> Result<u64, Error>;
+    async fn retry_failed(
+        &self,
+        usuario: &str,
+        failed_until: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<u64, Error>;
 
     /// Counts the work items.
     ///

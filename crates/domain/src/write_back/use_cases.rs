@@ -7,19 +7,23 @@ use time::Duration;
 
 use super::manual::{are_equal, completed_work, from_history, without_history};
 use super::{
-    HoursWrite, KnownHours, MotivoDoErro, PendingWrite, WorkItemHours, WorkItemType, WorkItemWriter, WriteAttempt,
-    WriteBackQueue, WriteEnd, WriteResult,
+    BookedHoursFilter, HoursWrite, KnownHours, MotivoDoErro, PendingWrite, WorkItemHours, WorkItemType, WorkItemWriter,
+    WriteAttempt, WriteBackQueue, WriteEnd, WriteResult,
 };
-use crate::{Clock, Conflict, Error, Service, StateCategory};
+use crate::{Caller, Clock, Conflict, Error, Service, StateCategory};
 
 /// How many work items are claimed and read at once.
 const BATCH: u32 = 20;
+/// How many entries of a work item are read to recognise those of the form. Azure DevOps keeps as many revisions.
+const MAX_ENTRIES: u32 = 10_000;
 /// No work item is begun so long after the start of a run, which a run has to end well within its lease.
 const MAX_RUN: Duration = Duration::seconds(15);
 /// The time from the first failed attempt to the next. It doubles with each failure.
 const FIRST_RETRY: Duration = Duration::seconds(2);
 /// The longest time between two attempts.
 const MAX_RETRY: Duration = Duration::minutes(10);
+/// How long a work item that failed is not tried again, however often people ask for it.
+const RETRY_INTERVAL: Duration = Duration::MINUTE;
 /// After so many failures in a row, which is about two days, there is no other attempt.
 const MAX_ATTEMPTS: u32 = 300;
 
@@ -158,7 +162,11 @@ impl WriteBack {
             return Ok(known);
         }
         let changes = self.writer.changes(item.id, pending.known.map_or(0, |known| known.rev)).await?;
-        let entries = self.queue.entries(item.id).await?;
+        let booked = BookedHoursFilter::of(pending.known.unwrap_or_default().completed_work, &changes);
+        let entries = match booked {
+            Some(filter) => self.queue.entries(item.id, filter, MAX_ENTRIES).await?,
+            None => Vec::new(),
+        };
         Ok(from_history(pending, item, &changes, &entries))
     }
 
@@ -188,6 +196,7 @@ impl WriteBackSummary {
     fn retry_after(&mut self, error: Error) -> Result<Option<std::time::Duration>, Error> {
         let retry_after = match &error {
             Error::Unavailable { service: Service::AzureDevOps, retry_after, .. } => *retry_after,
+            Error::Overloaded { retry_after, .. } => Some(*retry_after),
             Error::TimedOut { service: Service::AzureDevOps, .. }
             | Error::BadUpstream { service: Service::AzureDevOps, .. } => None,
             _ => return Err(error),
@@ -210,13 +219,14 @@ impl Escritas {
         Self { queue, clock }
     }
 
-    /// Tries again to write every work item whose hours could not be written, and returns how many there are.
+    /// Tries again to write every work item whose hours could not be written for a minute, and returns how many there are.
     ///
     /// # Errors
     /// `Conflict` with `EscritaDesligada`; those of the queue.
-    pub async fn reenviar(&self) -> Result<u64, Error> {
+    pub async fn reenviar(&self, caller: &Caller) -> Result<u64, Error> {
         let queue = self.queue.as_ref().ok_or(Error::Conflict(Conflict::EscritaDesligada))?;
-        queue.retry_failed(self.clock.now()).await
+        let now = self.clock.now();
+        queue.retry_failed(&caller.usuario.id, now - RETRY_INTERVAL, now).await
     }
 }
 

@@ -84,8 +84,8 @@ pub enum WriteResult {
 /// Reads and writes the hours of work items of the organisation with the credential of the service. Nothing that it returns is
 /// shown to a caller.
 ///
-/// Every method fails with `Unavailable`, `TimedOut` or `BadUpstream` if Azure DevOps fails, with `CredentialRejected` or
-/// `Forbidden` if the service may not read or write work items at all.
+/// Every method fails with `Unavailable`, `TimedOut` or `BadUpstream` if Azure DevOps fails, with `Overloaded` if too many calls
+/// are queued, with `CredentialRejected` or `Forbidden` if the service may not read or write work items at all.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait WorkItemWriter: Send + Sync {

@@ -138,6 +138,7 @@ impl ApiError {
                 E::CredentialRejected => messages_pt::CREDENTIAL_REJECTED.to_owned(),
                 E::Forbidden => messages_pt::FORBIDDEN.to_owned(),
                 E::Unavailable { service, .. } => messages_pt::unavailable(*service).to_owned(),
+                E::Overloaded { .. } => messages_pt::OVERLOADED.to_owned(),
                 E::TimedOut { service, .. } => messages_pt::timed_out(*service).to_owned(),
                 E::BadUpstream { service, .. } => messages_pt::bad_upstream(*service).to_owned(),
                 E::Internal(_) => messages_pt::INTERNAL.to_owned(),
@@ -199,7 +200,8 @@ impl ApiError {
             Self::Domain { error: domain::Error::Unavailable { retry_after, .. }, .. } => {
                 Some(retry_after.unwrap_or(DEFAULT_RETRY_AFTER))
             }
-            Self::Rejected(RequestRejection::TooManyFailures { retry_after }) => Some(*retry_after),
+            Self::Domain { error: domain::Error::Overloaded { retry_after, .. }, .. }
+            | Self::Rejected(RequestRejection::TooManyFailures { retry_after }) => Some(*retry_after),
             Self::Domain { error: domain::Error::TooManyIdempotencyKeys, .. } => Some(RETRY_AFTER_KEY_LIMIT),
             Self::Rejected(RequestRejection::Overloaded) => Some(DEFAULT_RETRY_AFTER),
             _ => None,
@@ -278,7 +280,7 @@ impl ResponseError for ApiError {
                 E::TooManyIdempotencyKeys => StatusCode::TOO_MANY_REQUESTS,
                 E::CredentialMissing | E::CredentialRejected => StatusCode::UNAUTHORIZED,
                 E::Forbidden => StatusCode::FORBIDDEN,
-                E::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                E::Unavailable { .. } | E::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
                 E::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
                 E::BadUpstream { .. } => StatusCode::BAD_GATEWAY,
                 E::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -76,9 +76,10 @@ fn outcome(identified: &Result<Caller, ApiError>) -> &'static str {
             | ApiError::Rejected(RequestRejection::UnreadableCredential),
         ) => "rejected",
         Err(ApiError::Domain { error: E::Forbidden, .. }) => "forbidden",
-        Err(ApiError::Domain { error: E::Unavailable { .. } | E::TimedOut { .. } | E::BadUpstream { .. }, .. }) => {
-            "unavailable"
-        }
+        Err(ApiError::Domain {
+            error: E::Unavailable { .. } | E::Overloaded { .. } | E::TimedOut { .. } | E::BadUpstream { .. },
+            ..
+        }) => "unavailable",
         Err(ApiError::Rejected(RequestRejection::TooManyFailures { .. })) => "limited",
         Err(_) => "error",
     }

@@ -84,11 +84,11 @@ async fn listar(
     operation_id = "reenviar_horas",
     summary = "Escrever de novo as horas que falharam",
     description = "Tenta de novo escrever no Azure DevOps as horas de cada work item cujos apontamentos têm `sincronizacao` \
-                   `erro`. Eles passam a `pendente`.",
+                   `erro` há mais de um minuto. Eles passam a `pendente`.",
     error_code = 409
 )]
-async fn reenviar(escritas: Data<Escritas>, _user: CurrentUser) -> Result<Json<Reenvio>, ApiError> {
-    Ok(Json(Reenvio { work_items: escritas.reenviar().await? }))
+async fn reenviar(escritas: Data<Escritas>, user: CurrentUser) -> Result<Json<Reenvio>, ApiError> {
+    Ok(Json(Reenvio { work_items: escritas.reenviar(&user).await? }))
 }
 
 /// O que será escrito de novo.

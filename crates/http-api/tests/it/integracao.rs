@@ -76,7 +76,10 @@ async fn reenviar_returns_how_many_work_items_are_written_again() {
     let request =
         || TestRequest::post().uri("/api/v1/integracao/reenviar").insert_header(("authorization", "Bearer abc"));
     let mut queue = MockWriteBackQueue::new();
-    queue.expect_retry_failed().withf(|now| *now == NOW).returning(|_| Ok(3));
+    let of_maria = |usuario: &str, until: &time::OffsetDateTime, now: &time::OffsetDateTime| {
+        usuario == maria().usuario.id && *now == NOW && *until < NOW
+    };
+    queue.expect_retry_failed().withf(of_maria).returning(|_, _, _| Ok(3));
 
     let response = TestApp { write_back: Some(std::sync::Arc::new(queue)), ..test_app() }.send(request()).await;
     let without = test_app().send(request()).await.error();

@@ -25,7 +25,12 @@ fn given(estado: &'static str) -> Given {
     work_items.expect_find().returning(move |_, _| Ok(Some(in_state(estado))));
     work_items.expect_states().returning(|_, _, _| Ok(work_item_states()));
     let mut repository = MockApontamentoRepository::new();
-    repository.expect_insert_all().returning(|records, _| Ok(records.into_iter().map(stored_apontamento).collect()));
+    repository.expect_insert_all().returning(|records, _| {
+        // The double shows by the state which entries are verified.
+        let escrita = |record: &ApontamentoRecord| if record.verificado { Escrita::Ok } else { Escrita::Pendente };
+        let stored = |record| Apontamento { escrita: escrita(&record), ..stored_apontamento(record) };
+        Ok(records.into_iter().map(stored).collect())
+    });
     repository.expect_replay().returning(|_, _| Ok(None));
     repository.expect_find().returning(|_| Ok(Some(apontamento(90))));
     repository.expect_update().returning(|_, _, _, _| Ok(Some(apontamento(60))));
@@ -190,9 +195,51 @@ async fn entries_are_kept_while_azure_devops_cannot_be_asked() {
         let criado = use_cases.criar(&maria(), novo_apontamento(90), None).await.unwrap();
         let mudado = use_cases.atualizar(&maria(), apontamento(90).id, patch(60)).await.unwrap();
 
+        // Without an organisation there is no view of the caller's, and no write-back.
+        let is_verified = matches!(failure(), Err(Error::Conflict(_)));
+        assert_eq!(criado.gravado.escrita == Escrita::Ok, is_verified);
         assert_eq!((criado.nao_verificados, criado.gravado.work_item_visto), (vec![id], None));
         assert_eq!(mudado.nao_verificados, [id]);
         use_cases.excluir(&maria(), apontamento(90).id, None).await.unwrap();
+    }
+}
+
+/// Whoever keeps this service busy would switch the check off.
+#[tokio::test]
+async fn entries_are_refused_while_this_service_is_overloaded() {
+    let overloaded = || Error::Overloaded { retry_after: std::time::Duration::from_secs(5), cause: "busy".into() };
+    let mut busy_states = given_untouched_repository("Active");
+    busy_states.repository.expect_replay().returning(|_, _| Ok(None));
+    busy_states.work_items = MockWorkItemDirectory::new();
+    busy_states.work_items.expect_find().returning(|_, _| Ok(Some(in_state("Active"))));
+    busy_states.work_items.expect_states().returning(move |_, _, _| Err(overloaded()));
+    let busy = given_untouched_repository("Active")
+        .with_work_item(|| Err(Error::Overloaded { retry_after: std::time::Duration::from_secs(5), cause: "".into() }));
+    for use_cases in [busy.use_cases(), busy_states.use_cases()] {
+        let created = use_cases.criar(&maria(), novo_apontamento(90), None).await.unwrap_err();
+        let updated = use_cases.atualizar(&maria(), apontamento(90).id, patch(60)).await.unwrap_err();
+        let deleted = use_cases.excluir(&maria(), apontamento(90).id, None).await.unwrap_err();
+
+        assert!([created, updated, deleted].iter().all(|error| matches!(error, Error::Overloaded { .. })));
+    }
+}
+
+#[tokio::test]
+async fn entry_that_waits_is_verified_by_a_change_whose_owner_sees_the_work_item() {
+    let pending = || Apontamento { escrita: Escrita::Pendente, ..apontamento(90) };
+    for (is_seen, marks) in [(true, 1), (false, 0)] {
+        let mut given = given("Active");
+        given.repository = MockApontamentoRepository::new();
+        given.repository.expect_find().returning(move |_| Ok(Some(pending())));
+        given.repository.expect_update().returning(|_, _, _, _| Ok(Some(apontamento(60))));
+        let expected = |usuario: &str, ids: &Vec<WorkItemId>, _: &OffsetDateTime| {
+            usuario == maria().usuario.id && *ids == [novo_apontamento(90).work_item]
+        };
+        given.repository.expect_mark_verified().withf(expected).times(marks).returning(|_, _, _| Ok(()));
+        let failure: Found = || Err(Error::TimedOut { service: Service::AzureDevOps, cause: "slow".into() });
+        let given = if is_seen { given } else { given.with_work_item(failure) };
+
+        given.use_cases().atualizar(&maria(), apontamento(90).id, patch(60)).await.unwrap();
     }
 }
 
@@ -219,6 +266,7 @@ async fn states_that_cannot_be_read_leave_the_work_item_unchecked() {
     let criado = given.use_cases().criar(&maria(), novo_apontamento(90), None).await.unwrap();
 
     assert_eq!(criado.nao_verificados, [novo_apontamento(90).work_item]);
+    assert_eq!(criado.gravado.escrita, Escrita::Ok, "the caller sees it");
 }
 
 #[tokio::test]

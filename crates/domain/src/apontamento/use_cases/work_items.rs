@@ -8,19 +8,22 @@ use crate::{Caller, Conflict, Error, RefusalReason, WorkItem, WorkItemDirectory,
 pub(super) struct WorkItemChecks(BTreeMap<WorkItemId, Check>);
 
 enum Check {
-    /// The caller can see it, and it takes hours unless `is_closed`.
-    Visible { item: Box<WorkItem>, is_closed: bool },
+    /// The caller can see it. Whether it takes hours is unknown if Azure DevOps did not say.
+    Visible { item: Box<WorkItem>, is_closed: Option<bool> },
     /// The caller cannot see it.
     Missing,
-    /// Azure DevOps could not be asked.
+    /// Azure DevOps failed.
     Unchecked,
+    /// There is no organisation, or no credential whose view could be asked for.
+    Unasked,
 }
 
 impl WorkItemChecks {
     /// Asks Azure DevOps with the credential of `caller`. If Azure DevOps fails, the work items count as not checked.
     ///
     /// # Errors
-    /// `Forbidden` and `CredentialRejected`, which are about the caller.
+    /// `Forbidden` and `CredentialRejected`, which are about the caller. `Overloaded`, which is about this service: whoever
+    /// keeps it busy must not switch the check off.
     pub(super) async fn run(
         directory: &dyn WorkItemDirectory,
         caller: &Caller,
@@ -32,6 +35,9 @@ impl WorkItemChecks {
             }
             _ => directory.find_many(caller.credential.clone(), ids.iter().copied().collect()).await,
         };
+        if matches!(found, Err(Error::Conflict(Conflict::SemOrganizacao))) {
+            return Ok(Self(ids.into_iter().map(|id| (id, Check::Unasked)).collect()));
+        }
         let Some(found) = or_unchecked(found)? else {
             return Ok(Self(ids.into_iter().map(|id| (id, Check::Unchecked)).collect()));
         };
@@ -47,11 +53,10 @@ impl WorkItemChecks {
                     vacant.insert(or_unchecked(states)?)
                 }
             };
-            let check = states.as_ref().map_or(Check::Unchecked, |states| {
-                let is_closed = states.category(&item.estado).is_some_and(crate::StateCategory::is_closed);
-                Check::Visible { is_closed, item: Box::new(item.clone()) }
-            });
-            checks.insert(item.id, check);
+            let is_closed = states
+                .as_ref()
+                .map(|states| states.category(&item.estado).is_some_and(crate::StateCategory::is_closed));
+            checks.insert(item.id, Check::Visible { is_closed, item: Box::new(item) });
         }
         Ok(Self(checks))
     }
@@ -60,10 +65,10 @@ impl WorkItemChecks {
     pub(super) fn refusal(&self, id: WorkItemId) -> Option<RefusalReason> {
         match self.0.get(&id)? {
             Check::Missing => Some(RefusalReason::UnknownWorkItem(id)),
-            Check::Visible { is_closed: true, item } => {
+            Check::Visible { is_closed: Some(true), item } => {
                 Some(RefusalReason::ClosedWorkItem { id, estado: item.estado.clone() })
             }
-            Check::Visible { .. } | Check::Unchecked => None,
+            Check::Visible { .. } | Check::Unchecked | Check::Unasked => None,
         }
     }
 
@@ -71,26 +76,28 @@ impl WorkItemChecks {
     pub(super) fn seen(&self, id: WorkItemId) -> Option<WorkItemVisto> {
         match self.0.get(&id)? {
             Check::Visible { item, .. } => Some(WorkItemVisto { titulo: item.titulo.clone(), tipo: item.tipo.clone() }),
-            Check::Missing | Check::Unchecked => None,
+            Check::Missing | Check::Unchecked | Check::Unasked => None,
         }
     }
 
-    /// Returns the work items that were not checked.
+    /// Returns whether nothing is hidden from the caller: they see the work item, or there is no view of theirs.
+    pub(super) fn is_verified(&self, id: WorkItemId) -> bool {
+        matches!(self.0.get(&id), Some(Check::Visible { .. } | Check::Unasked))
+    }
+
+    /// Returns the work items of which something was not checked.
     pub(super) fn into_unchecked(self) -> Vec<WorkItemId> {
-        self.0.into_iter().filter(|(_, check)| matches!(check, Check::Unchecked)).map(|(id, _)| id).collect()
+        let is_unchecked =
+            |check: &Check| matches!(check, Check::Unchecked | Check::Unasked | Check::Visible { is_closed: None, .. });
+        self.0.into_iter().filter(|(_, check)| is_unchecked(check)).map(|(id, _)| id).collect()
     }
 }
 
-/// Returns `None` if Azure DevOps cannot be asked: it fails, or there is no organisation.
+/// Returns `None` if Azure DevOps fails.
 fn or_unchecked<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(
-            Error::Unavailable { .. }
-            | Error::TimedOut { .. }
-            | Error::BadUpstream { .. }
-            | Error::Conflict(Conflict::SemOrganizacao),
-        ) => Ok(None),
+        Err(Error::Unavailable { .. } | Error::TimedOut { .. } | Error::BadUpstream { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }

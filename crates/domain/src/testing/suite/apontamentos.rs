@@ -65,6 +65,7 @@ pub async fn apontamento_insert_returns_the_row_that_find_and_list_return(db: &R
         id: ApontamentoId(id(7)),
         work_item: WorkItemId::new(2_147_483_647).unwrap(),
         work_item_visto: Some(visto.clone()),
+        verificado: true,
         projeto: ProjetoRef(outro.id.0),
         organizacao: "Exemplo".to_owned(),
         data: date!(2024 - 02 - 29),

@@ -6,8 +6,8 @@ use super::apontamentos::{entry, minutos, reasons};
 use super::{NOW, Repositories, given_atividade, join_all, later};
 use crate::{
     Apontamento, ApontamentoFiltro, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord, Atividade, BookedHours,
-    Comentario, Escrita, EscritaFiltro, Idempotency, IdempotencyKey, KnownHours, MotivoDoErro, Patch, PendingWrite,
-    WorkItemId, WriteAttempt, WriteBackTotals, WriteEnd,
+    BookedHoursFilter, Comentario, Escrita, EscritaFiltro, Idempotency, IdempotencyKey, KnownHours, MotivoDoErro,
+    Patch, PendingWrite, Usuario, WorkItemId, WriteAttempt, WriteBackTotals, WriteEnd,
 };
 
 const KNOWN: KnownHours = KnownHours { rev: 5, completed_work: 3.5, manual: 2.0, minutos: 90 };
@@ -45,6 +45,10 @@ async fn claim_one(db: &Repositories) -> PendingWrite {
 
 async fn end(db: &Repositories, pending: &PendingWrite, end: WriteEnd) {
     db.escritas.end(pending, end, NOW + LATE).await.unwrap();
+}
+
+async fn retry_failed(db: &Repositories) -> u64 {
+    db.escritas.retry_failed("ana", NOW + LATE, NOW).await.unwrap()
 }
 
 /// Ends every claim as written.
@@ -226,7 +230,7 @@ pub async fn attempt_and_known_hours_are_returned_by_the_next_claim(db: &Reposit
 
     let written = KnownHours { rev: 6, completed_work: 4.25, manual: 2.0, minutos: 135 };
     end(db, &next, WriteEnd::Written(written)).await;
-    db.escritas.retry_failed(NOW).await.unwrap();
+    retry_failed(db).await;
     assert_eq!(claim(db).await, []);
 }
 
@@ -257,15 +261,52 @@ pub async fn failed_work_item_waits_for_a_change_or_a_retry(db: &Repositories) {
         assert_eq!(claim(db).await, []);
         let seen = db.apontamentos_escritos.find(row.id).await.unwrap().unwrap();
         assert_eq!(seen.escrita, Escrita::Erro(motivo));
-        assert_eq!(db.escritas.retry_failed(NOW).await.unwrap(), 1);
+        assert_eq!(retry_failed(db).await, 1);
     }
-    assert_eq!(db.escritas.retry_failed(NOW).await.unwrap(), 0);
+    assert_eq!(retry_failed(db).await, 0);
     let pending = claim_one(db).await;
     assert_eq!((pending.attempt, pending.tentativas), (Some(ATTEMPT), 0));
 
     end(db, &pending, WriteEnd::Failed { motivo: MotivoDoErro::Regra, is_attempt_void: true }).await;
     change(db, &row, of_minutes(11)).await;
     assert_eq!(claim_one(db).await.attempt, None);
+}
+
+/// Whoever asks again and again does not keep the job busy.
+pub async fn work_item_that_failed_just_now_is_not_tried_again(db: &Repositories) {
+    given_one(db).await;
+    let pending = claim_one(db).await;
+    end(db, &pending, WriteEnd::Failed { motivo: MotivoDoErro::Encerrado, is_attempt_void: true }).await;
+
+    let until = NOW + LATE - Duration::SECOND;
+    assert_eq!(db.escritas.retry_failed("ana", until, NOW + LATE).await.unwrap(), 0);
+    assert_eq!(db.escritas.totals().await.unwrap().erros, 1);
+    assert_eq!(retry_failed(db).await, 1);
+    claim_one(db).await;
+}
+
+/// A bulk request of one person does not make all others wait.
+pub async fn persons_take_turns_in_a_claim(db: &Repositories) {
+    let atividade = given_atividade(db).await;
+    let bulk = (1..=30_i64).map(|id| {
+        let of_minute = ApontamentoRecord { minutos: minutos(1), ..entry_on(id, id.unsigned_abs().into(), &atividade) };
+        ApontamentoRecord { criado_em: NOW, ..of_minute }
+    });
+    given(db, bulk.collect()).await;
+    for (id, usuario) in [(41, "rui"), (42, "rui"), (43, "bia"), (1, "rui")] {
+        let usuario = Usuario { id: usuario.to_owned(), ..entry(1, &atividade).usuario };
+        let record = entry_on(id, 100 + u128::from(id.unsigned_abs()), &atividade);
+        given(db, vec![ApontamentoRecord { usuario, ..record }]).await;
+    }
+
+    let next = async |max| {
+        let claimed = db.escritas.claim(NOW + LATE, max).await.unwrap();
+        let mut ids: Vec<_> = claimed.iter().map(|pending| pending.work_item.get()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(next(6).await, [1, 2, 3, 41, 42, 43]);
+    assert_eq!(next(100).await, (4..=30).collect::<Vec<_>>());
 }
 
 /// A change does not bring it forward, because Azure DevOps may have asked for the pause.
@@ -281,16 +322,64 @@ pub async fn retried_work_item_is_due_at_its_time(db: &Repositories) {
     assert_eq!(again.iter().map(|pending| (pending.tentativas, pending.minutos)).collect::<Vec<_>>(), [(1, 11)]);
 }
 
-/// Only those of the organisation.
-pub async fn entries_of_a_work_item_come_in_order(db: &Repositories) {
+/// Only those of the organisation, the persons and the time, and no more than asked for.
+pub async fn entries_of_a_work_item_come_in_order_and_are_bounded(db: &Repositories) {
     let atividade = given_atividade(db).await;
     let other = ApontamentoRecord { organizacao: "outra".to_owned(), ..entry(3, &atividade) };
-    given(db, vec![entry(2, &atividade), entry(1, &atividade), other, entry_on(7, 4, &atividade)]).await;
+    let rui = Usuario { id: "rui".to_owned(), ..entry(5, &atividade).usuario };
+    let of_rui = ApontamentoRecord { usuario: rui, ..entry(5, &atividade) };
+    let mut records = vec![entry(2, &atividade), entry(1, &atividade), other, entry_on(7, 4, &atividade), of_rui];
+    records.extend([entry(6, &atividade), entry(7, &atividade)]);
+    given(db, records).await;
 
     let usuario = entry(1, &atividade).usuario.id;
     let booked = |n| BookedHours { usuario: usuario.clone(), minutos: 10, criado_em: later(n) };
-    assert_eq!(db.escritas.entries(work_item(41)).await.unwrap(), [booked(1), booked(2)]);
+    let filter = |de, ate| BookedHoursFilter {
+        usuarios: [usuario.clone(), "ninguem".to_owned()].into(),
+        de: later(de),
+        ate: later(ate),
+    };
+    let entries = async |filter, max| db.escritas.entries(work_item(41), filter, max).await.unwrap();
+    assert_eq!(entries(filter(1, 6), 100).await, [booked(1), booked(2), booked(6)]);
+    assert_eq!(entries(filter(1, 6), 2).await, [booked(2), booked(6)]);
+    assert_eq!(entries(filter(8, 9), 100).await, []);
     assert_eq!(claim(db).await.len(), 2, "the work item of the other organisation is not claimed");
+}
+
+/// Whoever has not seen a work item must not have the service change it.
+pub async fn unverified_entry_is_written_once_its_owner_sees_the_work_item(db: &Repositories) {
+    let atividade = given_atividade(db).await;
+    let unverified = |id, n| ApontamentoRecord { verificado: false, ..entry_on(id, n, &atividade) };
+    let rows = given(db, vec![unverified(41, 1), unverified(41, 2), unverified(7, 3)]).await;
+    let maria = rows[0].usuario.id.clone();
+    let changed = change(db, &rows[0], of_minutes(25)).await;
+    assert!(db.apontamentos_escritos.delete(rows[1].id, &maria, None, NOW).await.unwrap());
+
+    assert_eq!((rows[0].escrita, changed.escrita), (Escrita::Pendente, Escrita::Pendente));
+    assert_eq!(claim(db).await, [], "neither an insert nor a change nor a deletion has it written");
+    let rui = Usuario { id: "rui".to_owned(), ..entry(4, &atividade).usuario };
+    given(db, vec![ApontamentoRecord { usuario: rui, ..entry_on(41, 4, &atividade) }]).await;
+    let pending = claim_one(db).await;
+    assert_eq!((pending.work_item, pending.minutos), (work_item(41), 10), "the sum of those who see it");
+    end(db, &pending, WriteEnd::Written(KNOWN)).await;
+
+    let listed = async |escrita| {
+        let filtro = ApontamentoFiltro { escrita: Some(escrita), ..ApontamentoFiltro::default() };
+        let query = ApontamentoQuery { filtro, ..ApontamentoQuery::default() };
+        db.apontamentos_escritos.list(query).await.unwrap().items.into_iter().map(|item| item.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(EscritaFiltro::Pendente).await, [rows[2].id, rows[0].id]);
+    assert_eq!((listed(EscritaFiltro::Ok).await.len(), listed(EscritaFiltro::Desligada).await), (1, vec![]));
+
+    db.apontamentos_escritos.mark_verified("rui", vec![work_item(41), work_item(7)], NOW).await.unwrap();
+    db.apontamentos_escritos.mark_verified(&maria, vec![work_item(8)], NOW).await.unwrap();
+    assert_eq!(claim(db).await, [], "another person or another work item");
+    db.apontamentos_escritos.mark_verified(&maria, vec![work_item(41)], NOW).await.unwrap();
+    db.apontamentos_escritos.mark_verified(&maria, vec![work_item(41)], NOW).await.unwrap();
+    let pending = claim_one(db).await;
+    assert_eq!((pending.work_item, pending.minutos), (work_item(41), 35));
+    end(db, &pending, WriteEnd::Written(KNOWN)).await;
+    assert_eq!(listed(EscritaFiltro::Pendente).await, [rows[2].id]);
 }
 
 /// Pending from the response of the request on.

@@ -100,6 +100,30 @@ async fn week_has_totals_of_each_day_and_of_the_leaves() {
     assert_eq!((timesheet.linhas.len(), timesheet.linhas[0].filhas.len(), timesheet.avisos), (1, 2, vec![]));
 }
 
+/// The timesheet shows what its owner sees.
+#[tokio::test]
+async fn entries_that_wait_are_verified_if_the_work_item_is_seen() {
+    let unavailable = || Error::Unavailable { service: Service::Database, retry_after: None, cause: "full".into() };
+    let without = WorkItemTree { items: vec![], gaps: vec![] };
+    let cases: [(WorkItemTree, usize, bool); 3] =
+        [(tree(vec![]), 1, true), (without, 0, true), (tree(vec![]), 1, false)];
+    for (tree, marks, succeeds) in cases {
+        let mut given = Given::new(Ok(Ok(tree)));
+        given.apontamentos = MockApontamentoRepository::new();
+        let waiting = || Apontamento { escrita: Escrita::Pendente, ..apontamento(90) };
+        given.apontamentos.expect_list().returning(move |_| Ok(Batch { items: vec![waiting()], last: None }));
+        let expected = |usuario: &str, ids: &Vec<WorkItemId>, now: &OffsetDateTime| {
+            (usuario, *now) == (maria().usuario.id.as_str(), NOW) && *ids == [WorkItemId::new(41).unwrap()]
+        };
+        let marked = move || if succeeds { Ok(()) } else { Err(unavailable()) };
+        given.apontamentos.expect_mark_verified().withf(expected).times(marks).returning(move |_, _, _| marked());
+
+        let timesheet = given.obter(consulta("Portal")).await.unwrap();
+
+        assert_eq!(timesheet.minutos_por_dia[0], 90);
+    }
+}
+
 #[tokio::test]
 async fn flat_week_has_the_same_totals() {
     let consulta = ConsultaDeTimesheet { is_flat: true, ..consulta("Portal") };

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::*;
-use crate::testing::{NOW, fixed_clock, work_item_states};
+use crate::testing::{NOW, fixed_clock, maria, work_item_states};
 use crate::{BookedHours, HourFields, HoursChange, MockWorkItemWriter, MockWriteBackQueue, WorkItemId};
 
 const ID: i64 = 41;
@@ -83,7 +83,12 @@ async fn run(pending: PendingWrite, azure: Azure) -> (WriteEnd, Option<(KnownHou
     let (mut queue, mut writer) = (MockWriteBackQueue::new(), MockWorkItemWriter::new());
     let mut batches = VecDeque::from([vec![pending]]);
     queue.expect_claim().returning(move |_, _| Ok(batches.pop_front().unwrap_or_default()));
-    queue.expect_entries().with(eq(id())).returning(move |_| Ok(entries.clone()));
+    queue.expect_entries().withf(|item, _, max| *item == id() && *max == 10_000).returning(move |_, filter, _| {
+        let matches = |entry: &&BookedHours| {
+            filter.usuarios.contains(&entry.usuario) && (filter.de..=filter.ate).contains(&entry.criado_em)
+        };
+        Ok(entries.iter().filter(matches).cloned().collect())
+    });
     let saved = Arc::clone(&attempts);
     queue.expect_save_attempt().returning(move |_, known, attempt| {
         *saved.lock().unwrap() = Some((known, attempt));
@@ -304,10 +309,13 @@ async fn lost_claim_sends_nothing() {
 
 #[tokio::test]
 async fn reenviar_needs_write_back() {
-    let error = Escritas::new(None, fixed_clock()).reenviar().await.unwrap_err();
+    let error = Escritas::new(None, fixed_clock()).reenviar(&maria()).await.unwrap_err();
     assert!(matches!(error, Error::Conflict(Conflict::EscritaDesligada)));
 
     let mut queue = MockWriteBackQueue::new();
-    queue.expect_retry_failed().with(eq(NOW)).returning(|_| Ok(3));
-    assert_eq!(Escritas::new(Some(Arc::new(queue)), fixed_clock()).reenviar().await.unwrap(), 3);
+    let a_minute_ago = |usuario: &str, until: &OffsetDateTime, now: &OffsetDateTime| {
+        (usuario, *until, *now) == (maria().usuario.id.as_str(), NOW - Duration::MINUTE, NOW)
+    };
+    queue.expect_retry_failed().withf(a_minute_ago).returning(|_, _, _| Ok(3));
+    assert_eq!(Escritas::new(Some(Arc::new(queue)), fixed_clock()).reenviar(&maria()).await.unwrap(), 3);
 }
