@@ -1,6 +1,9 @@
 //! Time entries in PostgreSQL. Changes that add hours to a day run in a transaction that holds the lock of the day.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use coalescer::Coalescer;
 use domain::{
     Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoId, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord,
     ApontamentoRepository, AtividadeId, Batch, BatchBuilder, Comentario, Error, Idempotency, LinhaDeHoras, Minutos,
@@ -12,11 +15,12 @@ use serde_json::Value;
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
-use crate::apontamento_insert::lock_days;
+use crate::apontamento_insert::{FOREIGN_KEY_VIOLATION, INSERT, Insert, lock_days};
 use crate::apontamento_query::{columns, joins};
 use crate::apontamento_report_row::{ReportRow, TotalsRow};
 use crate::apontamento_row::ApontamentoRow;
-use crate::operation::Transaction;
+use crate::operation::{Transaction, traced};
+use crate::write_back_queue::Changed;
 use crate::{PostgresDatabase, apontamento_insert, apontamento_query, db_error, idempotency, write_back_queue};
 
 /// The foreign key of time entries to their projeto.
@@ -34,6 +38,7 @@ const DELETE_STATEMENTS: u32 = 2;
 #[derive(Debug, Clone)]
 pub struct PostgresApontamentoRepository {
     database: PostgresDatabase,
+    inserts: Arc<Coalescer<Insert>>,
     writes_back: bool,
 }
 
@@ -41,13 +46,29 @@ impl PostgresApontamentoRepository {
     /// Creates the repository of `database`.
     #[must_use]
     pub fn new(database: &PostgresDatabase) -> Self {
-        Self { database: database.clone(), writes_back: false }
+        Self::build(database, false)
     }
 
     /// Adds the work items of changed entries to the [queue](crate::PostgresWriteBackQueue) of those to write.
     #[must_use]
     pub fn with_write_back(self) -> Self {
-        Self { writes_back: true, ..self }
+        Self::build(&self.database, true)
+    }
+
+    fn build(database: &PostgresDatabase, writes_back: bool) -> Self {
+        let insert = Insert { database: database.clone(), writes_back };
+        let inserts = Coalescer::new(insert, database.coalescing_limits(), database.runtime.clone());
+        Self { database: database.clone(), inserts, writes_back }
+    }
+
+    /// Inserts one record, possibly together with those of other calls. Returns `None` if it has to be inserted alone, to learn
+    /// why it is refused.
+    async fn insert(&self, record: &ApontamentoRecord) -> Result<Option<ApontamentoRow>, Error> {
+        let row = traced(INSERT, async { self.inserts.call(record.clone()).await.map_err(db_error::of_call) }).await;
+        match row {
+            Err(error) if db_error::code(&error) == Some(FOREIGN_KEY_VIOLATION) => Ok(None),
+            row => row.map_err(|error| db_error::into_domain(&error)),
+        }
     }
 
     async fn delete_and_enqueue(
@@ -60,8 +81,8 @@ impl PostgresApontamentoRepository {
         let transaction = self.database.begin("apontamentos.delete", DELETE_STATEMENTS).await?;
         let deleted = delete(&transaction, id, usuario, expected).await?;
         if let Some(DeletedRow { organizacao, work_item_id, verificado: true }) = &deleted {
-            let work_item = std::iter::once((organizacao.as_str(), *work_item_id));
-            write_back_queue::enqueue(&transaction, usuario, work_item, now).await?;
+            let changed = Changed { usuario, organizacao, work_item: *work_item_id };
+            write_back_queue::enqueue(&transaction, std::iter::once(changed), now).await?;
         }
         transaction.commit().await?;
         Ok(deleted)
@@ -75,6 +96,11 @@ impl ApontamentoRepository for PostgresApontamentoRepository {
         records: Vec<ApontamentoRecord>,
         idempotency: Option<Idempotency>,
     ) -> Result<Vec<Apontamento>, Error> {
+        if let ([record], None) = (records.as_slice(), &idempotency)
+            && let Some(row) = self.insert(record).await?
+        {
+            return Ok(vec![row.try_into()?]);
+        }
         let rows = apontamento_insert::insert(&self.database, &records, idempotency.as_ref(), self.writes_back).await?;
         rows.into_iter().map(Apontamento::try_from).collect()
     }
@@ -196,9 +222,10 @@ async fn mark_verified(
            RETURNING organizacao, work_item_id"#
     ));
     let marked = marked.all(&transaction).await?;
-    if writes_back && !marked.is_empty() {
-        let work_items = marked.iter().map(|row| (row.organizacao.as_str(), row.work_item_id));
-        write_back_queue::enqueue(&transaction, usuario, work_items, now).await?;
+    if writes_back {
+        let changed =
+            marked.iter().map(|row| Changed { usuario, organizacao: &row.organizacao, work_item: row.work_item_id });
+        write_back_queue::enqueue(&transaction, changed, now).await?;
     }
     transaction.commit().await
 }
@@ -224,8 +251,8 @@ async fn update_in(
     let changes_sum = patch.minutos.is_some_and(|minutos| i64::from(minutos.get()) != i64::from(current.minutos));
     unavailable(write(transaction, id, patch, now).await)?;
     if writes_back && changes_sum && current.verificado {
-        let work_item = std::iter::once((current.organizacao.as_str(), current.work_item_id));
-        unavailable(write_back_queue::enqueue(transaction, usuario, work_item, now).await)?;
+        let changed = Changed { usuario, organizacao: &current.organizacao, work_item: current.work_item_id };
+        unavailable(write_back_queue::enqueue(transaction, std::iter::once(changed), now).await)?;
     }
     find(transaction, id, writes_back).await
 }

@@ -1,8 +1,8 @@
 //! Rows of time entries with the names of their projeto, atividade and work item.
 
 use domain::{
-    Apontamento, ApontamentoId, AtividadeId, Comentario, Error, Escrita, Minutos, NomeAtividade, NomeProjeto,
-    ProjetoId, Usuario, WorkItemId, WorkItemVisto,
+    Apontamento, ApontamentoId, ApontamentoRecord, AtividadeId, Comentario, Error, Escrita, Minutos, NomeAtividade,
+    NomeProjeto, ProjetoId, Usuario, WorkItemId, WorkItemVisto,
 };
 use sea_orm::FromQueryResult;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,38 @@ pub(crate) struct ApontamentoRow {
     escrita: Option<String>,
     criado_em: OffsetDateTime,
     atualizado_em: OffsetDateTime,
+}
+
+impl ApontamentoRow {
+    /// The row that an insert of `record` made. `nomes` are those of its projeto and its atividade.
+    pub(crate) fn inserted(
+        record: &ApontamentoRecord,
+        (nome_projeto, nome_atividade): (String, String),
+        visto: Option<(String, String)>,
+        escrita: &str,
+    ) -> Self {
+        let (titulo, tipo) = visto.unzip();
+        Self {
+            id: record.id.0,
+            work_item_id: record.work_item.get(),
+            titulo,
+            tipo,
+            id_projeto: record.projeto.0,
+            nome_projeto,
+            organizacao: record.organizacao.clone(),
+            data: record.data,
+            minutos: record.minutos.get().cast_signed(),
+            id_atividade: record.atividade.0,
+            nome_atividade,
+            comentario: record.comentario.as_ref().map(|comentario| comentario.as_str().to_owned()),
+            usuario_id: record.usuario.id.clone(),
+            usuario_nome: record.usuario.display_name.clone(),
+            usuario_email: record.usuario.email.clone(),
+            escrita: Some(escrita.to_owned()),
+            criado_em: record.criado_em,
+            atualizado_em: record.criado_em,
+        }
+    }
 }
 
 impl TryFrom<ApontamentoRow> for Apontamento {

@@ -6,7 +6,7 @@ use domain::{
     WriteBackTotals, WriteEnd,
 };
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, raw_sql};
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -69,22 +69,32 @@ impl PostgresWriteBackQueue {
     }
 }
 
-/// Adds work items to the queue, in the transaction in which `usuario` changes the sums of their entries. The rows are locked in one order,
+/// A work item of which a person changed the sum of the entries.
+pub(crate) struct Changed<'a> {
+    pub(crate) usuario: &'a str,
+    pub(crate) organizacao: &'a str,
+    pub(crate) work_item: i32,
+}
+
+/// Adds work items to the queue, in the transaction that changes the sums of their entries. The rows are locked in one order,
 /// which excludes deadlocks.
 pub(crate) async fn enqueue(
     transaction: &Transaction<'_>,
-    usuario: &str,
-    work_items: impl Iterator<Item = (&str, i32)>,
+    changed: impl Iterator<Item = Changed<'_>>,
     now: OffsetDateTime,
 ) -> Result<(), DbErr> {
-    let work_items: Value =
-        work_items.map(|(organizacao, id)| serde_json::json!({"o": organizacao, "i": id})).collect();
-    let due = now + DELAY;
+    let changed: Vec<_> = changed
+        .map(|Changed { usuario, organizacao, work_item }| json!({"u": usuario, "o": organizacao, "i": work_item}))
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let (changed, due) = (Value::from(changed), now + DELAY);
     let enqueue = raw_sql!(
         Postgres,
         r#"INSERT INTO escritas AS s (organizacao, work_item_id, usuario_id, pendente_desde, proxima_em)
-           SELECT DISTINCT o, i, {usuario}::text, {now}::timestamptz, {due}::timestamptz
-           FROM jsonb_to_recordset({work_items}::jsonb) AS changed (o text, i integer)
+           SELECT DISTINCT ON (o, i) o, i, u, {now}::timestamptz, {due}::timestamptz
+           FROM jsonb_to_recordset({changed}::jsonb) AS changed (u text, o text, i integer)
            ORDER BY o, i
            ON CONFLICT ON CONSTRAINT escritas_pkey DO UPDATE
            SET versao = s.versao + 1,

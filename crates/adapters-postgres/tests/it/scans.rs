@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use domain::testing::{NOW, apontamento_record, maria, nova_atividade, novo_projeto};
 use domain::{
-    ApontamentoFiltro, ApontamentoQuery, ApontamentoRecord, AtividadeRecord, ProjetoId, ProjetoRecord, ProjetoRef,
-    UsuarioRef, WorkItemId,
+    ApontamentoFiltro, ApontamentoId, ApontamentoQuery, ApontamentoRecord, AtividadeRecord, ProjetoId, ProjetoRecord,
+    ProjetoRef, UsuarioRef, WorkItemId,
 };
 use e2e::postgres::Database;
 use time::macros::date;
@@ -51,10 +51,9 @@ async fn wait_for_statistics(database: &Database<'_>) {
     }
 }
 
-#[tokio::test]
-async fn week_work_item_and_day_are_single_index_scans() {
-    let database = migrated().await;
-    let given = connect(config(&database)).await;
+/// Stores an atividade and returns an entry of it that is not stored.
+async fn given_entry(database: &Database<'_>) -> ApontamentoRecord {
+    let given = connect(config(database)).await;
     let db = repositories(&given);
     let novo = novo_projeto("Portal");
     let projeto = ProjetoRecord { id: ProjetoId::new(NOW), nome: novo.nome, descricao: None, criado_em: NOW };
@@ -63,6 +62,47 @@ async fn week_work_item_and_day_are_single_index_scans() {
     let atividade = AtividadeRecord { projetos: ProjetoRef(projeto.id.0).into(), ..record };
     let atividade = db.atividades.insert(atividade).await.unwrap();
     given.close().await;
+    ApontamentoRecord {
+        projeto: ProjetoRef(projeto.id.0),
+        atividade: atividade.id,
+        data: date!(2024 - 12 - 02),
+        ..apontamento_record(10)
+    }
+}
+
+/// A plan that is kept from the time when a table was small would read all of it for ever.
+#[tokio::test]
+async fn insert_reads_no_whole_table() {
+    let database = migrated().await;
+    let entry = given_entry(&database).await;
+    database.execute(
+        "INSERT INTO api_aponta.atividades (id, nome, ativo, id_projeto, criado_em, atualizado_em)
+         SELECT gen_random_uuid(), 'Atividade', true, p.id, now(), now() FROM generate_series(1, 1000), api_aponta.projetos p;
+         INSERT INTO api_aponta.work_items (organizacao, id, titulo, tipo, visto_em)
+         SELECT 'exemplo', 1000000 + n, 'Tarefa', 'Task', now() FROM generate_series(1, 1000) n;
+         ANALYZE api_aponta.atividades, api_aponta.work_items",
+    );
+    let rows = "SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname IN ('atividades', 'work_items')";
+    wait_for_statistics(&database).await;
+    let before = database.query(rows);
+
+    let adapter = connect(config(&database)).await;
+    let entries = repositories(&adapter).apontamentos;
+    // PostgreSQL keeps a plan after five executions.
+    for _ in 0..10 {
+        let entry = ApontamentoRecord { id: ApontamentoId::new(NOW), ..entry.clone() };
+        entries.insert_all(vec![entry], None).await.unwrap();
+    }
+    adapter.close().await;
+    wait_for_statistics(&database).await;
+
+    assert_eq!(database.query(rows), before);
+}
+
+#[tokio::test]
+async fn week_work_item_and_day_are_single_index_scans() {
+    let database = migrated().await;
+    let entry = given_entry(&database).await;
     let maria = maria().usuario.id;
     database.execute(&ENTRIES.replace("{maria}", &maria));
 
@@ -73,12 +113,6 @@ async fn week_work_item_and_day_are_single_index_scans() {
         ..ApontamentoFiltro::default()
     };
     let work_item = ApontamentoFiltro { work_item: WorkItemId::new(100).ok(), ..ApontamentoFiltro::default() };
-    let entry = ApontamentoRecord {
-        projeto: ProjetoRef(projeto.id.0),
-        atividade: atividade.id,
-        data: date!(2024 - 12 - 02),
-        ..apontamento_record(10)
-    };
     assert_eq!(entry.usuario.id, maria);
     let cases = [("week", 7), ("work item", 40), ("sum of a work item", 40), ("sum of a day", 1)];
     for (case, expected) in cases {

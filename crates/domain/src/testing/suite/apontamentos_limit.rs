@@ -98,6 +98,24 @@ pub async fn concurrent_inserts_keep_the_day_limit(db: &Repositories) {
     }
 }
 
+/// Whatever is refused does not fit, also if it came together with something that does not fit either.
+pub async fn concurrent_inserts_are_refused_only_if_they_do_not_fit(db: &Repositories) {
+    let atividade = given_atividade(db).await;
+    let maria = entry(1, &atividade).usuario.id;
+    let records: Vec<_> = (1..=24).map(|n| of(n.into(), &atividade, if n % 4 == 0 { 1400 } else { 7 * n })).collect();
+    let calls = records.iter().map(|record| db.apontamentos.insert_all(vec![record.clone()], None));
+
+    let results = join_all(calls.collect()).await;
+
+    let total = sum(db, &maria, DIA).await;
+    let (stored, refused): (Vec<_>, Vec<_>) = records.iter().zip(&results).partition(|(_, result)| result.is_ok());
+    assert_eq!(stored.iter().map(|(record, _)| u64::from(record.minutos.get())).sum::<u64>(), total);
+    assert!(total <= 1440 && !refused.is_empty(), "{total}");
+    for (record, result) in refused {
+        assert!(1440 < total + u64::from(record.minutos.get()), "{total} {record:?} {result:?}");
+    }
+}
+
 /// Concurrent updates and inserts together keep it as well.
 pub async fn concurrent_updates_keep_the_day_limit(db: &Repositories) {
     let atividade = given_atividade(db).await;

@@ -96,6 +96,7 @@ macro_rules! repository_suite {
             day_limit_counts_the_items_of_one_request,
             day_limit_holds_for_updates,
             concurrent_inserts_keep_the_day_limit,
+            concurrent_inserts_are_refused_only_if_they_do_not_fit,
             concurrent_updates_keep_the_day_limit,
             concurrent_requests_for_several_days_all_end,
         ]);
