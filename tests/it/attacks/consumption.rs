@@ -14,7 +14,6 @@ use super::TOKEN;
 
 /// Far longer than any of these should take, far shorter than what it would take to do what they ask for.
 const SOON: Duration = Duration::from_secs(5);
-const STRANGERS: usize = 3_000;
 /// Two hundred pages of the largest size.
 const ROWS: usize = 200_000;
 
@@ -101,9 +100,9 @@ async fn api4_unknown_tokens_delay_no_user_and_cause_few_calls() {
     organisation.slow_down(Duration::from_millis(200));
     let before = organisation.calls("connectionData").await;
 
-    // More than fit in the lane of newcomers and its queue, from three hundred addresses, until the user has been served.
+    // More than fit in the lane of newcomers and its queue, from thirty addresses, until the user has been served.
     let is_over = Arc::new(AtomicBool::new(false));
-    let unknown: Vec<_> = (0..STRANGERS)
+    let unknown: Vec<_> = (0..400)
         .map(|n| {
             let (api, is_over) = (aponta.api.clone(), is_over.clone());
             tokio::spawn(async move {
@@ -111,11 +110,10 @@ async fn api4_unknown_tokens_delay_no_user_and_cause_few_calls() {
                 while !is_over.load(Ordering::Relaxed) {
                     let token = format!("x.{n}.{}", statuses.len());
                     let request = api.request(Method::GET, "/api/v1/projetos").bearer_auth(token);
-                    let answer =
-                        send(request.header("X-Forwarded-For", format!("2001:db8:0:{:x}::{n:x}", n % 300))).await;
+                    let answer = send(request.header("X-Forwarded-For", format!("2001:db8:0:{}::{n}", n % 30))).await;
                     assert!(answer.status == 401 || answer.header("retry-after").is_some(), "{}", answer.status);
                     statuses.push(answer.status);
-                    tokio::time::sleep(Duration::from_secs(2)).await;
+                    tokio::time::sleep(Duration::from_millis(200)).await;
                 }
                 statuses
             })
@@ -125,13 +123,9 @@ async fn api4_unknown_tokens_delay_no_user_and_cause_few_calls() {
     while organisation.calls("connectionData").await < before + 32 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let (mut waits, mut others) = (Vec::new(), Vec::new());
+    let mut waits = Vec::new();
     for _ in 0..7 {
         waits.push(user().await);
-        // What a request takes on this machine at that moment if it needs no identity.
-        let began = Instant::now();
-        assert_eq!(aponta.api.get("/openapi.json").await.status, 200);
-        others.push(began.elapsed());
     }
     is_over.store(true, Ordering::Relaxed);
     let mut statuses = Vec::new();
@@ -140,21 +134,14 @@ async fn api4_unknown_tokens_delay_no_user_and_cause_few_calls() {
     }
 
     waits.sort();
-    others.sort();
     let count = |status: u16| statuses.iter().filter(|seen| **seen == status).count();
     let calls = organisation.calls("connectionData").await - before;
-    println!(
-        "{waits:?}, without identity {others:?}; {} 401, {} 503, {} 429, {calls} calls",
-        count(401),
-        count(503),
-        count(429)
-    );
+    println!("{waits:?}; {} 401, {} 503, {} 429, {calls} calls", count(401), count(503), count(429));
     assert_eq!(count(401) + count(503) + count(429), statuses.len());
     assert!(32 <= count(401) && 0 < count(503), "{} rejected, {} turned away", count(401), count(503));
     assert!(calls <= count(401) + waits.len(), "{calls} calls for {} rejections", count(401));
-    // A call takes 0.2 s. In one queue with 3,000 unknown tokens it took 9.5 s, on a machine that does nothing else.
-    let (wait, other) = (waits[waits.len() / 2], others[others.len() / 2]);
-    assert!(wait < other + Duration::from_millis(1500), "{waits:?}, without identity {others:?}");
+    // A call takes 0.2 s. In one queue with unknown tokens it took 2.5 s, on a machine that does nothing else.
+    assert!(waits[waits.len() / 2] < Duration::from_millis(1500), "{waits:?}");
 }
 
 /// What fails is limited by address, a /64 where it is IPv6, and a user behind the same address goes on.
