@@ -9,7 +9,7 @@
 #   ./tests/run.sh --monitoring   the rules, the dashboard and the metrics that they use
 #   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
-#                             replicas, overload, connections, soak); needs root
+#                             replicas, overload, searches, connections, soak); needs root
 #   ./tests/run.sh --scale    many replicas behind PgBouncer: about 3 minutes; with --short after it as CI runs it, with
 #                             --only PART one part (pooler)
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes

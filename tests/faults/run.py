@@ -26,12 +26,13 @@ CHAPTERS = {
     "replicas": ({"rounds": 10}, {"rounds": 2}),
     "writeback": ({"changes": 2_000, "items": 200, "kills": 12}, {"changes": 300, "items": 40, "kills": 2}),
     "overload": ({"seconds": 20}, {"seconds": 8}),
+    "searches": ({"rows": 1_000_000, "seconds": 30}, {"rows": 100_000, "seconds": 5}),
     "connections": ({"idle": 10_000}, {"idle": 2_000}),
     # Half a minute is too short to tell a slow leak from noise.
     "soak": ({"seconds": 240, "growth": 2}, {"seconds": 24, "growth": 30}),
 }
 # The chapters that measure latency or throughput, or whose many clients a busy machine would starve.
-MEASURED = ("overload", "connections", "soak")
+MEASURED = ("overload", "searches", "connections", "soak")
 # Each wait has a bound of its own. This one is for whatever they overlook: minutes of a chapter, long and short.
 CHAPTER_TIMEOUT = (30, 12)
 

@@ -44,14 +44,27 @@ fn fill(aponta: &Aponta, atividades: u32, projetos: u32) {
     ));
 }
 
-/// Sends a request over a connection that takes as little as it can.
+/// Sends a GET over a connection that takes as little as it can.
 async fn open(aponta: &Aponta, path: &str, headers: &str) -> TcpStream {
+    send(aponta, "GET", path, headers).await
+}
+
+async fn send(aponta: &Aponta, method: &str, path: &str, headers: &str) -> TcpStream {
     let address = aponta.api.base().trim_start_matches("http://").parse().unwrap();
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Sends a request with a body over such a connection.
+async fn post(aponta: &Aponta, path: &str, headers: &str, body: &str) -> TcpStream {
+    let length = body.len();
+    let headers = format!("{headers}Content-Type: application/json\r\nContent-Length: {length}\r\n");
+    let mut stream = send(aponta, "POST", path, &headers).await;
+    stream.write_all(body.as_bytes()).await.unwrap();
     stream
 }
 
@@ -137,6 +150,93 @@ async fn api4_memory_of_fifty_large_lists_at_once_is_bounded() {
     let peak = memory_mb(&aponta, "VmHWM");
     assert!(peak < MOST, "{peak} MB; {served} of 50 were served");
     assert_recovers(&aponta, "/api/v1/projetos", &tokens[0]).await;
+}
+
+/// Entries of one week with the largest comments: 10,080 of the first user on 10,000 work items, more than a timesheet can have;
+/// 2,500 of the second on as many, about what it can have; 2,000 of each other one. And 100 projetos with the largest names.
+fn fill_entries(aponta: &Aponta, users: &[String]) {
+    let users = users.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
+    aponta.database.execute(&format!(
+        "SET search_path TO api_aponta;
+         INSERT INTO projetos (id, nome, criado_em, atualizado_em)
+         SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || repeat('\u{1F600}', 250), em, em
+         FROM generate_series(1, 100) n, LATERAL (SELECT timestamptz '2026-01-01 00:00:00Z' AS em) e;
+         INSERT INTO work_items (organizacao, id, titulo, tipo, visto_em)
+         SELECT 'exemplo', n, 'Tarefa ' || n || repeat(' com título', 10), 'Task', now() FROM generate_series(1, 10000) n;
+         INSERT INTO apontamentos (id, id_projeto, id_atividade, work_item_id, organizacao, data, minutos, comentario,
+                                   usuario_id, usuario_nome, criado_em, atualizado_em)
+         SELECT gen_random_uuid(), p.id, a.id, CASE WHEN u.nth <= 2 THEN n % 10000 ELSE n % 5 END + 1, 'exemplo',
+                date '2026-01-12' + n % 7, 1, repeat('\"', 500), u.id, 'Pessoa ' || u.nth, em, em
+         FROM unnest(ARRAY[{users}]) WITH ORDINALITY u (id, nth),
+              LATERAL generate_series(1, CASE u.nth WHEN 1 THEN 10080 WHEN 2 THEN 2500 ELSE 2000 END) n,
+              LATERAL (SELECT timestamptz '2026-01-01 00:00:00Z' + n * interval '1 second' AS em) e,
+              (SELECT id FROM projetos WHERE nome = 'Projeto 1') p, (SELECT id FROM atividades WHERE nome = 'Atividade 1') a;
+         ANALYZE;"
+    ));
+}
+
+/// A bulk request whose response names 5,000 projetos, each with 1,000 bytes.
+fn naming_5000_projetos() -> String {
+    let ids = (1..=100).map(|n| format!("00000000-0000-4000-8000-{n:012}")).collect::<Vec<_>>();
+    serde_json::json!({"items": vec![serde_json::json!({"nome": "A", "ids_projetos": ids}); 50]}).to_string()
+}
+
+/// Fifty requests for everything that has hours, and bulk requests: half of them read, half do not.
+#[tokio::test]
+async fn api4_memory_of_fifty_mixed_requests_with_hours_is_bounded() {
+    let tokens: Vec<String> = (0..5).map(|n| format!("usuario{n}-a2b3c4d5e6f7-ABCDEFGHIJ-abcdefghij")).collect();
+    let (_organisation, aponta) = guarded_by(&tokens, as_in_image).await;
+    fill(&aponta, 1, 1);
+    let mut users = Vec::new();
+    for token in &tokens {
+        let user = e2e::client::send(aponta.api.request(Method::GET, "/api/v1/user").bearer_auth(token)).await;
+        users.push(user.expect(200)["id"].as_str().unwrap().to_owned());
+    }
+    fill_entries(&aponta, &users);
+    let (week, bulk) = ("de=2026-01-12&ate=2026-01-18", naming_5000_projetos());
+    let timesheet = "/api/v1/timesheet?organization_name=exemplo&project_id=Projeto%201&week_start=2026-01-14";
+    let mut streams = Vec::new();
+    for n in 0..50 {
+        let path = match n % 7 {
+            0 => "/api/v1/apontamentos?limit=1000".to_owned(),
+            1 => format!("/api/v1/apontamentos?formato=csv&{week}"),
+            2 => timesheet.to_owned(),
+            3 => format!("/api/v1/relatorios/horas?{week}&agrupar=work_item,projeto"),
+            4 => format!("/api/v1/relatorios/horas?{week}&agrupar=work_item&formato=csv"),
+            5 => "/api/v1/apontamentos/work-item/1".to_owned(),
+            _ => format!("{LIST}/lote"),
+        };
+        let encoding = ["identity", "gzip"][n % 2];
+        let token = &tokens[n / 10];
+        let headers = format!("Authorization: Bearer {token}\r\nAccept-Encoding: {encoding}\r\n");
+        let stream =
+            if n % 7 == 6 { post(&aponta, &path, &headers, &bulk).await } else { open(&aponta, &path, &headers).await };
+        streams.push((n, stream));
+    }
+    let clients = streams.into_iter().map(|(n, mut stream)| {
+        tokio::spawn(async move {
+            let status = status(&mut stream).await;
+            if n % 2 == 0 {
+                read(&mut stream, 32 * 1024 * 1024).await;
+            }
+            tokio::time::sleep(UNREAD).await;
+            (n % 7, status)
+        })
+    });
+    let mut statuses = Vec::new();
+    for client in clients.collect::<Vec<_>>() {
+        statuses.push(client.await.unwrap());
+    }
+
+    // 400 is that of the timesheet of the first user.
+    let is_expected = |(kind, status): &(usize, u16)| [200, 201, 503].contains(status) || (*kind, *status) == (2, 400);
+    assert!(statuses.iter().all(is_expected) && statuses.contains(&(2, 400)), "{statuses:?}");
+    for kind in 0..7 {
+        assert!(statuses.iter().any(|(of, status)| *of == kind && *status < 300), "{kind}: {statuses:?}");
+    }
+    let peak = memory_mb(&aponta, "VmHWM");
+    assert!(peak < MOST, "{peak} MB; {statuses:?}");
+    assert_recovers(&aponta, "/api/v1/apontamentos", &tokens[0]).await;
 }
 
 #[tokio::test]

@@ -104,3 +104,23 @@ async fn sync_without_its_database_is_counted_and_succeeds_later() {
     let success = async || last_success < metric(&metrics, "aponta_job_last_success_timestamp_seconds").await;
     until("a success", Duration::from_mins(1), success).await;
 }
+
+/// Nothing of a request outlives its key for long, whether or not another request comes.
+#[tokio::test]
+async fn expired_idempotency_keys_are_deleted_without_a_request() {
+    let database = Cluster::shared().create_database();
+    let migrated = Program::new(&["migrate", "up"]).development().env("DATABASE_URL", database.url()).run();
+    assert_eq!(migrated.code(), 0, "{}", migrated.stderr());
+    database.execute(
+        "INSERT INTO api_aponta.idempotencia (usuario, chave, pedido, resposta, criado_em)
+         SELECT 'ana', age::text, decode(repeat('00', 32), 'hex'), '{}', now() - age
+         FROM (VALUES (interval '25 hours'), (interval '1 hour')) keys (age)",
+    );
+
+    let _server = Program::serve(&database).start();
+
+    until("the expiry", Duration::from_secs(30), async || {
+        database.query("SELECT string_agg(chave, ' ') FROM api_aponta.idempotencia") == "01:00:00"
+    })
+    .await;
+}

@@ -69,7 +69,7 @@ async fn known_user_is_not_delayed_by_a_thousand_unknown_credentials() {
     for result in join_all(unknown).await {
         match kind(&result.unwrap_err()) {
             "rejected" => rejected += 1,
-            "unavailable" => queue_full += 1,
+            "overloaded" => queue_full += 1,
             other => panic!("{other}"),
         }
     }
@@ -186,7 +186,7 @@ async fn project_queries_of_one_user_do_not_block_another_user() {
         match result {
             Ok(None) => found += 1,
             // The deadline may pass at the end of the queue.
-            Err(error) => assert!(["unavailable", "timed out"].contains(&kind(&error)), "{error}"),
+            Err(error) => assert!(["overloaded", "timed out"].contains(&kind(&error)), "{error}"),
             Ok(Some(_)) => panic!("there is none"),
         }
     }

@@ -25,7 +25,7 @@ fn tables(database: &Database<'_>) -> String {
 const ALL_TABLES: &str =
     "apontamentos atividade_projetos atividades escritas idempotencia projetos rotinas seaql_migrations work_items";
 /// How many steps there are.
-const STEPS: usize = 13;
+const STEPS: usize = 15;
 
 /// How many of them are newer than release 1.0.0.
 const AFTER_RELEASE: usize = STEPS - 5;

@@ -72,11 +72,18 @@ async fn file_of_a_newer_version_is_rejected_unchanged() {
 
 #[tokio::test]
 async fn file_of_an_earlier_version_gets_the_missing_tables_and_keeps_its_rows() {
-    for (version, later) in [
-        (1, vec!["revisoes", "escritas", "atividade_projetos", "apontamentos", "work_items"]),
-        (2, vec!["revisoes", "escritas", "atividade_projetos"]),
-        (4, vec!["revisoes"]),
-    ] {
+    // What undoes each step, newest first, and the version before that step.
+    let later = [
+        (6, "ALTER TABLE escritas DROP COLUMN falhou_em; ALTER TABLE escritas DROP COLUMN usuario_id"),
+        (5, "ALTER TABLE apontamentos DROP COLUMN verificado"),
+        (4, "DROP TABLE revisoes"),
+        (3, "DROP TABLE escritas"),
+        (2, "DROP TABLE atividade_projetos"),
+        (1, "DROP TABLE apontamentos; DROP TABLE work_items"),
+    ];
+    for steps in 1..=later.len() {
+        let undone = &later[..steps];
+        let version = undone[steps - 1].0;
         let directory = Directory::new();
         let database = SqliteDatabase::open(directory.path()).await.unwrap();
         let first = repositories(&database).projetos.insert(projeto(), None).await.unwrap();
@@ -85,8 +92,8 @@ async fn file_of_an_earlier_version_gets_the_missing_tables_and_keeps_its_rows()
         database.close().await;
         let file = directory.path().join("aponta.sqlite3");
         let earlier = sea_orm::Database::connect(format!("sqlite://{}", file.to_str().unwrap())).await.unwrap();
-        for table in later {
-            earlier.execute_unprepared(&format!("DROP TABLE {table}")).await.unwrap();
+        for (_, undo) in undone {
+            earlier.execute_unprepared(undo).await.unwrap();
         }
         earlier.execute_unprepared(&format!("PRAGMA user_version = {version}")).await.unwrap();
         earlier.close().await.unwrap();

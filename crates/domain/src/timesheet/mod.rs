@@ -116,6 +116,8 @@ pub struct DiaDoTimesheet {
 pub enum AvisoDoTimesheet {
     /// Azure DevOps failed, so only work items with hours are shown, with the last known titles.
     SemAzure,
+    /// This service asks Azure DevOps as much as it does at once, with the same consequence.
+    Sobrecarga,
     /// The credential may not read work items, with the same consequence.
     SemPermissao,
     /// No organisation or credential is configured, with the same consequence.

@@ -1,6 +1,6 @@
 //! The use cases of the timesheet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use time::{Date, OffsetDateTime, UtcOffset};
@@ -11,8 +11,11 @@ use crate::work_item::{missing_refusal, name_in_azure};
 use crate::{
     Apontamento, ApontamentoFiltro, ApontamentoQuery, ApontamentoRepository, BatchReader, Batches, Caller, Clock,
     Conflict, Error, Escrita, Limit, Listable, Missing, ProjetoId, ProjetoRepository, ProjetoSelector, RefusalReason,
-    TreeGap, TreeQuery, UsuarioRef, WorkItemDirectory, WorkItemTree,
+    TreeGap, TreeItem, TreeQuery, UsuarioRef, WorkItemDirectory, WorkItemTree,
 };
+
+/// The memory of a line without its texts and entries.
+const LINE: usize = 4 * 1024;
 
 /// The use cases of the timesheet.
 pub struct Timesheets {
@@ -40,8 +43,8 @@ impl Timesheets {
     /// Returns the week of the caller: the work items that are assigned to the caller in the projeto or iteration, and each
     /// one on which the caller has hours. If Azure DevOps fails, those with hours are shown by their last known titles.
     ///
-    /// `reserve` takes the memory in bytes that the entries read so far need until the response is sent, and ends the reading
-    /// with an error if there is none.
+    /// `reserve` takes the memory in bytes that the entries read so far, and at last the lines as well, need until the response
+    /// is sent. It ends the reading with an error if there is none.
     ///
     /// # Errors
     /// Those of `reserve`; `Refused` for another organisation, and for a projeto, team or iteration that the caller cannot see;
@@ -50,7 +53,7 @@ impl Timesheets {
         &self,
         caller: &Caller,
         consulta: ConsultaDeTimesheet,
-        reserve: impl FnMut(usize) -> Result<(), E>,
+        mut reserve: impl FnMut(usize) -> Result<(), E>,
     ) -> Result<Timesheet, E> {
         if let Some(refusal) = consulta.organizacao.refusal(self.organizacao.as_deref()) {
             return Err(Error::from(refusal).into());
@@ -59,18 +62,23 @@ impl Timesheets {
         if nome.is_none() {
             self.check_stored(&consulta.projeto).await?;
         }
-        let entries = self.entries(caller, consulta.semana, reserve).await?;
-        Ok(self.with_work_items(caller, consulta, nome, entries).await?)
+        let (entries, bytes) = self.entries(caller, consulta.semana, &mut reserve).await?;
+        let (work_items, avisos) = self.work_items(caller, &consulta, nome, &entries).await?;
+        reserve(bytes + memory_of_lines(&work_items.items, &entries))?;
+        self.verify(caller, &work_items, &entries).await?;
+        let linhas = build::linhas(work_items, entries, consulta.semana);
+        Ok(timesheet(consulta.semana, today_in_brasilia(self.clock.now()), linhas, consulta.is_flat, avisos))
     }
 
-    async fn with_work_items(
+    /// Returns the work items that are assigned to the caller, those of `entries` and those above them, with what is missing.
+    async fn work_items(
         &self,
         caller: &Caller,
-        consulta: ConsultaDeTimesheet,
+        consulta: &ConsultaDeTimesheet,
         nome: Option<String>,
-        entries: Vec<Apontamento>,
-    ) -> Result<Timesheet, Error> {
-        let ConsultaDeTimesheet { organizacao: _, projeto, semana, iteration, team, is_flat } = consulta;
+        entries: &[Apontamento],
+    ) -> Result<(WorkItemsDaSemana, Vec<AvisoDoTimesheet>), Error> {
+        let &ConsultaDeTimesheet { ref projeto, iteration, team, .. } = consulta;
         // In one order, so that another entry on a known work item is the same query.
         let ids: BTreeSet<_> = entries.iter().map(|entry| entry.work_item).collect();
         let iteration_of_team = iteration.map(|iteration| (team, iteration));
@@ -79,7 +87,7 @@ impl Timesheets {
             Ok(Ok(tree)) => (Some(tree), Vec::new()),
             // A projeto that exists only here has hours as well.
             Ok(Err(Missing::Projeto)) => (None, vec![AvisoDoTimesheet::Parte(TreeGap::Projeto)]),
-            Ok(Err(missing)) => return Err(missing_refusal(missing, &projeto, team, iteration).into()),
+            Ok(Err(missing)) => return Err(missing_refusal(missing, projeto, team, iteration).into()),
             Err(error) => (None, vec![aviso(error)?]),
         };
         let work_items = tree.map_or(WorkItemsDaSemana { items: Vec::new(), is_complete: false }, |tree| {
@@ -89,20 +97,18 @@ impl Timesheets {
             WorkItemsDaSemana { items, is_complete }
         });
         if avisos.contains(&AvisoDoTimesheet::Parte(TreeGap::Projeto)) {
-            self.check_stored(&projeto).await?;
+            self.check_stored(projeto).await?;
         }
-        self.verify(caller, &work_items, &entries).await?;
-        let linhas = build::linhas(work_items, entries, semana);
-        Ok(timesheet(semana, today_in_brasilia(self.clock.now()), linhas, is_flat, avisos))
+        Ok((work_items, avisos))
     }
 
-    /// Returns the entries of the caller in the week, the newest first.
+    /// Returns the entries of the caller in the week, the newest first, and their memory.
     async fn entries<E: From<Error>>(
         &self,
         caller: &Caller,
         semana: Semana,
-        mut reserve: impl FnMut(usize) -> Result<(), E>,
-    ) -> Result<Vec<Apontamento>, E> {
+        reserve: &mut impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<(Vec<Apontamento>, usize), E> {
         let filtro = ApontamentoFiltro {
             de: Some(semana.inicio()),
             ate: Some(semana.fim()),
@@ -125,7 +131,7 @@ impl Timesheets {
             reserve(bytes)?;
             entries.extend(batch);
         }
-        Ok(entries)
+        Ok((entries, bytes))
     }
 
     /// Marks the entries that wait for their work item to be seen by their owner, who sees it here.
@@ -159,12 +165,24 @@ fn memory(entry: &Apontamento) -> usize {
     2 * entry.text_bytes() + 1024
 }
 
+/// Returns the memory of the lines until their response is sent: their texts three times, in Azure's work items, in the lines and
+/// in JSON, and seven days each time.
+fn memory_of_lines(items: &[TreeItem], entries: &[Apontamento]) -> usize {
+    let ids: HashSet<_> =
+        items.iter().map(|item| item.item.id).chain(entries.iter().map(|entry| entry.work_item)).collect();
+    let text = |TreeItem { item, .. }: &TreeItem| {
+        item.titulo.len() + item.tipo.len() + item.estado.len() + item.assigned_to.as_ref().map_or(0, String::len)
+    };
+    ids.len() * LINE + 3 * items.iter().map(text).sum::<usize>()
+}
+
 /// Returns the warning for an error of Azure DevOps.
 fn aviso(error: Error) -> Result<AvisoDoTimesheet, Error> {
     match error {
-        Error::Unavailable { .. } | Error::Overloaded { .. } | Error::TimedOut { .. } | Error::BadUpstream { .. } => {
+        Error::Unavailable { .. } | Error::TimedOut { .. } | Error::BadUpstream { .. } => {
             Ok(AvisoDoTimesheet::SemAzure)
         }
+        Error::Overloaded { .. } => Ok(AvisoDoTimesheet::Sobrecarga),
         Error::Forbidden => Ok(AvisoDoTimesheet::SemPermissao),
         Error::Conflict(Conflict::SemOrganizacao) => Ok(AvisoDoTimesheet::SemOrganizacao),
         error => Err(error),

@@ -25,6 +25,7 @@ pub const TOO_MANY_KEYS: &str =
     "Chaves de idempotência demais nas últimas 24 horas; tente mais tarde ou envie sem Idempotency-Key";
 pub const TOO_MANY_FAILURES: &str = "Tentativas de autenticação demais sem sucesso; tente novamente em instantes";
 pub const OVERLOADED: &str = "Requisições ou respostas demais em andamento; tente novamente em instantes";
+pub const RESPONSE_TOO_LARGE: &str = "A resposta seria grande demais: peça menos itens ou um período menor; os apontamentos de uma semana estão, dia a dia, em GET /api/v1/apontamentos";
 pub const NOT_JSON: &str = "O corpo da requisição deve ser application/json";
 pub const FOREIGN_HOST: &str =
     "Sem autenticação, a API só atende endereços desta máquina, como localhost e 127.0.0.1; o cabeçalho Host é outro";
@@ -125,6 +126,10 @@ pub const fn aviso_do_timesheet(aviso: AvisoDoTimesheet) -> &'static str {
     match aviso {
         AvisoDoTimesheet::SemAzure => {
             "O Azure DevOps não respondeu: só aparecem os work items com horas nesta semana, com o último título conhecido"
+        }
+        AvisoDoTimesheet::Sobrecarga => {
+            "Há consultas demais ao Azure DevOps em andamento: só aparecem os work items com horas nesta semana, com o último \
+             título conhecido"
         }
         AvisoDoTimesheet::SemPermissao => {
             "Sua credencial não permite ler work items no Azure DevOps: só aparecem os work items com horas nesta semana, \

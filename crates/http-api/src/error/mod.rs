@@ -83,6 +83,9 @@ pub enum RequestRejection {
     /// The process or the user holds the maximum of memory or of searches.
     #[error("overloaded")]
     Overloaded,
+    /// The response needs more memory than a user can have.
+    #[error("response too large")]
+    ResponseTooLarge,
     /// A handler panicked.
     #[error("internal")]
     Internal,
@@ -155,6 +158,7 @@ impl ApiError {
             Self::Rejected(RequestRejection::ForeignOrigin) => messages_pt::FOREIGN_ORIGIN.to_owned(),
             Self::Rejected(RequestRejection::TooManyFailures { .. }) => messages_pt::TOO_MANY_FAILURES.to_owned(),
             Self::Rejected(RequestRejection::Overloaded) => messages_pt::OVERLOADED.to_owned(),
+            Self::Rejected(RequestRejection::ResponseTooLarge) => messages_pt::RESPONSE_TOO_LARGE.to_owned(),
             Self::Rejected(RequestRejection::Internal) => messages_pt::INTERNAL.to_owned(),
         }
     }
@@ -287,7 +291,7 @@ impl ResponseError for ApiError {
             },
             Self::Validation(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Rejected(rejection) => match rejection {
-                RequestRejection::Unreadable(_) => StatusCode::BAD_REQUEST,
+                RequestRejection::Unreadable(_) | RequestRejection::ResponseTooLarge => StatusCode::BAD_REQUEST,
                 RequestRejection::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
                 RequestRejection::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 RequestRejection::TooSlow => StatusCode::REQUEST_TIMEOUT,

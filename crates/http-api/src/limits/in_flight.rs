@@ -61,16 +61,18 @@ impl InFlight {
     /// Reserves `bytes` for `user` without waiting.
     ///
     /// # Errors
-    /// `Overloaded` if a limit would be exceeded.
+    /// `Overloaded` if a limit would be exceeded; `ResponseTooLarge` if no retry can succeed.
     pub fn try_reserve(&self, user: &str, bytes: usize) -> Result<Reservation, RequestRejection> {
+        check_size(bytes)?;
         self.attempt(user, bytes).ok_or_else(|| self.reject())
     }
 
     /// Reserves `bytes` for `user`, and waits until they are available.
     ///
     /// # Errors
-    /// `Overloaded` after [`MAX_WAIT`].
+    /// `Overloaded` after [`MAX_WAIT`]; `ResponseTooLarge` if no retry can succeed.
     pub async fn reserve(&self, user: &str, bytes: usize) -> Result<Reservation, RequestRejection> {
+        check_size(bytes)?;
         let deadline = Instant::now() + MAX_WAIT;
         loop {
             let freed = self.0.freed.notified();
@@ -156,8 +158,10 @@ impl Reservation {
     /// Changes the size to `bytes` without waiting.
     ///
     /// # Errors
-    /// `Overloaded` if the size grows and a limit would be exceeded. The size stays as it is.
+    /// `Overloaded` if the size grows and a limit would be exceeded; `ResponseTooLarge` if no retry can succeed. The size
+    /// stays as it is.
     pub fn try_resize(&mut self, bytes: usize) -> Result<(), RequestRejection> {
+        check_size(bytes)?;
         let _more = self.in_flight.try_reserve(&self.user, bytes.saturating_sub(self.bytes))?;
         self.resize(bytes);
         Ok(())
@@ -187,6 +191,11 @@ impl Drop for Reservation {
         }
         self.in_flight.0.freed.notify_waiters();
     }
+}
+
+/// Rejects what exceeds the limit of a user even if nothing else is reserved: `Overloaded` would ask for retries without end.
+const fn check_size(bytes: usize) -> Result<(), RequestRejection> {
+    if MAX_PER_USER < bytes { Err(RequestRejection::ResponseTooLarge) } else { Ok(()) }
 }
 
 /// Returns the cost of a body of that size, or of unknown size.
@@ -245,8 +254,20 @@ mod tests {
             reservation.try_resize(bytes).unwrap();
             assert_eq!(total(&in_flight), bytes);
         }
-        assert_eq!(reservation.try_resize(MAX_PER_USER + 1), Err(RequestRejection::Overloaded));
-        assert_eq!(total(&in_flight), 2 * MIB);
+        let _other = in_flight.try_reserve("ana", MIB).unwrap();
+        assert_eq!(reservation.try_resize(MAX_PER_USER), Err(RequestRejection::Overloaded));
+        assert_eq!(total(&in_flight), 3 * MIB);
+    }
+
+    #[actix_web::test]
+    async fn size_over_the_limit_of_a_user_is_too_large_and_holds_nothing() {
+        let in_flight = InFlight::default();
+        let too_large = RequestRejection::ResponseTooLarge;
+        assert_eq!(in_flight.try_reserve("ana", MAX_PER_USER + 1).unwrap_err(), too_large);
+        assert_eq!(in_flight.reserve("ana", usize::MAX).await.unwrap_err(), too_large);
+        let mut reservation = in_flight.try_reserve("ana", MIB).unwrap();
+        assert_eq!(reservation.try_resize(MAX_PER_USER + 1), Err(too_large));
+        assert_eq!((total(&in_flight), in_flight.metrics().1.get()), (MIB, 0));
         drop(reservation);
         assert!(in_flight.held().users.is_empty());
     }

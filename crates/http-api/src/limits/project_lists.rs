@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{
-    AzureProjectId, Credential, DeletionEvidence, Error, ProjectDirectory, ProjectList, RemoteProjeto, Service,
-};
+use domain::{AzureProjectId, Credential, DeletionEvidence, Error, ProjectDirectory, ProjectList, RemoteProjeto};
 
 use super::in_flight::{AZURE_LIST, InFlight};
+use crate::error::DEFAULT_RETRY_AFTER;
 
 /// The name under which the lists are reserved. All users share it, so the process reads one of these lists at a time.
 const OWNER: &str = "imports of projects";
@@ -28,9 +27,8 @@ impl ReservedLists {
 #[async_trait]
 impl ProjectDirectory for ReservedLists {
     async fn list(&self, credential: Credential) -> Result<ProjectList, Error> {
-        let _list = self.in_flight.reserve(OWNER, AZURE_LIST).await.map_err(|_| Error::Unavailable {
-            service: Service::AzureDevOps,
-            retry_after: None,
+        let _list = self.in_flight.reserve(OWNER, AZURE_LIST).await.map_err(|_| Error::Overloaded {
+            retry_after: DEFAULT_RETRY_AFTER,
             cause: "no memory for a list of projects".into(),
         })?;
         self.directory.list(credential).await
@@ -77,6 +75,6 @@ mod tests {
 
         assert_eq!(in_flight.metrics().0.get(), 0);
         let _other = in_flight.try_reserve(OWNER, AZURE_LIST).unwrap();
-        assert!(matches!(lists.list(credential).await, Err(Error::Unavailable { service: Service::AzureDevOps, .. })));
+        assert!(matches!(lists.list(credential).await, Err(Error::Overloaded { .. })));
     }
 }

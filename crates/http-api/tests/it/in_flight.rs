@@ -4,36 +4,15 @@ use actix_web::body::{BodySize, BoxBody, MessageBody, to_bytes};
 use actix_web::dev::Service;
 use actix_web::http::Method;
 use actix_web::test::{TestRequest, init_service};
-use async_trait::async_trait;
-use domain::testing::{apontamento, atividade, maria, nome_projeto, stored};
-use domain::{
-    Apontamento, Atividade, Batch, Caller, Chave, Comentario, Credential, Cursor, Descricao, Error, IdentityProvider,
-    LinhaDeHoras, Ordem, Page, Totais, Usuario,
-};
+use domain::testing::{apontamento, atividade, nome_projeto, stored};
+use domain::{Apontamento, Atividade, Batch, Chave, Comentario, Cursor, Descricao, LinhaDeHoras, Ordem, Page, Totais};
 use http_api::{AppState, app};
-use secrecy::ExposeSecret;
 use serde_json::json;
 use time::macros::date;
 
-use crate::support::{TestApp, send};
+use crate::support::{ByToken, TestApp, get, send};
 
 const LIST: &str = "/api/v1/atividades";
-
-/// The token is the name of its user.
-struct ByToken;
-
-#[async_trait]
-impl IdentityProvider for ByToken {
-    async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error> {
-        let Some(Credential::Bearer { token, .. }) = credential else { return Err(Error::CredentialMissing) };
-        let usuario = Usuario { id: token.expose_secret().to_owned(), ..maria().usuario };
-        Ok(Caller { usuario, credential: None })
-    }
-
-    fn recently_accepted(&self, _: &Credential) -> bool {
-        true
-    }
-}
 
 fn large() -> Atividade {
     let descricao = Descricao::from_stored("\u{1}".repeat(Descricao::MAX_BYTES)).unwrap();
@@ -63,10 +42,6 @@ fn figures(state: &AppState) -> (u64, u64) {
         line.trim().parse().unwrap()
     };
     (figure("aponta_in_flight_bytes "), figure("aponta_in_flight_refusals_total "))
-}
-
-fn get(uri: &str, user: &str) -> TestRequest {
-    TestRequest::get().uri(uri).insert_header(("Authorization", format!("Bearer {user}")))
 }
 
 /// Repeats a request until it is rejected, and keeps the bodies of the responses before.
@@ -234,23 +209,24 @@ async fn report_reserves_its_lines_until_they_are_sent() {
     }
 }
 
-/// Returns entries with the longest comments, `count` of them.
-fn long_entries(count: usize) -> Vec<Apontamento> {
-    let comentario = Comentario::parse("a".repeat(500)).unwrap();
+/// Returns `count` entries with a comment of so many characters of four bytes.
+fn entries_with_comments(count: usize, characters: usize) -> Vec<Apontamento> {
+    let comentario = Comentario::parse("\u{1F600}".repeat(characters)).unwrap();
     vec![Apontamento { comentario, ..apontamento(1) }; count]
 }
 
 #[actix_web::test]
 async fn timesheet_reserves_its_entries_as_they_are_read() {
     let uri = "/api/v1/timesheet?organization_name=exemplo&project_id=Portal&week_start=2026-01-14";
-    for (batches, status) in [(1, 200), (11, 503)] {
+    // The minutes of a week are 10,080, so a week has no more entries.
+    for (batches, characters, status) in [(1, 500, 200), (11, 5, 200), (11, 500, 400)] {
         let mut test_app = TestApp { identity: std::sync::Arc::new(ByToken), ..TestApp::new() };
         let read = std::sync::Arc::new(AtomicUsize::new(0));
         let counted = std::sync::Arc::clone(&read);
         test_app.apontamentos.expect_list().returning(move |query| {
             let is_last = counted.fetch_add(1, Ordering::SeqCst) + 1 == batches;
-            let count = if is_last { 5 } else { usize::try_from(query.limit.get()).unwrap() };
-            Ok(long_entries(count).into())
+            let count = if is_last { 80 } else { usize::try_from(query.limit.get()).unwrap() };
+            Ok(entries_with_comments(count, characters).into())
         });
         test_app
             .work_items
@@ -261,8 +237,13 @@ async fn timesheet_reserves_its_entries_as_they_are_read() {
 
         let response = send(&state, get(uri, "ana")).await;
 
-        assert_eq!(response.status, status, "{batches}");
-        assert_eq!(figures(&state).0, 0);
-        assert!(read.load(Ordering::SeqCst) <= batches);
+        assert_eq!(response.status, status, "{batches} {characters}");
+        assert_eq!(figures(&state), (0, 0));
+        assert_eq!(read.load(Ordering::SeqCst) < batches, status == 400, "it reads no more than it may hold");
+        if status == 400 {
+            let error: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
+            assert!(error["detail"].as_str().unwrap().contains("dia a dia, em GET /api/v1/apontamentos"), "{error}");
+            assert!(!response.headers.contains_key("retry-after"), "a retry cannot succeed");
+        }
     }
 }

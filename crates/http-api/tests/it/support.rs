@@ -8,13 +8,14 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use actix_web::test::{TestRequest, init_service};
 use async_trait::async_trait;
-use domain::testing::fixed_clock;
+use domain::testing::{fixed_clock, maria};
 use domain::{
     Caller, Credential, Error, IdentityProvider, MockApontamentoRepository, MockAtividadeRepository,
-    MockProjectDirectory, MockProjetoRepository, MockReadiness, MockWorkItemDirectory, WriteBackQueue,
+    MockProjectDirectory, MockProjetoRepository, MockReadiness, MockWorkItemDirectory, Usuario, WriteBackQueue,
 };
 use http_api::OriginPattern;
 use http_api::{AppState, DevelopmentIdentity, Ports, ServiceInfo, app};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 
 /// The mocked ports of one test. A call without an expectation panics.
@@ -141,4 +142,25 @@ impl IdentityProvider for StubIdentity {
     fn recently_accepted(&self, _: &Credential) -> bool {
         false
     }
+}
+
+/// The token is the name of its user.
+pub struct ByToken;
+
+#[async_trait]
+impl IdentityProvider for ByToken {
+    async fn authenticate(&self, credential: Option<Credential>) -> Result<Caller, Error> {
+        let Some(Credential::Bearer { token, .. }) = credential else { return Err(Error::CredentialMissing) };
+        let usuario = Usuario { id: token.expose_secret().to_owned(), ..maria().usuario };
+        Ok(Caller { usuario, credential: None })
+    }
+
+    fn recently_accepted(&self, _: &Credential) -> bool {
+        true
+    }
+}
+
+/// Returns a GET of the user with that name, for [`ByToken`].
+pub fn get(uri: &str, user: &str) -> TestRequest {
+    TestRequest::get().uri(uri).insert_header(("Authorization", format!("Bearer {user}")))
 }

@@ -140,9 +140,11 @@ async fn flat_view_has_leaves_only() {
 #[actix_web::test]
 async fn failure_of_azure_devops_is_200_with_the_hours_and_a_warning() {
     let timed_out = Error::TimedOut { service: Service::AzureDevOps, cause: "x".into() };
+    let busy = Error::Overloaded { retry_after: std::time::Duration::from_secs(5), cause: "x".into() };
     let cases = [
         (Error::Forbidden, "Sua credencial não permite"),
         (timed_out, "O Azure DevOps não respondeu"),
+        (busy, "Há consultas demais ao Azure DevOps"),
         (Error::Conflict(Conflict::SemOrganizacao), "não está configurada"),
     ];
     for (error, expected) in cases {

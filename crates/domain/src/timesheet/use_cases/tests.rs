@@ -124,6 +124,27 @@ async fn entries_that_wait_are_verified_if_the_work_item_is_seen() {
     }
 }
 
+/// The lines are reserved beside the entries: many work items without a single entry are a large response as well.
+#[tokio::test]
+async fn memory_is_reserved_for_the_entries_and_then_for_the_lines() {
+    for (items, lines) in [(tree(vec![]).items, 3), (vec![], 1)] {
+        let texts: usize =
+            items.iter().map(|item| item.item.titulo.len() + item.item.tipo.len() + item.item.estado.len()).sum();
+        let people: usize = items.iter().filter_map(|item| item.item.assigned_to.as_ref()).map(String::len).sum();
+        let mut reserved = Vec::new();
+        let reserve = |bytes| {
+            reserved.push(bytes);
+            Ok::<_, Error>(())
+        };
+
+        let given = Given::new(Ok(Ok(WorkItemTree { items, gaps: vec![] })));
+        given.build().obter(&maria(), consulta("Portal"), reserve).await.unwrap();
+
+        let entries = memory(&apontamento(90));
+        assert_eq!(reserved, [entries, entries + lines * LINE + 3 * (texts + people)]);
+    }
+}
+
 #[tokio::test]
 async fn flat_week_has_the_same_totals() {
     let consulta = ConsultaDeTimesheet { is_flat: true, ..consulta("Portal") };
@@ -137,7 +158,9 @@ async fn flat_week_has_the_same_totals() {
 #[tokio::test]
 async fn failure_of_azure_keeps_the_hours_and_warns() {
     let service = Service::AzureDevOps;
-    let cases: [(TreeResult, AvisoDoTimesheet); 5] = [
+    let busy = Error::Overloaded { retry_after: std::time::Duration::from_secs(5), cause: "x".into() };
+    let cases: [(TreeResult, AvisoDoTimesheet); 6] = [
+        (Err(busy), AvisoDoTimesheet::Sobrecarga),
         (Err(Error::Unavailable { service, retry_after: None, cause: "x".into() }), AvisoDoTimesheet::SemAzure),
         (Err(Error::TimedOut { service, cause: "x".into() }), AvisoDoTimesheet::SemAzure),
         (Err(Error::BadUpstream { service, cause: "x".into() }), AvisoDoTimesheet::SemAzure),
