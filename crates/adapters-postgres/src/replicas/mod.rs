@@ -98,7 +98,7 @@ impl Replicas {
                     self.metrics.count_replica();
                     let failed = Err(error);
                     self.operations.ended(operation, &failed, started.elapsed());
-                    failed.map(Some).transpose()
+                    Some(failed)
                 }
                 Err(refusal) => {
                     self.metrics.count_primary(Some(&refusal));
@@ -137,7 +137,6 @@ impl fmt::Debug for Replicas {
 /// Probes `replica` until it is aborted. A probe that fails opens the circuit breaker, one that succeeds closes it.
 async fn keep_probing(replica: Arc<Replica>, primary: Arc<Coalescer<PrimaryPosition>>, metrics: Arc<ReplicaMetrics>) {
     let mut lag = LagTracker::default();
-    let mut is_first = true;
     let mut interval = interval(PROBE_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -151,12 +150,6 @@ async fn keep_probing(replica: Arc<Replica>, primary: Arc<Coalescer<PrimaryPosit
             lag.replayed(lsn, Instant::now());
         }
         metrics.set_lag(&replica.address, lag.lag(Instant::now()).as_secs_f64());
-        if let Err(reason) = &probed
-            && is_first
-        {
-            tracing::warn!(replica = replica.address, %reason, "the replica serves no reads");
-        }
-        is_first = false;
         replica.set_usable(probed.as_ref().map(|_| ()));
     }
 }

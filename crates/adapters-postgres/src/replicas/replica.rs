@@ -39,6 +39,8 @@ pub(super) struct Replica {
     pools: OnceLock<Pools>,
     /// The circuit breaker. A failed read opens it, and only a probe closes it.
     is_usable: AtomicBool,
+    /// Whether the last fault is logged and has not ended.
+    is_faulty: AtomicBool,
 }
 
 struct Pools {
@@ -60,7 +62,14 @@ pub(super) enum Refusal {
 impl Replica {
     pub(super) fn new(config: Config, runtime: Handle) -> Self {
         let address = config.conninfo.address();
-        Self { address, config, runtime, pools: OnceLock::new(), is_usable: AtomicBool::new(false) }
+        Self {
+            address,
+            config,
+            runtime,
+            pools: OnceLock::new(),
+            is_usable: AtomicBool::new(false),
+            is_faulty: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn is_usable(&self) -> bool {
@@ -147,17 +156,18 @@ impl Replica {
         Ok(Pools { reads: pool(self.config.max_connections, CHECK_AFTER_IDLE)?, probes: pool(1, Duration::ZERO)? })
     }
 
-    /// Opens or closes the circuit breaker, and logs a change.
+    /// Opens or closes the circuit breaker. Logs faults and their end, but not each late replay: there is an alert for a long
+    /// lag.
     pub(super) fn set_usable(&self, result: Result<(), &Refusal>) {
-        let was_usable = self.is_usable.swap(result.is_ok(), Ordering::Relaxed);
+        self.is_usable.store(result.is_ok(), Ordering::Relaxed);
         let replica = self.address.as_str();
         match result {
-            Ok(()) if !was_usable => tracing::info!(replica, "the replica serves reads"),
-            // Replay is late now and then, and in time again a moment later. There is an alert for a long lag.
-            Err(reason) if was_usable && reason.is_behind() => {
-                tracing::debug!(replica, %reason, "the replica serves no reads");
+            Ok(()) if self.is_faulty.swap(false, Ordering::Relaxed) => {
+                tracing::info!(replica, "the replica serves reads again");
             }
-            Err(reason) if was_usable => tracing::warn!(replica, %reason, "the replica serves no reads"),
+            Err(reason) if !reason.is_behind() && !self.is_faulty.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(replica, %reason, "the replica serves no reads");
+            }
             Ok(()) | Err(_) => {}
         }
     }
