@@ -40,7 +40,7 @@ fn url(cluster: &Cluster, database: &str) -> String {
 }
 
 /// Serves a new database of `primary` with the replica that `replica` names.
-async fn serve<'a>(primary: &'a Cluster, replica: impl Fn(&Database<'_>) -> String) -> Replicated<'a> {
+async fn serve(primary: &Cluster, replica: impl Fn(&Database<'_>) -> String) -> Replicated<'_> {
     let database = primary.create_database();
     let config = config(&database.url()).with_replicas(vec![config(&replica(&database))]).unwrap();
     let served = connect(config).await;
@@ -68,7 +68,8 @@ impl Replicated<'_> {
         let mut text = String::new();
         encode(&mut text, &self.metrics).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
+        assert!(line.is_some(), "no {series} in {text}");
+        line.unwrap().parse().unwrap()
     }
 
     fn reads(&self, target: &str) -> f64 {
