@@ -191,8 +191,8 @@ async fn replica_must_be_a_standby_of_the_same_database() {
     // The password is that of the primary.
     let lines = |urls: &[String]| {
         let finished = doctor(&database, &organisation.url(), &[]).env("DATABASE_REPLICA_URLS", urls.join(",")).run();
-        let lines = finished.stdout().lines().filter(|line| line.contains(" replica "));
-        lines.map(ToOwned::to_owned).collect::<Vec<_>>()
+        let said = finished.stdout();
+        said.lines().filter(|line| line.contains(" replica ")).map(ToOwned::to_owned).collect::<Vec<_>>()
     };
 
     let good = lines(&[url(standby.port(), database.name())]);
