@@ -2,6 +2,7 @@
 # Runs a temporary PostgreSQL for the process that started this script.
 #
 #   tests/postgres.sh        prints one line when the server is ready: its URL and the directory of its programs
+#   tests/postgres.sh URL    the same with a standby of the server at the URL that another run has printed
 #
 # The server runs until standard input ends (Ctrl-D, or the exit of the process that holds the other end of the pipe), or
 # until SIGTERM or SIGINT. The script then stops it and removes its directory. Standard input takes one command on each
@@ -72,12 +73,18 @@ halt() {
     server=
 }
 
+primary=${1:-}
 password=$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
+if [[ -n $primary ]]; then password=${primary#*//*:} && password=${password%%@*}; fi
 echo "$password" >"$directory/password"
 ((EUID == 0)) && chown -R postgres "$directory"
-"${as_server[@]}" "$programs/initdb" -D "$directory/data" -U postgres --pwfile="$directory/password" \
-    --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync </dev/null >"$directory/log" 2>&1 ||
-    fail "initdb failed: $(cat "$directory/log")"
+if [[ -n $primary ]]; then
+    make=("$programs/pg_basebackup" -D "$directory/data" -d "$primary" -R -X stream -c fast --no-sync)
+else
+    make=("$programs/initdb" -D "$directory/data" -U postgres --pwfile="$directory/password" --auth=scram-sha-256
+        --encoding=UTF8 --locale=C.UTF-8 --no-sync)
+fi
+"${as_server[@]}" "${make[@]}" </dev/null >"$directory/log" 2>&1 || fail "${make[0]} failed: $(cat "$directory/log")"
 
 # A port below the ephemeral range. A port in use makes the start fail, and another one is tried.
 for _ in {1..20}; do

@@ -10,8 +10,8 @@
 #   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, searches, connections, soak); needs root
-#   ./tests/run.sh --scale    many replicas behind PgBouncer: about 3 minutes; with --short after it as CI runs it, with
-#                             --only PART one part (pooler)
+#   ./tests/run.sh --scale    many replicas behind PgBouncer, read replicas: about 6 minutes; with --short after it as CI runs
+#                             it, with --only PART one part (pooler, replicas)
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
 #   ./tests/run.sh --moving   the chapter "Moving from FastAPI" of deploy/README.md, command by command, on PostgreSQL 15 and 18
 #   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root

@@ -43,7 +43,22 @@ impl Cluster {
     /// If it does not start, for example because PostgreSQL is not installed; the script then prints the reason.
     #[must_use]
     pub fn start() -> Self {
+        Self::run(&[])
+    }
+
+    /// Starts a standby of this cluster, which stops when it is dropped.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_standby(&self) -> Self {
+        let Self { password, port, .. } = self;
+        Self::run(&[format!("postgres://{}:{password}@{}:{port}/postgres", Self::SUPERUSER, Self::HOST)])
+    }
+
+    fn run(arguments: &[String]) -> Self {
         let mut process = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/postgres.sh"))
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -99,6 +114,15 @@ impl Cluster {
     /// If one of them fails.
     pub fn execute(&self, sql: &str) {
         self.psql("postgres", sql).expect("psql succeeds");
+    }
+
+    /// Returns the rows of a query in the database `postgres`, as [`Database::query`] does.
+    ///
+    /// # Panics
+    /// If the statement fails.
+    #[must_use]
+    pub fn query(&self, sql: &str) -> String {
+        self.psql("postgres", sql).expect("psql succeeds")
     }
 
     /// Stops the server in fast mode: it closes every connection with a message.

@@ -118,14 +118,15 @@ impl ApontamentoRepository for PostgresApontamentoRepository {
     async fn list(&self, query: ApontamentoQuery) -> Result<Batch<Apontamento>, Error> {
         let name = "apontamentos.list";
         let operation = if query.is_search() { self.database.search(name) } else { self.database.read(name) };
-        let page = operation.fold(&apontamento_query::page(&query, self.writes_back), Page::default, Page::push).await;
+        let statement = apontamento_query::page(&query, self.writes_back);
+        let page = operation.on_replica().fold(&statement, Page::default, Page::push).await;
         let (page, _) = unavailable(page)?;
         page.error.map_or_else(|| Ok(page.rows.finish(())), Err)
     }
 
     async fn totals(&self, filtro: ApontamentoFiltro) -> Result<Totais, Error> {
         let row = TotalsRow::find_by_statement(apontamento_query::totals(&filtro, self.writes_back));
-        let row = unavailable(row.one(&self.database.search("apontamentos.totals")).await)?;
+        let row = unavailable(row.one(&self.database.search("apontamentos.totals").on_replica()).await)?;
         row.ok_or_else(|| Error::internal("an aggregate returned no row"))?.try_into()
     }
 
@@ -141,7 +142,7 @@ impl ApontamentoRepository for PostgresApontamentoRepository {
             let row = ReportRow::from_query_result(&row.into(), "").map_err(|error| db_error::into_domain(&error));
             report.push(row.and_then(|row| row.into_line(&agrupar)));
         };
-        let operation = self.database.search("apontamentos.report");
+        let operation = self.database.search("apontamentos.report").on_replica();
         let (report, _) = unavailable(operation.fold(&statement, || ReportBuilder::new(max), push).await)?;
         report.finish()
     }

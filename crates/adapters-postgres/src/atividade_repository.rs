@@ -44,7 +44,7 @@ impl PostgresAtividadeRepository {
 
     async fn page(&self, name: &'static str, query: &AtividadeQuery, total: Total) -> Result<Page, Error> {
         let operation = if query.is_search() { self.database.search(name) } else { self.database.read(name) };
-        Page::read(&operation, query, total).await
+        Page::read(&operation.on_replica(), query, total).await
     }
 }
 

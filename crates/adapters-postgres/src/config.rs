@@ -12,10 +12,24 @@ use crate::SchemaName;
 pub struct Config {
     pub(crate) conninfo: Conninfo,
     direct: Option<Conninfo>,
+    replicas: Vec<Conninfo>,
+    /// Whether transactions are read-only, as they are on a standby.
+    pub(crate) is_read_only: bool,
     pub(crate) schema: SchemaName,
     pub(crate) max_connections: u32,
     pub(crate) acquire_timeout: Duration,
     pub(crate) statement_timeout: Duration,
+}
+
+/// A replica that is not one server of its own.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidReplica {
+    /// A URL names several hosts.
+    #[error("{0} are several hosts: write a URL for each")]
+    SeveralHosts(String),
+    /// Two URLs name one server.
+    #[error("{0} is named twice")]
+    Repeated(String),
 }
 
 impl Config {
@@ -27,6 +41,8 @@ impl Config {
         Ok(Self {
             conninfo: Conninfo::parse(url.expose_secret())?,
             direct: None,
+            replicas: Vec::new(),
+            is_read_only: false,
             schema,
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),
@@ -47,6 +63,38 @@ impl Config {
     pub fn direct(&self) -> Option<Self> {
         let conninfo = self.direct.clone()?;
         Some(Self { conninfo, direct: None, ..self.clone() })
+    }
+
+    /// Sets the standbys that may serve lists and reports. Without a password they use that of the other connections.
+    ///
+    /// # Errors
+    /// The address of a server that is named twice, or of a replica with several hosts.
+    pub fn with_replicas(self, replicas: Vec<Self>) -> Result<Self, InvalidReplica> {
+        let replicas: Vec<_> =
+            replicas.into_iter().map(|replica| replica.conninfo.or_password_of(&self.conninfo).on_standby()).collect();
+        for (index, replica) in replicas.iter().enumerate() {
+            let address = replica.address();
+            if 1 < replica.hosts().len() {
+                return Err(InvalidReplica::SeveralHosts(address));
+            }
+            if replicas.iter().take(index).any(|other| other.address() == address) {
+                return Err(InvalidReplica::Repeated(address));
+            }
+        }
+        Ok(Self { replicas, ..self })
+    }
+
+    /// Returns the settings of the connections to each standby.
+    #[must_use]
+    pub fn replicas(&self) -> Vec<Self> {
+        let replica = |conninfo: &Conninfo| Self {
+            conninfo: conninfo.clone(),
+            direct: None,
+            replicas: Vec::new(),
+            is_read_only: true,
+            ..self.clone()
+        };
+        self.replicas.iter().map(replica).collect()
     }
 
     /// Sets the maximum number of connections, 10 by default.

@@ -140,6 +140,10 @@ async fn open_on(config: &Config, host: &Host, mode: &ModeWatch) -> Result<Conne
         let prepare = sqlx::query(PREPARE_SESSION).bind(search_path).bind(timeout).bind(CLIENT_CHECK_INTERVAL);
         prepare.execute(&mut connection.inner).await.map_err(db_error::connect_failed)?;
     }
+    if mode == Mode::Session && config.is_read_only {
+        let prepare = sqlx::raw_sql("SET default_transaction_read_only = on").execute(&mut connection.inner);
+        prepare.await.map_err(db_error::connect_failed)?;
+    }
     inspect(&mut connection, config).await?;
     Ok(connection)
 }
@@ -197,11 +201,15 @@ pub(crate) async fn detect_mode(config: &Config) -> Result<ModeWatch, DbErr> {
 }
 
 fn begin_statement(config: &Config, mode: Mode) -> String {
-    const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    let begin = if config.is_read_only {
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
+    } else {
+        "BEGIN ISOLATION LEVEL READ COMMITTED"
+    };
     match mode {
-        Mode::Session => BEGIN.to_owned(),
+        Mode::Session => begin.to_owned(),
         Mode::Transaction => format!(
-            "{BEGIN}; SET LOCAL search_path = {}; SET LOCAL statement_timeout = {}",
+            "{begin}; SET LOCAL search_path = {}; SET LOCAL statement_timeout = {}",
             config.schema.quoted(),
             timeout_milliseconds(config)
         ),

@@ -16,10 +16,11 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::connector::{CHECK_AFTER_IDLE, Connector, detect_mode};
 use crate::lease::Lease;
 use crate::metrics::{Metrics, Pending};
+use crate::replicas::Replicas;
 use crate::{Config, SchemaName, db_error};
 
 /// The time of the network on top of the time of a statement.
-const NETWORK_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const NETWORK_GRACE: Duration = Duration::from_secs(2);
 /// The maximum time until the first connection is open.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// The interval between attempts to connect to a server that has reached its connection limit or is read-only.
@@ -51,6 +52,7 @@ pub struct PostgresDatabase {
     pub(crate) metrics: Metrics,
     pub(crate) config: Config,
     mode: Arc<ModeWatch>,
+    pub(crate) replicas: Option<Arc<Replicas>>,
 }
 
 /// No connection could be opened.
@@ -86,18 +88,36 @@ impl PostgresDatabase {
         let (pool, checks) = (pool(config.max_connections, CHECK_AFTER_IDLE)?, pool(1, Duration::ZERO)?);
         let searches = usize::try_from((config.max_connections / SEARCH_SHARE).max(1)).unwrap_or(1);
         let searches = Arc::new(Semaphore::new(searches));
-        let database = Self { pool, checks, searches, runtime, metrics: Metrics::default(), config, mode };
+        let database =
+            Self { pool, checks, searches, runtime, metrics: Metrics::default(), config, mode, replicas: None };
         drop(database.connection().await?);
         Ok(database)
+    }
+
+    /// Lets the replicas of [`Config::with_replicas`] serve lists and reports. They do not have to be reachable.
+    #[must_use]
+    pub fn with_read_replicas(self) -> Self {
+        let configs = self.config.replicas();
+        if configs.is_empty() {
+            return self;
+        }
+        let replicas = Replicas::start(configs, &self);
+        Self { replicas: Some(Arc::new(replicas)), ..self }
     }
 
     /// Adds the metrics of the database to `registry`.
     pub fn register(&self, registry: &mut Registry) {
         self.metrics.register(registry, self.pool.clone());
+        if let Some(replicas) = &self.replicas {
+            replicas.metrics.register(registry);
+        }
     }
 
     /// Closes idle connections immediately and the others when their statements have ended. Rejects later callers.
     pub async fn close(&self) {
+        if let Some(replicas) = &self.replicas {
+            replicas.close();
+        }
         self.pool.close();
         self.checks.close();
         let deadline = Instant::now() + self.limit(1);
@@ -168,7 +188,7 @@ impl PostgresDatabase {
     }
 }
 
-fn pool_error(error: PoolError<DbErr>) -> DbErr {
+pub(crate) fn pool_error(error: PoolError<DbErr>) -> DbErr {
     match error {
         PoolError::Backend(error) => error,
         PoolError::Timeout(_) => db_error::pool_timed_out(),

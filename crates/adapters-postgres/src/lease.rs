@@ -37,6 +37,11 @@ impl Lease {
         Self { object: Some(object), in_transaction: false, is_running: false, is_broken: false, runtime }
     }
 
+    /// Whether a pooler assigns another server to each transaction.
+    pub(crate) fn is_pooled(&mut self) -> Result<bool, DbErr> {
+        Ok(self.object()?.mode == Mode::Transaction)
+    }
+
     /// Runs one statement and passes each of its rows to `take`. Behind a transaction pooler the statement gets a
     /// transaction of its own, unless it is part of one.
     pub(crate) async fn run(
@@ -44,7 +49,7 @@ impl Lease {
         statement: &Statement,
         take: impl FnMut(PgRow) + Send,
     ) -> Result<PgQueryResult, DbErr> {
-        if self.in_transaction || self.object()?.mode == Mode::Session {
+        if self.in_transaction || !self.is_pooled()? {
             return self.send(statement, take).await;
         }
         self.begin().await?;

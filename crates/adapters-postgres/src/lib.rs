@@ -34,12 +34,13 @@ mod personal_data;
 mod projeto_repository;
 mod projeto_sync;
 mod readiness;
+mod replicas;
 mod schema_name;
 mod write_back_queue;
 
 pub use apontamento_repository::PostgresApontamentoRepository;
 pub use atividade_repository::PostgresAtividadeRepository;
-pub use config::Config;
+pub use config::{Config, InvalidReplica};
 pub use database::{ConnectError, PostgresDatabase};
 pub use diagnosis::{Archive, Diagnosis};
 pub use fastapi::{
@@ -53,5 +54,6 @@ pub use personal_data::{Person, PersonalData, PersonalDataError, PersonalRecord,
 pub use pg_conninfo::InvalidUrl;
 pub use projeto_repository::PostgresProjetoRepository;
 pub use readiness::PostgresReadiness;
+pub use replicas::ReplicaDiagnosis;
 pub use schema_name::{InvalidSchemaName, SchemaName};
 pub use write_back_queue::PostgresWriteBackQueue;

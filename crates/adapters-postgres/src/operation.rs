@@ -13,6 +13,7 @@ use tracing::{Instrument as _, Span};
 
 use crate::database::Access;
 use crate::lease::Lease;
+use crate::replicas::Replicas;
 use crate::{PostgresDatabase, db_error};
 
 /// One operation of a repository. Metrics and traces contain its name.
@@ -21,22 +22,27 @@ pub(crate) struct Operation<'a> {
     name: &'static str,
     access: Access,
     is_traced: bool,
+    may_use_replica: bool,
 }
 
 impl PostgresDatabase {
     /// Runs fast statements that only read.
     pub(crate) const fn read(&self, name: &'static str) -> Operation<'_> {
-        Operation { database: self, name, access: Access::Read, is_traced: true }
+        self.operation(name, Access::Read)
     }
 
     /// Runs statements that only read and whose time grows with the number of rows.
     pub(crate) const fn search(&self, name: &'static str) -> Operation<'_> {
-        Operation { database: self, name, access: Access::Search, is_traced: true }
+        self.operation(name, Access::Search)
     }
 
     /// Runs single statements that write.
     pub(crate) const fn write(&self, name: &'static str) -> Operation<'_> {
-        Operation { database: self, name, access: Access::Write, is_traced: true }
+        self.operation(name, Access::Write)
+    }
+
+    const fn operation(&self, name: &'static str, access: Access) -> Operation<'_> {
+        Operation { database: self, name, access, is_traced: true, may_use_replica: false }
     }
 
     /// Begins a transaction of at most so many statements.
@@ -49,6 +55,12 @@ impl Operation<'_> {
     /// Creates no span, because each caller of a batch has its own.
     pub(crate) fn untraced(self) -> Self {
         Self { is_traced: false, ..self }
+    }
+
+    /// Lets a read replica run the statements, if it has replayed every commit so far. This costs a query on the primary, so
+    /// it is for statements that take longer than a read by id.
+    pub(crate) fn on_replica(self) -> Self {
+        Self { may_use_replica: true, ..self }
     }
 
     /// Runs `statement` and folds its rows, as they arrive, into the value that `new` returns. Repeats a statement once if its
@@ -65,12 +77,21 @@ impl Operation<'_> {
             done.map(|done| (taken, done))
         };
         let work = async {
+            if let Some(replicas) = self.replicas()
+                && let Some(done) = replicas.fold(self.name, statement, &new, &take).await
+            {
+                return done;
+            }
             match attempt().await {
                 Err(error) if self.may_repeat(&error) => attempt().await,
                 done => done,
             }
         };
         if self.is_traced { traced(self.name, work).await } else { work.await }
+    }
+
+    fn replicas(&self) -> Option<&Replicas> {
+        self.database.replicas.as_deref().filter(|_| self.may_use_replica)
     }
 
     fn may_repeat(&self, error: &DbErr) -> bool {

@@ -61,7 +61,7 @@ impl ProjetoRepository for PostgresProjetoRepository {
                       OR (nome_busca, nome COLLATE "C", id) <= (sem_acentos({until}), {until}, {until_id}))
                ORDER BY nome_busca, nome COLLATE "C", id LIMIT {limit} OFFSET {skip}"#
         );
-        let page = self.0.read("projetos.list").fold(&statement, Page::default, Page::push).await;
+        let page = self.0.read("projetos.list").on_replica().fold(&statement, Page::default, Page::push).await;
         let (page, _) = unavailable(page)?;
         page.error.map_or_else(|| Ok(page.rows.finish(ordem)), Err)
     }

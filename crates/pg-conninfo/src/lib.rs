@@ -95,6 +95,12 @@ impl Conninfo {
         Self { password: self.password.or_else(|| other.password.clone()), ..self }
     }
 
+    /// Accepts only a server in recovery, whatever the URL says.
+    #[must_use]
+    pub fn on_standby(self) -> Self {
+        Self { session_attrs: SessionAttrs::Standby, ..self }
+    }
+
     /// Which of the hosts are acceptable.
     #[must_use]
     pub const fn session_attrs(&self) -> SessionAttrs {

@@ -180,6 +180,37 @@ async fn direct_url_must_lead_to_the_same_database() {
     }
 }
 
+#[tokio::test]
+async fn replica_must_be_a_standby_of_the_same_database() {
+    let organisation = Organisation::start().await;
+    organisation.add_user(TOKEN, None);
+    let database = migrated();
+    let standby = Cluster::shared().start_standby();
+    let url = |port: u16, name: &str| format!("postgresql://{}@127.0.0.1:{port}/{name}", Cluster::SUPERUSER);
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // The password is that of the primary.
+    let lines = |urls: &[String]| {
+        let finished = doctor(&database, &organisation.url(), &[]).env("DATABASE_REPLICA_URLS", urls.join(",")).run();
+        let said = finished.stdout();
+        said.lines().filter(|line| line.contains(" replica ")).map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+
+    let good = lines(&[url(standby.port(), database.name())]);
+    let wrong = lines(&[
+        url(Cluster::shared().port(), database.name()),
+        url(standby.port(), "postgres"),
+        format!("postgresql://ana:segredo@{gone}/aponta"),
+    ]);
+
+    assert!(good[0].starts_with("ok     replica ") && good.len() == 1, "{good:#?}");
+    let reasons = ["pg_is_in_recovery() is false", "another database than the primary", "refused"];
+    assert_eq!(wrong.len(), reasons.len(), "{wrong:#?}");
+    for (line, reason) in wrong.iter().zip(reasons) {
+        assert!(line.starts_with("WRONG  replica ") && line.contains(reason), "{line}");
+        assert!(!line.contains("segredo"), "{line}");
+    }
+}
+
 #[test]
 fn invalid_settings_are_all_named() {
     let finished = Program::new(&["doctor"]).env("API_PORT", "sim").env("AUTH_ENABLED", "talvez").run();

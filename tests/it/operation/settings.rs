@@ -8,6 +8,7 @@ fn invalid_settings_are_named_without_secrets() {
     let finished = Program::new(&["serve"])
         .env("DATABASE_URL", "mysql://ana:segredo@db/aponta")
         .env("DATABASE_DIRECT_URL", "postgresql://ana:segredo@db:porta/aponta")
+        .env("DATABASE_REPLICA_URLS", "postgresql://ana:segredo@r1/aponta,,ana:segredo@r2")
         .env("API_PORT", "porta")
         .env("AUTH_ENABLED", "talvez")
         .env("AUTH_CACHE_TTL", "-1")
@@ -23,6 +24,7 @@ fn invalid_settings_are_named_without_secrets() {
     for name in [
         "DATABASE_URL",
         "DATABASE_DIRECT_URL",
+        "DATABASE_REPLICA_URLS",
         "API_PORT",
         "AUTH_ENABLED",
         "AUTH_CACHE_TTL",

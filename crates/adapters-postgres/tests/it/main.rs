@@ -10,6 +10,7 @@ mod migrations;
 mod personal_data;
 mod pooler;
 mod races;
+mod replicas;
 mod scans;
 mod schemas;
 mod server_defaults;

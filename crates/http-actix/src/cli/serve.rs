@@ -143,7 +143,7 @@ async fn migrated(config: Config) -> Result<PostgresDatabase, CliError> {
             "a pooler shares the connections to the database: each statement runs in a transaction of its own"
         );
     }
-    Ok(database)
+    Ok(database.with_read_replicas())
 }
 
 /// Connects; retries while the server is still starting.

@@ -25,6 +25,8 @@ pub struct DatabaseSettings {
     pub url_settings: &'static str,
     /// `DATABASE_DIRECT_URL`, parsed by the adapter.
     pub direct_url: Option<SecretString>,
+    /// `DATABASE_REPLICA_URLS`, split at commas and parsed by the adapter.
+    pub replica_urls: Vec<SecretString>,
     /// `DATABASE_SCHEMA`, parsed by the adapter.
     pub schema: String,
     /// `DATABASE_POOL_SIZE`: connections at most.
@@ -40,6 +42,7 @@ impl DatabaseSettings {
         let user = reader.name("DATABASE_USER");
         let password = reader.secret("DATABASE_PASSWORD");
         let direct_url = reader.secret("DATABASE_DIRECT_URL");
+        let replica_urls = reader.secret("DATABASE_REPLICA_URLS").as_ref().map(split).unwrap_or_default();
         let required =
             [("DATABASE_HOST", host.is_none()), ("DATABASE_NAME", name.is_none()), ("DATABASE_USER", user.is_none())];
         let missing = required.into_iter().filter(|(_, is_missing)| *is_missing).map(|(name, _)| name).collect();
@@ -58,6 +61,7 @@ impl DatabaseSettings {
             url: given.or_else(|| composed().map(SecretString::from)),
             url_settings,
             direct_url,
+            replica_urls,
             missing,
             schema: reader.name("DATABASE_SCHEMA")?,
             pool_size: reader.number("DATABASE_POOL_SIZE", 1..=1000)?,
@@ -79,6 +83,11 @@ impl DatabaseSettings {
             )],
         })
     }
+}
+
+/// The parts of a list of secrets. A comma in a URL is written `%2C`.
+fn split(list: &SecretString) -> Vec<SecretString> {
+    list.expose_secret().split(',').map(|part| part.trim().to_owned().into()).collect()
 }
 
 fn parse_hosts(text: &str) -> Option<Vec<String>> {

@@ -72,6 +72,10 @@ pub const SETTINGS: &[SettingSpec] = &[
         "DATABASE_DIRECT_URL",
         "URL of the same database past a pooler, for migrations, `import` and `privacidade`; without a password it uses that of the other settings; unset = as for requests",
     ),
+    secret(
+        "DATABASE_REPLICA_URLS",
+        "URLs of standbys that serve lists and reports, with commas between them; without a password they use that of the other settings; unset = PostgreSQL serves all",
+    ),
     setting("DATABASE_SCHEMA", "api_aponta", "schema of this deployment, one per tenant"),
     setting("DATABASE_POOL_SIZE", "10", "connections to the database at most (1 to 1000), and one more for `/health`"),
     setting(

@@ -81,6 +81,7 @@ fn settings_of_the_table_are_all_read() {
         ("DATABASE_USER", "other"),
         ("DATABASE_PASSWORD", "other"),
         ("DATABASE_DIRECT_URL", "postgresql://u@other/d"),
+        ("DATABASE_REPLICA_URLS", "postgresql://u@r1/d,postgresql://u@r2/d"),
         ("DATABASE_SCHEMA", "other"),
         ("DATABASE_POOL_SIZE", "3"),
         ("AUTH_ENABLED", "no"),

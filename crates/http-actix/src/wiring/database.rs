@@ -4,6 +4,8 @@ use crate::settings::{ConfigError, Settings};
 use adapters_postgres::{Config, SchemaName};
 use secrecy::SecretString;
 
+const REPLICAS: &str = "DATABASE_REPLICA_URLS";
+
 /// Makes the configuration of the adapter, or returns every setting of the database that is wrong.
 pub fn config(settings: &Settings) -> Result<Config, Vec<ConfigError>> {
     let database = &settings.database;
@@ -12,16 +14,20 @@ pub fn config(settings: &Settings) -> Result<Config, Vec<ConfigError>> {
     };
     let config = |schema: SchemaName| {
         let direct = database.direct_url.as_ref().map(|url| parse(url, &schema, "DATABASE_DIRECT_URL")).transpose();
+        let replicas = database.replica_urls.iter().map(|url| parse(url, &schema, REPLICAS)).collect::<Result<_, _>>();
         let main = database.url().and_then(|url| parse(url, &schema, database.url_settings));
-        match (main, direct) {
-            (Ok(main), Ok(direct)) => {
+        match (main, direct, replicas) {
+            (Ok(main), Ok(direct), Ok(replicas)) => {
                 let main = main.max_connections(database.pool_size);
-                Ok(match direct {
+                let main = match direct {
                     Some(direct) => main.with_direct(direct),
                     None => main,
-                })
+                };
+                main.with_replicas(replicas).map_err(|reason| vec![ConfigError::new(REPLICAS, reason.to_string())])
             }
-            (main, direct) => Err([main.err(), direct.err()].into_iter().flatten().flatten().collect()),
+            (main, direct, replicas) => {
+                Err([main.err(), direct.err(), replicas.err()].into_iter().flatten().flatten().collect())
+            }
         }
     };
     match schema(settings) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use adapters_postgres::{Archive, Config, Diagnosis, MigrationState, PostgresDatabase};
+use adapters_postgres::{Archive, Config, Diagnosis, MigrationState, PostgresDatabase, ReplicaDiagnosis};
 use time::{Duration, OffsetDateTime};
 
 use super::connections::{self, Demand};
@@ -47,6 +47,7 @@ pub async fn check(config: Config, demand: Demand, report: &mut Report) -> Optio
     if let Some(direct) = direct {
         check_direct(direct, &diagnosis, report).await;
     }
+    check_replicas(&database, report).await;
     check_schema(&database, report).await;
     let skew = (OffsetDateTime::now_utc() - elapsed / 2 - diagnosis.now).abs();
     if skew <= MAX_SKEW {
@@ -76,6 +77,26 @@ async fn check_direct(config: Config, requests: &Diagnosis, report: &mut Report)
         Ok(_) => report.ok("direct", "DATABASE_DIRECT_URL leads to the same database"),
     }
     direct.close().await;
+}
+
+/// Checks that each server of `DATABASE_REPLICA_URLS` can serve reads.
+async fn check_replicas(database: &PostgresDatabase, report: &mut Report) {
+    let replicas = match database.diagnose_replicas().await {
+        Ok(replicas) => replicas,
+        Err(error) => return report.wrong("replica", CliError::of(&error)),
+    };
+    for ReplicaDiagnosis { address, delay } in replicas {
+        match delay {
+            Ok(delay) => {
+                let delay = delay.as_millis();
+                report.ok(
+                    "replica",
+                    format_args!("{address}: replayed the newest position of the primary within {delay} ms"),
+                );
+            }
+            Err(reason) => report.wrong("replica", format_args!("{address}: {reason}; the primary serves its reads")),
+        }
+    }
 }
 
 async fn check_schema(database: &PostgresDatabase, report: &mut Report) {
