@@ -168,6 +168,9 @@ fn with_standard_headers(response: HttpResponse, id: HeaderValue, instance: Opti
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if is_error {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    } else if !headers.contains_key(CACHE_CONTROL) {
+        // Without the header, a shared cache may keep the response for a time of its choice (RFC 9111 §4.2.2).
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
     response
 }
