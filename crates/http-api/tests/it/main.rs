@@ -27,6 +27,7 @@ mod raw_exchanges;
 mod relatorios;
 mod representation;
 mod root_path;
+mod server_errors;
 mod support;
 mod timesheet;
 mod validation;
