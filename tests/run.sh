@@ -10,8 +10,8 @@
 #   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, connections, soak); needs root
-#   ./tests/run.sh --scale    many replicas behind PgBouncer: about 3 minutes; with --short after it as CI runs it, with
-#                             --only PART one part (pooler)
+#   ./tests/run.sh --scale    many replicas behind PgBouncer, a cache in front: about 4 minutes; with --short after it as CI
+#                             runs it, with --only PART one part (pooler, edge)
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
 #   ./tests/run.sh --moving   the chapter "Moving from FastAPI" of deploy/README.md, command by command, on PostgreSQL 15 and 18
 #   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
@@ -215,6 +215,7 @@ test_faults() {
 # PgBouncer of this release is too old. The newer one comes with its libraries, for it needs newer ones than this release has.
 test_scale() {
     local root=target/test-tools/pgbouncer
+    without_daemons need_commands varnishd:varnish
     tests/trixie.sh "$root" pgbouncer libc6 libaudit1 libcap2 libcap-ng0 libcares2 libevent-2.1-7t64 libldap2 libpam0g \
         libsasl2-2 libssl3t64 libsystemd0 libzstd1 zlib1g
     cargo build --locked -p http-actix
