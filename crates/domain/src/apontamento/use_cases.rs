@@ -15,8 +15,9 @@ use crate::projeto::ProjectImporter;
 use crate::{
     Agrupamento, Apontamento, ApontamentoFiltro, ApontamentoId, ApontamentoPatch, ApontamentoQuery, ApontamentoRecord,
     ApontamentoRepository, ApontamentoSortKey, Batch, BatchReader, Caller, Chave, Clock, Cursor, Error, Escrita,
-    Idempotency, Limit, LinhaDeHoras, NomeProjeto, NovoApontamento, Organizacao, ProjectDirectory, ProjetoRef, ProjetoRepository,
-    ProjetoSelector, Refusal, RefusalReason, Resource, Totais, Violation, WorkItem, WorkItemDirectory, WorkItemId,
+    Idempotency, Limit, LinhaDeHoras, NomeProjeto, NovoApontamento, Organizacao, ProjectDirectory, ProjetoRef,
+    ProjetoRepository, ProjetoSelector, Refusal, RefusalReason, Resource, Totais, Violation, WorkItem,
+    WorkItemDirectory, WorkItemId,
 };
 
 /// The largest number of lines of a report.

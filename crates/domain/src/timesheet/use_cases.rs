@@ -10,8 +10,8 @@ use super::{AvisoDoTimesheet, ConsultaDeTimesheet, LinhaDoTimesheet, Semana, Tim
 use crate::work_item::{missing_refusal, name_in_azure};
 use crate::{
     Apontamento, ApontamentoFiltro, ApontamentoQuery, ApontamentoRepository, BatchReader, Batches, Caller, Clock,
-    Conflict, Error, Escrita, Limit, Listable, Missing, ProjetoId, ProjetoRepository, ProjetoSelector, RefusalReason, TreeGap,
-    TreeQuery, UsuarioRef, WorkItemDirectory, WorkItemTree,
+    Conflict, Error, Escrita, Limit, Listable, Missing, ProjetoId, ProjetoRepository, ProjetoSelector, RefusalReason,
+    TreeGap, TreeQuery, UsuarioRef, WorkItemDirectory, WorkItemTree,
 };
 
 /// The use cases of the timesheet.
