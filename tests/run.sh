@@ -6,7 +6,7 @@
 #   ./tests/run.sh --stack    the compose stack on a Docker engine of its own, and the files of nginx; needs root
 #   ./tests/run.sh --backup   the backups of deploy/backup: a database is destroyed and restored, and moved to PostgreSQL 17
 #                             and 18; needs root
-#   ./tests/run.sh --monitoring   the rules, the dashboard and the metrics that they use
+#   ./tests/run.sh --monitoring   the rules, the dashboard and the metrics that they use, the delivery of alerts, error tracking
 #   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, connections, soak); needs root
@@ -201,6 +201,8 @@ test_monitoring() {
     APONTA_BIN=$PWD/target/debug/aponta python3 tests/monitoring/monitoring.py "$root"
     install_from_pypi target/test-tools/monitoring tests/monitoring/requirements.txt
     target/test-tools/monitoring/bin/python tests/monitoring/delivery.py "$root"
+    install_from_pypi target/test-tools/bugsink tests/monitoring/bugsink.txt
+    target/test-tools/bugsink/bin/python tests/monitoring/errors.py target/debug/aponta
     say "the monitoring passed"
 }
 
