@@ -74,6 +74,7 @@ fn settings_of_the_table_are_all_read() {
         ("TRUSTED_PROXIES", "10.0.0.0/8"),
         ("LOG", "debug"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://other"),
+        ("SENTRY_DSN", "https://other@example.org/1"),
         ("DATABASE_URL", "postgresql://u:p@h/d"),
         ("DATABASE_HOST", "other"),
         ("DATABASE_PORT", "6432"),
