@@ -46,11 +46,13 @@ class Traffic:
         self.client, self.user, self.assets, self.ids = Client(port), user, assets, ids
         self.random, self.etags, self.statuses = random.Random(seed), {}, {}
 
-    async def fetch(self, method, path, body=None, **headers):
+    async def fetch(self, method, path, body=None, is_signed=True, **headers):
         own = str(uuid.uuid4())
-        if path.startswith("/api/") and headers.pop("signed", True):
-            headers["Authorization"] = f"Bearer {self.user}"
-        headers["Cookie"] = f"quem={self.user}"
+        # Browsers send neither with the documentation, whose pages set no cookie.
+        if path.startswith("/api/"):
+            headers["Cookie"] = f"quem={self.user}"
+            if is_signed:
+                headers["Authorization"] = f"Bearer {self.user}"
         response = await self.client.request(method, path, body and json.dumps(body).encode(), headers | {"X-Request-ID": own})
         self.statuses[response.status] = self.statuses.get(response.status, 0) + 1
         cache, answered = response.headers.get("cache-control", ""), response.headers["x-request-id"]
@@ -105,7 +107,7 @@ class Traffic:
             case 11:
                 await self.expect(422, "GET", f"{ATIVIDADES}?limit=muitos")
             case 12:
-                await self.expect(401, "GET", "/api/v1/user", signed=False)
+                await self.expect(401, "GET", "/api/v1/user", is_signed=False)
             case 13:
                 # What an attacker lets a victim open, so that a cache that goes by the extension keeps it.
                 response = await self.fetch("GET", self.random.choice(["/api/v1/user/a.css", f"{PROJETOS}/a.js", "/api/v1/user;a.png", "/docs/assets/0/a.css"]))
