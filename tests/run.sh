@@ -6,12 +6,12 @@
 #   ./tests/run.sh --stack    the compose stack on a Docker engine of its own, and the files of nginx; needs root
 #   ./tests/run.sh --backup   the backups of deploy/backup: a database is destroyed and restored, and moved to PostgreSQL 17
 #                             and 18; needs root
-#   ./tests/run.sh --monitoring   the rules, the dashboard and the metrics that they use
+#   ./tests/run.sh --monitoring   the rules, the dashboard and the metrics that they use, the delivery of alerts, error tracking
 #   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, searches, connections, soak); needs root
-#   ./tests/run.sh --scale    many replicas behind PgBouncer, read replicas: about 6 minutes; with --short after it as CI runs
-#                             it, with --only PART one part (pooler, replicas)
+#   ./tests/run.sh --scale    many replicas behind PgBouncer, read replicas, a cache in front: about 7 minutes; with --short
+#                             after it as CI runs it, with --only PART one part (pooler, replicas, edge)
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
 #   ./tests/run.sh --moving   the chapter "Moving from FastAPI" of deploy/README.md, command by command, on PostgreSQL 15 and 18
 #   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
@@ -201,6 +201,8 @@ test_monitoring() {
     APONTA_BIN=$PWD/target/debug/aponta python3 tests/monitoring/monitoring.py "$root"
     install_from_pypi target/test-tools/monitoring tests/monitoring/requirements.txt
     target/test-tools/monitoring/bin/python tests/monitoring/delivery.py "$root"
+    install_from_pypi target/test-tools/bugsink tests/monitoring/bugsink.txt
+    target/test-tools/bugsink/bin/python tests/monitoring/errors.py target/debug/aponta
     say "the monitoring passed"
 }
 
@@ -215,6 +217,7 @@ test_faults() {
 # PgBouncer of this release is too old. The newer one comes with its libraries, for it needs newer ones than this release has.
 test_scale() {
     local root=target/test-tools/pgbouncer
+    without_daemons need_commands varnishd:varnish
     tests/trixie.sh "$root" pgbouncer libc6 libaudit1 libcap2 libcap-ng0 libcares2 libevent-2.1-7t64 libldap2 libpam0g \
         libsasl2-2 libssl3t64 libsystemd0 libzstd1 zlib1g
     cargo build --locked -p http-actix

@@ -104,16 +104,19 @@ def start_nginx(base, api):
     return proxy
 
 
+def varnish(name, base, api, configuration):
+    """Starts Varnish in front of the port `api`. It compiles its configuration, which takes some seconds."""
+    command = ["varnishd", "-F", "-f", "{file}", "-a", "127.0.0.1:{port}", "-n", "{directory}/work", "-s", "malloc,32m"]
+    return Proxy(name, base, api, configuration, command + (["-j", "none"] if USER else []))
+
+
 def start_all(base, api):
-    """Starts every proxy in front of the port `api`. Varnish compiles its configuration, which takes some seconds."""
+    """Starts every proxy in front of the port `api`."""
     os.chmod(base, 0o755)
-    varnish = ["varnishd", "-F", "-f", "{file}", "-a", "127.0.0.1:{port}", "-n", "{directory}/work", "-s", "malloc,32m"]
-    if USER:
-        varnish += ["-j", "none"]
     proxies = [
         start_nginx(base, api),
         Proxy("HAProxy", base, api, HAPROXY, ["haproxy", "-f", "{file}"]),
-        Proxy("Varnish", base, api, VARNISH, varnish),
+        varnish("Varnish", base, api, VARNISH),
         Proxy("Apache", base, api, APACHE, ["apache2", "-X", "-f", "{file}"]),
     ]
     for proxy in proxies:

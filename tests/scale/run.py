@@ -13,7 +13,8 @@ import resource
 import sys
 import time
 
-sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1]), str(pathlib.Path(__file__).parents[1] / "faults")]
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "scale"), str(TESTS), str(TESTS / "faults"), str(TESTS / "interop")]
 
 from environment import work_directory  # noqa: E402
 from harness.wait import within  # noqa: E402
@@ -22,6 +23,7 @@ from harness.wait import within  # noqa: E402
 PARTS = {
     "pooler": ({"seconds": 60, "rounds": 9}, {"seconds": 15, "rounds": 3}),
     "replicas": ({"reads": 10_000, "seconds": 600}, {"reads": 2_000, "seconds": 120}),
+    "edge": ({"requests": 10_000}, {"requests": 1_000}),
 }
 # Each wait has a bound of its own. This one is for whatever they overlook: minutes of a part, long and short.
 PART_TIMEOUT = (15, 5)

@@ -157,10 +157,12 @@ def secrets_are_handed_to_their_users():
     assert hand_over({"database_password"}, COMPOSE_FILE="compose.yml") == [
         "would run: chown 10001:10001 database_password",
         "would run: install -m 600 /dev/null extension_app_keys", "would run: chown 10001:10001 extension_app_keys",
-        "would run: install -m 600 /dev/null azure_devops_pat", "would run: chown 10001:10001 azure_devops_pat"]
-    existing = {"database_password", "extension_app_keys", "azure_devops_pat"}
+        "would run: install -m 600 /dev/null azure_devops_pat", "would run: chown 10001:10001 azure_devops_pat",
+        "would run: install -m 600 /dev/null sentry_dsn", "would run: chown 10001:10001 sentry_dsn"]
+    of_api = ("database_password", "extension_app_keys", "azure_devops_pat", "sentry_dsn")
+    existing = set(of_api)
     assert hand_over(existing, COMPOSE_FILE=ALL_FILES) == [
-        *(f"would run: chown 10001:10001 {name}" for name in ("database_password", "extension_app_keys", "azure_devops_pat")),
+        *(f"would run: chown 10001:10001 {name}" for name in of_api),
         "would run: chown 65534:65534 exporter_password", "would run: chown 472:0 grafana_password",
         *(f"would run: chown 65534:65534 {name}" for name in ("smtp_password", "slack_webhook")),
         "would run: install -m 600 /dev/null pagerduty_key", "would run: chown 65534:65534 pagerduty_key"]
@@ -176,7 +178,7 @@ def secrets_are_handed_to_their_users():
 
 def optional_secrets_may_be_missing_or_empty():
     secret("database_password", b"segredo\n")
-    for name in ("extension_app_keys", "azure_devops_pat"):
+    for name in ("extension_app_keys", "azure_devops_pat", "sentry_dsn"):
         for content in (None, b"", b"\n", b"segredo\n"):
             (DEPLOY / "secrets" / name).unlink(missing_ok=True)
             if content is not None:
@@ -205,7 +207,7 @@ def app_token_alone_requires_both_secrets():
 
 
 def secrets_in_env_are_refused():
-    names = ("DATABASE_PASSWORD", "AZURE_DEVOPS_PAT", "EXTENSION_APP_KEYS")
+    names = ("DATABASE_PASSWORD", "AZURE_DEVOPS_PAT", "EXTENSION_APP_KEYS", "SENTRY_DSN")
     unset = {"COMPOSE_FILE": ALL_FILES, **dict.fromkeys(names, "")}
     assert faults("check_secrets_in_env", **unset) == []
     for name in names:

@@ -2,6 +2,7 @@
 
 mod cli;
 mod error;
+mod error_tracking;
 mod jobs;
 mod settings;
 mod shutdown;

@@ -22,9 +22,10 @@ mod state;
 
 pub use app::app;
 pub use development::{DevelopmentIdentity, NoOrganisation};
+pub use middleware::catch_panic::is_panic_of_handler;
 pub use middleware::client_address::TrustedProxies;
 pub use middleware::origin_pattern::{NotAnOriginPattern, OriginPattern, is_host_name};
-pub use observability::{Metrics, MetricsServer, traceparent};
+pub use observability::{Metrics, MetricsServer, ServerError, ServerErrorCause, ServerErrorObserver, traceparent};
 pub use openapi::generate_spec;
 pub use respond::timestamp::Timestamp;
 pub use root_path::{NotARootPath, RootPath};

@@ -17,6 +17,7 @@ use crate::middleware::failed_sign_ins::FailedSignIns;
 use crate::middleware::http_observability::HttpObservability;
 use crate::middleware::origin_pattern::OriginPattern;
 use crate::middleware::rejected_origins::RejectedOrigins;
+use crate::observability::ServerErrorObserver;
 use crate::observability::metrics::Metrics;
 use crate::observability::readiness::{CachedReadiness, LastCheck};
 use crate::root_path::RootPath;
@@ -153,7 +154,11 @@ impl AppState {
             rejected_origins: Data::new(RejectedOrigins::default()),
             is_loopback_only: false,
             failed_sign_ins: Data::new(FailedSignIns::new()),
-            observability: Data::new(HttpObservability { metrics, proxies: TrustedProxies::default() }),
+            observability: Data::new(HttpObservability {
+                metrics,
+                proxies: TrustedProxies::default(),
+                server_errors: None,
+            }),
             in_flight: Data::new(in_flight),
             searches: Data::new(Searches::default()),
         }
@@ -168,7 +173,16 @@ impl AppState {
     /// Sets the proxies whose `X-Forwarded-For` is honoured.
     #[must_use]
     pub fn with_trusted_proxies(self, proxies: TrustedProxies) -> Self {
-        Self { observability: Data::new(HttpObservability { metrics: self.metrics().clone(), proxies }), ..self }
+        let observability = HttpObservability { proxies, ..HttpObservability::clone(&self.observability) };
+        Self { observability: Data::new(observability), ..self }
+    }
+
+    /// Sets the observer of responses 500.
+    #[must_use]
+    pub fn with_server_errors(self, observer: ServerErrorObserver) -> Self {
+        let server_errors = Some(observer);
+        let observability = HttpObservability { server_errors, ..HttpObservability::clone(&self.observability) };
+        Self { observability: Data::new(observability), ..self }
     }
 
     /// Sets the path prefix of the addresses in responses.

@@ -32,8 +32,8 @@ const MAX_ATTEMPTS: u32 = 300;
 pub struct WriteBackSummary {
     /// Work items that have their hours now.
     pub written: u64,
-    /// Work items whose hours cannot be written.
-    pub failed: u64,
+    /// Why hours cannot be written, once for each work item.
+    pub failed: Vec<MotivoDoErro>,
     /// Work items for another attempt.
     pub retried: u64,
     /// The last error of Azure DevOps that led to another attempt.
@@ -184,7 +184,7 @@ impl WriteBackSummary {
     fn count(&mut self, end: &WriteEnd) {
         match end {
             WriteEnd::Written(_) => self.written += 1,
-            WriteEnd::Failed { .. } => self.failed += 1,
+            WriteEnd::Failed { motivo, .. } => self.failed.push(*motivo),
             WriteEnd::Retry { .. } => self.retried += 1,
         }
     }

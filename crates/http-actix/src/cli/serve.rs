@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::bind;
 use crate::error::CliError;
+use crate::error_tracking::{self, ErrorTracker, ErrorTracking};
 use crate::jobs::{JobMetrics, JobRunner, WriteBackMetrics};
 use crate::shutdown::ShutdownSignal;
 use crate::telemetry::{Format, TelemetryConfig};
@@ -37,7 +38,12 @@ pub async fn run() -> Result<(), CliError> {
     let ServeConfig { telemetry, database, azure } = config;
     let shutdown = ShutdownSignal::new().map_err(CliError::new)?;
     let telemetry = telemetry.start()?;
-    let ended = serve(settings, database, &azure, shutdown).await;
+    let tracking = start_error_tracking(&settings)?;
+    let tracker = tracking.as_ref().map(ErrorTracking::tracker).cloned();
+    let ended = serve(settings, database, &azure, shutdown, tracker).await;
+    if let Some(tracking) = tracking {
+        tracking.stop().await;
+    }
     telemetry.stop().await;
     ended
 }
@@ -47,11 +53,9 @@ async fn serve(
     config: Config,
     azure: &AzureConfig,
     mut shutdown: ShutdownSignal,
+    tracker: Option<ErrorTracker>,
 ) -> Result<(), CliError> {
-    let environment = match settings.environment {
-        Environment::Development => "development",
-        Environment::Production => "production",
-    };
+    let environment = settings.environment.name();
     let warnings = settings.warnings();
     let database = tokio::select! {
         biased;
@@ -78,7 +82,7 @@ async fn serve(
     }
     let write_back = wiring.write_back_queue(&database).zip(wiring.work_item_writer());
     let write_back = write_back.map(|(queue, writer)| {
-        jobs.push(wiring::jobs::write_back(queue.clone(), writer));
+        jobs.push(wiring::jobs::write_back(queue.clone(), writer, tracker.clone()));
         (queue, WriteBackMetrics::default())
     });
     let job_metrics = JobMetrics::default();
@@ -86,6 +90,10 @@ async fn serve(
     let info = ServiceInfo::new(environment);
     let state = AppState::new(wiring.ports(&database), info, settings.cors_origins).with_trusted_proxies(proxies);
     let state = state.with_root_path(settings.root_path);
+    let state = match tracker.clone() {
+        Some(tracker) => state.with_server_errors(Arc::new(move |error| tracker.server_error(error))),
+        None => state,
+    };
     let state = if settings.auth_enabled { state } else { state.loopback_only() };
     let metrics = match settings.metrics {
         Some(address) => {
@@ -93,6 +101,9 @@ async fn serve(
             state.metrics().register(&mut registry);
             database.register(&mut registry);
             job_metrics.register(&mut registry);
+            if let Some(tracker) = &tracker {
+                tracker.metrics().register(&mut registry);
+            }
             if let Some((_, metrics)) = &write_back {
                 metrics.register(&mut registry);
             }
@@ -131,6 +142,15 @@ async fn serve(
     }
     tracing::info!("stopped");
     ended
+}
+
+/// Starts the sending of events, if a server for them is set.
+fn start_error_tracking(settings: &Settings) -> Result<Option<ErrorTracking>, CliError> {
+    let Some(dsn) = &settings.sentry_dsn else { return Ok(None) };
+    let dsn = error_tracking::parse_dsn(dsn).map_err(|problem| CliError::new(format_args!("SENTRY_DSN {problem}")))?;
+    let tracking = ErrorTracking::start(dsn, settings.environment.name())?;
+    tracking.watch_panics();
+    Ok(Some(tracking))
 }
 
 /// Connects to the database and migrates it.

@@ -26,6 +26,7 @@ use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::error_tracking;
 pub use config_error::{ConfigError, ConfigErrors};
 pub use database::DatabaseSettings;
 pub use mask::has_credentials;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`, parsed by the exporter.
     pub otlp_endpoint: Option<String>,
+    /// `SENTRY_DSN`, a valid one.
+    pub sentry_dsn: Option<SecretString>,
     /// `API_DEBUG`.
     pub debug: bool,
     /// `LOG`, parsed by the log filter.
@@ -84,12 +87,20 @@ pub enum Environment {
     Production,
 }
 
-impl fmt::Display for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Environment {
+    /// The value of `ENVIRONMENT`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Development => "development",
             Self::Production => "production",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -152,6 +163,10 @@ impl Settings {
             text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
         });
         let otlp_endpoint = reader.text("OTEL_EXPORTER_OTLP_ENDPOINT");
+        let sentry_dsn = reader.secret("SENTRY_DSN");
+        if let Some(problem) = sentry_dsn.as_ref().and_then(|dsn| error_tracking::parse_dsn(dsn).err()) {
+            reader.push_error(ConfigError::new("SENTRY_DSN", problem));
+        }
         let debug = reader.flag("API_DEBUG")?;
         let log = reader.text("LOG")?;
         let database = DatabaseSettings::read(reader)?;
@@ -174,6 +189,7 @@ impl Settings {
             metrics: metrics.map(|port| SocketAddr::new(host, port)),
             trusted_proxies,
             otlp_endpoint,
+            sentry_dsn,
             debug,
             log,
             database,

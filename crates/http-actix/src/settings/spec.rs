@@ -62,6 +62,10 @@ pub const SETTINGS: &[SettingSpec] = &[
         "",
         "base address of a collector for traces, OTLP over HTTP, like `http://collector:4318`; unset = no traces",
     ),
+    secret(
+        "SENTRY_DSN",
+        "DSN of a project of Sentry, or of a server with its protocol, for responses 500, panics and failed write-backs; unset = no events",
+    ),
     secret("DATABASE_URL", "`postgresql://user:password@host:port/name`, see below; wins over the next five"),
     setting("DATABASE_HOST", "", "PostgreSQL's host name, address or socket directory; several with commas"),
     setting("DATABASE_PORT", "5432", "PostgreSQL's port, or one for each host with commas"),

@@ -74,6 +74,7 @@ fn settings_of_the_table_are_all_read() {
         ("TRUSTED_PROXIES", "10.0.0.0/8"),
         ("LOG", "debug"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://other"),
+        ("SENTRY_DSN", "https://other@example.org/1"),
         ("DATABASE_URL", "postgresql://u:p@h/d"),
         ("DATABASE_HOST", "other"),
         ("DATABASE_PORT", "6432"),
@@ -149,6 +150,11 @@ fn value_of_the_wrong_form_is_an_error_with_the_allowed_form() {
         ("SYNC_INTERVAL", "9", r#"SYNC_INTERVAL: "9" is not 0 or a whole number from 10 to 604800"#),
         ("SYNC_INTERVAL", "15m", r#"SYNC_INTERVAL: "15m" is not 0 or a whole number from 10 to 604800"#),
         ("AZURE_DEVOPS_PAT", "hunter2 ", "AZURE_DEVOPS_PAT: must be a token without white space"),
+        (
+            "SENTRY_DSN",
+            "https://hunter2@h",
+            "SENTRY_DSN: is not a DSN, like https://key@sentry.example.org/1: empty path",
+        ),
     ];
     for (name, value, error) in cases {
         assert_eq!(parse(&[(name, value)]).unwrap_err(), [error]);
@@ -446,6 +452,7 @@ fn debug_and_lines_contain_no_secret() {
         ("DATABASE_PASSWORD", secret),
         ("AZURE_DEVOPS_PAT", secret),
         ("EXTENSION_APP_KEYS", secret),
+        ("SENTRY_DSN", &format!("https://{secret}@h/1")),
     ])
     .unwrap();
 

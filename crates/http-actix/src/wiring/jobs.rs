@@ -11,6 +11,7 @@ use domain::{
 use futures_util::future::try_join_all;
 
 use super::{SystemClock, Wiring};
+use crate::error_tracking::ErrorTracker;
 use crate::jobs::Job;
 
 /// The interval of the expiry of idempotency keys.
@@ -88,18 +89,25 @@ pub fn synchronize_projects(
     Job { schedule, run: Box::new(run) }
 }
 
-/// The write-back of the hours of time entries to Azure DevOps.
-pub fn write_back(queue: Arc<dyn WriteBackQueue>, writer: Arc<dyn WorkItemWriter>) -> Job {
+/// The write-back of the hours of time entries to Azure DevOps. `tracker` gets what is not tried again.
+pub fn write_back(
+    queue: Arc<dyn WriteBackQueue>,
+    writer: Arc<dyn WorkItemWriter>,
+    tracker: Option<ErrorTracker>,
+) -> Job {
     let write_back = Arc::new(WriteBack::new(queue, writer, Arc::new(SystemClock)));
     let schedule =
         JobSchedule { name: "write_back", interval: WRITE_BACK_INTERVAL, max_duration: MAX_WRITE_BACK_DURATION };
     let run = move || -> futures_util::future::BoxFuture<'static, _> {
-        let write_back = Arc::clone(&write_back);
+        let (write_back, tracker) = (Arc::clone(&write_back), tracker.clone());
         Box::pin(async move {
             let runs = (0..WRITE_BACK_CONCURRENCY).map(|_| write_back.escrever_pendentes());
             for WriteBackSummary { written, failed, retried, last_error } in try_join_all(runs).await? {
-                if 0 < written + failed + retried {
-                    tracing::info!(written, failed, retried, "hours written to Azure DevOps");
+                if 0 < written + retried || !failed.is_empty() {
+                    tracing::info!(written, failed = failed.len(), retried, "hours written to Azure DevOps");
+                }
+                if let Some(tracker) = &tracker {
+                    failed.iter().for_each(|motivo| tracker.dead_job("write_back", motivo.code()));
                 }
                 if let Some(error) = last_error {
                     let error = crate::error::CliError::of(&error).to_string();

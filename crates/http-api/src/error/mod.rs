@@ -96,6 +96,9 @@ pub const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// `Retry-After` of the limit of idempotency keys: they expire one by one over a day.
 const RETRY_AFTER_KEY_LIMIT: Duration = Duration::from_hours(1);
 
+/// The error behind a response 500 as the log contains it, in the extensions of the response.
+pub struct InternalCause(pub String);
+
 /// The body of every error.
 #[derive(Serialize)]
 struct ErrorBody<'a> {
@@ -212,20 +215,24 @@ impl ApiError {
         }
     }
 
-    /// Logs the error and its sources, once per request: in [`Self::error_response`], or if a streamed body fails.
-    pub fn log(&self) {
-        let status = self.status_code();
-        let mut causes = String::new();
+    /// Returns the error with its sources, for the log.
+    fn to_log_message(&self) -> String {
+        let mut message = self.to_string();
         let mut source = if let Self::Domain { error, .. } = self { error.source() } else { None };
         while let Some(cause) = source {
-            causes.push_str(": ");
-            causes.push_str(&cause.to_string());
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
             source = cause.source();
         }
-        match status {
-            StatusCode::INTERNAL_SERVER_ERROR => tracing::error!("{self}{causes}"),
-            status if status.is_server_error() => tracing::warn!("{self}{causes}"),
-            _ => tracing::debug!("{self}{causes}"),
+        message
+    }
+
+    /// Logs the error and its sources, once per request: in [`Self::error_response`], or if a streamed body fails.
+    pub fn log(&self) {
+        match self.status_code() {
+            StatusCode::INTERNAL_SERVER_ERROR => tracing::error!("{}", self.to_log_message()),
+            status if status.is_server_error() => tracing::warn!("{}", self.to_log_message()),
+            _ => tracing::debug!("{}", self.to_log_message()),
         }
     }
 }
@@ -322,6 +329,10 @@ impl ResponseError for ApiError {
             let seconds = wait.as_secs() + u64::from(0 < wait.subsec_nanos());
             response.insert_header((RETRY_AFTER, seconds.max(1)));
         }
-        response.body(to_json(&ErrorBody { detail, message: &text, errors: self.fields() }))
+        let mut response = response.body(to_json(&ErrorBody { detail, message: &text, errors: self.fields() }));
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            response.extensions_mut().insert(InternalCause(self.to_log_message()));
+        }
+        response
     }
 }

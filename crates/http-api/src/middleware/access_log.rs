@@ -12,8 +12,11 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use tracing::{Span, field};
 
+use super::catch_panic::RouteContext;
+use crate::error::InternalCause;
 use crate::observability::metrics::{self, ActiveRequest, Metrics};
 use crate::observability::trace_context::{self, TraceContext};
+use crate::observability::{ServerError, ServerErrorCause, ServerErrorObserver};
 
 /// A request in progress.
 pub(super) struct RequestRecord {
@@ -26,6 +29,7 @@ pub(super) struct RequestRecord {
     pub(super) started: Instant,
     pub(super) metrics: Metrics,
     pub(super) active: ActiveRequest,
+    pub(super) server_errors: Option<ServerErrorObserver>,
 }
 
 /// A request whose response body has started.
@@ -34,18 +38,21 @@ struct AccessLogEntry {
     route: Option<String>,
     user: Option<String>,
     status: StatusCode,
+    /// Why the status is 500.
+    cause: Option<ServerErrorCause>,
 }
 
 impl RequestRecord {
-    /// Emits the log entry when `response` ends. `route` is the matched template, `user` the id of the user.
+    /// Emits the log entry when `response` ends. `route` is the matched template.
     pub(super) fn observe_response(
         self,
         response: HttpResponse,
         route: Option<String>,
-        user: Option<String>,
+        context: &RouteContext,
     ) -> HttpResponse {
         let is_head = self.method == Method::HEAD;
-        let entry = AccessLogEntry { record: self, route, user, status: response.status() };
+        let (user, status, cause) = (context.user.get().cloned(), response.status(), cause_of(&response, context));
+        let entry = AccessLogEntry { record: self, route, user, status, cause };
         response.map_body(|_, body: BoxBody| match body.size() {
             BodySize::Stream if !is_head => BoxBody::new(CountingBody { body, bytes: 0, entry: Some(entry) }),
             BodySize::Sized(bytes) if !is_head => {
@@ -60,10 +67,33 @@ impl RequestRecord {
     }
 }
 
+/// Returns why the status of `response` is 500. `None` for another status.
+fn cause_of(response: &HttpResponse, context: &RouteContext) -> Option<ServerErrorCause> {
+    if response.status() != StatusCode::INTERNAL_SERVER_ERROR {
+        return None;
+    }
+    if let Some(location) = context.panic.get() {
+        return Some(ServerErrorCause::Panic { location: location.clone() });
+    }
+    let extensions = response.extensions();
+    let cause = extensions.get::<InternalCause>().map_or("no cause", |InternalCause(text)| text);
+    Some(ServerErrorCause::Error(cause.to_owned()))
+}
+
 impl AccessLogEntry {
     fn emit(self, bytes: u64) {
-        let Self { record, route, user, status } = self;
-        let RequestRecord { method, client, request_id, trace, span, started, metrics: counters, active } = record;
+        let Self { record, route, user, status, cause } = self;
+        let RequestRecord {
+            method,
+            client,
+            request_id,
+            trace,
+            span,
+            started,
+            metrics: counters,
+            active,
+            server_errors,
+        } = record;
         let duration = started.elapsed();
         drop(active);
         counters.request_completed(&method, route.as_deref(), status, duration);
@@ -77,6 +107,11 @@ impl AccessLogEntry {
         if status.is_server_error() {
             span.record("otel.status_code", "ERROR");
         }
+        let request_id = request_id.to_str().unwrap_or_default();
+        if let (Some(observer), Some(cause)) = (server_errors, cause) {
+            let (route, request_id, trace_id) = (route.to_owned(), request_id.to_owned(), trace.trace_id().to_string());
+            observer(ServerError { method, route, request_id, trace_id, cause });
+        }
         tracing::info!(
             target: "http_api::request",
             method,
@@ -86,7 +121,7 @@ impl AccessLogEntry {
             bytes,
             user,
             client = client.map(field::display),
-            request_id = request_id.to_str().unwrap_or_default(),
+            request_id,
             trace_id = %trace.trace_id(),
             "request completed"
         );

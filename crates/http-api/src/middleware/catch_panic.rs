@@ -15,13 +15,19 @@ use futures_util::FutureExt;
 
 use crate::error::{ApiError, RequestRejection};
 
-/// The matched route and the user id, kept outside the request: a panic in a handler drops the request.
+tokio::task_local! {
+    static CONTEXT: Rc<RouteContext>;
+}
+
+/// What is known of a request, kept outside it: a panic in a handler drops the request.
 #[derive(Debug, Default)]
 pub(super) struct RouteContext {
     /// The route, as a template.
     pub(super) route: OnceCell<String>,
     /// The id of the user.
     pub(super) user: OnceCell<String>,
+    /// Where the handler panicked.
+    pub(super) panic: OnceCell<String>,
 }
 
 /// A panic in a handler. The panic hook has logged its message.
@@ -39,6 +45,12 @@ impl ResponseError for HandlerPanic {
     }
 }
 
+/// Returns whether a panic at `location` in the current task becomes a response 500, which then names the place. For a panic hook.
+pub fn is_panic_of_handler(location: &str) -> bool {
+    // The first panic counts: a later one happens while the handler is dropped.
+    CONTEXT.try_with(|context| _ = context.panic.set(location.to_owned())).is_ok()
+}
+
 /// Adds a [`RouteContext`] to the request and turns a panic of the inner service into an error.
 ///
 /// # Errors
@@ -49,7 +61,7 @@ pub async fn catch_panic(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let context = Rc::new(RouteContext::default());
     request.extensions_mut().insert(context.clone());
-    match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+    match CONTEXT.scope(context.clone(), AssertUnwindSafe(next.call(request)).catch_unwind()).await {
         Ok(response) => response.map(ServiceResponse::map_into_boxed_body),
         Err(_) => Err(HandlerPanic(context).into()),
     }

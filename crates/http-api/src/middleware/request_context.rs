@@ -63,13 +63,13 @@ pub async fn request_context(
             let response = with_standard_headers(response, id, instance.as_deref());
             let context = request.extensions().get::<Rc<RouteContext>>().cloned().unwrap_or_default();
             let route = context.route.get().cloned().or_else(|| request.match_pattern());
-            let response = record.observe_response(response, route, context.user.get().cloned());
+            let response = record.observe_response(response, route, &context);
             Ok(ServiceResponse::new(request, response))
         }
         Err(error) => {
             let context = error.as_error::<HandlerPanic>().map(|panic| panic.0.clone()).unwrap_or_default();
             let response = with_standard_headers(error.error_response(), id, instance.as_deref());
-            let response = record.observe_response(response, context.route.get().cloned(), context.user.get().cloned());
+            let response = record.observe_response(response, context.route.get().cloned(), &context);
             Err(InternalError::from_response("handler failed", response).into())
         }
     }
@@ -105,6 +105,7 @@ fn start_request(observability: &HttpObservability, request: &ServiceRequest) ->
         started: Instant::now(),
         active: observability.metrics.request_started(request.method()),
         metrics: observability.metrics.clone(),
+        server_errors: observability.server_errors.clone(),
     }
 }
 
@@ -168,6 +169,9 @@ fn with_standard_headers(response: HttpResponse, id: HeaderValue, instance: Opti
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if is_error {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    } else if !headers.contains_key(CACHE_CONTROL) {
+        // Without the header, a shared cache may keep the response for a time of its choice (RFC 9111 §4.2.2).
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
     response
 }

@@ -154,3 +154,13 @@ async fn handler_panic_is_counted_for_its_route() {
     let count = r#"request_duration_seconds_count{http_request_method="GET",http_route="/api/v1/projetos",http_response_status_code="500"} 1"#;
     assert!(metrics.contains(count), "{metrics}");
 }
+
+#[actix_web::test]
+async fn every_response_has_cache_control() {
+    for (path, expected) in
+        [("/", "no-cache"), ("/healthz", "no-cache"), ("/api/v1", "no-cache"), ("/nada", "no-store")]
+    {
+        let response = TestApp::new().send(TestRequest::get().uri(path)).await;
+        assert_eq!(response.header("cache-control"), Some(expected), "{path}");
+    }
+}

@@ -28,6 +28,7 @@ mod relatorios;
 mod representation;
 mod root_path;
 mod searches;
+mod server_errors;
 mod support;
 mod timesheet;
 mod validation;

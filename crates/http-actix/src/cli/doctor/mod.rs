@@ -5,6 +5,7 @@ mod backups;
 mod certificate;
 mod connections;
 mod database;
+mod events;
 mod network;
 mod report;
 
@@ -52,6 +53,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
             azure::check(&settings, &azure, &mut report).await;
             check_cors(&settings, &mut report);
             network::check(&settings, &mut report);
+            events::check(&settings, &mut report).await;
             backups::check(options.backups.as_deref(), archive, &mut report);
         }
         Err(errors) => {
