@@ -189,7 +189,7 @@ def install(host, cluster, azure):
               ("AZURE_DEVOPS_ORG_URL=", f"AZURE_DEVOPS_ORG_URL={azure}"))
     host.write("/etc/aponta/secrets/database_password", f"{PASSWORD}\n")
     host.edit("/etc/nginx/conf.d/aponta.conf", ("api.example.com", NAME), ("listen 80", f"listen {HTTP}"), ("listen [::]:80", f"listen [::]:{HTTP}"),
-              ("listen 443", f"listen {HTTPS}"), ("listen [::]:443", f"listen [::]:{HTTPS}"), ("rate=10r/s", "rate=10000r/s"), ("burst=20", "burst=1000"))
+              ("listen 443", f"listen {HTTPS}"), ("listen [::]:443", f"listen [::]:{HTTPS}"))
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9", "-subj", f"/CN={NAME}", "-addext",
         f"subjectAltName=DNS:{NAME}", "-keyout", WORK / "origin.key", "-out", WORK / "origin.pem")
     for name in ("origin.key", "origin.pem"):
