@@ -49,6 +49,8 @@ class Replica:
         self.directory.mkdir()
         self.settings = {
             "PATH": os.environ["PATH"], "HOME": str(self.directory), "ENVIRONMENT": "development", "AUTH_ENABLED": "false",
+            # Few persons send all requests.
+            "RATE_PER_PERSON": "off",
             "API_HOST": "127.0.0.1", "API_PORT": str(self.port), "DATABASE_URL": database_url, "DATABASE_POOL_SIZE": str(POOL_SIZE),
             "LOG": "warn", "METRICS_PORT": str(free_port())} | settings
         self.start()

@@ -132,6 +132,11 @@ impl Organisation {
         id
     }
 
+    /// Adds another token of the user `id`, without an e-mail address.
+    pub fn add_token(&self, token: &str, id: Uuid) {
+        lock(&self.state).users.push((token.to_owned(), id, None));
+    }
+
     /// Revokes a token.
     pub fn revoke(&self, token: &str) {
         lock(&self.state).users.retain(|(known, ..)| known != token);

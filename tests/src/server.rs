@@ -85,8 +85,14 @@ impl Program {
     /// Settings that let a server run in a test.
     #[must_use]
     pub fn development(self) -> Self {
-        let settings =
-            [("ENVIRONMENT", "development"), ("AUTH_ENABLED", "false"), ("API_HOST", "127.0.0.1"), ("API_PORT", "0")];
+        let settings = [
+            ("ENVIRONMENT", "development"),
+            ("AUTH_ENABLED", "false"),
+            // One person sends all requests of a test.
+            ("RATE_PER_PERSON", "off"),
+            ("API_HOST", "127.0.0.1"),
+            ("API_PORT", "0"),
+        ];
         settings.into_iter().fold(self, |program, (name, value)| program.env(name, value))
     }
 

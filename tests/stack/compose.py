@@ -273,7 +273,8 @@ def prepare():
                           ("AZURE_DEVOPS_ORG_URL=\n", "AZURE_DEVOPS_ORG_URL=https://azure/exemplo\n")):
         assert before in example, before
         example = example.replace(before, after)
-    (DEPLOY / ".env").write_text(f"{example}\nHTTP_PORT={HTTP}\nHTTPS_PORT='{HTTPS}'\nCOMPOSE_FILE=compose.yml:{OVERLAY}\n")
+    # One person sends all requests.
+    (DEPLOY / ".env").write_text(f"{example}\nRATE_PER_PERSON=off\nHTTP_PORT={HTTP}\nHTTPS_PORT='{HTTPS}'\nCOMPOSE_FILE=compose.yml:{OVERLAY}\n")
     for file in (".env", "secrets/database_password", "secrets/extension_app_keys", "certs/origin.key"):
         (DEPLOY / file).chmod(0o600)
     git("init", "--quiet")

@@ -6,6 +6,7 @@ ROOT is a root file system that has nginx. Nothing of the host is touched: names
 """
 
 import contextlib
+import http.client
 import http.server
 import json
 import os
@@ -59,7 +60,7 @@ class Upstream(http.server.BaseHTTPRequestHandler):
         self.rfile.read(length)
         if self.path == "/hangs":
             time.sleep(90)
-        if self.path == "/pauses":
+        if self.path.startswith("/pauses"):
             time.sleep(12)
         body = json.dumps({"path": self.path, "length": length, "headers": dict(self.headers)})
         if self.path == "/large":
@@ -340,6 +341,71 @@ def connections_are_limited_per_client():
             assert (statuses.count(200), statuses.count(429)) == (50, 10), statuses
 
 
+def parallel_statuses(path, *options, requests):
+    """Sends these requests at once over HTTP/2, and returns the statuses."""
+    done = sh("curl", "-sk", "--http2", "--parallel", "--parallel-immediate", "--parallel-max", "300", "--max-time", "100", "--interface", CLOUDFLARE,
+              "--resolve", f"*:443:{SERVER}", *options, "--write-out", "%{http_code}\n", "--output", "/dev/null", f"https://{NAME}{path}?[1-{requests}]")
+    statuses = [int(line) for line in done.split()]
+    assert len(statuses) == requests, statuses
+    return statuses
+
+
+def callers_are_limited_by_a_flood_guard():
+    """Of 450 requests with a credential that wait for the API, 400 are served. A /64 counts as one client."""
+    for clients in (("192.0.2.72", "192.0.2.72"), ("2001:db8:d::1", "2001:db8:d::2")):
+        with ThreadPoolExecutor(2) as pool:
+            waiting = [pool.submit(parallel_statuses, "/pauses", "-H", f"CF-Connecting-IP: {client}", "-H", f"Authorization: Basic {n}", requests=225)
+                       for n, client in enumerate(clients)]
+        statuses = [status for done in waiting for status in done.result()]
+        assert (statuses.count(200), statuses.count(429)) == (400, 50), (clients, statuses.count(200), statuses.count(429))
+
+
+def office_behind_one_address_is_served():
+    """200 people send a request per second each, from one address of each kind. Then a stranger behind it has the limit of strangers."""
+    people, seconds, connections = 200, 5, 20
+
+    def send(number, address, start):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(NAME, timeout=60, context=context)
+        connection._create_connection = lambda *_: socket.create_connection((SERVER, 443), 60, (CLOUDFLARE, 0))
+        statuses = []
+        with contextlib.closing(connection):
+            for turn in range(seconds * people // connections):
+                time.sleep(max(0, start + turn * connections / people - time.monotonic()))
+                person = number * people // connections + turn % (people // connections)
+                connection.request("GET", "/api/v1/atividades", headers={"CF-Connecting-IP": address, "Authorization": f"bearer {person}"})
+                response = connection.getresponse()
+                response.read()
+                statuses.append(response.status)
+        return statuses
+
+    for address in ("192.0.2.201", "2001:db8:e::1"):
+        with ThreadPoolExecutor(connections) as pool:
+            start = time.monotonic()
+            sent = [pool.submit(send, number, address, start) for number in range(connections)]
+            statuses = [status for done in sent for status in done.result()]
+        rate = len(statuses) / (time.monotonic() - start)
+        assert statuses == [200] * people * seconds, {status: statuses.count(status) for status in set(statuses)}
+        assert rate > 100, f"{rate:.0f} per second are no load"
+        print(f"   {people} people behind {address}: {rate:.0f} requests per second, 0 refused", flush=True)
+        assert_strangers(address)
+
+
+def assert_strangers(address, *options):
+    """Only a request with a credential of the API counts as that of a caller."""
+    started = time.monotonic()
+    statuses = parallel_statuses("/", "-H", f"CF-Connecting-IP: {address}", *options, requests=100)
+    took = time.monotonic() - started
+    assert set(statuses) == {200, 429} and 21 <= statuses.count(200) <= 22 + 10 * took, (options, statuses.count(200), took)
+
+
+def other_headers_are_no_credential():
+    for number, header in enumerate(("Cookie: session=1", "Authorization: Digest abc", "Authorization: Bearer", "Authorization: abc",
+                                     "X-Azure-Access-Token: abc", "Proxy-Authorization: Bearer abc")):
+        assert_strangers(f"198.18.1.{number}", "-H", header)
+
+
 def slow_limits_are_configured():
     """Checks the limits that take long to observe in the configuration that nginx has parsed."""
     dump = sh("chroot", str(ROOT), "nginx", "-T", "-q")
@@ -347,12 +413,14 @@ def slow_limits_are_configured():
         "worker_shutdown_timeout 60s;", "client_header_timeout 10s;", "client_body_timeout 10s;", "send_timeout 10s;",
         "keepalive_timeout 30s;", "keepalive_min_timeout 5s;", "reset_timedout_connection on;", "proxy_connect_timeout 2s;",
         "proxy_read_timeout 60s;", "proxy_send_timeout 15s;", "proxy_next_upstream error timeout;", "proxy_next_upstream_tries 3;",
-        "proxy_max_temp_file_size 0;", "keepalive 32;", "keepalive_timeout 4s;", "gzip_vary on;", "limit_conn connections 50;",
+        "proxy_max_temp_file_size 0;", "keepalive 32;", "keepalive_timeout 4s;", "gzip_vary on;",
+        "limit_req zone=strangers burst=20 nodelay;", "limit_req zone=callers burst=400 nodelay;", "zone=strangers:10m rate=10r/s;",
+        "zone=callers:10m rate=400r/s;", "limit_conn stranger_connections 50;", "limit_conn caller_connections 400;",
         "ssl_session_tickets off;", "ssl_session_timeout 1d;", "ssl_prefer_server_ciphers on;", "server_tokens off;",
     ):
         assert directive in dump, directive
     zones = re.findall(r"^\s*limit_(?:req|conn)_zone (\S+)", dump, re.MULTILINE)
-    assert zones == ["$client_network"] * 2, "each limit applies per client network"
+    assert zones == ["$stranger_network", "$caller_network"] * 2, "each limit applies per client network"
 
 
 def failed_upstream_request_goes_to_another_replica(process):
@@ -696,8 +764,9 @@ def main():
         missing_api_is_a_502()
     upstream = UpstreamServer(("127.0.0.1", UPSTREAM), Upstream)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
-    with nginx() as process, ThreadPoolExecutor(3) as pool:
-        slow = [pool.submit(check) for check in (hanging_api_is_a_504, slow_head_is_cut_off, connections_are_limited_per_client)]
+    with nginx() as process, ThreadPoolExecutor(4) as pool:
+        slow = [pool.submit(check) for check in (hanging_api_is_a_504, slow_head_is_cut_off, connections_are_limited_per_client,
+                                                 callers_are_limited_by_a_flood_guard)]
         for check in (
             tls_and_headers,
             port_80_redirects,
@@ -716,6 +785,8 @@ def main():
             http2_serves_what_http1_serves,
             rate_is_limited_per_client,
             rate_is_limited_per_ipv6_64,
+            office_behind_one_address_is_served,
+            other_headers_are_no_credential,
             request_id_is_the_same_in_both_logs,
             access_log_is_json_for_every_request,
             rare_errors_have_the_common_shape,

@@ -185,11 +185,11 @@ def install(host, cluster, azure):
     host.run("cp", f"/source/{BINARY.relative_to(REPOSITORY)}", "/built/aponta")
     ports = lambda text: text.replace("8001", str(ONE)).replace("8002", str(OTHER)).replace("target/dist/aponta", "/built/aponta")  # noqa: E731
     host.shell(ports(files))
-    host.edit("/etc/aponta/aponta.env", ("DATABASE_HOST=/run/postgresql", f"ENVIRONMENT=development\nDATABASE_HOST=127.0.0.1\nDATABASE_PORT={cluster.port}"),
+    host.edit("/etc/aponta/aponta.env", ("DATABASE_HOST=/run/postgresql", f"ENVIRONMENT=development\nRATE_PER_PERSON=off\nDATABASE_HOST=127.0.0.1\nDATABASE_PORT={cluster.port}"),
               ("AZURE_DEVOPS_ORG_URL=", f"AZURE_DEVOPS_ORG_URL={azure}"))
     host.write("/etc/aponta/secrets/database_password", f"{PASSWORD}\n")
     host.edit("/etc/nginx/conf.d/aponta.conf", ("api.example.com", NAME), ("listen 80", f"listen {HTTP}"), ("listen [::]:80", f"listen [::]:{HTTP}"),
-              ("listen 443", f"listen {HTTPS}"), ("listen [::]:443", f"listen [::]:{HTTPS}"), ("rate=10r/s", "rate=10000r/s"), ("burst=20", "burst=1000"))
+              ("listen 443", f"listen {HTTPS}"), ("listen [::]:443", f"listen [::]:{HTTPS}"))
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9", "-subj", f"/CN={NAME}", "-addext",
         f"subjectAltName=DNS:{NAME}", "-keyout", WORK / "origin.key", "-out", WORK / "origin.pem")
     for name in ("origin.key", "origin.pem"):

@@ -9,6 +9,7 @@
 //! | `paging` | queries, cursors and pages of every noun that implements [`Listable`] |
 //! | `text`, `violation`, `patch` | rules for values |
 //! | `error`, `idempotency`, `clock`, `readiness` | shared by all nouns |
+//! | `rate_limit` | the rate at which one person may send requests |
 //! | `testing` (feature `mocks`) | fixtures, mocks of the ports, and the suite that every repository passes |
 //!
 //! The crate depends on no HTTP, SQL or JSON library. Its unit tests use mocked ports and take milliseconds.
@@ -22,6 +23,7 @@ mod jobs;
 mod paging;
 mod patch;
 mod projeto;
+mod rate_limit;
 mod readiness;
 mod text;
 mod timesheet;
@@ -57,6 +59,7 @@ pub use projeto::{
     ProjetoPatch, ProjetoQuery, ProjetoRecord, ProjetoRef, ProjetoRepository, Projetos, RemoteProjeto, Sincronizacao,
     SyncSummary,
 };
+pub use rate_limit::{NotARateLimit, RateDecision, RateLimit};
 pub use readiness::Readiness;
 pub use text::{Descricao, search_key, strip_control_characters};
 pub use timesheet::{

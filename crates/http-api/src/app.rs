@@ -13,6 +13,7 @@ use crate::middleware::connection::adapt_connection;
 use crate::middleware::cors::cors;
 use crate::middleware::in_flight::admit;
 use crate::middleware::loopback::loopback_only;
+use crate::middleware::person_rate::limit_rate;
 use crate::middleware::rejected_origins::log_rejected_origin;
 use crate::middleware::request_context::request_context;
 use crate::middleware::request_path::reject_malformed_path;
@@ -40,7 +41,13 @@ pub fn app(
         .wrap(from_fn(compress))
         .wrap(from_fn(adapt_connection))
         .configure(routes::service::routes)
-        .service(scope("/api/v1").wrap(from_fn(admit)).wrap(from_fn(authenticate)).configure(routes::api))
+        .service(
+            scope("/api/v1")
+                .wrap(from_fn(admit))
+                .wrap(from_fn(limit_rate))
+                .wrap(from_fn(authenticate))
+                .configure(routes::api),
+        )
         .configure(openapi::routes)
         .configure(docs::configure)
         .default_service(actix_web::web::to(HttpResponse::NotFound))

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig};
 use domain::{
     ApontamentoRepository, Apontamentos, AtividadeRepository, Atividades, Clock, Credential, Escritas,
-    IdentityProvider, ProjectDirectory, ProjetoRepository, Projetos, Readiness, Timesheets, WorkItemDirectory,
-    WorkItems, WriteBackQueue,
+    IdentityProvider, ProjectDirectory, ProjetoRepository, Projetos, RateLimit, Readiness, Timesheets,
+    WorkItemDirectory, WorkItems, WriteBackQueue,
 };
 
 use crate::limits::in_flight::InFlight;
+use crate::limits::person_rates::PersonRates;
 use crate::limits::project_lists::ReservedLists;
 use crate::limits::searches::Searches;
 use crate::middleware::client_address::TrustedProxies;
@@ -133,6 +134,7 @@ pub struct AppState {
     rejected_origins: Data<RejectedOrigins>,
     is_loopback_only: bool,
     failed_sign_ins: Data<FailedSignIns>,
+    person_rates: Option<Data<PersonRates>>,
     observability: Data<HttpObservability>,
     in_flight: Data<InFlight>,
     searches: Data<Searches>,
@@ -159,6 +161,7 @@ impl AppState {
                 proxies: TrustedProxies::default(),
                 server_errors: None,
             }),
+            person_rates: None,
             in_flight: Data::new(in_flight),
             searches: Data::new(Searches::default()),
         }
@@ -189,6 +192,12 @@ impl AppState {
     #[must_use]
     pub fn with_root_path(self, root_path: RootPath) -> Self {
         Self { root_path: Data::new(root_path), ..self }
+    }
+
+    /// Limits the requests of each authenticated person.
+    #[must_use]
+    pub fn with_rate_per_person(self, limit: RateLimit) -> Self {
+        Self { person_rates: Some(Data::new(PersonRates::new(limit))), ..self }
     }
 
     /// Restricts the API to clients and pages of this machine, for a service without authentication.
@@ -252,5 +261,8 @@ impl AppState {
             .app_data(self.rejected_origins.clone())
             .app_data(self.in_flight.clone())
             .app_data(self.searches.clone());
+        if let Some(rates) = &self.person_rates {
+            config.app_data(rates.clone());
+        }
     }
 }

@@ -262,3 +262,50 @@ async fn api4_invalid_cursor_is_rejected() {
         assert_eq!(answer.status, 422, "{micros}: {}", answer.text);
     }
 }
+
+/// The limit is that of the person: another token of theirs does not evade it, and it delays nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn api4_person_over_the_rate_is_rejected_and_others_are_served() {
+    let organisation = Organisation::start().await;
+    let ana = organisation.add_user(TOKEN, Some("ana.lima@exemplo.br"));
+    organisation.add_token("outro-token-da-ana", ana);
+    organisation.add_user("token-da-bia", Some("bia@exemplo.br"));
+    let aponta = Aponta::start_with(|program| {
+        program
+            .env("AUTH_ENABLED", "true")
+            .env("AZURE_DEVOPS_ORG_URL", organisation.url())
+            .env("RATE_PER_PERSON", "10/s;20")
+            .env("METRICS_PORT", "0")
+    });
+    let metrics = aponta.server.wait_for_metrics();
+    let get = async |token: &str| send(aponta.api.request(Method::GET, "/api/v1/projetos").bearer_auth(token)).await;
+    // The first request of each token asks Azure DevOps.
+    for token in [TOKEN, "outro-token-da-ana", "token-da-bia"] {
+        assert_eq!(get(token).await.status, 200);
+    }
+
+    let began = Instant::now();
+    let (mut served, mut refused) = (0, 0);
+    while began.elapsed() < Duration::from_secs(3) {
+        let token = if served % 2 == 0 { TOKEN } else { "outro-token-da-ana" };
+        let answer = get(token).await;
+        if answer.status == 429 {
+            assert_eq!(answer.error(429), "Requisições demais; tente novamente em instantes");
+            assert_eq!(answer.header("retry-after"), Some("1"));
+            assert_eq!(answer.header("ratelimit-policy"), Some(r#""pessoa";q=21;w=3"#));
+            refused += 1;
+            if refused % 100 == 1 {
+                assert_eq!(get("token-da-bia").await.status, 200);
+            }
+        } else {
+            assert_eq!(answer.status, 200);
+            served += 1;
+        }
+    }
+
+    let seconds = began.elapsed().as_secs_f64();
+    // The burst may be partly used up by the first requests.
+    assert!((30.0..=22.0 + 10.0 * seconds).contains(&f64::from(served)), "{served} served in {seconds} s");
+    let text = metrics.get("/metrics").await.text;
+    assert!(text.contains(&format!("\naponta_rate_limit_refusals_total {refused}\n")), "{refused}: {text}");
+}

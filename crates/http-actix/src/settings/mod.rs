@@ -21,6 +21,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use domain::RateLimit;
 use http_api::{OriginPattern, RootPath};
 use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub any_organisation: bool,
     /// `AUTH_CACHE_TTL`; zero turns the cache off.
     pub auth_cache_ttl: Duration,
+    /// `RATE_PER_PERSON`; none turns the limit off.
+    pub rate_per_person: Option<RateLimit>,
     /// `AZURE_DEVOPS_…`.
     pub azure: AzureSettings,
     /// `SYNC_INTERVAL`; none turns scheduled synchronisation off.
@@ -173,6 +176,9 @@ impl Settings {
         let auth_enabled = reader.flag("AUTH_ENABLED")?;
         let any_organisation = reader.flag("AUTH_ANY_ORGANISATION")?;
         let auth_cache_ttl = reader.number("AUTH_CACHE_TTL", 0..=86_400)?;
+        let rate_per_person = reader.parse("RATE_PER_PERSON", &format!("off, or {}", RateLimit::ALLOWED), |text| {
+            if text.trim() == "off" { Some(None) } else { text.parse().ok().map(Some) }
+        })?;
         let azure = AzureSettings::read(reader)?;
         let sync_interval =
             reader.parse("SYNC_INTERVAL", "0 or a whole number from 10 to 604800", parse_sync_interval)?;
@@ -196,6 +202,7 @@ impl Settings {
             auth_enabled,
             any_organisation,
             auth_cache_ttl: Duration::from_secs(auth_cache_ttl),
+            rate_per_person,
             azure,
             sync_interval: Some(sync_interval).filter(|interval| !interval.is_zero()),
             write_back,

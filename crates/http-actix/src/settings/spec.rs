@@ -97,6 +97,11 @@ pub const SETTINGS: &[SettingSpec] = &[
         "60",
         "seconds that a valid identity is remembered (0 to 600, in development to 86400); 0 = off",
     ),
+    setting(
+        "RATE_PER_PERSON",
+        "10/s;20",
+        "requests per second and burst of each person, whatever their token: 429 beyond; `off`: no limit, as with AUTH_ENABLED=false",
+    ),
     secret("EXTENSION_APP_KEYS", "`key:audience` pairs that sign the extension's app tokens"),
     setting(
         "APP_TOKEN_ALONE",

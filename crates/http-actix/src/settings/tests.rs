@@ -88,6 +88,7 @@ fn settings_of_the_table_are_all_read() {
         ("AUTH_ENABLED", "no"),
         ("AUTH_ANY_ORGANISATION", "true"),
         ("AUTH_CACHE_TTL", "0"),
+        ("RATE_PER_PERSON", "off"),
         ("EXTENSION_APP_KEYS", "other"),
         ("APP_TOKEN_ALONE", "members"),
         ("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/other"),
@@ -147,6 +148,12 @@ fn value_of_the_wrong_form_is_an_error_with_the_allowed_form() {
         ("DATABASE_POOL_SIZE", "1001", r#"DATABASE_POOL_SIZE: "1001" is not a whole number from 1 to 1000"#),
         ("AUTH_CACHE_TTL", "60s", r#"AUTH_CACHE_TTL: "60s" is not a whole number from 0 to 86400"#),
         ("AUTH_CACHE_TTL", "86401", r#"AUTH_CACHE_TTL: "86401" is not a whole number from 0 to 86400"#),
+        (
+            "RATE_PER_PERSON",
+            "10/m;20",
+            "RATE_PER_PERSON: \"10/m;20\" is not off, or requests per second and burst like 10/s;20 (1 to 10000 per second, \
+             a burst of 0 to 10000)",
+        ),
         ("SYNC_INTERVAL", "9", r#"SYNC_INTERVAL: "9" is not 0 or a whole number from 10 to 604800"#),
         ("SYNC_INTERVAL", "15m", r#"SYNC_INTERVAL: "15m" is not 0 or a whole number from 10 to 604800"#),
         ("AZURE_DEVOPS_PAT", "hunter2 ", "AZURE_DEVOPS_PAT: must be a token without white space"),

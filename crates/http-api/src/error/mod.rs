@@ -80,6 +80,12 @@ pub enum RequestRejection {
         /// The time until the next sign-in is allowed.
         retry_after: Duration,
     },
+    /// The person has sent too many requests.
+    #[error("too many requests")]
+    TooManyRequests {
+        /// The time until the next request is allowed.
+        retry_after: Duration,
+    },
     /// The process or the user holds the maximum of memory or of searches.
     #[error("overloaded")]
     Overloaded,
@@ -160,6 +166,7 @@ impl ApiError {
             Self::Rejected(RequestRejection::ForeignHost) => messages_pt::FOREIGN_HOST.to_owned(),
             Self::Rejected(RequestRejection::ForeignOrigin) => messages_pt::FOREIGN_ORIGIN.to_owned(),
             Self::Rejected(RequestRejection::TooManyFailures { .. }) => messages_pt::TOO_MANY_FAILURES.to_owned(),
+            Self::Rejected(RequestRejection::TooManyRequests { .. }) => messages_pt::TOO_MANY.to_owned(),
             Self::Rejected(RequestRejection::Overloaded) => messages_pt::OVERLOADED.to_owned(),
             Self::Rejected(RequestRejection::ResponseTooLarge) => messages_pt::RESPONSE_TOO_LARGE.to_owned(),
             Self::Rejected(RequestRejection::Internal) => messages_pt::INTERNAL.to_owned(),
@@ -208,7 +215,9 @@ impl ApiError {
                 Some(retry_after.unwrap_or(DEFAULT_RETRY_AFTER))
             }
             Self::Domain { error: domain::Error::Overloaded { retry_after, .. }, .. }
-            | Self::Rejected(RequestRejection::TooManyFailures { retry_after }) => Some(*retry_after),
+            | Self::Rejected(
+                RequestRejection::TooManyFailures { retry_after } | RequestRejection::TooManyRequests { retry_after },
+            ) => Some(*retry_after),
             Self::Domain { error: domain::Error::TooManyIdempotencyKeys, .. } => Some(RETRY_AFTER_KEY_LIMIT),
             Self::Rejected(RequestRejection::Overloaded) => Some(DEFAULT_RETRY_AFTER),
             _ => None,
@@ -302,7 +311,9 @@ impl ResponseError for ApiError {
                 RequestRejection::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
                 RequestRejection::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 RequestRejection::TooSlow => StatusCode::REQUEST_TIMEOUT,
-                RequestRejection::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
+                RequestRejection::TooManyFailures { .. } | RequestRejection::TooManyRequests { .. } => {
+                    StatusCode::TOO_MANY_REQUESTS
+                }
                 RequestRejection::UnreadableCredential => StatusCode::UNAUTHORIZED,
                 RequestRejection::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 RequestRejection::ForeignHost => StatusCode::MISDIRECTED_REQUEST,

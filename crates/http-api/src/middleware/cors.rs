@@ -13,7 +13,8 @@ const PREFLIGHT_MAX_AGE: usize = 3600;
 
 /// Returns the CORS middleware for origins that match one of `patterns`.
 pub fn cors(patterns: Arc<[OriginPattern]>) -> Cors {
-    let exposed = ["etag", "link", "location", "retry-after", "x-request-id"].map(HeaderName::from_static);
+    let exposed = ["etag", "link", "location", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"];
+    let exposed = exposed.map(HeaderName::from_static);
     Cors::default()
         .allowed_origin_fn(move |origin, _| {
             origin.to_str().is_ok_and(|origin| patterns.iter().any(|pattern| pattern.matches(origin)))

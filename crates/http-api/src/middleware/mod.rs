@@ -12,6 +12,7 @@ pub mod http_observability;
 pub mod in_flight;
 pub mod loopback;
 pub mod origin_pattern;
+pub mod person_rate;
 mod problem;
 pub mod rejected_origins;
 pub mod request_context;

@@ -112,6 +112,15 @@ fn headers() -> Value {
     let text = |description: &str, example: &str| json!({"description": description, "schema": {"type": "string"}, "example": example});
     json!({
         "ETag": text("Identifica esta representação, para If-None-Match e If-Match", "\"3q2-7wAAAAAAAAAAAAAAAA\""),
+        "RateLimit": text(
+            "O que resta à pessoa: `r` requisições agora, a cota inteira daqui a `t` segundos. Em toda resposta a uma \
+             pessoa autenticada, se o serviço limita requisições por pessoa",
+            "\"pessoa\";r=0;t=3",
+        ),
+        "RateLimit-Policy": text(
+            "A cota de cada pessoa: `q` requisições em `w` segundos, nas mesmas respostas que `RateLimit`",
+            "\"pessoa\";q=21;w=3",
+        ),
         "Retry-After": {
             "description": "Daqui a quantos segundos vale tentar de novo",
             "schema": {"type": "integer", "minimum": 1},

@@ -160,13 +160,16 @@ pub fn responses() -> Map<String, Value> {
 fn response(status: &str, description: &str, schema: &str, erro: &Value) -> Value {
     let content = |schema: &str, example: &Value| json!({"schema": {"$ref": format!("#/components/schemas/{schema}")}, "example": example});
     let mut headers = json!({"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}});
-    let more = match status {
-        "401" => Some("WWW-Authenticate"),
-        "429" | "503" => Some("Retry-After"),
-        _ => None,
+    let more: &[&str] = match status {
+        "401" => &["WWW-Authenticate"],
+        "429" => &["RateLimit", "RateLimit-Policy", "Retry-After"],
+        "503" => &["Retry-After"],
+        _ => &[],
     };
-    if let (Some(name), Some(headers)) = (more, headers.as_object_mut()) {
-        headers.insert(name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
+    for name in more {
+        if let Some(headers) = headers.as_object_mut() {
+            headers.insert((*name).to_owned(), json!({"$ref": format!("#/components/headers/{name}")}));
+        }
     }
     json!({
         "description": description,

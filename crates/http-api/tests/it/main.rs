@@ -21,6 +21,7 @@ mod listing;
 mod loopback;
 mod new_noun;
 mod openapi;
+mod person_rate;
 mod planning;
 mod projetos;
 mod raw_exchanges;

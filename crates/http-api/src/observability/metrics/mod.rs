@@ -33,6 +33,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
     active: Family<ActiveLabels, Gauge>,
     authentications: Family<Outcome, Counter>,
+    rate_limit_refusals: Counter,
     syncs: Family<Outcome, Counter>,
     sync_duration: Histogram,
     last_sync: Gauge,
@@ -82,6 +83,7 @@ impl Metrics {
             requests: Family::new_with_constructor(|| Histogram::new(REQUEST_BUCKETS)),
             active: Family::default(),
             authentications: Family::default(),
+            rate_limit_refusals: Counter::default(),
             syncs: Family::default(),
             sync_duration: Histogram::new(SYNC_BUCKETS),
             last_sync: Gauge::default(),
@@ -127,6 +129,11 @@ impl Metrics {
         self.authentications.get_or_create(&Outcome { outcome }).inc();
     }
 
+    /// Counts a request that the rate limit of its person rejects.
+    pub(crate) fn rate_limited(&self) {
+        self.rate_limit_refusals.inc();
+    }
+
     /// Records a synchronisation.
     pub(crate) fn synchronised(&self, is_ok: bool, duration: Duration) {
         self.syncs.get_or_create(&Outcome { outcome: if is_ok { "ok" } else { "error" } }).inc();
@@ -150,6 +157,11 @@ impl Metrics {
         let ours = registry.sub_registry_with_prefix("aponta");
         ours.register("build", "The running version", Info::new(Build::THIS));
         ours.register("authentications", "Attempts to authenticate, by outcome", self.authentications.clone());
+        ours.register(
+            "rate_limit_refusals",
+            "Requests rejected by the rate limit of their person",
+            self.rate_limit_refusals.clone(),
+        );
         ours.register("syncs", "Synchronisations with Azure DevOps", self.syncs.clone());
         ours.register_with_unit(
             "sync_duration",
