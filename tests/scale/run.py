@@ -21,7 +21,7 @@ from harness.wait import within  # noqa: E402
 # Each with its long and its short form.
 PARTS = {
     "pooler": ({"seconds": 60, "rounds": 9}, {"seconds": 15, "rounds": 3}),
-    "replicas": ({"reads": 10_000, "seconds": 600}, {"reads": 2_000, "seconds": 120}),
+    "replicas": ({"reads": 10_000, "seconds": 600}, {"reads": 1_000, "seconds": 120}),
 }
 # Each wait has a bound of its own. This one is for whatever they overlook: minutes of a part, long and short.
 PART_TIMEOUT = (15, 5)
