@@ -107,7 +107,9 @@ pub fn write_back(
                     tracing::info!(written, failed = failed.len(), retried, "hours written to Azure DevOps");
                 }
                 if let Some(tracker) = &tracker {
-                    failed.iter().for_each(|motivo| tracker.dead_job("write_back", motivo.code()));
+                    for motivo in failed {
+                        tracker.dead_job("write_back", motivo.code());
+                    }
                 }
                 if let Some(error) = last_error {
                     let error = crate::error::CliError::of(&error).to_string();

@@ -46,6 +46,7 @@ impl ResponseError for HandlerPanic {
 }
 
 /// Returns whether a panic at `location` in the current task becomes a response 500, which then names the place. For a panic hook.
+#[must_use]
 pub fn is_panic_of_handler(location: &str) -> bool {
     // The first panic counts: a later one happens while the handler is dropped.
     CONTEXT.try_with(|context| _ = context.panic.set(location.to_owned())).is_ok()

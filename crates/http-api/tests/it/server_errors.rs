@@ -41,7 +41,7 @@ async fn panic_is_observed_with_its_location() {
     let previous = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         previous(panic);
-        is_panic_of_handler(&panic.location().unwrap().to_string());
+        let _: bool = is_panic_of_handler(&panic.location().unwrap().to_string());
     }));
     let mut test_app = TestApp::new();
     test_app.projetos.expect_list().returning(|_| panic!("segredo"));

@@ -19,7 +19,7 @@ pub async fn check(settings: &Settings, report: &mut Report) {
         Ok(Ok(_)) => report.ok("events", format_args!("{address} accepts connections")),
         Ok(Err(error)) => report.warning("events", format_args!("SENTRY_DSN: {address} cannot be reached: {error}")),
         Err(_) => {
-            report.warning("events", format_args!("SENTRY_DSN: {address} does not accept a connection within 5 s"))
+            report.warning("events", format_args!("SENTRY_DSN: {address} does not accept a connection within 5 s"));
         }
     }
 }
