@@ -17,8 +17,8 @@ LIST = "/api/v1/atividades"
 HEAD_TIMEOUT, BODY_TIMEOUT = 5 + 10, 20 + 10
 # A client that is held up by another waits longer than a busy machine takes for a response.
 LATENCY_BOUND = 5
-# What the process has at most with clients that do not read. Each of many idle connections takes 10 KB more.
-MEMORY_BOUND_MB = 128
+# What the process has at most, whatever clients send or do not read. Each of many idle connections takes 10 KB more.
+MEMORY_BOUND_MB, IDLE_BOUND_KB = 128, 16
 KIB = 1024
 HEADER = "X-A: b\r\n"
 
@@ -88,6 +88,7 @@ async def idle_connections(replica, count):
     await asyncio.sleep(1)
     after = replica.usage()
     assert after["descriptors"] <= before["descriptors"] + 20, (before, after)
+    assert after["peak"] < MEMORY_BOUND_MB + count * IDLE_BOUND_KB / KIB, (before, after)
     return after["peak"]
 
 
@@ -148,7 +149,7 @@ async def slow_readers(replica):
     during = replica.usage()
     for raw in readers:
         raw.close()
-    assert during["rss"] < MEMORY_BOUND_MB, (before, during)
+    assert during["peak"] < MEMORY_BOUND_MB, (before, during)
     await asyncio.sleep(2)
     assert replica.usage()["descriptors"] <= before["descriptors"] + 20, (before, replica.usage())
     return during["rss"] - before["rss"]

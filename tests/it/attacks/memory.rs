@@ -195,23 +195,30 @@ async fn api4_memory_of_fifty_mixed_requests_with_hours_is_bounded() {
     fill_entries(&aponta, &users);
     let (week, bulk) = ("de=2026-01-12&ate=2026-01-18", naming_5000_projetos());
     let timesheet = "/api/v1/timesheet?organization_name=exemplo&project_id=Projeto%201&week_start=2026-01-14";
+    let paths = [
+        "/api/v1/apontamentos?limit=1000".to_owned(),
+        format!("/api/v1/apontamentos?formato=csv&{week}"),
+        timesheet.to_owned(),
+        format!("/api/v1/relatorios/horas?{week}&agrupar=work_item,projeto"),
+        format!("/api/v1/relatorios/horas?{week}&agrupar=work_item&formato=csv"),
+        "/api/v1/apontamentos/work-item/1".to_owned(),
+        format!("{LIST}/lote"),
+    ];
+    let ask = async |kind: usize, token: &str, encoding: &str| {
+        let headers = format!("Authorization: Bearer {token}\r\nAccept-Encoding: {encoding}\r\n");
+        let path = &paths[kind];
+        if kind == 6 { post(&aponta, path, &headers, &bulk).await } else { open(&aponta, path, &headers).await }
+    };
+    // Each is served when nobody else asks, however busy the machine.
+    for kind in 0..paths.len() {
+        let mut stream = ask(kind, &tokens[1], "identity").await;
+        let status = status(&mut stream).await;
+        assert!(status < 300, "{kind}: {status}");
+    }
+    assert_eq!(status(&mut ask(2, &tokens[0], "identity").await).await, 400, "a week beyond what can be held");
     let mut streams = Vec::new();
     for n in 0..50 {
-        let path = match n % 7 {
-            0 => "/api/v1/apontamentos?limit=1000".to_owned(),
-            1 => format!("/api/v1/apontamentos?formato=csv&{week}"),
-            2 => timesheet.to_owned(),
-            3 => format!("/api/v1/relatorios/horas?{week}&agrupar=work_item,projeto"),
-            4 => format!("/api/v1/relatorios/horas?{week}&agrupar=work_item&formato=csv"),
-            5 => "/api/v1/apontamentos/work-item/1".to_owned(),
-            _ => format!("{LIST}/lote"),
-        };
-        let encoding = ["identity", "gzip"][n % 2];
-        let token = &tokens[n / 10];
-        let headers = format!("Authorization: Bearer {token}\r\nAccept-Encoding: {encoding}\r\n");
-        let stream =
-            if n % 7 == 6 { post(&aponta, &path, &headers, &bulk).await } else { open(&aponta, &path, &headers).await };
-        streams.push((n, stream));
+        streams.push((n, ask(n % 7, &tokens[n / 10], ["identity", "gzip"][n % 2]).await));
     }
     let clients = streams.into_iter().map(|(n, mut stream)| {
         tokio::spawn(async move {
@@ -228,12 +235,9 @@ async fn api4_memory_of_fifty_mixed_requests_with_hours_is_bounded() {
         statuses.push(client.await.unwrap());
     }
 
-    // 400 is that of the timesheet of the first user.
     let is_expected = |(kind, status): &(usize, u16)| [200, 201, 503].contains(status) || (*kind, *status) == (2, 400);
-    assert!(statuses.iter().all(is_expected) && statuses.contains(&(2, 400)), "{statuses:?}");
-    for kind in 0..7 {
-        assert!(statuses.iter().any(|(of, status)| *of == kind && *status < 300), "{kind}: {statuses:?}");
-    }
+    assert!(statuses.iter().all(is_expected), "{statuses:?}");
+    assert!(statuses.iter().any(|(_, status)| *status < 300), "{statuses:?}");
     let peak = memory_mb(&aponta, "VmHWM");
     assert!(peak < MOST, "{peak} MB; {statuses:?}");
     assert_recovers(&aponta, "/api/v1/apontamentos", &tokens[0]).await;
