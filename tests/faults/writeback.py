@@ -146,6 +146,8 @@ async def run(binary, base, *, changes, items, kills):
         failed = int(cluster.sql("SELECT count(*) FROM escritas WHERE motivo IS NOT NULL"))
         for item in azure.items.values():
             item.state, item.is_deleted = "Active", False
+        # Only what failed more than a minute ago is tried again.
+        cluster.sql("UPDATE escritas SET falhou_em = falhou_em - interval '1 minute' WHERE motivo IS NOT NULL")
         # The states of work items are remembered for some seconds.
         async with Client(replicas[0].port) as client:
             response = await client.request("POST", "/api/v1/integracao/reenviar", b"{}", {"Authorization": "Bearer conhecido-0"})

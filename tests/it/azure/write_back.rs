@@ -173,8 +173,11 @@ async fn failed_work_items_are_listed_and_written_after_a_request() {
     assert_eq!(reasons, expected);
 
     given.organisation.change_work_item(43, |fields| drop(fields.insert("System.State".to_owned(), json!("Active"))));
-    let again = post(api, ANA, "/api/v1/integracao/reenviar", json!({})).await.expect(200);
-    assert_eq!(again, json!({"work_items": 3}));
+    let again = async || post(api, ANA, "/api/v1/integracao/reenviar", json!({})).await.expect(200);
+    assert_eq!(again().await, json!({"work_items": 0}));
+    // A minute later.
+    given.aponta.database.execute("UPDATE api_aponta.escritas SET falhou_em = falhou_em - interval '1 minute'");
+    assert_eq!(again().await, json!({"work_items": 3}));
     given.until(&refused, "ok").await;
     given.until(&entries[1], "ok").await;
     given.until(&entries[0], "erro").await;
