@@ -205,9 +205,14 @@ impl WriteBackQueue for PostgresWriteBackQueue {
                        WHERE organizacao = {organizacao} AND work_item_id = {id} AND reserva = {claim}"#
                 )
             }
-            WriteEnd::Retry { em } => raw_sql!(
+            WriteEnd::Retry { em, is_attempt_void } => raw_sql!(
                 Postgres,
-                r#"UPDATE escritas SET reserva = NULL, tentativas = tentativas + 1, proxima_em = {em}
+                r#"UPDATE escritas
+                   SET reserva = NULL, tentativas = tentativas + 1, proxima_em = {em},
+                       tentativa_rev = CASE WHEN NOT {is_attempt_void} THEN tentativa_rev END,
+                       tentativa_completed_work = CASE WHEN NOT {is_attempt_void} THEN tentativa_completed_work END,
+                       tentativa_manual = CASE WHEN NOT {is_attempt_void} THEN tentativa_manual END,
+                       tentativa_minutos = CASE WHEN NOT {is_attempt_void} THEN tentativa_minutos END
                    WHERE organizacao = {organizacao} AND work_item_id = {id} AND reserva = {claim}"#
             ),
         };

@@ -190,12 +190,17 @@ impl WriteBackQueue for SqliteWriteBackQueue {
                     "#
                 )
             }
-            WriteEnd::Retry { em } => {
+            WriteEnd::Retry { em, is_attempt_void } => {
                 let em = microseconds(em);
                 raw_sql!(
                     Sqlite,
                     r#"
-                    UPDATE escritas SET reserva = NULL, tentativas = tentativas + 1, proxima_em = {em}
+                    UPDATE escritas
+                    SET reserva = NULL, tentativas = tentativas + 1, proxima_em = {em},
+                        tentativa_rev = iif({is_attempt_void}, NULL, tentativa_rev),
+                        tentativa_completed_work = iif({is_attempt_void}, NULL, tentativa_completed_work),
+                        tentativa_manual = iif({is_attempt_void}, NULL, tentativa_manual),
+                        tentativa_minutos = iif({is_attempt_void}, NULL, tentativa_minutos)
                     WHERE organizacao = {organizacao} AND work_item_id = {id} AND reserva = {claim}
                     "#
                 )

@@ -68,6 +68,8 @@ pub enum WriteEnd {
     Retry {
         /// The time.
         em: OffsetDateTime,
+        /// Whether the stored attempt has not taken effect and cannot any more. Otherwise it is kept.
+        is_attempt_void: bool,
     },
 }
 

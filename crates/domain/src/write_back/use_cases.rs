@@ -74,9 +74,9 @@ impl WriteBack {
                 let end = match &items {
                     Ok(items) => match self.write(pending, items.get(&pending.work_item).cloned()).await {
                         Ok(end) => end,
-                        Err(error) => Some(self.retry(pending, summary.retry_after(error)?)),
+                        Err(error) => Some(self.retry(pending, summary.retry_after(error)?, false)),
                     },
-                    Err(retry_after) => Some(self.retry(pending, *retry_after)),
+                    Err(retry_after) => Some(self.retry(pending, *retry_after, false)),
                 };
                 if let Some(end) = end {
                     summary.count(&end);
@@ -110,7 +110,7 @@ impl WriteBack {
                     pending.attempt = None;
                     item = after(item, rev, hours);
                 }
-                WriteResult::Outdated => return Ok(Some(self.retry(&pending, None))),
+                WriteResult::Outdated => return Ok(Some(self.retry(&pending, None, false))),
                 WriteResult::Refused(motivo) => {
                     return Ok(Some(WriteEnd::Failed { motivo, is_attempt_void: false }));
                 }
@@ -143,7 +143,8 @@ impl WriteBack {
         }
         match self.writer.write(item.id, item.rev, hours).await? {
             WriteResult::Written { rev } => written(rev),
-            WriteResult::Outdated => Ok(Some(self.retry(pending, None))),
+            // It was sent once. If it stayed, hours typed meanwhile could be taken for it.
+            WriteResult::Outdated => Ok(Some(self.retry(pending, None, true))),
             WriteResult::Refused(motivo) => Ok(Some(WriteEnd::Failed { motivo, is_attempt_void: true })),
         }
     }
@@ -170,13 +171,18 @@ impl WriteBack {
         Ok(from_history(pending, item, &changes, &entries))
     }
 
-    fn retry(&self, pending: &PendingWrite, retry_after: Option<std::time::Duration>) -> WriteEnd {
+    fn retry(
+        &self,
+        pending: &PendingWrite,
+        retry_after: Option<std::time::Duration>,
+        is_attempt_void: bool,
+    ) -> WriteEnd {
         if MAX_ATTEMPTS <= pending.tentativas {
-            return WriteEnd::Failed { motivo: MotivoDoErro::SemResposta, is_attempt_void: false };
+            return WriteEnd::Failed { motivo: MotivoDoErro::SemResposta, is_attempt_void };
         }
         let wait = FIRST_RETRY * 2_f64.powi(pending.tentativas.min(16).cast_signed());
         let retry_after = retry_after.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or_default();
-        WriteEnd::Retry { em: self.clock.now() + wait.min(MAX_RETRY).max(retry_after) }
+        WriteEnd::Retry { em: self.clock.now() + wait.min(MAX_RETRY).max(retry_after), is_attempt_void }
     }
 }
 

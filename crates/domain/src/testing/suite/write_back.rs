@@ -224,9 +224,12 @@ pub async fn attempt_and_known_hours_are_returned_by_the_next_claim(db: &Reposit
     let pending = claim_one(db).await;
     assert!(db.escritas.save_attempt(&pending, KNOWN, ATTEMPT).await.unwrap());
 
-    end(db, &pending, WriteEnd::Retry { em: NOW }).await;
+    end(db, &pending, WriteEnd::Retry { em: NOW, is_attempt_void: false }).await;
     let next = claim_one(db).await;
     assert_eq!((next.known, next.attempt, next.tentativas), (Some(KNOWN), Some(ATTEMPT), 1));
+    end(db, &next, WriteEnd::Retry { em: NOW, is_attempt_void: true }).await;
+    let next = claim_one(db).await;
+    assert_eq!((next.known, next.attempt, next.tentativas), (Some(KNOWN), None, 2));
 
     let written = KnownHours { rev: 6, completed_work: 4.25, manual: 2.0, minutos: 135 };
     end(db, &next, WriteEnd::Written(written)).await;
@@ -314,7 +317,7 @@ pub async fn retried_work_item_is_due_at_its_time(db: &Repositories) {
     let row = given_one(db).await;
     let pending = claim_one(db).await;
     let em = NOW + LATE + Duration::minutes(10);
-    end(db, &pending, WriteEnd::Retry { em }).await;
+    end(db, &pending, WriteEnd::Retry { em, is_attempt_void: false }).await;
     change(db, &row, of_minutes(11)).await;
 
     assert_eq!(db.escritas.claim(em - Duration::SECOND, 100).await.unwrap(), []);

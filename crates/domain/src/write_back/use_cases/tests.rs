@@ -118,7 +118,7 @@ fn written(rev: i64, completed_work: f64, manual: f64) -> WriteEnd {
 }
 
 fn retry(after: Duration) -> WriteEnd {
-    WriteEnd::Retry { em: NOW + after }
+    WriteEnd::Retry { em: NOW + after, is_attempt_void: false }
 }
 
 #[tokio::test]
@@ -212,8 +212,7 @@ async fn closed_work_item_that_has_its_hours_is_no_error() {
 
 #[tokio::test]
 async fn conflict_and_outage_lead_to_another_attempt_later() {
-    let cases: [(Response, u32, Duration); 6] = [
-        (|| Ok(WriteResult::Outdated), 0, FIRST_RETRY),
+    let cases: [(Response, u32, Duration); 5] = [
         (|| Err(unavailable(None)), 0, FIRST_RETRY),
         (|| Err(unavailable(None)), 3, FIRST_RETRY * 8),
         (|| Err(unavailable(Some(90))), 3, Duration::seconds(90)),
@@ -226,6 +225,18 @@ async fn conflict_and_outage_lead_to_another_attempt_later() {
 
         assert_eq!((end, attempt.is_some()), (retry(wait), true));
     }
+}
+
+/// Somebody who then types as many hours as were to be written would otherwise be taken for the service.
+#[tokio::test]
+async fn attempt_that_met_another_revision_at_once_is_void() {
+    let azure = || Azure { responses: vec![|| Ok(WriteResult::Outdated)], ..Azure::with(item(5, 3.5)) };
+
+    let (end, attempt, _) = run(pending(), azure()).await;
+    assert_eq!(end, WriteEnd::Retry { em: NOW + FIRST_RETRY, is_attempt_void: true });
+    assert!(attempt.is_some());
+    let (end, ..) = run(PendingWrite { tentativas: MAX_ATTEMPTS, ..pending() }, azure()).await;
+    assert_eq!(end, WriteEnd::Failed { motivo: MotivoDoErro::SemResposta, is_attempt_void: true });
 }
 
 #[tokio::test]
