@@ -115,7 +115,7 @@ def secret_table_matches_the_stack():
     user = re.search(r"^USER (\S+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[1]
     of_the_api = [name for name, _, owner, _ in secret_table() if owner == user]
     service = re.search(r"^  api:\n(?:    .*\n|\n)+", compose, re.MULTILINE)[0]
-    assert len(of_the_api) == 3 and f"secrets: [{', '.join(of_the_api)}]" in service, of_the_api
+    assert len(of_the_api) == 4 and f"secrets: [{', '.join(of_the_api)}]" in service, of_the_api
     for name in of_the_api:
         setting = name.upper()
         assert f"{setting}_FILE: /run/secrets/{name}\n" in service, f"compose.yml does not hand {name} to the API"

@@ -56,7 +56,7 @@ mod tests {
             ("internal error: broken", "internal error: broken"),
             ("relation \"atividades\" does not exist (SQLSTATE 42P01)", "relation […] does not exist (SQLSTATE 42P01)"),
             ("invalid input syntax for type uuid: \"seg redo\"", "invalid input syntax for type uuid: […]"),
-            ("valeur « segredo » invalide", "valeur […] invalide"),
+            ("valor « segredo » inválido", "valor […] inválido"),
             ("valor 'segredo' e o'clock fica", "valor […] e o'clock fica"),
             ("open \"segredo ends never", "open […]"),
             ("sent by maria@exemplo.br to x", "sent by […] to x"),
