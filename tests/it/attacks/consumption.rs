@@ -1,7 +1,7 @@
 //! API4 unrestricted resource consumption.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::azure::Organisation;
@@ -100,11 +100,11 @@ async fn api4_unknown_tokens_delay_no_user_and_cause_few_calls() {
     organisation.slow_down(Duration::from_millis(200));
     let before = organisation.calls("connectionData").await;
 
-    // More than fit in the lane of newcomers and its queue, from thirty addresses, until the user has been served.
-    let is_over = Arc::new(AtomicBool::new(false));
+    // 3,000 tokens, always more than fit in the lane of newcomers and its queue, from thirty addresses.
+    let (is_over, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let unknown: Vec<_> = (0..400)
         .map(|n| {
-            let (api, is_over) = (aponta.api.clone(), is_over.clone());
+            let (api, is_over, sent) = (aponta.api.clone(), is_over.clone(), sent.clone());
             tokio::spawn(async move {
                 let mut statuses = Vec::new();
                 while !is_over.load(Ordering::Relaxed) {
@@ -113,6 +113,7 @@ async fn api4_unknown_tokens_delay_no_user_and_cause_few_calls() {
                     let answer = send(request.header("X-Forwarded-For", format!("2001:db8:0:{}::{n}", n % 30))).await;
                     assert!(answer.status == 401 || answer.header("retry-after").is_some(), "{}", answer.status);
                     statuses.push(answer.status);
+                    sent.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
                 statuses
@@ -124,7 +125,7 @@ async fn api4_unknown_tokens_delay_no_user_and_cause_few_calls() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let mut waits = Vec::new();
-    for _ in 0..7 {
+    while waits.len() < 7 || sent.load(Ordering::Relaxed) < 3_000 {
         waits.push(user().await);
     }
     is_over.store(true, Ordering::Relaxed);
