@@ -243,6 +243,47 @@ async fn api4_memory_of_fifty_mixed_requests_with_hours_is_bounded() {
     assert_recovers(&aponta, "/api/v1/apontamentos", &tokens[0]).await;
 }
 
+/// Fifty requests for what Azure DevOps has: 2,000 teams, 2,000 iterations and 1,000 work items with the largest names.
+#[tokio::test]
+async fn api4_memory_of_fifty_requests_for_plans_and_work_items_is_bounded() {
+    let tokens: Vec<String> = (0..5).map(|n| format!("usuario{n}-a2b3c4d5e6f7-ABCDEFGHIJ-abcdefghij")).collect();
+    let (organisation, aponta) = guarded_by(&tokens, as_in_image).await;
+    let (_, name) = (organisation.add_project("Portal"), "\u{1F600}".repeat(60));
+    let teams: Vec<_> = (0..2000).map(|n| organisation.add_team("Portal", &format!("Time {n} {name}"))).collect();
+    for n in 0..2000 {
+        let days = ("2026-01-12", "2026-01-25");
+        _ = organisation.add_iteration(&teams[0], &format!("Portal\\Sprint {n} {name}"), days, "past");
+    }
+    for id in 1..=1000 {
+        organisation.add_work_item(id, "Portal", "Task", "Active", &format!("Tela {id} {name}"));
+    }
+    let project = "organization_name=exemplo&project_id=Portal";
+    let paths = [
+        format!("/api/v1/teams?{project}"),
+        format!("/api/v1/iterations?{project}&team_id={}", teams[0]),
+        format!("/api/v1/work-items/search?{project}&query=Tela"),
+    ];
+    for path in &paths {
+        let answer = e2e::client::send(aponta.api.request(Method::GET, path).bearer_auth(&tokens[0])).await;
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    let mut streams = Vec::new();
+    for n in 0..50 {
+        let headers = format!("Authorization: Bearer {}\r\nAccept-Encoding: gzip\r\n", tokens[n / 10]);
+        streams.push(open(&aponta, &paths[n % 3], &headers).await);
+    }
+    let mut statuses = Vec::new();
+    for stream in &mut streams {
+        statuses.push(status(stream).await);
+    }
+
+    assert!(statuses.iter().all(|status| [200, 429, 503].contains(status)), "{statuses:?}");
+    assert!(statuses.contains(&200), "{statuses:?}");
+    let peak = memory_mb(&aponta, "VmHWM");
+    println!("{peak} MB; {statuses:?}");
+    assert!(peak < MOST, "{peak} MB; {statuses:?}");
+}
+
 #[tokio::test]
 async fn api4_memory_of_unread_exports_is_bounded() {
     let aponta = Aponta::start_with(as_in_image);
