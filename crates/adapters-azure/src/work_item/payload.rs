@@ -51,13 +51,13 @@ pub(crate) struct Item {
 #[derive(Deserialize)]
 pub(crate) struct QueryResult {
     #[serde(rename = "workItems")]
-    work_items: Vec<Lenient<Reference>>,
+    work_items: Vec<IfValid<Reference>>,
 }
 
 /// A part of a response, or nothing if it has another form. All of them as [`Value`] would take several times their bytes.
-struct Lenient<T>(Option<T>);
+struct IfValid<T>(Option<T>);
 
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
+impl<'de, T: DeserializeOwned> Deserialize<'de> for IfValid<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self(T::deserialize(Value::deserialize(deserializer)?).ok()))
     }
@@ -72,15 +72,15 @@ struct Reference {
 /// A link from one work item to another.
 #[derive(Deserialize)]
 struct Link {
-    source: Option<Lenient<Reference>>,
-    target: Lenient<Reference>,
+    source: Option<IfValid<Reference>>,
+    target: IfValid<Reference>,
 }
 
 /// The result of a query for links: the items at the top have no source.
 #[derive(Deserialize)]
 pub(crate) struct LinkResult {
     #[serde(rename = "workItemRelations")]
-    relations: Vec<Lenient<Link>>,
+    relations: Vec<IfValid<Link>>,
 }
 
 /// The types of work items of a project.
@@ -144,7 +144,7 @@ impl Item {
     }
 }
 
-impl Lenient<Reference> {
+impl IfValid<Reference> {
     fn id(&self) -> Option<WorkItemId> {
         self.0.as_ref().and_then(|reference| WorkItemId::new(reference.id).ok())
     }
@@ -153,14 +153,14 @@ impl Lenient<Reference> {
 impl QueryResult {
     /// Returns the ids in their order.
     pub(crate) fn into_ids(self) -> Vec<WorkItemId> {
-        self.work_items.iter().filter_map(Lenient::id).collect()
+        self.work_items.iter().filter_map(IfValid::id).collect()
     }
 }
 
 impl LinkResult {
     /// Returns each linked item with the one above it.
     pub(crate) fn into_pairs(self) -> Vec<(Option<WorkItemId>, WorkItemId)> {
-        let pair = |link: Lenient<Link>| {
+        let pair = |link: IfValid<Link>| {
             let Link { source, target } = link.0?;
             Some((source.and_then(|source| source.id()), target.id()?))
         };

@@ -204,7 +204,7 @@ async fn entries_are_kept_while_azure_devops_cannot_be_asked() {
     }
 }
 
-/// Whoever keeps this service busy would switch the check off.
+/// Otherwise a caller who keeps this service busy would disable the check.
 #[tokio::test]
 async fn entries_are_refused_while_this_service_is_overloaded() {
     let overloaded = || Error::Overloaded { retry_after: std::time::Duration::from_secs(5), cause: "busy".into() };

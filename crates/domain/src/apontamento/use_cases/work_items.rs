@@ -22,8 +22,8 @@ impl WorkItemChecks {
     /// Asks Azure DevOps with the credential of `caller`. If Azure DevOps fails, the work items count as not checked.
     ///
     /// # Errors
-    /// `Forbidden` and `CredentialRejected`, which are about the caller. `Overloaded`, which is about this service: whoever
-    /// keeps it busy must not switch the check off.
+    /// `Forbidden` and `CredentialRejected`, which are about the caller. `Overloaded`, which is about this service: a
+    /// caller who keeps it busy must not disable the check.
     pub(super) async fn run(
         directory: &dyn WorkItemDirectory,
         caller: &Caller,

@@ -98,7 +98,7 @@ pub async fn concurrent_inserts_keep_the_day_limit(db: &Repositories) {
     }
 }
 
-/// Whatever is refused does not fit, also if it came together with something that does not fit either.
+/// A refused entry does not fit, also if its transaction had another one that does not fit.
 pub async fn concurrent_inserts_are_refused_only_if_they_do_not_fit(db: &Repositories) {
     let atividade = given_atividade(db).await;
     let maria = entry(1, &atividade).usuario.id;

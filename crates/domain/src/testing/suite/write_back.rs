@@ -275,7 +275,7 @@ pub async fn failed_work_item_waits_for_a_change_or_a_retry(db: &Repositories) {
     assert_eq!(claim_one(db).await.attempt, None);
 }
 
-/// Whoever asks again and again does not keep the job busy.
+/// Repeated requests for a retry do not keep the job busy.
 pub async fn work_item_that_failed_just_now_is_not_tried_again(db: &Repositories) {
     given_one(db).await;
     let pending = claim_one(db).await;
@@ -349,7 +349,7 @@ pub async fn entries_of_a_work_item_come_in_order_and_are_bounded(db: &Repositor
     assert_eq!(claim(db).await.len(), 2, "the work item of the other organisation is not claimed");
 }
 
-/// Whoever has not seen a work item must not have the service change it.
+/// The service must not change a work item for a person who has not seen it.
 pub async fn unverified_entry_is_written_once_its_owner_sees_the_work_item(db: &Repositories) {
     let atividade = given_atividade(db).await;
     let unverified = |id, n| ApontamentoRecord { verificado: false, ..entry_on(id, n, &atividade) };
