@@ -290,7 +290,8 @@ test_stack() {
         rm -rf target/stack/nginx-test
         cp -a "$NGINX_ROOT" target/stack/nginx-test
         unshare --net --mount python3 -W ignore tests/stack/nginx.py target/stack/nginx-test
-        python3 tests/stack/compose.py'
+        python3 tests/stack/compose.py
+        python3 tests/stack/artifacts.py'
     say "the stack passed"
 }
 

@@ -29,13 +29,17 @@ esac
 """
 RUSTC = "#!/bin/bash\ncase $* in *libdir*) case $* in *$MISSING*) echo /absent ;; *) echo / ;; esac ;; *) echo rustc ;; esac\n"
 DOCKER = r"""#!/bin/bash
+image=$HOME/image
+if [[ $1 == save ]]; then
+    cp "$image" "$3"
+    exit
+fi
 for word in "$@"; do
     case $word in
     build=*) stage=${word#build=} ;;
-    type=docker,dest=*) file=${word#*dest=} ;;
     esac
 done
-{ echo "$*" && cat "$stage/aponta" && (cd "$stage" && find . -type f | sort); } >"$file"
+{ echo "$*" && cat "$stage/aponta" && (cd "$stage" && find . -type f | sort); } >"$image"
 """
 
 
