@@ -38,14 +38,20 @@ class Client:
         self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
 
+    def send(self, method, path, body=None):
+        """Returns the body of the response."""
+        content = {"Content-Type": "application/json"} if body else {}
+        self.connection.request(method, path, body, self.headers | content)
+        response = self.connection.getresponse()
+        text = response.read()
+        if response.status >= 300:
+            raise RuntimeError(f"{method} {path}: {response.status} {text[:500]}")
+        return text
+
     def get(self, path):
         """Returns the milliseconds until the last byte, and the body."""
         started = time.perf_counter()
-        self.connection.request("GET", path, headers=self.headers)
-        response = self.connection.getresponse()
-        body = response.read()
-        if response.status != 200:
-            raise RuntimeError(f"GET {path}: {response.status} {body[:500]}")
+        body = self.send("GET", path)
         return (time.perf_counter() - started) * 1000, body
 
     def times(self, paths):

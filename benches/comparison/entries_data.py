@@ -5,7 +5,7 @@ from comparison.data import PROJETOS, fill
 FIRST_DAY, DAYS = "2022-11-28", 1461
 ATIVIDADES, ENTRIES_PER_PERSON, ENTRIES_PER_WORK_ITEM = 1000, 10_000, 100
 CHUNK = 1_000_000
-TIMEOUT = 1800
+TIMEOUT = 7200
 
 WORK_ITEMS = """
 INSERT INTO work_items (organizacao, id, titulo, tipo, visto_em)
@@ -20,6 +20,7 @@ END $$;
 # Ids are UUIDs of version 7 made from `criado_em`. Foreign keys hold by construction, and checking them would take longer.
 ENTRIES = """
 SET session_replication_role = replica;
+SET work_mem = '256MB';
 INSERT INTO apontamentos (id, id_projeto, id_atividade, work_item_id, organizacao, data, minutos, comentario, usuario_id,
                           usuario_nome, usuario_email, criado_em, atualizado_em)
 SELECT (lpad(to_hex((extract(epoch FROM em) * 1000)::bigint), 12, '0') || '7' || substr(acaso, 1, 3)

@@ -65,7 +65,7 @@ apply_overlays() {
         done
         # A replaced file of a secret reaches a container when it starts.
         case $service in
-        postgres-exporter) files=("$deploy/secrets/exporter_password") ;;
+        postgres-exporter) files+=("$deploy/secrets/exporter_password") ;;
         alertmanager) files+=("$deploy"/secrets/{smtp_password,slack_webhook,pagerduty_key}) ;;
         esac
         ((${#files[@]})) || continue

@@ -47,4 +47,7 @@ WHERE owner <> 'aponta_api'::regrole
 SELECT 'CREATE ROLE aponta_exporter' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'aponta_exporter') \gexec
 ALTER ROLE aponta_exporter LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD :'exporter_password';
 GRANT pg_monitor TO aponta_exporter;
+-- Only where the server has loaded the library: a running one loads it when update.sh recreates it.
+SELECT 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA public'
+WHERE current_setting('shared_preload_libraries') ~ 'pg_stat_statements' \gexec
 \endif

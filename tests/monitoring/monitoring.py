@@ -19,7 +19,7 @@ import urllib.request
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 
 import alertmanager  # noqa: E402
-from harness.postgres import Cluster  # noqa: E402
+from harness.postgres import Cluster, find_programs  # noqa: E402
 from harness.process import Process, free_port, run  # noqa: E402
 from harness.wait import wait_until  # noqa: E402
 
@@ -119,10 +119,19 @@ def started(name, *command, **options):
         process.stop()
 
 
+def shipped_settings():
+    """Returns the settings that the compose stack gives to PostgreSQL."""
+    command = re.search(r"^    command: \[postgres, (.*)]$", (REPOSITORY / "deploy/compose.yml").read_text(), re.MULTILINE)[1]
+    settings = command.removeprefix("-c, ").split(", -c, ")
+    backup = (REPOSITORY / "deploy/backup/compose.yml").read_text()
+    assert all(f"      - {setting}\n" in backup for setting in settings), f"the command of the backups lacks one of {settings}"
+    return dict(setting.split("=") for setting in settings)
+
+
 @contextlib.contextmanager
 def postgres():
     WORK.chmod(0o755)
-    cluster = Cluster(WORK, superuser="aponta", settings={"fsync": "off"})
+    cluster = Cluster(WORK, superuser="aponta", settings={"fsync": "off", **shipped_settings()})
     cluster.initialize()
     cluster.start()
     try:
@@ -211,7 +220,7 @@ def running_stack():
             ("node", (program("prometheus-node-exporter"), f"--web.listen-address=127.0.0.1:{PORTS['node']}",
                       f"--collector.textfile.directory={WORK}/textfiles"), {}),
             ("postgres-exporter", (program("prometheus-postgres-exporter"), f"--web.listen-address=127.0.0.1:{PORTS['postgres-exporter']}"),
-             {"DATA_SOURCE_NAME": f"{monitor}?sslmode=disable"}),
+             {"DATA_SOURCE_NAME": f"{monitor}?sslmode=disable", "PG_EXPORTER_EXTEND_QUERY_PATH": f"{MONITORING}/postgres/queries.yml"}),
             ("nginx-exporter", (program("prometheus-nginx-exporter"), f"-web.listen-address=127.0.0.1:{PORTS['nginx-exporter']}",
                                 f"-nginx.scrape-uri=http://127.0.0.1:{PORTS['nginx']}/stub_status", "-nginx.retries=50"), {}),
             ("blackbox", (program("prometheus-blackbox-exporter"), f"--web.listen-address=127.0.0.1:{PORTS['blackbox']}",
@@ -222,7 +231,7 @@ def running_stack():
                             f"--web.listen-address=127.0.0.1:{PORTS['prometheus']}"), {}),
         ):
             stack.enter_context(started(name, *command, env={"PATH": os.environ["PATH"], **environment}))
-        yield
+        yield url
 
 
 def api_address():
@@ -230,10 +239,25 @@ def api_address():
     return wait_until("the start of aponta", lambda: re.search(r"listening on (http://\S+)", log.read_text()), 60, log=log.read_text)[1]
 
 
+def statements_show_no_values(url):
+    """Sends values in statements of several kinds as the service, and searches the exported texts for them."""
+    secret = "s3gredo"
+    for text in (f"SELECT '{secret}', 731592", f"CREATE TEMP TABLE t AS SELECT '{secret}' AS t", f"COPY (SELECT '{secret}') TO STDOUT",
+                 f"DO $$ BEGIN PERFORM '{secret}'; END $$", f"SET application_name = '{secret}'", f"ALTER ROLE aponta_api PASSWORD '{secret}'",
+                 f"PREPARE p AS SELECT '{secret}'; EXECUTE p"):
+        run(find_programs() / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", text, url)
+    stored = run(find_programs() / "psql", "-XAtqc", "SELECT query FROM pg_stat_statements", url).stdout
+    assert "SELECT $1, $2" in stored and secret not in stored and "731592" not in stored, stored
+    exported = query("pg_top_statements_calls_total")
+    assert any("apontamentos" in each["metric"]["query"] or "atividades" in each["metric"]["query"] for each in exported), exported
+    assert len(exported) <= 20 and all(len(each["metric"]["query"]) <= 120 for each in exported), exported
+    print(f"ok {len(exported)} statements are exported, without values", flush=True)
+
+
 def metrics_are_exported():
     wanted = {selector: expression for expression in expressions() for selector in selectors(expression)}
     assert len(wanted) > 30 and 'up{job="api"}' in wanted and 'aponta_syncs_total{outcome="error"}' in wanted, sorted(wanted)
-    with running_stack():
+    with running_stack() as url:
         base = api_address()
         deadline = time.monotonic() + 90
         make_traffic(base)
@@ -250,6 +274,7 @@ def metrics_are_exported():
         assert query('http_client_request_duration_seconds_count{error_type="unavailable"}'), "the failed call is not counted"
         firing = {alert["metric"]["alertname"] for alert in query('ALERTS{alertstate="firing"}')}
         assert firing == {"Watchdog"}, firing
+        statements_show_no_values(url)
     print(f"ok all {len(wanted)} metrics of the rules and the dashboard are exported", flush=True)
 
 

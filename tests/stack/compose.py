@@ -875,6 +875,8 @@ def deploy_reloads_the_monitoring():
     assert sql("SELECT rolsuper, pg_has_role('aponta_exporter', 'pg_monitor', 'MEMBER') FROM pg_roles WHERE rolname = 'aponta_exporter'") == "f|t"
     exporter = (DEPLOY / "secrets/exporter_password").read_text().strip()
     assert int(over_the_network("aponta_exporter", exporter, "SELECT count(*) FROM pg_ls_waldir()").stdout) > 0
+    statements = "SELECT count(*) FROM pg_stat_statements WHERE query ~ 'atividades'"
+    assert int(over_the_network("aponta_exporter", exporter, statements).stdout) > 0, "the statements of the service are not counted"
     assert "permission denied" in over_the_network("aponta_exporter", exporter, "SELECT FROM api_aponta.atividades").stderr
     role_cannot_read_files("aponta_exporter", exporter)
     project = "label=com.docker.compose.project=aponta"
