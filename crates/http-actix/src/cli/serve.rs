@@ -69,7 +69,7 @@ async fn serve(
     let organizacao = azure.org_url.as_ref().map(OrgUrl::name);
     // The client needs root certificates, which a service without Azure DevOps does not.
     let azure = if settings.auth_enabled || azure.org_url.is_some() {
-        Some(Arc::new(AzureDevOps::new(azure, clock.clone()).map_err(|error| CliError::of(&error))?))
+        Some(Arc::new(AzureDevOps::new(azure, clock.clone(), None).map_err(|error| CliError::of(&error))?))
     } else {
         None
     };
