@@ -97,7 +97,7 @@ async fn serve(
     let state = if settings.auth_enabled { state } else { state.loopback_only() };
     // Without authentication no request has a person.
     let state = match settings.rate_per_person.filter(|_| settings.auth_enabled) {
-        Some(limit) => state.with_rate_per_person(limit),
+        Some(limit) => state.with_rate_per_person(limit, None),
         None => state,
     };
     let metrics = match settings.metrics {
