@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use redis::{AsyncConnectionConfig, RedisError};
 
 use crate::config::Config;
+use crate::link::describe;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -30,10 +31,7 @@ impl Diagnosis {
     /// # Errors
     /// The kind of error in words, without secrets.
     pub async fn of(config: &Config) -> Result<Self, String> {
-        let words = |error: RedisError| match error.code() {
-            Some(code) => format!("{} ({code})", error.category()),
-            None => error.category().to_owned(),
-        };
+        let words = |error: RedisError| describe(&error);
         let limits =
             AsyncConnectionConfig::new().set_connection_timeout(Some(TIMEOUT)).set_response_timeout(Some(TIMEOUT));
         let mut connection =

@@ -9,7 +9,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult};
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::metrics::{Metrics, Outcome, Use};
 
@@ -17,7 +17,8 @@ use crate::metrics::{Metrics, Outcome, Use};
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(50);
 /// Connecting includes TLS, and delays no request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// The pause before a new connection, so that a server that is often late delays few requests.
+/// The shortest time from one attempt to connect to the next, so that a server that is often late delays few requests. After a
+/// long connection the next attempt follows at once: one late response may be this machine's fault.
 const RECONNECT_INTERVAL: Duration = Duration::from_secs(2);
 /// A connection without traffic is checked, so that the metric tells the truth.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -56,7 +57,7 @@ impl Link {
             Ok(Ok(value)) => return Some(value),
             // The server works, but does not do this: it is full, or the user lacks a permission.
             Ok(Err(error)) if matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) => {
-                self.report(&error)
+                self.report(&error);
             }
             Ok(Err(error)) => self.give_up(number, &describe(&error)),
             Err(_) => self.give_up(number, "no response in time"),
@@ -82,15 +83,19 @@ impl Link {
         let mut state = self.lock();
         if !state.is_reported {
             state.is_reported = true;
-            tracing::warn!(reason, "Valkey cannot be used; each replica works by itself");
+            tracing::warn!(reason, "no connection to Valkey; this replica works by itself");
         }
     }
 
     /// Keeps a connection open, as long as the returned future is polled.
     pub(crate) async fn keep(&self) {
+        let mut attempts = interval(RECONNECT_INTERVAL);
+        attempts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick, which comes at once, stands for the attempt at the start.
+        attempts.tick().await;
         loop {
             if self.current().is_none() {
-                sleep(RECONNECT_INTERVAL).await;
+                attempts.tick().await;
                 self.connect().await;
             } else if timeout(CHECK_INTERVAL, self.lost.notified()).await.is_err() {
                 self.check().await;
@@ -118,7 +123,7 @@ impl Link {
             state.is_reported = true;
             self.metrics.connected.set(0);
             self.lost.notify_one();
-            tracing::warn!(reason, "Valkey is given up for some seconds; each replica works by itself");
+            tracing::warn!(reason, "connection to Valkey given up; until the next one this replica works by itself");
         }
     }
 
@@ -127,7 +132,7 @@ impl Link {
         let mut state = self.lock();
         if !state.is_reported {
             state.is_reported = true;
-            tracing::warn!(reason = describe(error), "Valkey refuses an operation; each replica works by itself");
+            tracing::warn!(reason = describe(error), "Valkey refused an operation; this replica does it by itself");
         }
     }
 
@@ -150,9 +155,11 @@ async fn ping(mut connection: MultiplexedConnection) -> RedisResult<()> {
     redis::cmd("PING").query_async(&mut connection).await
 }
 
-/// Returns the kind and the code of an error. Its text comes from the server, which is not trusted with the log.
-fn describe(error: &RedisError) -> String {
+/// Describes an error without the text of the server, which is not trusted with the log.
+pub(crate) fn describe(error: &RedisError) -> String {
     match error.code() {
+        // The text is that of this system, or of TLS.
+        _ if error.is_io_error() => error.to_string(),
         Some(code) => format!("{} ({})", error.category(), code.escape_debug()),
         None => error.category().to_owned(),
     }

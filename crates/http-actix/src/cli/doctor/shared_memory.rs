@@ -11,7 +11,7 @@ pub async fn check(config: Option<&Config>, report: &mut Report) {
     let diagnosis = match Diagnosis::of(config).await {
         Ok(diagnosis) => diagnosis,
         Err(reason) => {
-            return report.warning("valkey", format_args!("REDIS_URL: {reason}; each replica works by itself"));
+            return report.warning("valkey", format_args!("REDIS_URL: {reason}: each replica works by itself"));
         }
     };
     let elapsed = diagnosis.response_time.as_millis();
