@@ -10,8 +10,8 @@
 #   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, searches, connections, soak); needs root
-#   ./tests/run.sh --scale    many replicas behind PgBouncer, read replicas, a cache in front: about 7 minutes; with --short
-#                             after it as CI runs it, with --only PART one part (pooler, replicas, edge)
+#   ./tests/run.sh --scale    many replicas behind PgBouncer, read replicas, a cache in front, Valkey: about 10 minutes; with
+#                             --short after it as CI runs it, with --only PART one part (pooler, replicas, edge, valkey)
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
 #   ./tests/run.sh --moving   the chapter "Moving from FastAPI" of deploy/README.md, command by command, on PostgreSQL 15 and 18
 #   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
@@ -19,8 +19,8 @@
 #                             root
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, PgBouncer,
-# Python, Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or without a
-# terminal. Tools from PyPI and npm go into the work tree.
+# Redis, Python, Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or
+# without a terminal. Tools from PyPI and npm go into the work tree.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # Without the pinned release, and without a network to fetch it, the installed toolchain builds.
@@ -98,6 +98,7 @@ find_missing() {
     node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)' 2>/dev/null || need "Node.js 18 or later" nodejs
     command -v npm >/dev/null || need npm npm
     command -v pgbouncer >/dev/null || [[ -x /usr/sbin/pgbouncer ]] || need PgBouncer pgbouncer
+    command -v valkey-server >/dev/null || command -v redis-server >/dev/null || need "Valkey or Redis" redis-server
     [[ -x /usr/bin/chromium && -x /usr/bin/chromedriver ]] || need "Chromium and its driver" chromium chromium-driver
 }
 
@@ -219,14 +220,17 @@ test_faults() {
     say "the faults passed"
 }
 
-# PgBouncer of this release is too old. The newer one comes with its libraries, for it needs newer ones than this release has.
+# PgBouncer of this release is too old, and it has no Valkey. The newer ones come with their libraries, for they need newer ones
+# than this release has.
 test_scale() {
-    local root=target/test-tools/pgbouncer
+    local root=target/test-tools/pgbouncer valkey=target/test-tools/valkey
     without_daemons need_commands varnishd:varnish
     tests/trixie.sh "$root" pgbouncer libc6 libaudit1 libcap2 libcap-ng0 libcares2 libevent-2.1-7t64 libldap2 libpam0g \
         libsasl2-2 libssl3t64 libsystemd0 libzstd1 zlib1g
+    tests/trixie.sh "$valkey" valkey-server valkey-tools libatomic1 libc6 libcap2 libgcc-s1 libhiredis1.1.0 libjemalloc2 liblua5.1-0 \
+        liblzf1 libssl3t64 libstdc++6 libsystemd0 libzstd1 lua-bitop lua-cjson zlib1g
     build_service
-    python3 tests/scale/run.py target/debug/aponta "$root" "$@"
+    python3 tests/scale/run.py target/debug/aponta "$root" "$valkey" "$@"
     say "scaling passed"
 }
 

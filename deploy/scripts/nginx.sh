@@ -71,8 +71,9 @@ sorted() {
     (($# == 0)) || printf '%s\n' "$@" | sort
 }
 
+# In the network of nginx: with Valkey the API has one more.
 addresses() {
-    docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$@"
+    docker inspect --format "{{(index .NetworkSettings.Networks \"$(setting COMPOSE_PROJECT_NAME)-network\").IPAddress}}" "$@"
 }
 
 # Returns whether nginx reaches each of these containers. Their own health checks do not show that.

@@ -66,6 +66,7 @@ apply_overlays() {
         # A replaced file of a secret reaches a container when it starts.
         case $service in
         postgres-exporter) files+=("$deploy/secrets/exporter_password") ;;
+        valkey) files=("$deploy"/valkey/{valkey.conf,start.sh} "$deploy/secrets/redis_url") ;;
         alertmanager) files+=("$deploy"/secrets/{smtp_password,slack_webhook,pagerduty_key}) ;;
         esac
         ((${#files[@]})) || continue

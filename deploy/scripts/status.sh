@@ -21,6 +21,7 @@ say "versions: $(version_file current) serves, $(version_file previous) before"
 compose ps --format 'table {{.Service}}\t{{.Name}}\t{{.Image}}\t{{.Status}}'
 services=(nginx api postgres)
 if uses pooler; then services+=(pooler); fi
+if uses valkey; then services+=(valkey); fi
 for service in "${services[@]}"; do
     lines running containers --status running "$service"
     ((${#running[@]})) || problem "$service does not run"

@@ -215,7 +215,8 @@ def running_stack():
             ("aponta", (os.environ["APONTA_BIN"], "serve"), {
                 "ENVIRONMENT": "development", "AUTH_ENABLED": "false", "API_HOST": "127.0.0.1", "API_PORT": "0", "DATABASE_URL": url,
                 "METRICS_PORT": str(PORTS["metrics"]), "AZURE_DEVOPS_ORG_URL": f"http://127.0.0.1:{PORTS['dead']}/exemplo",
-                "AZURE_DEVOPS_PAT": "a" * 52, "DATABASE_REPLICA_URLS": f"postgresql://aponta_api@127.0.0.1:{PORTS['dead']}/aponta"}),
+                "AZURE_DEVOPS_PAT": "a" * 52, "DATABASE_REPLICA_URLS": f"postgresql://aponta_api@127.0.0.1:{PORTS['dead']}/aponta",
+                "REDIS_URL": f"redis://127.0.0.1:{PORTS['dead']}", "SHARED_KEY": "k" * 32}),
             ("nginx", (program("nginx"), "-p", WORK, "-c", WORK / "nginx.conf", "-e", "stderr"), {}),
             ("node", (program("prometheus-node-exporter"), f"--web.listen-address=127.0.0.1:{PORTS['node']}",
                       f"--collector.textfile.directory={WORK}/textfiles"), {}),

@@ -1,8 +1,8 @@
 """The service past one database server and one process, with programs from Debian's packages. All of it on loopback.
 
-usage: run.py BINARY PGBOUNCER [--short] [--only PART]
+usage: run.py BINARY PGBOUNCER VALKEY [--short] [--only PART]
 
-PGBOUNCER is a directory with the unpacked packages of PgBouncer and its libraries.
+PGBOUNCER and VALKEY are directories with the unpacked packages of these servers and their libraries.
 """
 
 import argparse
@@ -24,6 +24,8 @@ PARTS = {
     "pooler": ({"seconds": 60, "rounds": 9}, {"seconds": 15, "rounds": 3}),
     "replicas": ({"reads": 10_000, "seconds": 600}, {"reads": 1_000, "seconds": 120}),
     "edge": ({"requests": 10_000}, {"requests": 1_000}),
+    "valkey": ({"people": 500, "rate_seconds": 20, "crowd": 200, "fault_seconds": 5},
+               {"people": 40, "rate_seconds": 3, "crowd": 40, "fault_seconds": 0.7}),
 }
 # Each wait has a bound of its own. This one is for whatever they overlook: minutes of a part, long and short.
 PART_TIMEOUT = (15, 5)
@@ -38,12 +40,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=pathlib.Path)
     parser.add_argument("pgbouncer", type=pathlib.Path)
+    parser.add_argument("valkey", type=pathlib.Path)
     parser.add_argument("--short", action="store_true", help="as CI runs it")
     parser.add_argument("--only", choices=PARTS, help="this part alone")
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    programs = {"binary": options.binary.resolve(), "pgbouncer": options.pgbouncer.resolve()}
+    programs = {name: getattr(options, name).resolve() for name in ("binary", "pgbouncer", "valkey")}
     for name, forms in PARTS.items():
         if options.only in (None, name):
             started = time.monotonic()

@@ -17,7 +17,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = pathlib.Path(tempfile.mkdtemp(prefix="aponta-checks-")) / "deploy"
 PASSPHRASE = "m" * 32
 ENCRYPTED = f"[global]\nrepo1-cipher-pass={PASSPHRASE}\n"
-ALL_FILES = "compose.yml:backup/compose.yml:monitoring/compose.yml"
+ALL_FILES = "compose.yml:backup/compose.yml:monitoring/compose.yml:valkey/compose.yml"
 SECOND = f"repo2-type=s3\nrepo2-path=/aponta\nrepo2-cipher-type=aes-256-cbc\nrepo2-cipher-pass={PASSPHRASE}\n"
 
 
@@ -105,7 +105,8 @@ def secret_table():
 
 def secret_table_matches_the_stack():
     """The table has the secrets of the compose files, and the files and the runbook have what the table implies."""
-    for overlay, file in (("-", "compose.yml"), ("backup", "backup/compose.yml"), ("monitoring", "monitoring/compose.yml")):
+    for overlay, file in (("-", "compose.yml"), ("backup", "backup/compose.yml"), ("monitoring", "monitoring/compose.yml"),
+                          ("valkey", "valkey/compose.yml")):
         section = (DEPLOY / file).read_text().partition("\nsecrets:\n")[2]
         declared = re.findall(r"^    file: \./secrets/(\S+)$", section, re.MULTILINE)
         assert declared and sorted(declared) == sorted(name for name, used_in, _, _ in secret_table() if used_in == overlay), (file, declared)
@@ -113,12 +114,16 @@ def secret_table_matches_the_stack():
     compose = (DEPLOY / "compose.yml").read_text()
     asked = (DEPLOY / "scripts/settings.yml").read_text()
     user = re.search(r"^USER (\S+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[1]
-    of_the_api = [name for name, _, owner, _ in secret_table() if owner == user]
-    service = re.search(r"^  api:\n(?:    .*\n|\n)+", compose, re.MULTILINE)[0]
-    assert len(of_the_api) == 4 and f"secrets: [{', '.join(of_the_api)}]" in service, of_the_api
-    for name in of_the_api:
+    shared = (DEPLOY / "valkey/compose.yml").read_text()
+    of_the_api = []
+    for overlay, text, count in (("-", compose, 4), ("valkey", shared, 2)):
+        names = [name for name, used_in, owner, _ in secret_table() if (used_in, owner) == (overlay, user)]
+        service = re.search(r"^  api:\n(?:    .*\n|\n)+", text, re.MULTILINE)[0]
+        assert len(names) == count and f"secrets: [{', '.join(names)}]" in service, names
+        of_the_api += [(name, service) for name in names]
+    for name, service in of_the_api:
         setting = name.upper()
-        assert f"{setting}_FILE: /run/secrets/{name}\n" in service, f"compose.yml does not hand {name} to the API"
+        assert f"{setting}_FILE: /run/secrets/{name}\n" in service, f"no compose file hands {name} to the API"
         assert f"{setting}: ${{{setting}:+set}}\n" in asked, f"settings.yml lacks {setting}"
         assert f"| `{setting}` |" in (REPOSITORY / "README.md").read_text(), f"the README has no setting {setting}"
     for name, _, _, kind in secret_table():
@@ -131,8 +136,9 @@ def secret_table_matches_the_stack():
 
 
 # The settings that the stack does not need: it has one address, one database and production's defaults.
+# The overlays pooler and valkey pass three of them.
 NOT_PASSED = ["API_DEBUG", "API_HOST", "API_PORT", "AUTH_ANY_ORGANISATION", "AUTH_ENABLED", "AZURE_DEVOPS_PROFILE_URL", "DATABASE_DIRECT_URL",
-              "DATABASE_PORT", "DATABASE_URL"]
+              "DATABASE_PORT", "DATABASE_URL", "REDIS_URL", "SHARED_KEY"]
 
 
 def every_setting_reaches_the_api():
@@ -160,13 +166,13 @@ def secrets_are_handed_to_their_users():
         "would run: install -m 600 /dev/null azure_devops_pat", "would run: chown 10001:10001 azure_devops_pat",
         "would run: install -m 600 /dev/null sentry_dsn", "would run: chown 10001:10001 sentry_dsn"]
     of_api = ("database_password", "extension_app_keys", "azure_devops_pat", "sentry_dsn")
-    existing = set(of_api)
+    existing = {*of_api, "redis_url"}
     assert hand_over(existing, COMPOSE_FILE=ALL_FILES) == [
-        *(f"would run: chown 10001:10001 {name}" for name in of_api),
+        *(f"would run: chown 10001:10001 {name}" for name in (*of_api, "redis_url", "shared_key")),
         "would run: chown 65534:65534 exporter_password", "would run: chown 472:0 grafana_password",
         *(f"would run: chown 65534:65534 {name}" for name in ("smtp_password", "slack_webhook")),
         "would run: install -m 600 /dev/null pagerduty_key", "would run: chown 65534:65534 pagerduty_key"]
-    for files, names in (("compose.yml", ["postgres_password"]), (ALL_FILES, ["postgres_password", "exporter_password"])):
+    for files, names in (("compose.yml", ["postgres_password"]), (ALL_FILES, ["postgres_password", "shared_key", "exporter_password"])):
         created = faults(f"source '{DEPLOY}/scripts/roles.sh'; create_passwords", COMPOSE_FILE=files)
         assert created[:-1] == [f"==> creating {DEPLOY}/secrets/{name}" for name in names], created
         for name in names:
@@ -207,7 +213,7 @@ def app_token_alone_requires_both_secrets():
 
 
 def secrets_in_env_are_refused():
-    names = ("DATABASE_PASSWORD", "AZURE_DEVOPS_PAT", "EXTENSION_APP_KEYS", "SENTRY_DSN")
+    names = ("DATABASE_PASSWORD", "AZURE_DEVOPS_PAT", "EXTENSION_APP_KEYS", "SENTRY_DSN", "REDIS_URL", "SHARED_KEY")
     unset = {"COMPOSE_FILE": ALL_FILES, **dict.fromkeys(names, "")}
     assert faults("check_secrets_in_env", **unset) == []
     for name in names:

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{
     AzureProjectId, Caller, Clock, Credential, DeletionEvidence, Error, IdentityProvider, ProjectDirectory,
-    ProjectList, RemoteProjeto, Usuario,
+    ProjectList, RemoteProjeto, SharedIdentities, Usuario,
 };
 use prometheus_client::registry::Registry;
 use serde_json::value::RawValue;
@@ -58,11 +58,16 @@ enum Subject {
 }
 
 impl AzureDevOps {
-    /// Builds the adapter. `clock` decides about the expiry of tokens.
+    /// Builds the adapter. `clock` decides about the expiry of tokens. `shared` has the identities that other replicas have
+    /// looked up.
     ///
     /// # Errors
     /// `Internal` if TLS is unavailable: no root certificates or no random number generator.
-    pub fn new(config: &AzureConfig, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    pub fn new(
+        config: &AzureConfig,
+        clock: Arc<dyn Clock>,
+        shared: Option<Arc<dyn SharedIdentities>>,
+    ) -> Result<Self, Error> {
         let org = config.org_url.as_ref().map(OrgUrl::service);
         let source = Source::from_config(config)?;
         let base = source.base();
@@ -78,13 +83,14 @@ impl AzureDevOps {
             |org: &ServiceUrl| Directory::new(config, org.clone(), Arc::clone(&upstream), Arc::clone(&users));
         let new_work_items =
             |org: &ServiceUrl| WorkItems::new(config, org.clone(), Arc::clone(&upstream), Arc::clone(&users));
+        let identities = Identities::new(config, source, Arc::clone(&upstream), Arc::clone(&clock), shared);
         Ok(Self(Arc::new(Inner {
             fingerprints,
             members,
             app_tokens: AppTokens::new(&config.extension_app_keys),
             directory: org.map(new_directory),
             work_items: org.map(new_work_items),
-            identities: Identities::new(config, source, Arc::clone(&upstream), Arc::clone(&clock)),
+            identities,
             upstream,
             clock,
             identity_age: config.listing_identity_age,

@@ -10,6 +10,7 @@
 //! | `text`, `violation`, `patch` | rules for values |
 //! | `error`, `idempotency`, `clock`, `readiness` | shared by all nouns |
 //! | `rate_limit` | the rate at which one person may send requests |
+//! | `shared_memory` | the ports to the memory that the replicas share |
 //! | `testing` (feature `mocks`) | fixtures, mocks of the ports, and the suite that every repository passes |
 //!
 //! The crate depends on no HTTP, SQL or JSON library. Its unit tests use mocked ports and take milliseconds.
@@ -25,6 +26,7 @@ mod patch;
 mod projeto;
 mod rate_limit;
 mod readiness;
+mod shared_memory;
 mod text;
 mod timesheet;
 mod usuario;
@@ -61,6 +63,7 @@ pub use projeto::{
 };
 pub use rate_limit::{NotARateLimit, RateDecision, RateLimit};
 pub use readiness::Readiness;
+pub use shared_memory::{SharedIdentities, SharedIdentity, SharedRates};
 pub use text::{Descricao, search_key, strip_control_characters};
 pub use timesheet::{
     AvisoDoTimesheet, ConsultaDeTimesheet, DiaDoTimesheet, HorasNoAzure, LinhaDoTimesheet, Semana, Timesheet,
@@ -87,6 +90,7 @@ pub use {
     jobs::MockJobLeases,
     projeto::{MockProjectDirectory, MockProjetoRepository},
     readiness::MockReadiness,
+    shared_memory::{MockSharedIdentities, MockSharedRates},
     usuario::MockIdentityProvider,
     work_item::MockWorkItemDirectory,
     write_back::{MockWorkItemWriter, MockWriteBackQueue},

@@ -46,6 +46,12 @@ impl RateLimit {
         self.interval() * self.quota()
     }
 
+    /// Returns the longest time to a whole quota after which a request is still allowed.
+    #[must_use]
+    pub fn tolerance(self) -> Duration {
+        self.interval() * self.burst
+    }
+
     /// Returns the time from one request to the next at the rate without a burst.
     #[must_use]
     pub fn interval(self) -> Duration {
@@ -56,7 +62,7 @@ impl RateLimit {
     /// is whole again after that of the decision.
     #[must_use]
     pub fn decide(self, reset_after: Duration) -> RateDecision {
-        let (interval, tolerance) = (self.interval(), self.interval() * self.burst);
+        let (interval, tolerance) = (self.interval(), self.tolerance());
         let Some(left) = tolerance.checked_sub(reset_after) else {
             return RateDecision {
                 retry_after: Some(reset_after.saturating_sub(tolerance)),

@@ -67,7 +67,7 @@ async fn run(command: Command) -> Result<(), CliError> {
     match command {
         #[cfg(feature = "embedded")]
         Command::Dev(options) => cli::dev::run(options).await,
-        Command::Serve => cli::serve::run().await,
+        Command::Serve => Box::pin(cli::serve::run()).await,
         Command::Migrate(direction) => cli::migrate::run(direction).await,
         Command::Import(options) => Box::pin(cli::import::run(options)).await,
         Command::Privacidade(action) => cli::privacidade::run(action).await,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig};
 use domain::{
     ApontamentoRepository, Apontamentos, AtividadeRepository, Atividades, Clock, Credential, Escritas,
-    IdentityProvider, ProjectDirectory, ProjetoRepository, Projetos, RateLimit, Readiness, Timesheets,
+    IdentityProvider, ProjectDirectory, ProjetoRepository, Projetos, RateLimit, Readiness, SharedRates, Timesheets,
     WorkItemDirectory, WorkItems, WriteBackQueue,
 };
 
@@ -194,10 +194,10 @@ impl AppState {
         Self { root_path: Data::new(root_path), ..self }
     }
 
-    /// Limits the requests of each authenticated person.
+    /// Limits the requests of each authenticated person. Replicas with the same `shared` memory count them together.
     #[must_use]
-    pub fn with_rate_per_person(self, limit: RateLimit) -> Self {
-        Self { person_rates: Some(Data::new(PersonRates::new(limit))), ..self }
+    pub fn with_rate_per_person(self, limit: RateLimit, shared: Option<Arc<dyn SharedRates>>) -> Self {
+        Self { person_rates: Some(Data::new(PersonRates::new(limit, shared))), ..self }
     }
 
     /// Restricts the API to clients and pages of this machine, for a service without authentication.

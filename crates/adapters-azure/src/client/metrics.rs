@@ -37,7 +37,7 @@ struct CacheLabels {
 pub(crate) enum CacheResult {
     /// The identity was cached.
     Hit,
-    /// The identity was requested from Azure DevOps.
+    /// The identity was requested from another replica or Azure DevOps.
     Miss,
     /// The rejection was cached.
     Rejected,

@@ -3,6 +3,7 @@
 use domain::Credential;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +15,7 @@ use super::jwt::Jwt;
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// The authentication schemes that Azure DevOps accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Scheme {
     /// A personal access token, with an empty user name.
     Basic,
@@ -28,6 +29,8 @@ pub(crate) struct PresentedCredential {
     pub(crate) token: SecretString,
     /// The schemes to try, in order. The second one is tried only after an explicit rejection of the first.
     pub(crate) schemes: &'static [Scheme],
+    /// How the client presents the token: `basic` or `bearer`.
+    pub(crate) kind: &'static str,
     /// Key of the identity cache.
     pub(crate) fingerprint: Fingerprint,
     /// Key of the throttle. It is the same for every scheme, because Azure DevOps throttles the user.
@@ -58,9 +61,9 @@ impl PresentedCredential {
         Self::new(token, "bearer", schemes, fingerprints)
     }
 
-    fn new(token: &SecretString, scheme: &str, schemes: &'static [Scheme], fingerprints: &Fingerprints) -> Self {
-        let (fingerprint, throttle_key) = (fingerprints.of(scheme, token), fingerprints.of("throttle", token));
-        Self { token: token.clone(), schemes, fingerprint, throttle_key, user: None }
+    fn new(token: &SecretString, kind: &'static str, schemes: &'static [Scheme], fingerprints: &Fingerprints) -> Self {
+        let (fingerprint, throttle_key) = (fingerprints.of(kind, token), fingerprints.of("throttle", token));
+        Self { token: token.clone(), schemes, kind, fingerprint, throttle_key, user: None }
     }
 
     /// Whether the token fits into a header: visible ASCII of limited length.

@@ -1,9 +1,10 @@
-//! Identities of credentials. Azure DevOps is queried once per credential, and the result is cached.
+//! Identities of credentials. Azure DevOps is queried once per credential, and the result is cached: in this process, and in
+//! the memory that the replicas share, if there is one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Clock, Error, Usuario};
+use domain::{Clock, Error, SharedIdentities, Usuario};
 use moka::Expiry;
 use moka::future::Cache;
 use tokio::time::Instant;
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use super::identity_check;
 use super::payload::ConnectionData;
 use super::recently_accepted::RecentlyAccepted;
+use super::shared::{LookedUp, Shared};
 use crate::client::{CacheResult, Call, Traffic, Upstream, Version, json};
 use crate::config::AzureConfig;
 use crate::credential::{Fingerprint, Jwt, PresentedCredential, Scheme};
@@ -52,8 +54,16 @@ pub(crate) struct CachedIdentity {
     pub(crate) scheme: Scheme,
     /// Whether Azure DevOps Server responded, and not Services.
     pub(crate) is_on_premises: bool,
-    checked_at: Instant,
+    /// `None` if another replica looked it up: only the clock of that replica knows when.
+    checked_at: Option<Instant>,
     lifetime: Duration,
+}
+
+impl CachedIdentity {
+    /// Whether it was certainly looked up within `max_age`.
+    fn is_within(&self, max_age: Duration) -> bool {
+        self.checked_at.map_or(max_age == Duration::MAX, |checked_at| checked_at.elapsed() <= max_age)
+    }
 }
 
 /// The cache of identities. Rejections are cached apart, so that rejected credentials cannot evict users.
@@ -66,12 +76,19 @@ pub(crate) struct Identities {
     refreshes: Cache<Fingerprint, CachedIdentity>,
     rejected: Cache<Fingerprint, ()>,
     recently_accepted: RecentlyAccepted,
+    shared: Shared,
     cache_ttl: Duration,
     timeout: Duration,
 }
 
 impl Identities {
-    pub(crate) fn new(config: &AzureConfig, source: Source, upstream: Arc<Upstream>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        config: &AzureConfig,
+        source: Source,
+        upstream: Arc<Upstream>,
+        clock: Arc<dyn Clock>,
+        shared: Option<Arc<dyn SharedIdentities>>,
+    ) -> Self {
         let rejected = Cache::builder().max_capacity(config.cache_capacity).time_to_live(config.rejected_ttl);
         Self {
             upstream,
@@ -81,6 +98,7 @@ impl Identities {
             refreshes: Cache::builder().max_capacity(config.cache_capacity).time_to_live(Duration::ZERO).build(),
             rejected: rejected.build(),
             recently_accepted: RecentlyAccepted::new(config.cache_capacity),
+            shared: Shared::new(shared.filter(|_| !config.cache_ttl.is_zero())),
             cache_ttl: config.cache_ttl,
             timeout: config.timeouts.identity,
         }
@@ -102,7 +120,7 @@ impl Identities {
             return Ok(cached);
         }
         metrics.record_cache_lookup(CacheResult::Miss);
-        let found = self.accepted.try_get_with(credential.fingerprint, self.look_up(credential)).await;
+        let found = self.accepted.try_get_with(credential.fingerprint, self.find(credential)).await;
         found.map_err(|error| (*error).clone())
     }
 
@@ -113,7 +131,7 @@ impl Identities {
         max_age: Duration,
     ) -> Result<CachedIdentity, AzureError> {
         let cached = self.identify(credential).await?;
-        if cached.checked_at.elapsed() <= max_age {
+        if cached.is_within(max_age) {
             return Ok(cached);
         }
         let refreshed = self.refreshes.try_get_with(credential.fingerprint, self.refresh(credential, max_age)).await;
@@ -123,7 +141,7 @@ impl Identities {
     async fn refresh(&self, credential: &PresentedCredential, max_age: Duration) -> Result<CachedIdentity, AzureError> {
         // Another caller may have refreshed it in the meantime.
         if let Some(cached) = self.accepted.get(&credential.fingerprint).await
-            && cached.checked_at.elapsed() <= max_age
+            && cached.is_within(max_age)
         {
             return Ok(cached);
         }
@@ -140,6 +158,20 @@ impl Identities {
     /// Removes the cached identity, so that the next request looks it up again.
     pub(crate) async fn forget(&self, credential: &PresentedCredential) {
         self.accepted.invalidate(&credential.fingerprint).await;
+        self.shared.remove(credential).await;
+    }
+
+    /// Returns the identity that another replica has looked up, or looks it up.
+    async fn find(&self, credential: &PresentedCredential) -> Result<CachedIdentity, AzureError> {
+        let Some((found, lifetime)) = self.shared.find(credential).await else { return self.look_up(credential).await };
+        self.recently_accepted.insert(credential.fingerprint).await;
+        Ok(CachedIdentity {
+            scheme: found.scheme,
+            is_on_premises: found.is_on_premises,
+            usuario: found.into_usuario(),
+            checked_at: None,
+            lifetime: lifetime.min(self.lifetime(credential)),
+        })
     }
 
     async fn look_up(&self, credential: &PresentedCredential) -> Result<CachedIdentity, AzureError> {
@@ -156,13 +188,18 @@ impl Identities {
                 Ok((usuario, is_on_premises)) => {
                     tracing::info!(user = usuario.id, ?scheme, "Azure DevOps accepted the credential");
                     self.recently_accepted.insert(credential.fingerprint).await;
-                    return Ok(self.cached_identity(usuario, scheme, is_on_premises, credential));
+                    let lifetime = self.lifetime(credential);
+                    let looked_up = LookedUp::new(&usuario, scheme, is_on_premises);
+                    self.shared.store(credential, &looked_up, lifetime).await;
+                    let checked_at = Some(Instant::now());
+                    return Ok(CachedIdentity { usuario, scheme, is_on_premises, checked_at, lifetime });
                 }
             }
         }
         let rejection = rejection.unwrap_or(Rejection::NotConfirmed);
         tracing::info!(reason = ?rejection, "Azure DevOps rejected the credential");
         self.recently_accepted.remove(credential.fingerprint).await;
+        self.shared.remove(credential).await;
         self.rejected.insert(credential.fingerprint, ()).await;
         Err(AzureError::Rejected(rejection))
     }
@@ -206,16 +243,10 @@ impl Identities {
         }
     }
 
-    fn cached_identity(
-        &self,
-        usuario: Usuario,
-        scheme: Scheme,
-        is_on_premises: bool,
-        credential: &PresentedCredential,
-    ) -> CachedIdentity {
+    /// Returns the time for which an identity of `credential` is cached.
+    fn lifetime(&self, credential: &PresentedCredential) -> Duration {
         let until_exp = Jwt::read(&credential.token).and_then(|jwt| jwt.lifetime(self.clock.now()));
-        let lifetime = until_exp.map_or(self.cache_ttl, |left| left.min(self.cache_ttl));
-        CachedIdentity { usuario, scheme, is_on_premises, checked_at: Instant::now(), lifetime }
+        until_exp.map_or(self.cache_ttl, |left| left.min(self.cache_ttl))
     }
 }
 

@@ -6,6 +6,7 @@ mod identity_check;
 mod members;
 mod payload;
 mod recently_accepted;
+mod shared;
 
 pub(crate) use app_token::AppTokens;
 pub(crate) use cache::{Identities, Source};

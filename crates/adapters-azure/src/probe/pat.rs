@@ -33,7 +33,7 @@ impl Probe {
     /// # Errors
     /// Those of [`AzureDevOps::check_members`].
     pub async fn members(&self, pat: SecretString, clock: Arc<dyn Clock>) -> Result<(), Error> {
-        AzureDevOps::new(&self.config, clock)?.check_members(Credential::Basic { pat }).await
+        AzureDevOps::new(&self.config, clock, None)?.check_members(Credential::Basic { pat }).await
     }
 
     async fn check_pat(&self, pat: SecretString, clock: Arc<dyn Clock>) -> Result<PatStatus, AzureError> {
@@ -42,7 +42,7 @@ impl Probe {
         let upstream = Arc::new(Upstream::new(&self.config, base.is_loopback()).map_err(internal)?);
         let fingerprints = Fingerprints::new(base.as_str()).map_err(internal)?;
         let credential = PresentedCredential::from_credential(&Credential::Basic { pat }, &fingerprints);
-        let identities = Identities::new(&self.config, self.source.clone(), Arc::clone(&upstream), clock);
+        let identities = Identities::new(&self.config, self.source.clone(), Arc::clone(&upstream), clock, None);
         let identity = identities.identify(&credential).await?;
         let Source::Organisation(org) = &self.source else {
             return Ok(PatStatus::Accepted(identity.usuario, Product::Services));

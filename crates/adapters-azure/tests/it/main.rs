@@ -19,6 +19,7 @@ mod protection;
 mod raw_server;
 mod secrets;
 mod server_versions;
+mod shared;
 mod support;
 mod teams;
 mod unknown_credentials;

@@ -52,7 +52,7 @@ pub fn config(base: &str) -> AzureConfig {
 }
 
 pub fn adapter(config: &AzureConfig) -> AzureDevOps {
-    AzureDevOps::new(config, Arc::new(StandingClock)).unwrap()
+    AzureDevOps::new(config, Arc::new(StandingClock), None).unwrap()
 }
 
 /// A stand-in server for Azure DevOps and an adapter that calls it.

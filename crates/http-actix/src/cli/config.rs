@@ -4,7 +4,7 @@ use super::output::print_line;
 use crate::error::CliError;
 use crate::settings::{ConfigError, Settings};
 use crate::telemetry::{Format, TelemetryConfig};
-use crate::wiring::{azure, database};
+use crate::wiring::{azure, database, shared_memory};
 
 /// Prints every setting with its value and its source, secrets masked, and the effective CORS patterns.
 ///
@@ -27,8 +27,12 @@ fn validate(settings: &Settings) -> Result<(), Vec<ConfigError>> {
         Ok(_) => database::config(settings).map(drop),
         Err(_) => database::schema(settings).map(drop).map_err(|error| vec![error]),
     };
-    let results =
-        [TelemetryConfig::from_settings(settings, Format::Text).map(drop), database, azure::config(settings).map(drop)];
+    let results = [
+        TelemetryConfig::from_settings(settings, Format::Text).map(drop),
+        database,
+        azure::config(settings).map(drop),
+        shared_memory::config(settings).map(drop),
+    ];
     let errors: Vec<_> = results.into_iter().filter_map(Result::err).flatten().collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::settings::{ConfigError, Environment, Settings};
 use adapters_azure::{AzureConfig, AzureDevOps, OrgUrl};
 use adapters_postgres::{Config, PostgresDatabase};
-use domain::Credential;
+use adapters_redis::SharedMemory;
+use domain::{Credential, SharedIdentities, SharedRates};
 use http_api::{AppState, MetricsServer, ServiceInfo, Stop, TrustedProxies};
 use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
@@ -18,7 +19,7 @@ use crate::error_tracking::{self, ErrorTracker, ErrorTracking};
 use crate::jobs::{JobMetrics, JobRunner, WriteBackMetrics};
 use crate::shutdown::ShutdownSignal;
 use crate::telemetry::{Format, TelemetryConfig};
-use crate::wiring::{self, SystemClock, Wiring, azure, database};
+use crate::wiring::{self, SystemClock, Wiring, azure, database, shared_memory};
 
 /// The time in which the database has to become reachable at start.
 const CONNECT_DEADLINE: Duration = Duration::from_mins(1);
@@ -35,12 +36,12 @@ const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
 /// If a setting is wrong or unsafe, the database or the port cannot be used, or the schema is newer than this binary.
 pub async fn run() -> Result<(), CliError> {
     let (settings, config) = super::settings(ServeConfig::from_settings)?;
-    let ServeConfig { telemetry, database, azure } = config;
+    let ServeConfig { telemetry, database, azure, shared_memory } = config;
     let shutdown = ShutdownSignal::new().map_err(CliError::new)?;
     let telemetry = telemetry.start()?;
     let tracking = start_error_tracking(&settings)?;
     let tracker = tracking.as_ref().map(ErrorTracking::tracker).cloned();
-    let ended = serve(settings, database, &azure, shutdown, tracker).await;
+    let ended = serve(settings, database, &azure, shared_memory.as_ref(), shutdown, tracker).await;
     if let Some(tracking) = tracking {
         tracking.stop().await;
     }
@@ -52,6 +53,7 @@ async fn serve(
     settings: Settings,
     config: Config,
     azure: &AzureConfig,
+    shared_memory: Option<&adapters_redis::Config>,
     mut shutdown: ShutdownSignal,
     tracker: Option<ErrorTracker>,
 ) -> Result<(), CliError> {
@@ -66,10 +68,13 @@ async fn serve(
         database = migrated(config) => database?,
     };
     let clock = Arc::new(SystemClock);
+    // Without authentication no request has a person or a credential.
+    let shared_memory = start_shared_memory(shared_memory.filter(|_| settings.auth_enabled), &clock).await;
     let organizacao = azure.org_url.as_ref().map(OrgUrl::name);
     // The client needs root certificates, which a service without Azure DevOps does not.
     let azure = if settings.auth_enabled || azure.org_url.is_some() {
-        Some(Arc::new(AzureDevOps::new(azure, clock.clone()).map_err(|error| CliError::of(&error))?))
+        let identities = shared_memory.clone().map(|memory| memory as Arc<dyn SharedIdentities>);
+        Some(Arc::new(AzureDevOps::new(azure, clock.clone(), identities).map_err(|error| CliError::of(&error))?))
     } else {
         None
     };
@@ -95,9 +100,10 @@ async fn serve(
         None => state,
     };
     let state = if settings.auth_enabled { state } else { state.loopback_only() };
-    // Without authentication no request has a person.
     let state = match settings.rate_per_person.filter(|_| settings.auth_enabled) {
-        Some(limit) => state.with_rate_per_person(limit),
+        Some(limit) => {
+            state.with_rate_per_person(limit, shared_memory.clone().map(|memory| memory as Arc<dyn SharedRates>))
+        }
         None => state,
     };
     let metrics = match settings.metrics {
@@ -114,6 +120,9 @@ async fn serve(
             }
             if let Some(azure) = &wiring.azure {
                 azure.register(&mut registry);
+            }
+            if let Some(memory) = &shared_memory {
+                memory.register(&mut registry);
             }
             Some(MetricsServer::start(registry, address).map_err(|error| super::cannot_bind(address, &error))?)
         }
@@ -147,6 +156,14 @@ async fn serve(
     }
     tracing::info!("stopped");
     ended
+}
+
+/// Connects to the shared memory, if there is one.
+async fn start_shared_memory(
+    config: Option<&adapters_redis::Config>,
+    clock: &Arc<SystemClock>,
+) -> Option<Arc<SharedMemory>> {
+    Some(Arc::new(SharedMemory::start(config?, clock.clone()).await))
 }
 
 /// Starts the sending of events, if a server for them is set.
@@ -190,6 +207,7 @@ struct ServeConfig {
     telemetry: TelemetryConfig,
     database: Config,
     azure: AzureConfig,
+    shared_memory: Option<adapters_redis::Config>,
 }
 
 impl ServeConfig {
@@ -198,10 +216,14 @@ impl ServeConfig {
             Environment::Development => Format::Text,
             Environment::Production => Format::Json,
         };
-        match (TelemetryConfig::from_settings(settings, format), database::config(settings), azure::config(settings)) {
-            (Ok(telemetry), Ok(database), Ok(azure)) => Ok(Self { telemetry, database, azure }),
-            (telemetry, database, azure) => {
-                let errors = [telemetry.err(), database.err(), azure.err()];
+        let telemetry = TelemetryConfig::from_settings(settings, format);
+        let shared_memory = shared_memory::config(settings);
+        match (telemetry, database::config(settings), azure::config(settings), shared_memory) {
+            (Ok(telemetry), Ok(database), Ok(azure), Ok(shared_memory)) => {
+                Ok(Self { telemetry, database, azure, shared_memory })
+            }
+            (telemetry, database, azure, shared_memory) => {
+                let errors = [telemetry.err(), database.err(), azure.err(), shared_memory.err()];
                 Err(errors.into_iter().flatten().flatten().collect())
             }
         }

@@ -69,6 +69,10 @@ pub struct Settings {
     pub auth_cache_ttl: Duration,
     /// `RATE_PER_PERSON`; none turns the limit off.
     pub rate_per_person: Option<RateLimit>,
+    /// `REDIS_URL`, parsed by the adapter.
+    pub redis_url: Option<SecretString>,
+    /// `SHARED_KEY`, checked by the adapter.
+    pub shared_key: Option<SecretString>,
     /// `AZURE_DEVOPS_…`.
     pub azure: AzureSettings,
     /// `SYNC_INTERVAL`; none turns scheduled synchronisation off.
@@ -179,6 +183,8 @@ impl Settings {
         let rate_per_person = reader.parse("RATE_PER_PERSON", &format!("off, or {}", RateLimit::ALLOWED), |text| {
             if text.trim() == "off" { Some(None) } else { text.parse().ok().map(Some) }
         })?;
+        let redis_url = reader.secret("REDIS_URL");
+        let shared_key = reader.secret("SHARED_KEY");
         let azure = AzureSettings::read(reader)?;
         let sync_interval =
             reader.parse("SYNC_INTERVAL", "0 or a whole number from 10 to 604800", parse_sync_interval)?;
@@ -203,6 +209,8 @@ impl Settings {
             any_organisation,
             auth_cache_ttl: Duration::from_secs(auth_cache_ttl),
             rate_per_person,
+            redis_url,
+            shared_key,
             azure,
             sync_interval: Some(sync_interval).filter(|interval| !interval.is_zero()),
             write_back,

@@ -102,6 +102,14 @@ pub const SETTINGS: &[SettingSpec] = &[
         "10/s;20",
         "requests per second and burst of each person, whatever their token: 429 beyond; `off`: no limit, as with AUTH_ENABLED=false",
     ),
+    secret(
+        "REDIS_URL",
+        "`redis://:password@host:6379`, or `rediss://` for TLS: Valkey, or Redis, in which the replicas share identities and rates; needs SHARED_KEY; unset = each replica by itself",
+    ),
+    secret(
+        "SHARED_KEY",
+        "32 bytes or more, the same for all replicas of this deployment and for no other: seals the identities that they share",
+    ),
     secret("EXTENSION_APP_KEYS", "`key:audience` pairs that sign the extension's app tokens"),
     setting(
         "APP_TOKEN_ALONE",

@@ -89,6 +89,8 @@ fn settings_of_the_table_are_all_read() {
         ("AUTH_ANY_ORGANISATION", "true"),
         ("AUTH_CACHE_TTL", "0"),
         ("RATE_PER_PERSON", "off"),
+        ("REDIS_URL", "redis://h"),
+        ("SHARED_KEY", "0123456789abcdef0123456789abcdef"),
         ("EXTENSION_APP_KEYS", "other"),
         ("APP_TOKEN_ALONE", "members"),
         ("AZURE_DEVOPS_ORG_URL", "https://dev.azure.com/other"),
@@ -460,6 +462,8 @@ fn debug_and_lines_contain_no_secret() {
         ("AZURE_DEVOPS_PAT", secret),
         ("EXTENSION_APP_KEYS", secret),
         ("SENTRY_DSN", &format!("https://{secret}@h/1")),
+        ("REDIS_URL", &format!("redis://:{secret}@h")),
+        ("SHARED_KEY", secret),
     ])
     .unwrap();
 

@@ -6,6 +6,7 @@ pub mod database;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod jobs;
+pub mod shared_memory;
 
 use std::sync::Arc;
 

@@ -1,18 +1,19 @@
 //! The rate limit of each person, whatever token they use.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use domain::{RateDecision, RateLimit};
+use domain::{RateDecision, RateLimit, SharedRates};
 
 /// Persons whose quota is whole are forgotten if more than this number is stored.
 const MIN_STORED: usize = 1000;
 
-/// The rates of all persons. Only a person who has sent a request within the window takes memory.
-#[derive(Debug)]
+/// The rates of all persons, in the memory that the replicas share, or else in this process. Here only a person who has sent a
+/// request within the window takes memory.
 pub struct PersonRates {
     limit: RateLimit,
+    shared: Option<Arc<dyn SharedRates>>,
     stored: Mutex<Stored>,
 }
 
@@ -26,8 +27,8 @@ struct Stored {
 
 impl PersonRates {
     /// Returns whole quotas.
-    pub fn new(limit: RateLimit) -> Self {
-        Self { limit, stored: Mutex::new(Stored { whole_at: HashMap::new(), remove_at: MIN_STORED }) }
+    pub fn new(limit: RateLimit, shared: Option<Arc<dyn SharedRates>>) -> Self {
+        Self { limit, shared, stored: Mutex::new(Stored { whole_at: HashMap::new(), remove_at: MIN_STORED }) }
     }
 
     /// Returns the limit of each person.
@@ -35,8 +36,16 @@ impl PersonRates {
         self.limit
     }
 
-    /// Decides on a request that `person` sends at `now`.
-    pub fn decide(&self, person: &str, now: Instant) -> RateDecision {
+    /// Decides on a request that `person` sends now.
+    pub async fn decide(&self, person: &str) -> RateDecision {
+        let shared = match &self.shared {
+            Some(shared) => shared.decide(self.limit, person).await,
+            None => None,
+        };
+        shared.unwrap_or_else(|| self.decide_alone(person, Instant::now()))
+    }
+
+    fn decide_alone(&self, person: &str, now: Instant) -> RateDecision {
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(whole_at) = stored.whole_at.get_mut(person) {
             let decision = self.limit.decide(whole_at.saturating_duration_since(now));
@@ -60,14 +69,16 @@ impl PersonRates {
 mod tests {
     use std::time::Duration;
 
+    use domain::MockSharedRates;
+
     use super::*;
 
     fn rates(limit: &str) -> PersonRates {
-        PersonRates::new(limit.parse().unwrap())
+        PersonRates::new(limit.parse().unwrap(), None)
     }
 
     fn allowed(rates: &PersonRates, person: &str, now: Instant) -> usize {
-        (0..1000).take_while(|_| rates.decide(person, now).retry_after.is_none()).count()
+        (0..1000).take_while(|_| rates.decide_alone(person, now).retry_after.is_none()).count()
     }
 
     #[test]
@@ -75,7 +86,7 @@ mod tests {
         let (rates, now) = (rates("10/s;20"), Instant::now());
 
         assert_eq!(allowed(&rates, "ana", now), 21);
-        let refused = rates.decide("ana", now + Duration::from_millis(60));
+        let refused = rates.decide_alone("ana", now + Duration::from_millis(60));
         assert_eq!(refused.retry_after, Some(Duration::from_millis(40)));
         assert_eq!(allowed(&rates, "ana", now + Duration::from_secs(1)), 10);
         assert_eq!(allowed(&rates, "ana", now + Duration::from_hours(1)), 21);
@@ -88,10 +99,24 @@ mod tests {
         assert_eq!(allowed(&rates, "ana", now), 1);
 
         for _ in 0..100 {
-            assert!(rates.decide("ana", now + Duration::from_millis(999)).retry_after.is_some());
+            assert!(rates.decide_alone("ana", now + Duration::from_millis(999)).retry_after.is_some());
         }
 
-        assert!(rates.decide("ana", now + Duration::from_secs(1)).retry_after.is_none());
+        assert!(rates.decide_alone("ana", now + Duration::from_secs(1)).retry_after.is_none());
+    }
+
+    #[actix_web::test]
+    async fn shared_memory_decides_and_without_it_the_process() {
+        let mut shared = MockSharedRates::new();
+        let refused =
+            RateDecision { retry_after: Some(Duration::from_secs(1)), ..rates("1/s;0").limit.decide(Duration::ZERO) };
+        shared.expect_decide().withf(|_, person| person == "ana").returning(move |_, _| Some(refused));
+        shared.expect_decide().returning(|_, _| None);
+        let rates = PersonRates::new("1/s;0".parse().unwrap(), Some(Arc::new(shared)));
+
+        assert_eq!(rates.decide("ana").await, refused);
+        assert_eq!(rates.decide("bia").await.retry_after, None);
+        assert!(rates.decide("bia").await.retry_after.is_some());
     }
 
     #[test]
@@ -99,7 +124,7 @@ mod tests {
         let (rates, now) = (rates("10/s;20"), Instant::now());
         for number in 0..100_000 {
             // One new person each millisecond, whose quota is whole after 100 ms.
-            let _ = rates.decide(&number.to_string(), now + Duration::from_millis(number));
+            let _ = rates.decide_alone(&number.to_string(), now + Duration::from_millis(number));
             assert!(rates.stored.lock().unwrap().whole_at.len() <= MIN_STORED);
         }
     }

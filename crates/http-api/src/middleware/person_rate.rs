@@ -3,7 +3,7 @@
 //! `RateLimit` and `RateLimit-Policy` follow
 //! [draft-ietf-httpapi-ratelimit-headers](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -33,7 +33,7 @@ pub async fn limit_rate(
     let person = user_id(&request);
     let rates = request.app_data::<Data<PersonRates>>().filter(|_| !person.is_empty()).cloned();
     let Some(rates) = rates else { return next.call(request).await.map(ServiceResponse::map_into_boxed_body) };
-    let decision = rates.decide(&person, Instant::now());
+    let decision = rates.decide(&person).await;
     let mut response = if let Some(retry_after) = decision.retry_after {
         observability.metrics.rate_limited();
         request.into_response(ApiError::from(RequestRejection::TooManyRequests { retry_after }).error_response())

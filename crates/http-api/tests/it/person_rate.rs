@@ -37,7 +37,7 @@ fn limited(burst: u32) -> AppState {
     let mut test_app = TestApp { identity: Arc::new(Persons), ..TestApp::new() };
     test_app.projetos.expect_list().returning(|_| Ok(vec![].into()));
     test_app.readiness.expect_check().returning(|| Ok(()));
-    test_app.state().with_rate_per_person(format!("1/s;{burst}").parse().unwrap())
+    test_app.state().with_rate_per_person(format!("1/s;{burst}").parse().unwrap(), None)
 }
 
 async fn get(state: &AppState, path: &str, token: &str) -> Response<Vec<u8>> {

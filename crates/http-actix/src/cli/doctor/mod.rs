@@ -8,11 +8,13 @@ mod database;
 mod events;
 mod network;
 mod report;
+mod shared_memory;
 
 use std::path::{Path, PathBuf};
 
 use adapters_azure::AzureConfig;
 use adapters_postgres::Config;
+use adapters_redis::Config as MemoryConfig;
 use clap::Args;
 
 use crate::error::CliError;
@@ -43,7 +45,7 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<(), CliError> {
     let mut report = Report::default();
     match Settings::parse(&Sources::load(Path::new(".")), validate) {
-        Ok((settings, (database, azure))) => {
+        Ok((settings, (database, azure, memory))) => {
             report.ok("settings", format_args!("{} of them, for {}", settings.lines.len(), settings.environment));
             for warning in settings.warnings() {
                 report.warning("settings", warning);
@@ -54,6 +56,7 @@ pub async fn run(options: Options) -> Result<(), CliError> {
             check_cors(&settings, &mut report);
             network::check(&settings, &mut report);
             events::check(&settings, &mut report).await;
+            shared_memory::check(memory.as_ref(), &mut report).await;
             backups::check(options.backups.as_deref(), archive, &mut report);
         }
         Err(errors) => {
@@ -67,12 +70,14 @@ pub async fn run(options: Options) -> Result<(), CliError> {
 }
 
 /// Returns the configuration of the adapters, or every setting that `aponta serve` rejects.
-fn validate(settings: &Settings) -> Result<(Config, AzureConfig), Vec<ConfigError>> {
+fn validate(settings: &Settings) -> Result<(Config, AzureConfig, Option<MemoryConfig>), Vec<ConfigError>> {
     let telemetry = TelemetryConfig::from_settings(settings, Format::Text);
-    match (telemetry, wiring::database::config(settings), wiring::azure::config(settings)) {
-        (Ok(_), Ok(database), Ok(azure)) => Ok((database, azure)),
-        (telemetry, database, azure) => {
-            Err([telemetry.err(), database.err(), azure.err()].into_iter().flatten().flatten().collect())
+    let memory = wiring::shared_memory::config(settings);
+    match (telemetry, wiring::database::config(settings), wiring::azure::config(settings), memory) {
+        (Ok(_), Ok(database), Ok(azure), Ok(memory)) => Ok((database, azure, memory)),
+        (telemetry, database, azure, memory) => {
+            let errors = [telemetry.err(), database.err(), azure.err(), memory.err()];
+            Err(errors.into_iter().flatten().flatten().collect())
         }
     }
 }
