@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use adapters_postgres::{PostgresDatabase, PostgresReadiness};
 use domain::testing::suite::Repositories;
 use domain::testing::{NOW, projeto, projeto_id};
-use domain::{AtividadeFiltro, AtividadeQuery, Busca, ProjetoPatch, ProjetoQuery, ProjetoRecord, Readiness};
+use domain::{
+    AtividadeFiltro, AtividadeQuery, Busca, Idempotency, IdempotencyKey, ProjetoPatch, ProjetoQuery, ProjetoRecord,
+    Readiness,
+};
 use e2e::postgres::{Cluster, Database};
 
 use crate::support::{
@@ -159,6 +162,29 @@ async fn silent_server_is_unavailable_and_its_connection_is_closed() {
         assert!(started.elapsed() < SHORT * 2 + BUSY * 4, "the silent connection is still in the pool");
     }
 
+    signal("-CONT");
+}
+
+/// The deadline of a transaction grows with its statements. The first one without a response ends it.
+#[tokio::test]
+async fn silent_server_is_unavailable_to_a_transaction_after_one_statement() {
+    const STATEMENT: Duration = Duration::from_secs(4);
+    let (_cluster, database) = private().await;
+    let config = config(&database).max_connections(1).acquire_timeout(SHORT).statement_timeout(STATEMENT);
+    let db = repositories(&connect(config).await);
+    let backend = database.query(&format!(
+        "SELECT pid FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
+        database.name()
+    ));
+    let signal = |signal: &str| assert!(Command::new("kill").args([signal, &backend]).status().unwrap().success());
+    signal("-STOP");
+    let once =
+        Idempotency { usuario: "maria".to_owned(), key: IdempotencyKey::parse("chave").unwrap(), request: [1; 32] };
+
+    let started = Instant::now();
+    assert_unavailable(&db.projetos.insert(record(), Some(once)).await);
+
+    assert!(started.elapsed() < STATEMENT + BUSY * 2, "{:?}", started.elapsed());
     signal("-CONT");
 }
 
