@@ -1,9 +1,10 @@
 //! A database that is slow, silent, gone and back.
 
+use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use adapters_postgres::{PostgresDatabase, PostgresReadiness};
+use adapters_postgres::{Config, PostgresDatabase, PostgresReadiness};
 use domain::testing::suite::Repositories;
 use domain::testing::{NOW, projeto, projeto_id};
 use domain::{
@@ -13,7 +14,7 @@ use domain::{
 use e2e::postgres::{Cluster, Database};
 
 use crate::support::{
-    OtherClient, assert_unavailable, config, connect, migrated, repositories, transaction, until_blocked,
+    OtherClient, assert_unavailable, config, connect, migrated, repositories, schema, transaction, until_blocked,
 };
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -186,6 +187,23 @@ async fn silent_server_is_unavailable_to_a_transaction_after_one_statement() {
 
     assert!(started.elapsed() < STATEMENT + BUSY * 2, "{:?}", started.elapsed());
     signal("-CONT");
+}
+
+/// A host without a network accepts nothing and refuses nothing. The kernel accepts these connections, and no program does.
+#[tokio::test]
+async fn silent_first_host_delays_neither_requests_nor_readiness() {
+    let database = migrated().await;
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hosts = format!("@127.0.0.1:{},", silent.local_addr().unwrap().port());
+    let url = database.url().replace('@', &hosts);
+    let tenant = connect(Config::from_url(&url.into(), schema("api_aponta")).unwrap()).await;
+    let db = repositories(&tenant);
+
+    let started = Instant::now();
+    db.readiness.check().await.unwrap();
+    assert!(read_at_once(&db, 10).await.iter().all(Result::is_ok));
+
+    assert!(started.elapsed() < BUSY, "{:?}", started.elapsed());
 }
 
 fn search() -> AtividadeQuery {
