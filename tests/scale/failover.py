@@ -230,19 +230,19 @@ async def run(programs, base, *, faults, writes):
             cleanup.callback(processes[-1].stop, signal.SIGKILL)
         for process in processes:
             await process.wait_ready()
+        await asyncio.to_thread(cluster.wait_healthy)
         projeto, atividade = await setup(processes[0])
         ledger, until, acknowledged_at = Entries(), asyncio.Event(), []
         # psql prints nothing for the description that it lacks.
         ledger.possible["Desenvolver"] = {""}
         persons = [Person(number, processes, projeto, atividade, ledger, acknowledged_at) for number in range(WRITERS)]
         writers = [asyncio.create_task(person.work(until)) for person in persons]
-        figures, faults_of = {}, Faults(cluster)
+        outages, slowest = {}, 0
         for name in faults:
-            figure, stale = figures.setdefault(name, {"s without writes": [], "s to heal": [], "stale lists": 0}), ledger.stale
-            outage, healing = await break_and_repair(getattr(faults_of, name), cluster, processes, writers, acknowledged_at)
-            figure["s without writes"].append(round(outage, 1))
-            figure["s to heal"].append(round(healing, 1))
-            figure["stale lists"] += ledger.stale - stale
+            stale = ledger.stale
+            outage, healing = await break_and_repair(getattr(Faults(cluster), name), cluster, processes, writers, acknowledged_at)
+            outages.setdefault(f"s without writes ({name})", []).append(round(outage, 1))
+            slowest = max(slowest, healing)
             # Patroni cannot demote its server while it hangs, and processes of the API may be connected to either.
             assert name == "hang_of_patroni" or ledger.stale == stale, f"{ledger.stale - stale} lists lacked an entry: {name}"
         deadline = Deadline("the writes", RECOVERY_TIMEOUT + writes / 20, logs(cluster, *processes))
@@ -256,4 +256,5 @@ async def run(programs, base, *, faults, writes):
         check_ledger(cluster, ledger)
         check_entries(cluster, ledger)
         return {"acknowledged writes": ledger.acknowledged, "lost": 0, "of unknown outcome": ledger.unknown,
-                "refused": len(ledger.refused), "lists": ledger.reads, "lists by server": await reads_by_target(processes)} | figures
+                "refused": len(ledger.refused), "lists": ledger.reads, "stale": ledger.stale,
+                "by server": await reads_by_target(processes)} | outages | {"s from a repair to three members, at most": round(slowest, 1)}

@@ -169,9 +169,10 @@ class PatroniCluster:
             raise
 
     def start(self):
+        """Starts all hosts, and waits for the primary. The standbys are made from it."""
         for node in self.nodes:
             node.start()
-        self.wait_healthy()
+        wait_until("the first primary", self.primary, START_TIMEOUT, log=self.log, interval=0.2)
 
     def wait_healthy(self, seconds=START_TIMEOUT):
         """Waits until all members run, one of them as the primary and one as its synchronous standby."""
