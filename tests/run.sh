@@ -10,8 +10,9 @@
 #   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, searches, connections, soak); needs root
-#   ./tests/run.sh --scale    many replicas behind PgBouncer, read replicas, a cache in front, Valkey: about 10 minutes; with
-#                             --short after it as CI runs it, with --only PART one part (pooler, replicas, edge, valkey)
+#   ./tests/run.sh --scale    many replicas behind PgBouncer, read replicas, a cache in front, Valkey, failover: about 20 minutes;
+#                             with --short after it as CI runs it, with --only PART one part (pooler, replicas, edge, valkey,
+#                             failover); needs root
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
 #   ./tests/run.sh --moving   the chapter "Moving from FastAPI" of deploy/README.md, command by command, on PostgreSQL 15 and 18
 #   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
@@ -36,7 +37,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,23s/^# \{0,1\}//p' "$0"
+    sed -n '2,24s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -221,16 +222,18 @@ test_faults() {
 }
 
 # PgBouncer of this release is too old, and it has no Valkey. The newer ones come with their libraries, for they need newer ones
-# than this release has.
+# than this release has. The hosts of the failover are namespaces, joined in a network namespace that ends with the tests.
 test_scale() {
     local root=target/test-tools/pgbouncer valkey=target/test-tools/valkey
-    without_daemons need_commands varnishd:varnish
+    without_daemons need_commands varnishd:varnish patroni:patroni etcd:etcd-server ip:iproute2 iptables:iptables nsenter:util-linux
     tests/trixie.sh "$root" pgbouncer libc6 libaudit1 libcap2 libcap-ng0 libcares2 libevent-2.1-7t64 libldap2 libpam0g \
         libsasl2-2 libssl3t64 libsystemd0 libzstd1 zlib1g
     tests/trixie.sh "$valkey" valkey-server valkey-tools libatomic1 libc6 libcap2 libgcc-s1 libhiredis1.1.0 libjemalloc2 liblua5.1-0 \
         liblzf1 libssl3t64 libstdc++6 libsystemd0 libzstd1 lua-bitop lua-cjson zlib1g
     build_service
-    python3 tests/scale/run.py target/debug/aponta "$root" "$valkey" "$@"
+    # shellcheck disable=SC2016 # The inner shell expands it.
+    as_root unshare --net sh -c 'ip link set lo up && exec "$@"' sh python3 tests/scale/run.py target/debug/aponta "$root" \
+        "$valkey" "$@"
     say "scaling passed"
 }
 

@@ -138,10 +138,12 @@ class Writer:
         self.ledger.possible[name] = {None}
         del self.own[name]
 
+    def kinds(self):
+        return [self.create, self.create_idempotent, self.create_bulk, self.update, self.update, self.delete, self.create_invalid]
+
     async def work(self, until):
-        kinds = [self.create, self.create_idempotent, self.create_bulk, self.update, self.update, self.delete, self.create_invalid]
         while not until.is_set():
-            await self.random.choice(kinds)()
+            await self.random.choice(self.kinds())()
         for client in self.clients:
             client.disconnect()
 

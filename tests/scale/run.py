@@ -1,8 +1,9 @@
-"""The service past one database server and one process, with programs from Debian's packages. All of it on loopback.
+"""The service past one database server and one process, with programs from Debian's packages.
 
 usage: run.py BINARY PGBOUNCER VALKEY [--short] [--only PART]
 
-PGBOUNCER and VALKEY are directories with the unpacked packages of these servers and their libraries.
+PGBOUNCER and VALKEY are directories with the unpacked packages of these servers and their libraries. Needs to be root, in a network
+namespace of its own: the hosts of the failover have fixed addresses.
 """
 
 import argparse
@@ -26,6 +27,9 @@ PARTS = {
     "edge": ({"requests": 10_000}, {"requests": 1_000}),
     "valkey": ({"people": 500, "rate_seconds": 20, "crowd": 200, "fault_seconds": 5},
                {"people": 40, "rate_seconds": 3, "crowd": 40, "fault_seconds": 0.7}),
+    "failover": ({"faults": ["switchover", "kill", "cut_off", "cut_off_from_standbys", "power_failure", "hang_of_patroni", "cut_off",
+                             "cut_off_from_standbys"], "writes": 10_000},
+                 {"faults": ["cut_off_from_standbys"], "writes": 1_000}),
 }
 # Each wait has a bound of its own. This one is for whatever they overlook: minutes of a part, long and short.
 PART_TIMEOUT = (15, 5)

@@ -65,13 +65,16 @@ impl Config {
         Some(Self { conninfo, direct: None, ..self.clone() })
     }
 
-    /// Sets the standbys that may serve lists and reports. Without a password they use that of the other connections.
+    /// Sets the servers that may serve lists and reports while they are standbys. Without a password they use that of the other
+    /// connections.
     ///
     /// # Errors
     /// The address of a server that is named twice, or of a replica with several hosts.
     pub fn with_replicas(self, replicas: Vec<Self>) -> Result<Self, InvalidReplica> {
-        let replicas: Vec<_> =
-            replicas.into_iter().map(|replica| replica.conninfo.or_password_of(&self.conninfo).on_standby()).collect();
+        let replicas: Vec<_> = replicas
+            .into_iter()
+            .map(|replica| replica.conninfo.or_password_of(&self.conninfo).on_any_server())
+            .collect();
         for (index, replica) in replicas.iter().enumerate() {
             let address = replica.address();
             if 1 < replica.hosts().len() {

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use pg_conninfo::Host;
 use pg_conninfo::pooler::{self, Mode, ModeWatch};
 use sea_orm::DbErr;
@@ -22,6 +24,9 @@ pub(crate) const CHECK_AFTER_IDLE: Duration = Duration::from_secs(10);
 const SUSPECT_WINDOW: Duration = Duration::from_mins(1);
 /// The default of `connect_timeout`, for each host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a host may be silent until the next one is tried beside it. A host that has lost its network would otherwise use
+/// up the time that callers wait for a connection.
+const NEXT_HOST_DELAY: Duration = Duration::from_millis(500);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Older connections are replaced, because a backend never returns memory.
 const MAX_LIFETIME: Duration = Duration::from_mins(30);
@@ -108,21 +113,28 @@ async fn open(config: Config, mode: Arc<ModeWatch>) -> Result<Connection, DbErr>
     first_host(&config, |host| open_on(&config, host, &mode)).await
 }
 
-/// Returns the result of `attempt` for the first host with which it succeeds, or the error of the last host.
+/// Tries the hosts in their order, the next one when those before it have failed or are silent for [`NEXT_HOST_DELAY`].
+/// Returns the first result of `attempt`, or an error: that of a server that may soon be acceptable, otherwise the last one.
 async fn first_host<'a, T, F>(config: &'a Config, attempt: impl Fn(&'a Host) -> F) -> Result<T, DbErr>
 where
     F: Future<Output = Result<T, DbErr>>,
 {
     let limit = config.conninfo.connect_timeout().unwrap_or(CONNECT_TIMEOUT);
+    let mut hosts = config.conninfo.hosts().iter();
     let mut failure = db_error::connection_failed("the settings name no host");
-    for host in config.conninfo.hosts() {
-        match timeout(limit, attempt(host)).await {
-            Ok(Ok(found)) => return Ok(found),
-            Ok(Err(error)) => failure = error,
-            Err(_) => failure = db_error::no_response(limit),
+    let mut attempts = FuturesUnordered::new();
+    loop {
+        attempts.extend(hosts.next().map(|host| timeout(limit, attempt(host))));
+        let next_attempt = if hosts.as_slice().is_empty() { limit } else { NEXT_HOST_DELAY };
+        let Ok(ended) = timeout(next_attempt, attempts.next()).await else { continue };
+        match ended {
+            Some(Ok(Ok(found))) => return Ok(found),
+            Some(_) if db_error::is_worth_waiting(&failure) => {}
+            Some(Ok(Err(error))) => failure = error,
+            Some(Err(_)) => failure = db_error::no_response(limit),
+            None => return Err(failure),
         }
     }
-    Err(failure)
 }
 
 fn options(config: &Config, host: &Host) -> Result<PgConnectOptions, DbErr> {

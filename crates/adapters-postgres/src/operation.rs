@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span};
 
-use crate::database::Access;
+use crate::database::{Access, NETWORK_GRACE};
 use crate::lease::Lease;
 use crate::replicas::Replicas;
 use crate::{PostgresDatabase, db_error};
@@ -173,13 +173,15 @@ impl<'a> Transaction<'a> {
         ended
     }
 
+    /// Runs one statement. A server that responds ends it by `statement_timeout`, so one that is silent for longer is lost.
     async fn bounded<T>(&self, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        let work = timeout_at(self.started + self.limit, work).instrument(self.span.clone());
-        if let Ok(result) = work.await {
+        let silence = self.database.config.statement_timeout + NETWORK_GRACE;
+        let deadline = (self.started + self.limit).min(Instant::now() + silence);
+        if let Ok(result) = timeout_at(deadline, work).instrument(self.span.clone()).await {
             return result;
         }
         self.lease.lock().await.discard();
-        Err(db_error::no_response(self.limit))
+        Err(db_error::no_response(silence.min(self.limit)))
     }
 
     fn record(&mut self, result: &Result<(), DbErr>) {

@@ -95,10 +95,10 @@ impl Conninfo {
         Self { password: self.password.or_else(|| other.password.clone()), ..self }
     }
 
-    /// Accepts only a server in recovery, whatever the URL says.
+    /// Accepts any server, whatever the URL says.
     #[must_use]
-    pub fn on_standby(self) -> Self {
-        Self { session_attrs: SessionAttrs::Standby, ..self }
+    pub fn on_any_server(self) -> Self {
+        Self { session_attrs: SessionAttrs::Any, ..self }
     }
 
     /// Which of the hosts are acceptable.

@@ -24,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::{Config, PostgresDatabase, db_error};
 use lag::LagTracker;
 use metrics::ReplicaMetrics;
-use position::{Position, PrimaryPosition};
+use position::{Mismatch, Position, PrimaryPosition};
 use replica::{Refusal, Replica};
 
 /// The time between two probes of a replica, and so the longest that a recovered one is not used.
@@ -48,8 +48,8 @@ pub(crate) struct Replicas {
 pub struct ReplicaDiagnosis {
     /// `host:port`.
     pub address: String,
-    /// How long the replay of the primary's position took, or why the replica cannot serve reads.
-    pub delay: Result<Duration, String>,
+    /// How long the replay of the primary's position took, `None` for the primary itself, or why the replica cannot serve reads.
+    pub delay: Result<Option<Duration>, String>,
 }
 
 impl Replicas {
@@ -159,11 +159,12 @@ async fn probe(replica: &Replica, required: &Position) -> Result<Position, Refus
     probed.unwrap_or_else(|_| Err(Refusal::Connection(db_error::no_response(PROBE_TIMEOUT))))
 }
 
-/// Returns the position that a probe has seen.
+/// Returns the position that a probe has seen. The primary is at its own.
 fn replayed(probed: &Result<Position, Refusal>, required: &Position) -> Option<i64> {
     match probed {
         Ok(position) => Some(position.lsn),
-        Err(Refusal::Mismatch(position::Mismatch::Behind { bytes })) => Some(required.lsn - bytes),
+        Err(Refusal::Mismatch(Mismatch::Behind { bytes })) => Some(required.lsn - bytes),
+        Err(refusal) if refusal.is_primary() => Some(required.lsn),
         Err(_) => None,
     }
 }
@@ -182,7 +183,8 @@ impl PostgresDatabase {
             let started = Instant::now();
             let delay = loop {
                 match probe(&replica, &required).await {
-                    Ok(_) => break Ok(started.elapsed()),
+                    Ok(_) => break Ok(Some(started.elapsed())),
+                    Err(refusal) if refusal.is_primary() => break Ok(None),
                     // Later than a read can wait, and not wrong.
                     Err(refusal) if refusal.is_behind() && started.elapsed() < PROBE_TIMEOUT => {}
                     Err(refusal) => break Err(refusal.to_string()),

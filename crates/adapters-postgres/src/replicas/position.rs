@@ -41,7 +41,9 @@ pub(crate) struct Position {
 /// Why a standby must not serve a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mismatch {
-    /// It is no standby (any more).
+    /// It is the primary itself, as after a failover to it.
+    Primary,
+    /// It accepts writes, and is not the primary.
     NotStandby,
     /// It belongs to another cluster, or the session uses another database of it.
     OtherDatabase,
@@ -69,7 +71,9 @@ impl Position {
     /// Checks that a standby at this position has everything that its primary had acknowledged at `required`.
     pub(super) fn check(&self, required: &Self) -> Result<(), Mismatch> {
         if !self.is_standby {
-            return Err(Mismatch::NotStandby);
+            let is_primary =
+                (self.system, self.database, self.timeline) == (required.system, required.database, required.timeline);
+            return Err(if is_primary { Mismatch::Primary } else { Mismatch::NotStandby });
         }
         if (self.system, self.database) != (required.system, required.database) {
             return Err(Mismatch::OtherDatabase);
@@ -87,6 +91,7 @@ impl Position {
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Primary => f.write_str("the server is the primary"),
             Self::NotStandby => f.write_str("the server is not in recovery, so it is no standby"),
             Self::OtherDatabase => {
                 f.write_str("the server has another database than the primary: the system identifiers or OIDs differ")
@@ -140,7 +145,9 @@ mod tests {
     #[test]
     fn every_other_server_is_refused() {
         let cases = [
-            (PRIMARY, Mismatch::NotStandby),
+            (PRIMARY, Mismatch::Primary),
+            (Position { timeline: 3, ..PRIMARY }, Mismatch::NotStandby),
+            (Position { system: 8, ..PRIMARY }, Mismatch::NotStandby),
             (Position { lsn: 99, ..STANDBY }, Mismatch::Behind { bytes: 1 }),
             (Position { lsn: 0, ..STANDBY }, Mismatch::Behind { bytes: 100 }),
             (Position { system: 8, lsn: 900, ..STANDBY }, Mismatch::OtherDatabase),

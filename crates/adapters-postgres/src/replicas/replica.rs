@@ -165,7 +165,7 @@ impl Replica {
             Ok(()) if self.is_faulty.swap(false, Ordering::Relaxed) => {
                 tracing::info!(replica, "the replica serves reads again");
             }
-            Err(reason) if !reason.is_behind() && !self.is_faulty.swap(true, Ordering::Relaxed) => {
+            Err(reason) if reason.is_fault() && !self.is_faulty.swap(true, Ordering::Relaxed) => {
                 tracing::warn!(replica, %reason, "the replica serves no reads");
             }
             Ok(()) | Err(_) => {}
@@ -223,6 +223,15 @@ impl Refusal {
 
     pub(super) const fn is_behind(&self) -> bool {
         matches!(self, Self::Mismatch(Mismatch::Behind { .. }))
+    }
+
+    pub(super) const fn is_primary(&self) -> bool {
+        matches!(self, Self::Mismatch(Mismatch::Primary))
+    }
+
+    /// Whether an operator has to do something, unlike about a late replay and the primary.
+    const fn is_fault(&self) -> bool {
+        !self.is_behind() && !self.is_primary()
     }
 
     /// Whether the next read is likely to be refused as well. Replay cancels single statements of a replica that is well.

@@ -1,16 +1,20 @@
 //! A database that is slow, silent, gone and back.
 
+use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use adapters_postgres::{PostgresDatabase, PostgresReadiness};
+use adapters_postgres::{Config, PostgresDatabase, PostgresReadiness};
 use domain::testing::suite::Repositories;
 use domain::testing::{NOW, projeto, projeto_id};
-use domain::{AtividadeFiltro, AtividadeQuery, Busca, ProjetoPatch, ProjetoQuery, ProjetoRecord, Readiness};
+use domain::{
+    AtividadeFiltro, AtividadeQuery, Busca, Idempotency, IdempotencyKey, ProjetoPatch, ProjetoQuery, ProjetoRecord,
+    Readiness,
+};
 use e2e::postgres::{Cluster, Database};
 
 use crate::support::{
-    OtherClient, assert_unavailable, config, connect, migrated, repositories, transaction, until_blocked,
+    OtherClient, assert_unavailable, config, connect, migrated, repositories, schema, transaction, until_blocked,
 };
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -160,6 +164,46 @@ async fn silent_server_is_unavailable_and_its_connection_is_closed() {
     }
 
     signal("-CONT");
+}
+
+/// The deadline of a transaction grows with its statements. The first one without a response ends it.
+#[tokio::test]
+async fn silent_server_is_unavailable_to_a_transaction_after_one_statement() {
+    const STATEMENT: Duration = Duration::from_secs(4);
+    let (_cluster, database) = private().await;
+    let config = config(&database).max_connections(1).acquire_timeout(SHORT).statement_timeout(STATEMENT);
+    let db = repositories(&connect(config).await);
+    let backend = database.query(&format!(
+        "SELECT pid FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
+        database.name()
+    ));
+    let signal = |signal: &str| assert!(Command::new("kill").args([signal, &backend]).status().unwrap().success());
+    signal("-STOP");
+    let once =
+        Idempotency { usuario: "maria".to_owned(), key: IdempotencyKey::parse("chave").unwrap(), request: [1; 32] };
+
+    let started = Instant::now();
+    assert_unavailable(&db.projetos.insert(record(), Some(once)).await);
+
+    assert!(started.elapsed() < STATEMENT + BUSY * 2, "{:?}", started.elapsed());
+    signal("-CONT");
+}
+
+/// A host without a network accepts nothing and refuses nothing. The kernel accepts these connections, and no program does.
+#[tokio::test]
+async fn silent_first_host_delays_neither_requests_nor_readiness() {
+    let database = migrated().await;
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hosts = format!("@127.0.0.1:{},", silent.local_addr().unwrap().port());
+    let url = database.url().replace('@', &hosts);
+    let tenant = connect(Config::from_url(&url.into(), schema("api_aponta")).unwrap()).await;
+    let db = repositories(&tenant);
+
+    let started = Instant::now();
+    db.readiness.check().await.unwrap();
+    assert!(read_at_once(&db, 10).await.iter().all(Result::is_ok));
+
+    assert!(started.elapsed() < BUSY, "{:?}", started.elapsed());
 }
 
 fn search() -> AtividadeQuery {

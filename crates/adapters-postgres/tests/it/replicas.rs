@@ -192,7 +192,22 @@ async fn promoted_replica_serves_no_more() {
     assert!(db.reads("replica") - from_replica < 1.0, "a server that accepts writes has served as a replica");
     let diagnoses = db.served.diagnose_replicas().await.unwrap();
     let reason = diagnoses[0].delay.clone().unwrap_err();
-    assert!(reason.contains("pg_is_in_recovery() is false"), "{reason}");
+    assert!(reason.contains("no standby"), "{reason}");
+}
+
+/// Each member of a cluster with failover is named, and one of them is the primary.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn primary_among_the_replicas_serves_no_read_and_has_no_lag() {
+    let (primary, _standby) = clusters();
+    let db = serve(&primary, |database| url(&primary, database.name())).await;
+
+    tokio::time::sleep(Duration::from_secs(4)).await;
+
+    assert!(db.list_has_new("Portal").await);
+    assert!(db.reads("replica") < 1.0);
+    let lag = db.metric(&format!("aponta_database_replica_lag_seconds{{server=\"127.0.0.1:{}\"}}", primary.port()));
+    assert!(lag < 2.0, "{lag}");
+    assert_eq!(db.served.diagnose_replicas().await.unwrap()[0].delay, Ok(None));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

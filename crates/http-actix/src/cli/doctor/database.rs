@@ -87,7 +87,8 @@ async fn check_replicas(database: &PostgresDatabase, report: &mut Report) {
     };
     for ReplicaDiagnosis { address, delay } in replicas {
         match delay {
-            Ok(delay) => {
+            Ok(None) => report.ok("replica", format_args!("{address}: is the primary now, and serves all reads")),
+            Ok(Some(delay)) => {
                 let delay = delay.as_millis();
                 report.ok(
                     "replica",
