@@ -335,7 +335,7 @@ def hosts_without_a_database_are_checked():
 
 
 def git_ignores_what_operators_write():
-    written = [".env", "certs/origin.key", "certs/origin.pem", "secrets/database_password", "secrets/backup.conf", "state/current", "local/aponta.dump",
+    written = [".env", "certs/origin.key", "certs/origin.pem", "secrets/database_password", "secrets/backup.conf", "kubernetes/overlays/example/secrets/database_password", "state/current", "local/aponta.dump",
                "local/alertmanager/alertmanager.yml", "nginx/rollout/upstream.conf", "origin.key", "origin.pem", "aponta.dump", "client.csr"]
     ignored = run("git", "check-ignore", *written, cwd=REPOSITORY / "deploy").stdout.split()
     assert ignored == written, set(written) - set(ignored)
