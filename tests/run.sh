@@ -10,8 +10,9 @@
 #   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, searches, connections, soak); needs root
-#   ./tests/run.sh --scale    many replicas behind PgBouncer, read replicas, a cache in front: about 7 minutes; with --short
-#                             after it as CI runs it, with --only PART one part (pooler, replicas, edge)
+#   ./tests/run.sh --scale    many replicas behind PgBouncer, read replicas, a cache in front, two hosts, Kubernetes: about 9
+#                             minutes; with --short after it as CI runs it, with --only PART one part (pooler, replicas, edge,
+#                             hosts, kubernetes); needs root
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
 #   ./tests/run.sh --moving   the chapter "Moving from FastAPI" of deploy/README.md, command by command, on PostgreSQL 15 and 18
 #   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
@@ -36,7 +37,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,23s/^# \{0,1\}//p' "$0"
+    sed -n '2,24s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -219,14 +220,22 @@ test_faults() {
     say "the faults passed"
 }
 
-# PgBouncer of this release is too old. The newer one comes with its libraries, for it needs newer ones than this release has.
+# PgBouncer and nginx of this release are too old. Newer ones come with their libraries, for they need newer ones than this
+# release has. The namespaces for network, mounts and processes end with the tests, and whatever runs in them.
 test_scale() {
-    local root=target/test-tools/pgbouncer
-    without_daemons need_commands varnishd:varnish
-    tests/trixie.sh "$root" pgbouncer libc6 libaudit1 libcap2 libcap-ng0 libcares2 libevent-2.1-7t64 libldap2 libpam0g \
+    local tools=target/test-tools
+    without_daemons need_commands varnishd:varnish podman:podman catatonit:catatonit runc:runc iptables:iptables ip:iproute2 \
+        ps:procps openssl:openssl unshare:util-linux
+    tests/trixie.sh "$tools/kustomize" kustomize
+    SUITE=forky tests/trixie.sh "$tools/nginx" nginx base-files dash libc6 libcrypt1 libpcre2-8-0 libssl3t64 libzstd1 zlib1g
+    # What the image of the service has beside the service.
+    SUITE=forky tests/trixie.sh "$tools/runtime" base-files libc6 libgcc-s1
+    install_from_pypi "$tools/scale" tests/scale/requirements.txt
+    tests/trixie.sh "$tools/pgbouncer" pgbouncer libc6 libaudit1 libcap2 libcap-ng0 libcares2 libevent-2.1-7t64 libldap2 libpam0g \
         libsasl2-2 libssl3t64 libsystemd0 libzstd1 zlib1g
     build_service
-    python3 tests/scale/run.py target/debug/aponta "$root" "$@"
+    as_root unshare --net --mount --pid --fork --kill-child --mount-proc sh -euc 'ip link set lo up && exec "$@"' - \
+        "$tools/scale/bin/python" tests/scale/run.py target/debug/aponta "$tools" "$@"
     say "scaling passed"
 }
 

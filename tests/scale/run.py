@@ -1,8 +1,9 @@
 """The service past one database server and one process, with programs from Debian's packages. All of it on loopback.
 
-usage: run.py BINARY PGBOUNCER [--short] [--only PART]
+usage: run.py BINARY TOOLS [--short] [--only PART]
 
-PGBOUNCER is a directory with the unpacked packages of PgBouncer and its libraries.
+TOOLS is a directory with unpacked packages: those of PgBouncer and of nginx with their libraries, of kustomize, and of the base of the
+image (`runtime`). Needs root, and namespaces for network and mounts, which end with this process.
 """
 
 import argparse
@@ -24,6 +25,7 @@ PARTS = {
     "pooler": ({"seconds": 60, "rounds": 9}, {"seconds": 15, "rounds": 3}),
     "replicas": ({"reads": 10_000, "seconds": 600}, {"reads": 1_000, "seconds": 120}),
     "edge": ({"requests": 10_000}, {"requests": 1_000}),
+    "kubernetes": ({}, {}),
 }
 # Each wait has a bound of its own. This one is for whatever they overlook: minutes of a part, long and short.
 PART_TIMEOUT = (15, 5)
@@ -37,13 +39,15 @@ async def run_part(name, programs, base, options, minutes):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=pathlib.Path)
-    parser.add_argument("pgbouncer", type=pathlib.Path)
+    parser.add_argument("tools", type=pathlib.Path)
     parser.add_argument("--short", action="store_true", help="as CI runs it")
     parser.add_argument("--only", choices=PARTS, help="this part alone")
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    programs = {"binary": options.binary.resolve(), "pgbouncer": options.pgbouncer.resolve()}
+    tools = options.tools.resolve()
+    programs = {"binary": options.binary.resolve(), "kustomize": tools / "kustomize/usr/bin/kustomize"}
+    programs |= {name: tools / name for name in ("pgbouncer", "nginx", "runtime")}
     for name, forms in PARTS.items():
         if options.only in (None, name):
             started = time.monotonic()
