@@ -25,6 +25,7 @@ PARTS = {
     "pooler": ({"seconds": 60, "rounds": 9}, {"seconds": 15, "rounds": 3}),
     "replicas": ({"reads": 10_000, "seconds": 600}, {"reads": 1_000, "seconds": 120}),
     "edge": ({"requests": 10_000}, {"requests": 1_000}),
+    "hosts": ({"seconds": 45}, {"seconds": 6}),
     "kubernetes": ({}, {}),
 }
 # Each wait has a bound of its own. This one is for whatever they overlook: minutes of a part, long and short.
