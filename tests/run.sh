@@ -10,9 +10,9 @@
 #   ./tests/run.sh --faults   the service during faults of its dependencies and under overload: about 11 minutes;
 #                             with --short after it as CI runs it, with --only NAME one chapter (writes, outages,
 #                             replicas, overload, searches, connections, soak); needs root
-#   ./tests/run.sh --scale    many replicas behind PgBouncer, read replicas, a cache in front, Valkey, failover: about 20 minutes;
-#                             with --short after it as CI runs it, with --only PART one part (pooler, replicas, edge, valkey,
-#                             failover); needs root
+#   ./tests/run.sh --scale    many replicas behind PgBouncer, read replicas, a cache in front, Valkey, failover, two hosts,
+#                             Kubernetes: about 22 minutes; with --short after it as CI runs it, with --only PART one part
+#                             (pooler, replicas, edge, valkey, failover, hosts, kubernetes); needs root
 #   ./tests/run.sh --interop  client libraries through proxies: the matrix of docs/compatibility.md, about 3 minutes
 #   ./tests/run.sh --moving   the chapter "Moving from FastAPI" of deploy/README.md, command by command, on PostgreSQL 15 and 18
 #   ./tests/run.sh --systemd  the installation without Docker, on a systemd of its own; needs root
@@ -221,19 +221,25 @@ test_faults() {
     say "the faults passed"
 }
 
-# PgBouncer of this release is too old, and it has no Valkey. The newer ones come with their libraries, for they need newer ones
-# than this release has. The hosts of the failover are namespaces, joined in a network namespace that ends with the tests.
+# PgBouncer and nginx of this release are too old, and it has no Valkey. Newer ones come with their libraries, for they need
+# newer ones than this release has. The hosts are namespaces, joined in a namespace that ends with the tests, as mounts do.
 test_scale() {
-    local root=target/test-tools/pgbouncer valkey=target/test-tools/valkey
-    without_daemons need_commands varnishd:varnish patroni:patroni etcd:etcd-server ip:iproute2 iptables:iptables nsenter:util-linux
-    tests/trixie.sh "$root" pgbouncer libc6 libaudit1 libcap2 libcap-ng0 libcares2 libevent-2.1-7t64 libldap2 libpam0g \
+    local tools=target/test-tools
+    without_daemons need_commands varnishd:varnish podman:podman catatonit:catatonit runc:runc patroni:patroni etcd:etcd-server \
+        iptables:iptables ip:iproute2 ps:procps openssl:openssl nsenter:util-linux
+    tests/trixie.sh "$tools/kustomize" kustomize
+    SUITE=forky tests/trixie.sh "$tools/nginx" nginx base-files dash libc6 libcrypt1 libpcre2-8-0 libssl3t64 libzstd1 zlib1g
+    # What the image of the service has beside the service.
+    SUITE=forky tests/trixie.sh "$tools/runtime" base-files libc6 libgcc-s1
+    install_from_pypi "$tools/scale" tests/scale/requirements.txt
+    tests/trixie.sh "$tools/pgbouncer" pgbouncer libc6 libaudit1 libcap2 libcap-ng0 libcares2 libevent-2.1-7t64 libldap2 libpam0g \
         libsasl2-2 libssl3t64 libsystemd0 libzstd1 zlib1g
-    tests/trixie.sh "$valkey" valkey-server valkey-tools libatomic1 libc6 libcap2 libgcc-s1 libhiredis1.1.0 libjemalloc2 liblua5.1-0 \
+    tests/trixie.sh "$tools/valkey" valkey-server valkey-tools libatomic1 libc6 libcap2 libgcc-s1 libhiredis1.1.0 libjemalloc2 liblua5.1-0 \
         liblzf1 libssl3t64 libstdc++6 libsystemd0 libzstd1 lua-bitop lua-cjson zlib1g
     build_service
     # shellcheck disable=SC2016 # The inner shell expands it.
-    as_root unshare --net sh -c 'ip link set lo up && exec "$@"' sh python3 tests/scale/run.py target/debug/aponta "$root" \
-        "$valkey" "$@"
+    as_root unshare --net --mount sh -c 'ip link set lo up && exec "$@"' sh "$tools/scale/bin/python" tests/scale/run.py \
+        target/debug/aponta "$tools" "$@"
     say "scaling passed"
 }
 

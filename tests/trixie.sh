@@ -4,9 +4,10 @@
 #
 #   trixie.sh DIRECTORY PACKAGE...
 #
-# Does nothing if DIRECTORY has these packages already.
+# Does nothing if DIRECTORY has these packages already. With SUITE the packages are those of that one instead of trixie.
 set -euo pipefail
 
+suite=${SUITE:-trixie}
 directory=$1
 shift
 [[ $(cat "$directory/.packages" 2>/dev/null) != "$*" ]] || exit 0
@@ -15,12 +16,12 @@ trap 'rm -rf "$work"' EXIT
 # shellcheck disable=SC2016 # apt-get expands it.
 mirror=$(apt-get indextargets --format '$(SITE)' | sed -n 1p)
 mkdir -p "$work/lists/partial" "$work/archives/partial" "$work/debs"
-echo "deb $mirror trixie main" >"$work/sources.list"
+echo "deb $mirror $suite main" >"$work/sources.list"
 options=(-q -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$work/lists"
     -o "Dir::Cache=$work" -o APT::Sandbox::User=root)
 apt-get "${options[@]}" update >/dev/null
 cd "$work/debs"
-apt-get "${options[@]}" download "${@/%//trixie}" >/dev/null
+apt-get "${options[@]}" download "${@/%//$suite}" >/dev/null
 cd "$OLDPWD"
 rm -rf "$directory"
 mkdir -p "$directory"

@@ -10,6 +10,7 @@ source "$(dirname "$0")/lib.sh"
 
 options "$@"
 load_settings
+require_database
 [[ $(containers --status running backup 2>/dev/null) ]] ||
     fail "the backups do not run: COMPOSE_FILE=compose.yml:backup/compose.yml in $deploy/.env, and deploy.sh"
 run compose exec -T --user postgres backup aponta-backup "${arguments[@]}"

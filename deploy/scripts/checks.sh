@@ -41,6 +41,7 @@ check_settings() {
     check_alertmanager
     check_secrets_in_env
     check_app_tokens
+    check_hosts
     [[ ! $(setting DATABASE_USER) =~ ^(aponta_api|aponta_exporter)$ ]] ||
         fault "DATABASE_USER is the superuser of the database, not $(setting DATABASE_USER), which has a role of its own"
     [[ $(setting BACKUP_TIME) =~ ^([01]?[0-9]|2[0-3]):[0-5][0-9]$ ]] || fault "BACKUP_TIME is a time as 03:00, not $(setting BACKUP_TIME)"
@@ -63,6 +64,19 @@ check_secrets_in_env() {
     while read -r name owner _; do
         [[ $owner != "$api_user" || ! $(setting "${name^^}") ]] || fault "${name^^} in .env is not read: move it to $deploy/secrets/$name"
     done < <(used_secrets)
+}
+
+# With the overlay `hosts` the database is named, and nothing needs that of the stack.
+check_hosts() {
+    local overlay
+    has_database && return
+    for overlay in backup pooler; do
+        ! uses "$overlay" || fault "$overlay/compose.yml needs the PostgreSQL that hosts/compose.yml drops: remove one of them from COMPOSE_FILE"
+    done
+    [[ :$(setting COMPOSE_FILE): != *:hosts/*:monitoring/* ]] || fault "hosts/compose.yml comes after monitoring/compose.yml in COMPOSE_FILE"
+    [[ $(setting API_HOSTS) =~ ^[1-9][0-9]?$ ]] || fault "API_HOSTS is the number of hosts, from 1 to 99, not $(setting API_HOSTS)"
+    [[ $(setting DATABASE_HOST) ]] || grep -q . "$deploy/secrets/database_url" 2>/dev/null ||
+        fault "hosts/compose.yml needs DATABASE_HOST in $deploy/.env, or $deploy/secrets/database_url"
 }
 
 check_app_tokens() {
@@ -183,6 +197,8 @@ pooler_setting() {
 check_connections() {
     local replicas pool limit server=PostgreSQL needed each shared
     replicas=$(setting API_REPLICAS) pool=$(setting DATABASE_POOL_SIZE)
+    # Only the API reaches a database elsewhere: deploy.sh lets the new version count.
+    has_database || return 0
     # The API refuses other values itself.
     [[ $replicas =~ ^[1-9][0-9]?$ && $pool =~ ^[1-9][0-9]{0,3}$ ]] || return 0
     limit=$(max_connections)
@@ -205,6 +221,7 @@ check_connections() {
 # PostgreSQL does not start on the data of another version.
 check_postgres_version() {
     local data
+    has_database || return 0
     # The data of 15 has no version in its name, from before there were others.
     if [[ ! $(setting POSTGRES_VERSION) =~ ^(1[678])?$ ]]; then
         fault "POSTGRES_VERSION is 16, 17 or 18, or unset for 15, not $(setting POSTGRES_VERSION)"

@@ -64,6 +64,17 @@ judge_settings() {
     compose run --rm --no-deps -T api config >/dev/null
 }
 
+# Lets the new version compare the connections of all hosts with those that a database elsewhere accepts.
+judge_connections() {
+    local report line
+    has_database && return
+    # Other checks may fail, and so the command.
+    report=$(compose run --rm --no-deps -T api doctor --replicas "$(counted_replicas)") || true
+    line=$(grep '^WRONG *connections ' <<<"$report") || return 0
+    printf '%s\n' "$line" >&2
+    return 1
+}
+
 # Whether the schema or the replicas may have changed.
 begun=false
 pending=0
@@ -102,6 +113,7 @@ hand_secrets_over
 run test_nginx || fail "nginx refuses its configuration; nothing was changed"
 build
 run judge_settings || fail "the image refuses the settings; nothing was changed"
+run judge_connections || fail "the database accepts too few connections; nothing was changed"
 if $dry_run; then
     say "would migrate, replace the replicas of ${current:-nothing} by $version and verify"
     exit

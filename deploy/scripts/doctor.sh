@@ -10,7 +10,7 @@ source "$(dirname "$0")/lib.sh"
 options "$@"
 load_settings
 mounts=(--volume "$deploy/certs/origin.pem:/run/origin.pem:ro")
-checks=(--certificate /run/origin.pem --replicas "$(setting API_REPLICAS)")
+checks=(--certificate /run/origin.pem --replicas "$(counted_replicas)")
 if uses backup; then
     mounts+=(--volume "$(setting COMPOSE_PROJECT_NAME)_backup_metrics:/run/backup:ro")
     checks+=(--backups /run/backup/backup.prom)

@@ -129,12 +129,31 @@ uses() {
     [[ :$(setting COMPOSE_FILE): == *:$1/compose.yml:* ]]
 }
 
+# Returns whether PostgreSQL is part of this stack. With the overlay `hosts` it runs elsewhere.
+has_database() {
+    ! uses hosts
+}
+
+# Ends a script that works on the PostgreSQL of this stack, if there is none.
+require_database() {
+    has_database || fail "PostgreSQL runs elsewhere (hosts/compose.yml), and what this script does has to be done there"
+}
+
+# Prints the number of replicas for `aponta doctor`, which counts each of them twice, for a deploy. Hosts are deployed one after
+# the other, so only one of them has old and new replicas.
+counted_replicas() {
+    local hosts=1
+    has_database || hosts=$(setting API_HOSTS)
+    echo $((($(setting API_REPLICAS) * (hosts + 1) + 1) / 2))
+}
+
 # Prints the secrets in use, one per line: name, owner, kind. See secrets.conf.
 used_secrets() {
     local name overlay owner kind
     while read -r name overlay owner kind; do
         [[ $name && $name != \#* ]] || continue
         [[ $overlay == - ]] || uses "$overlay" || continue
+        [[ $name != postgres_password ]] || has_database || continue
         printf '%s %s %s\n' "$name" "$owner" "$kind"
     done <<<"$secret_table"
 }

@@ -17,6 +17,7 @@ record_files() {
 # Applies the configuration of PostgreSQL. It is recreated, which takes some seconds, only for an image with another name or
 # other settings of the backups, and by update.sh for any change of its image or its service. The API returns 503 meanwhile.
 apply_database() {
+    has_database || return 0
     local running image files=("$deploy/backup/pgbackrest.conf" "$deploy/secrets/backup.conf") recreate=(--no-recreate)
     running=$(containers --status running postgres)
     image=$(compose config --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)["services"]["postgres"]["image"])')

@@ -34,6 +34,7 @@ done
 options "${shared[@]}"
 ((${#arguments[@]} == 0)) || fail "there is no argument ${arguments[0]}"
 load_settings
+require_database
 uses backup || fail "there are no backups: COMPOSE_FILE in $deploy/.env"
 $yes || $dry_run || fail "this replaces the database; say --yes if that is what you want"
 

@@ -31,6 +31,7 @@ psql_variable() {
 # Creates or updates the roles. Retries while a long statement holds a lock.
 apply_roles() {
     local attempt output script
+    has_database || return 0
     script=$(
         psql_variable api_password "$deploy/secrets/database_password"
         ! uses monitoring || psql_variable exporter_password "$deploy/secrets/exporter_password"
@@ -50,6 +51,7 @@ apply_roles() {
 # still use it until a deploy replaces them.
 lock_superuser() {
     local all environment
+    has_database || return 0
     lines all containers --all || return 1
     environment=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "${all[@]}") || return 1
     if grep -qxE "(DATABASE_USER|DATA_SOURCE_USER)=$(setting DATABASE_USER)" <<<"$environment"; then

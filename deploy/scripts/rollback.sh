@@ -50,6 +50,7 @@ fi
 lock
 undo_on_failure
 if ((unknown)); then
+    has_database || say "the versions of the other hosts know these migrations and fail without them: stop their API first"
     say "undoing $unknown migration(s); the service is down meanwhile"
     stop_and_undo_steps "$current" "$unknown" || fail "nothing was changed"
 fi

@@ -19,7 +19,8 @@ problem() {
 
 say "versions: $(version_file current) serves, $(version_file previous) before"
 compose ps --format 'table {{.Service}}\t{{.Name}}\t{{.Image}}\t{{.Status}}'
-services=(nginx api postgres)
+services=(nginx api)
+if has_database; then services+=(postgres); fi
 if uses pooler; then services+=(pooler); fi
 if uses valkey; then services+=(valkey); fi
 for service in "${services[@]}"; do

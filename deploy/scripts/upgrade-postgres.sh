@@ -21,6 +21,7 @@ done
 options "${rest[@]}"
 ((${#arguments[@]} == 0)) || fail "there is no argument ${arguments[0]}"
 load_settings
+require_database
 marker=$state/upgrade-postgres
 target=$(postgres_version)
 former=$(data_version)

@@ -14,13 +14,13 @@ class Response:
 
 
 class Client:
-    """One persistent connection. After any error the next request opens a new one.
+    """One persistent connection. After any error the next request opens a new one. `options` are those of its opening.
 
     A GET is sent again if the server closes a reused connection, as RFC 9110 (9.2.2) allows.
     """
 
-    def __init__(self, port):
-        self.port, self.reader, self.writer, self.last_used = port, None, None, 0
+    def __init__(self, port, host="127.0.0.1", **options):
+        self.port, self.host, self.options, self.reader, self.writer, self.last_used = port, host, options, None, None, 0
 
     async def __aenter__(self):
         return self
@@ -36,8 +36,7 @@ class Client:
     async def request(self, method, path, body=None, headers=None, timeout=60):
         try:
             async with asyncio.timeout(timeout):
-                if time.monotonic() - self.last_used > MAX_IDLE:
-                    self.disconnect()
+                self._disconnect_if_idle()
                 try:
                     is_reused = self.writer is not None
                     return await self._request(method, path, body, headers or {})
@@ -50,9 +49,22 @@ class Client:
             self.disconnect()
             raise
 
-    async def _request(self, method, path, body, headers):
+    def _disconnect_if_idle(self):
+        if time.monotonic() - self.last_used > MAX_IDLE:
+            self.disconnect()
+
+    async def connect(self):
+        """Opens the connection, unless it is open. A request does so by itself."""
+        self._disconnect_if_idle()
+        await self._connect()
+
+    async def _connect(self):
         if self.writer is None:
-            self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 22)
+            self.reader, self.writer = await asyncio.open_connection(self.host, self.port, limit=1 << 22, **self.options)
+            self.last_used = time.monotonic()
+
+    async def _request(self, method, path, body, headers):
+        await self._connect()
         body = body or b""
         head = {"Host": "localhost", "Content-Length": str(len(body))} | ({"Content-Type": "application/json"} if body else {}) | headers
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]

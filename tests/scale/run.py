@@ -1,9 +1,9 @@
 """The service past one database server and one process, with programs from Debian's packages.
 
-usage: run.py BINARY PGBOUNCER VALKEY [--short] [--only PART]
+usage: run.py BINARY TOOLS [--short] [--only PART]
 
-PGBOUNCER and VALKEY are directories with the unpacked packages of these servers and their libraries. Needs to be root, in a network
-namespace of its own: the hosts of the failover have fixed addresses.
+TOOLS is a directory with unpacked packages: those of PgBouncer, Valkey and nginx with their libraries, of kustomize, and of the base of
+the image (`runtime`). Needs root, and namespaces for network and mounts of its own: hosts have fixed addresses.
 """
 
 import argparse
@@ -30,6 +30,8 @@ PARTS = {
     "failover": ({"faults": ["switchover", "kill", "cut_off", "cut_off_from_standbys", "power_failure", "hang_of_patroni", "cut_off",
                              "cut_off_from_standbys"], "writes": 10_000},
                  {"faults": ["cut_off_from_standbys"], "writes": 1_000}),
+    "hosts": ({"seconds": 45}, {"seconds": 6}),
+    "kubernetes": ({}, {}),
 }
 # Each wait has a bound of its own. This one is for whatever they overlook: minutes of a part, long and short.
 PART_TIMEOUT = (15, 5)
@@ -43,14 +45,15 @@ async def run_part(name, programs, base, options, minutes):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=pathlib.Path)
-    parser.add_argument("pgbouncer", type=pathlib.Path)
-    parser.add_argument("valkey", type=pathlib.Path)
+    parser.add_argument("tools", type=pathlib.Path)
     parser.add_argument("--short", action="store_true", help="as CI runs it")
     parser.add_argument("--only", choices=PARTS, help="this part alone")
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    programs = {name: getattr(options, name).resolve() for name in ("binary", "pgbouncer", "valkey")}
+    tools = options.tools.resolve()
+    programs = {"binary": options.binary.resolve(), "kustomize": tools / "kustomize/usr/bin/kustomize"}
+    programs |= {name: tools / name for name in ("pgbouncer", "valkey", "nginx", "runtime")}
     for name, forms in PARTS.items():
         if options.only in (None, name):
             started = time.monotonic()

@@ -88,11 +88,13 @@ def ambiguous_secrets_are_refused():
     ):
         reported = faults(f"check_password '{secret('database_password', content)}'")
         assert (not reported) if found is None else found in reported[0], (content, reported)
-    names = {name for name, _, _, _ in secret_table()}
+    overlays = {name: overlay for name, overlay, _, _ in secret_table()}
+    names = set(overlays)
     for bad in sorted(names):
+        files = f"{ALL_FILES}:hosts/compose.yml" if overlays[bad] == "hosts" else ALL_FILES
         for name in names:
             secret(name, b"a\r\n" if name == bad else ENCRYPTED.encode() if name == "backup.conf" else b"a\n")
-        reported = [line for line in faults("check_secrets", COMPOSE_FILE=ALL_FILES) if "carriage return" in line]
+        reported = [line for line in faults("check_secrets", COMPOSE_FILE=files) if "carriage return" in line]
         assert len(reported) == 1 and f"secrets/{bad} " in reported[0], (bad, reported)
     print("ok secrets with a carriage return or NUL are refused", flush=True)
 
@@ -105,8 +107,8 @@ def secret_table():
 
 def secret_table_matches_the_stack():
     """The table has the secrets of the compose files, and the files and the runbook have what the table implies."""
-    for overlay, file in (("-", "compose.yml"), ("backup", "backup/compose.yml"), ("monitoring", "monitoring/compose.yml"),
-                          ("valkey", "valkey/compose.yml")):
+    for overlay, file in (("-", "compose.yml"), ("backup", "backup/compose.yml"), ("hosts", "hosts/compose.yml"),
+                          ("monitoring", "monitoring/compose.yml"), ("valkey", "valkey/compose.yml")):
         section = (DEPLOY / file).read_text().partition("\nsecrets:\n")[2]
         declared = re.findall(r"^    file: \./secrets/(\S+)$", section, re.MULTILINE)
         assert declared and sorted(declared) == sorted(name for name, used_in, _, _ in secret_table() if used_in == overlay), (file, declared)
@@ -304,8 +306,41 @@ def pooler_is_recreated_if_its_files_changed():
     print("ok the pooler is recreated if its files changed", flush=True)
 
 
+def hosts_without_a_database_are_checked():
+    """With the overlay `hosts`: what names the database, which overlays fit, and which secrets are used."""
+    hosts, url = "compose.yml:hosts/compose.yml", DEPLOY / "secrets/database_url"
+    settings = {"COMPOSE_FILE": hosts, "API_HOSTS": "2", "API_REPLICAS": "2", "DATABASE_POOL_SIZE": "10", "POSTGRES_VERSION": "14"}
+    assert faults("check_hosts; check_postgres_version; check_connections", **settings, DATABASE_HOST="db1,db2") == []
+    for content, found in ((None, "needs DATABASE_HOST in"), (b"", "needs DATABASE_HOST in"), (b"postgresql://a@db/aponta\n", None)):
+        url.unlink(missing_ok=True)
+        if content is not None:
+            secret("database_url", content)
+        reported = faults("check_hosts", **settings, DATABASE_HOST="")
+        assert (not reported) if found is None else len(reported) == 1 and found in reported[0], (content, reported)
+    url.unlink()
+    for files, number, found in (
+        ("compose.yml:monitoring/compose.yml:hosts/compose.yml", "99", []), ("compose.yml:hosts/compose.yml:local/outro.yml", "1", []),
+        ("compose.yml", "nenhum", []), (hosts, "0", ["API_HOSTS is the number"]), (hosts, "dois", ["API_HOSTS is the number"]),
+        ("compose.yml:hosts/compose.yml:monitoring/compose.yml", "2", ["comes after monitoring/compose.yml"]),
+        ("compose.yml:backup/compose.yml:pooler/compose.yml:hosts/compose.yml", "2", ["backup/compose.yml needs", "pooler/compose.yml needs"]),
+    ):
+        reported = faults("check_hosts", **settings | {"COMPOSE_FILE": files, "API_HOSTS": number}, DATABASE_HOST="db")
+        assert len(reported) == len(found) and all(part in line for part, line in zip(found, reported, strict=True)), (files, number, reported)
+    for number, replicas, counted in (("1", "2", "2"), ("2", "2", "3"), ("2", "3", "5"), ("3", "2", "4")):
+        printed = faults("counted_replicas", **settings | {"API_HOSTS": number, "API_REPLICAS": replicas})
+        assert printed[0] == counted, (number, replicas, printed)
+    assert faults("counted_replicas", **settings | {"COMPOSE_FILE": "compose.yml", "API_REPLICAS": "7"})[0] == "7"
+    names = [line.split()[0] for line in faults("used_secrets", **settings)[:-1]]
+    assert "database_url" in names and "postgres_password" not in names, names
+    for line, found in (("ok     connections   x", True), ("WRONG  connections   x", False), ("WRONG  token   x", True), ("", True)):
+        script = (f"source <(sed -n '/^judge_connections/,/^}}/p' '{DEPLOY}/scripts/deploy.sh'); compose() {{ echo '{line}'; return 1; }}; "
+                  "judge_connections 2>/dev/null && echo passed || echo refused")
+        assert faults(script, **settings)[0] == ("passed" if found else "refused"), line
+    print("ok hosts without a database are checked", flush=True)
+
+
 def git_ignores_what_operators_write():
-    written = [".env", "certs/origin.key", "certs/origin.pem", "secrets/database_password", "secrets/backup.conf", "state/current", "local/aponta.dump",
+    written = [".env", "certs/origin.key", "certs/origin.pem", "secrets/database_password", "secrets/backup.conf", "kubernetes/overlays/example/secrets/database_password", "state/current", "local/aponta.dump",
                "local/alertmanager/alertmanager.yml", "nginx/rollout/upstream.conf", "origin.key", "origin.pem", "aponta.dump", "client.csr"]
     ignored = run("git", "check-ignore", *written, cwd=REPOSITORY / "deploy").stdout.split()
     assert ignored == written, set(written) - set(ignored)
@@ -361,6 +396,7 @@ def main():
     alertmanager_requires_a_file_of_the_operator()
     replicas_beyond_the_connections_of_postgresql_are_refused()
     pooler_is_recreated_if_its_files_changed()
+    hosts_without_a_database_are_checked()
     git_ignores_what_operators_write()
     certificate_must_be_valid_for_the_server_names()
     print("checks: all checks passed")

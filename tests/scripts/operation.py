@@ -155,10 +155,33 @@ def stacks_of_two_projects_share_nothing():
     print("ok the stacks of two projects share no network, volume, image or port", flush=True)
 
 
+def hosts_without_a_database_run_no_postgres():
+    """The overlay `hosts` drops PostgreSQL and whatever belongs to it; scripts that need it say so, and the others do without."""
+    lay_out()
+    for files in ("compose.yml:hosts/compose.yml", "compose.yml:monitoring/compose.yml:hosts/compose.yml"):
+        hosts = SETTINGS.replace(ALL_FILES, files) + "DATABASE_HOST=10.0.0.1,10.0.0.2\nDATABASE_PORT=5433\n"
+        (DEPLOY / ".env").write_text(hosts)
+        stack = json.loads(run(COMPOSE, "config", "--format", "json", cwd=DEPLOY, env={"PATH": "/usr/bin:/bin"}).stdout)
+        api = stack["services"]["api"]
+        assert not [service for service in stack["services"] if "postgres" in service], sorted(stack["services"])
+        assert "postgres_data" not in stack.get("volumes", {}) and "postgres_password" not in stack["secrets"] and "depends_on" not in api
+        assert (api["environment"]["DATABASE_HOST"], api["environment"]["DATABASE_PORT"]) == ("10.0.0.1,10.0.0.2", "5433")
+        assert "database_url" in [secret["source"] for secret in api["secrets"]], api["secrets"]
+        done = script("deploy.sh", "--dry-run", "v1")
+        assert done.returncode == 0 and "would run: judge_connections" in done.stdout and "postgres_password" not in done.stdout, done
+    for name in ("backup.sh", "restore.sh", "upgrade-postgres.sh"):
+        refused(script(name), "PostgreSQL runs elsewhere")
+    done = script("status.sh")
+    assert "api does not run" in done.stdout and "postgres does not run" not in done.stdout and not done.stderr, done
+    (DEPLOY / ".env").write_text(hosts.replace("DATABASE_HOST=10.0.0.1,10.0.0.2\n", ""))
+    refused(script("deploy.sh"), "hosts/compose.yml needs DATABASE_HOST in")
+    print("ok hosts without a database run no PostgreSQL", flush=True)
+
+
 def runbook_has_the_limits_of_memory():
     lay_out()
     rows = re.findall(r"^\| `(compose\S+)` \| (\d+) MB \|", (DEPLOY / "README.md").read_text(), re.MULTILINE)
-    assert len(rows) == 3, rows
+    assert len(rows) == 4, rows
     for files, documented in rows:
         (DEPLOY / ".env").write_text(SETTINGS.replace(ALL_FILES, files))
         services = json.loads(run(COMPOSE, "config", "--format", "json", cwd=DEPLOY, env={"PATH": "/usr/bin:/bin"}).stdout)["services"]
@@ -268,6 +291,7 @@ def main():
     status_reports_each_missing_part()
     restore_without_readable_backups_stops_nothing()
     stacks_of_two_projects_share_nothing()
+    hosts_without_a_database_run_no_postgres()
     runbook_has_the_limits_of_memory()
     project_of_another_clone_is_refused()
     data_of_another_postgresql_is_refused()
