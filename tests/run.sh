@@ -287,6 +287,7 @@ test_scripts() {
     python3 tests/scripts/bounds.py
     python3 tests/scripts/checks.py
     python3 tests/scripts/deny.py
+    python3 tests/scripts/links.py
     tests/trixie.sh target/test-tools/compose docker-compose
     as_root python3 tests/scripts/operation.py target/test-tools/compose/usr/libexec/docker/cli-plugins/docker-compose
     python3 tests/scripts/release.py
