@@ -1,4 +1,4 @@
-"""Checks that the files that name a version agree: the compiler's, and the service's.
+"""Checks that the files that name a version agree, the compiler's and the service's, and those that name the crates.
 
 usage: versions.py
 """
@@ -47,9 +47,17 @@ def changelog_begins_with_unreleased_and_the_current_release():
     print("ok the changelog has the release of Cargo.toml", flush=True)
 
 
+def image_is_built_from_every_manifest():
+    manifests = {str(path.relative_to(ROOT)) for path in (*ROOT.glob("*/Cargo.toml"), *ROOT.glob("crates/*/Cargo.toml"))}
+    copied = set(re.findall(r"^COPY (\S+/Cargo\.toml) ", read("deploy/Dockerfile"), re.MULTILINE))
+    assert copied == manifests, f"deploy/Dockerfile and the workspace differ in {copied ^ manifests}"
+    print(f"ok the image is built from all {len(manifests)} manifests", flush=True)
+
+
 def main():
     compiler_version_is_the_same_in_every_file()
     changelog_begins_with_unreleased_and_the_current_release()
+    image_is_built_from_every_manifest()
 
 
 if __name__ == "__main__":
