@@ -67,12 +67,12 @@ def prepare():
 
 
 class Server(Cluster):
-    """PostgreSQL with the archive settings of the overlay, on the data that is there. `recovery` is the seconds of its start."""
+    """PostgreSQL with the settings of the overlay, on the data that is there. `recovery` is the seconds of its start."""
 
     def __init__(self):
         overlay = (BACKUP / "compose.yml").read_text()
         settings = dict(value.split("=", 1) for value in re.findall(r"- -c\n +- (.*)", overlay))
-        assert len(settings) == 3, settings
+        assert {"archive_mode", "archive_command", "archive_timeout", "shared_preload_libraries"} <= settings.keys(), settings
         settings |= {"archive_timeout": ARCHIVE_TIMEOUT, "unix_socket_directories": BASE, "listen_addresses": "", "track_commit_timestamp": "on"}
         super().__init__(BASE, settings=settings, port=PORT, environment=ENVIRONMENT)
 
