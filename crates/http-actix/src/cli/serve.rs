@@ -68,8 +68,7 @@ async fn serve(
         database = migrated(config) => database?,
     };
     let clock = Arc::new(SystemClock);
-    // Without authentication no request has a person or a credential.
-    let shared_memory = start_shared_memory(shared_memory.filter(|_| settings.auth_enabled), &clock).await;
+    let shared_memory = start_shared_memory(shared_memory, &clock).await;
     let organizacao = azure.org_url.as_ref().map(OrgUrl::name);
     // The client needs root certificates, which a service without Azure DevOps does not.
     let azure = if settings.auth_enabled || azure.org_url.is_some() {
