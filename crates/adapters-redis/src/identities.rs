@@ -8,7 +8,7 @@ use crate::metrics::{Outcome, Use};
 use crate::seal;
 use crate::shared_memory::SharedMemory;
 
-/// More than the longest names of Azure DevOps need. Whoever writes larger entries costs this service no memory.
+/// More than the longest names of Azure DevOps need. Larger entries of an attacker are not read.
 const MAX_BYTES: usize = 8 * 1024;
 
 #[async_trait]

@@ -1,7 +1,7 @@
 //! Adapter for Valkey, or Redis: memory that the replicas of the service share.
 //!
 //! [`SharedMemory`] implements the ports `SharedIdentities` and `SharedRates`. The server is trusted with nothing: it stores
-//! neither tokens nor names of persons, it reads no identity, and an entry that this service did not write signs nobody in.
+//! neither tokens nor names of persons, it reads no identity, and an entry that this service did not write authenticates no request.
 //!
 //! | module | content |
 //! |---|---|

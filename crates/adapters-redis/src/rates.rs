@@ -17,7 +17,7 @@ impl SharedRates for SharedMemory {
         call.arg(microseconds(limit.tolerance())).arg(microseconds(limit.interval()));
         let reset_after: i64 =
             self.link().run(Use::Rates, async |mut connection| call.invoke_async(&mut connection).await).await?;
-        // Only an entry of somebody else makes it negative.
+        // Only an entry that this service did not write makes it negative.
         let outcome = u64::try_from(reset_after).map(|reset_after| limit.decide(Duration::from_micros(reset_after)));
         self.link().metrics.count(Use::Rates, if outcome.is_ok() { Outcome::Ok } else { Outcome::Failed });
         outcome.ok()
