@@ -20,8 +20,8 @@
 #                             root
 #
 # Needs a Rust toolchain. Installs, on Debian and Ubuntu, what is missing of a C compiler, PostgreSQL 15 or later, PgBouncer,
-# Redis, Python, Node.js and Chromium. It says so and asks before it does, but not where nobody can answer: with CI=true, or
-# without a terminal. Tools from PyPI and npm go into the work tree.
+# Redis, Python, Node.js and Chromium. It lists them and asks first, except with CI=true or without a terminal.
+# Tools from PyPI and npm go into the work tree.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # Without the pinned release, and without a network to fetch it, the installed toolchain builds.
@@ -37,7 +37,7 @@ fail() {
 }
 
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,24s/^# \{0,1\}//p' "$0"
+    sed -n '2,25s/^# \{0,1\}//p' "$0"
     exit
 fi
 
@@ -113,8 +113,8 @@ install_missing() {
     command -v apt-get >/dev/null || fail "the tests need $list; install that with this system's package manager"
     say "missing: $list; installing that from the system's packages"
     if [[ ${CI:-} != true && -t 0 ]]; then
-        read -r -p "Go on? [Y/n] " answer
-        [[ ${answer:-y} == [Yy]* ]] || fail "nothing was installed"
+        read -r -p "Go on? [Y/n] " reply
+        [[ ${reply:-y} == [Yy]* ]] || fail "nothing was installed"
     fi
     as_root apt-get update -q
     ((${#packages[@]} == 0)) ||

@@ -104,8 +104,8 @@ fn requests(criterion: &mut Criterion) {
         let once = async || {
             let request = TestRequest::with_uri(path).method(method.clone());
             let request = if body.is_empty() { request } else { request.set_payload(body) };
-            let answer = service.call(request.to_request()).await.expect("an answer");
-            (answer.status(), to_bytes(answer.into_body()).await.map(|body| body.len()).ok())
+            let response = service.call(request.to_request()).await.expect("a response");
+            (response.status(), to_bytes(response.into_body()).await.map(|body| body.len()).ok())
         };
         assert_eq!(system.block_on(once()).0, expected, "{name}");
         group.bench_function(name, |bencher| bencher.iter(|| black_box(system.block_on(once()))));

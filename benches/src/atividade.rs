@@ -1,4 +1,4 @@
-//! An atividade as it is asked for and answered, with nothing copied out of the row.
+//! The atividade of requests and responses, with nothing copied out of the row.
 
 use std::borrow::Cow;
 use std::error::Error;

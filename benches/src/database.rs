@@ -1,5 +1,5 @@
-//! A few connections of one worker, used in turn. Pipelined, each takes the next statement before the last one has
-//! answered, so nobody waits for a free one; otherwise one after the other, as a connection of a pool is used.
+//! A few connections of one worker, used in turn. A pipelined connection takes the next statement before the last one
+//! has returned, so no request waits for a free connection. Otherwise statements run one after the other, as in a pool.
 
 use std::cell::Cell;
 use std::io;

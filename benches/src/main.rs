@@ -1,5 +1,5 @@
 //! The server that the service is measured against: three of its calls, written by hand for speed and nothing else. No
-//! middleware, no validation, no log; the same answers byte for byte.
+//! middleware, no validation, no log; the same responses byte for byte.
 
 mod atividade;
 mod database;
@@ -42,7 +42,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn obter(database: Data<Database>, id: Path<Uuid>) -> actix_web::Result<HttpResponse> {
     let row = database.find(*id).await.map_err(ErrorInternalServerError)?;
     let atividade = row.as_ref().map(atividade::of).transpose().map_err(ErrorInternalServerError)?;
-    atividade.map_or_else(|| Ok(HttpResponse::NotFound().finish()), |atividade| answer(StatusCode::OK, &atividade))
+    atividade
+        .map_or_else(|| Ok(HttpResponse::NotFound().finish()), |atividade| json_response(StatusCode::OK, &atividade))
 }
 
 #[derive(Deserialize)]
@@ -62,7 +63,7 @@ async fn listar(database: Data<Database>, query: Query<Listar>) -> actix_web::Re
     let (rows, total) =
         database.list(query.skip.unwrap_or_default(), query.limit()).await.map_err(ErrorInternalServerError)?;
     let items: Result<_, _> = rows.iter().map(atividade::of).collect();
-    answer(StatusCode::OK, &atividade::Pagina { items: items.map_err(ErrorInternalServerError)?, total })
+    json_response(StatusCode::OK, &atividade::Pagina { items: items.map_err(ErrorInternalServerError)?, total })
 }
 
 async fn criar(database: Data<Database>, nova: Json<NovaAtividade>) -> actix_web::Result<HttpResponse> {
@@ -70,11 +71,11 @@ async fn criar(database: Data<Database>, nova: Json<NovaAtividade>) -> actix_web
     let atividade = row.as_ref().map(atividade::of).transpose().map_err(ErrorInternalServerError)?;
     atividade.map_or_else(
         || Ok(HttpResponse::UnprocessableEntity().finish()),
-        |atividade| answer(StatusCode::CREATED, &atividade),
+        |atividade| json_response(StatusCode::CREATED, &atividade),
     )
 }
 
-fn answer(status: StatusCode, value: &impl Serialize) -> actix_web::Result<HttpResponse> {
+fn json_response(status: StatusCode, value: &impl Serialize) -> actix_web::Result<HttpResponse> {
     let body = serde_json::to_vec(value)?;
     Ok(HttpResponse::build(status).content_type("application/json; charset=utf-8").body(body))
 }

@@ -1,4 +1,4 @@
-//! Keys of requests that count once, each with what was answered.
+//! Keys of requests that count once, each with its response.
 
 use sea_orm_migration::prelude::*;
 

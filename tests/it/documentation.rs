@@ -1,6 +1,6 @@
-//! The examples of the documents, run again: the answers that they show are those that the service gives.
+//! The examples of the documents, run again: the responses in them are those that the service returns.
 //!
-//! `UPDATE_DOCS=1 cargo test -p e2e documentation` writes the answers into the documents.
+//! `UPDATE_DOCS=1 cargo test -p e2e documentation` writes the responses into the documents.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,7 +37,7 @@ fn the_readme_tells_the_truth() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_calls_of_the_api_are_answered_as_documented() {
+async fn calls_of_the_api_return_the_documented_responses() {
     let organisation = Organisation::start().await;
     organisation.add_user(TOKEN, Some("ana.lima@exemplo.com.br"));
     for nome in ["Portal", "Aplicativo"] {
@@ -91,11 +91,11 @@ fn check(file: &str, base: &str, azure: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, replayed).unwrap();
     } else {
-        assert_eq!(document, replayed, "{file}: UPDATE_DOCS=1 writes the right answers");
+        assert_eq!(document, replayed, "{file}: UPDATE_DOCS=1 writes the current responses");
     }
 }
 
-/// The document with the answers that the server gives now: each `sh` block that calls it is run, and the block that
+/// The document with the current responses of the server: each `sh` block that calls it is run, and the block that
 /// follows is what it printed.
 fn replay(document: &str, base: &str, azure: &str) -> String {
     let block = Regex::new(r"(?ms)^```sh\n([^`]*?http://127\.0\.0\.1:8000[^`]*?)```\n\n```(\w*)\n(.*?)\n```$").unwrap();
@@ -103,12 +103,12 @@ fn replay(document: &str, base: &str, azure: &str) -> String {
     let mut replayed = String::new();
     let mut end = 0;
     for found in block.captures_iter(document) {
-        let answer = found.get(3).unwrap();
+        let response = found.get(3).unwrap();
         let printed = run(&names.now(&found[1]).replace(ADDRESS, base)).replace(base, ADDRESS).replace(azure, AZURE);
         let printed = if &found[2] == "json" { indented(&printed) } else { printed };
-        replayed += &document[end..answer.start()];
-        replayed += &names.documented(&printed, answer.as_str());
-        end = answer.end();
+        replayed += &document[end..response.start()];
+        replayed += &names.documented(&printed, response.as_str());
+        end = response.end();
     }
     assert!(end > 0, "the document has no examples");
     replayed + &document[end..]
@@ -138,9 +138,10 @@ impl Names {
     }
 
     /// What was printed, with the ids and times of the document in their places.
-    fn documented(&mut self, printed: &str, answer: &str) -> String {
+    fn documented(&mut self, printed: &str, response: &str) -> String {
         let volatile = Regex::new(VOLATILE).unwrap();
-        let mut documented = volatile.captures_iter(answer).map(|found| (kind(&found), found[kind(&found)].to_owned()));
+        let mut documented =
+            volatile.captures_iter(response).map(|found| (kind(&found), found[kind(&found)].to_owned()));
         let replaced = volatile.replace_all(printed, |found: &Captures<'_>| {
             let (kind, now) = (kind(found), &found[kind(found)]);
             let here = documented.next().filter(|(documented, _)| *documented == kind).map(|(_, name)| name);

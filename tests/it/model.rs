@@ -1,4 +1,4 @@
-//! Random sequences of calls against a simple model in memory: the same answers, from both databases.
+//! Random sequences of calls against a simple model in memory: the same responses from both databases.
 //! `PROPTEST_CASES` says for how long; a sequence that fails is made as short as it can be, and kept beside this file.
 
 use std::collections::BTreeMap;
@@ -128,7 +128,7 @@ fn with_projetos(mut body: Value, projetos: &[String]) -> Value {
     body
 }
 
-/// An answer without what only the clock knows.
+/// A response without what only the clock knows.
 fn seen(value: &Value) -> Value {
     let mut value = value.clone();
     for field in ["criado_em", "atualizado_em", "criado_por"] {
@@ -179,11 +179,11 @@ async fn make(api: &Api, model: &mut Model, call: &Call) {
                 return;
             }
             let items: Vec<_> = nomes.iter().map(|nome| with_projetos(json!({"nome": nome}), &projetos)).collect();
-            let answer = api.post(&format!("{LIST}/lote"), &json!({"items": items})).await;
+            let response = api.post(&format!("{LIST}/lote"), &json!({"items": items})).await;
             let empty: Vec<_> =
                 (0..).zip(nomes).filter(|(_, nome)| nome.is_empty()).map(|(n, _)| n).collect::<Vec<u32>>();
             if empty.is_empty() {
-                for (created, nome) in answer.expect(201)["items"].as_array().unwrap().iter().zip(nomes) {
+                for (created, nome) in response.expect(201)["items"].as_array().unwrap().iter().zip(nomes) {
                     let id = created["id"].as_str().unwrap().to_owned();
                     let atividade =
                         Atividade { id, nome: nome.clone(), descricao: None, ativo: true, projetos: projetos.clone() };
@@ -192,7 +192,7 @@ async fn make(api: &Api, model: &mut Model, call: &Call) {
                 }
             } else {
                 let faults: Vec<_> = empty.iter().map(|n| format!("string_too_short body.items.{n}.nome")).collect();
-                assert_eq!(answer.faults(), faults);
+                assert_eq!(response.faults(), faults);
             }
         }
         Call::Rename(..) | Call::Change(..) | Call::Describe(..) => change(api, model, call).await,
@@ -225,9 +225,9 @@ async fn make(api: &Api, model: &mut Model, call: &Call) {
                 .filter(|a| ativo.is_none_or(|ativo| a.ativo == ativo) && a.nome.contains(q))
                 .map(|a| model.shown(a))
                 .collect();
-            let answer = api.get(&format!("{LIST}?{query}")).await.expect(200);
-            assert_eq!(answer["total"], matches.len(), "{query}");
-            assert_eq!(all_seen(&answer), matches.into_iter().skip(*skip).take(*limit).collect::<Vec<_>>(), "{query}");
+            let page = api.get(&format!("{LIST}?{query}")).await.expect(200);
+            assert_eq!(page["total"], matches.len(), "{query}");
+            assert_eq!(all_seen(&page), matches.into_iter().skip(*skip).take(*limit).collect::<Vec<_>>(), "{query}");
         }
         Call::Walk { ordem, limit } => {
             let (mut walked, mut apos) = (Vec::new(), String::new());
@@ -276,10 +276,10 @@ async fn change(api: &Api, model: &mut Model, call: &Call) {
     }
     let path = format!("{LIST}/{}", changed.id);
     let before = api.get(&path).await.expect(200);
-    let answer = api.put(&path, &body).await.expect(200);
-    assert_eq!(seen(&answer), model.shown(&changed));
+    let response = api.put(&path, &body).await.expect(200);
+    assert_eq!(seen(&response), model.shown(&changed));
     let is_same = changed == model.atividades[at];
-    assert_eq!(answer["atualizado_em"] == before["atualizado_em"], is_same, "atualizado_em tells the truth");
+    assert_eq!(response["atualizado_em"] == before["atualizado_em"], is_same, "atualizado_em tells the truth");
     model.atividades[at] = changed;
 }
 
@@ -326,12 +326,12 @@ fn compare(api: &Api) {
 }
 
 #[test]
-fn postgresql_answers_as_the_model_does() {
+fn postgresql_agrees_with_the_model() {
     compare(&Aponta::start().api);
 }
 
 #[test]
-fn the_embedded_database_answers_as_the_model_does() {
+fn embedded_database_agrees_with_the_model() {
     let data = Directory::new();
     let server = Program::new(&["dev", "--port", "0", "--data", data.path().to_str().unwrap()]).start();
     compare(&server.api());

@@ -122,7 +122,7 @@ async fn call(shared: Shared, seed: u64) -> Known {
             })
         };
         let one = (!entries.is_empty()).then(|| entries.keys().nth(random.index(entries.len())).unwrap().clone());
-        let answer = match (random.below(10), one) {
+        let response = match (random.below(10), one) {
             (0..=2, Some(id)) => {
                 let change = json!({"duracao": random.duration(), "data_apontamento": random.day()});
                 api.put(&format!("{PATH}/{id}"), &change).await
@@ -138,13 +138,13 @@ async fn call(shared: Shared, seed: u64) -> Known {
             }
             _ => api.post(PATH, &new(&mut random)).await,
         };
-        match answer.status {
-            200 | 201 => match answer.json()["items"].as_array() {
+        match response.status {
+            200 | 201 => match response.json()["items"].as_array() {
                 Some(items) => items.iter().for_each(|entry| acknowledge(entries, entry)),
-                None => acknowledge(entries, &answer.json()),
+                None => acknowledge(entries, &response.json()),
             },
             409 => *refused += 1,
-            other => panic!("{other}: {}", answer.text),
+            other => panic!("{other}: {}", response.text),
         }
     }
     known

@@ -50,7 +50,7 @@ ENTRY = """json_build_object('id', e.id, 'work_item_id', work_item_id, 'duracao'
 ACTIVITY = """json_build_object('id', id, 'nome', nome, 'ativo', ativo, 'criado_por', criado_por, 'projetos',
     (SELECT json_agg(json_build_object('id', p.id, 'nome', p.nome)) FROM atividade_projeto ap JOIN projetos p ON p.id = ap.id_projeto
      WHERE ap.id_atividade = a.id))"""
-ANSWERS = {
+QUERIES = {
     "projetos": "SELECT json_agg(json_build_object('id', id, 'external_id', external_id, 'nome', nome)) FROM projetos",
     "atividades": f"SELECT json_build_object('items', json_agg({ACTIVITY}), 'total', count(*)) FROM atividades a",
     "atividades/ID": f"SELECT {ACTIVITY} FROM atividades a WHERE id = 'ID'",
@@ -98,13 +98,13 @@ class OldService:
         if path == "/":
             return json.dumps({"service": "old"})
         name, given = path.removeprefix("/api/v1/"), None
-        if name not in ANSWERS:
+        if name not in QUERIES:
             # The id is the only part of a path that varies.
             words = name.split("/")
             place = 2 if "work-item" in words else 1
             given, words[place] = words[place], "ID"
             name = "/".join(words)
-        return self.sql(ANSWERS[name].replace("ID", given or "")).strip()
+        return self.sql(QUERIES[name].replace("ID", given or "")).strip()
 
     def sql(self, text):
         return self.cluster.sql(f"SET search_path = {self.schema}; {text}", self.database)

@@ -55,13 +55,13 @@ class Traffic:
                 headers["Authorization"] = f"Bearer {self.user}"
         response = await self.client.request(method, path, body and json.dumps(body).encode(), headers | {"X-Request-ID": own})
         self.statuses[response.status] = self.statuses.get(response.status, 0) + 1
-        cache, answered = response.headers.get("cache-control", ""), response.headers["x-request-id"]
+        cache, returned = response.headers.get("cache-control", ""), response.headers["x-request-id"]
         if path in self.assets:
             assert response.status == 200 and cache.startswith("public, max-age="), (path, response.status, cache)
-            self.ids.setdefault(path, set()).add(answered)
+            self.ids.setdefault(path, set()).add(returned)
         else:
             # The service returns the id of the request, so any other id came from the cache.
-            if answered != own:
+            if returned != own:
                 raise Shared(f"{method} {path} for {self.user} got the response of another request: {response.status} {cache!r}")
             assert re.search("no-cache|no-store", cache) and "public" not in cache, f"{method} {path}: {response.status}, {cache!r}"
         return response

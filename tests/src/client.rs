@@ -1,4 +1,4 @@
-//! A client as a script would be: requests over HTTP, answers read to their end.
+//! A client as a script would be: requests over HTTP, responses read to their end.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
-/// The media type that every answer of the API has.
+/// The media type of every JSON response of the API.
 pub const JSON: &str = "application/json; charset=utf-8";
 
 /// A client of one server.
@@ -46,34 +46,34 @@ impl Api {
         self.client.request(method, format!("{}{path}", self.base))
     }
 
-    /// What the server answers to bytes that no client library would send, until it closes the connection.
+    /// Returns what the server responds to bytes that no client library would send, until it closes the connection.
     #[must_use]
     pub fn raw(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.base.trim_start_matches("http://")).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
+        let mut response = String::new();
         // A connection that is reset was closed as well.
-        let _ = stream.read_to_string(&mut answer);
-        answer
+        let _ = stream.read_to_string(&mut response);
+        response
     }
 
     /// GET.
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Response {
         send(self.request(Method::GET, path)).await
     }
 
     /// POST of a JSON body.
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
         send(self.request(Method::POST, path).json(body)).await
     }
 
     /// PUT of a JSON body.
-    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+    pub async fn put(&self, path: &str, body: &Value) -> Response {
         send(self.request(Method::PUT, path).json(body)).await
     }
 
     /// DELETE.
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub async fn delete(&self, path: &str) -> Response {
         send(self.request(Method::DELETE, path)).await
     }
 
@@ -89,16 +89,16 @@ impl Api {
     }
 }
 
-/// Sends a request and reads the answer.
-pub async fn send(request: RequestBuilder) -> Answer {
-    let response = request.send().await.expect("the server answers");
+/// Sends a request and reads the response.
+pub async fn send(request: RequestBuilder) -> Response {
+    let response = request.send().await.expect("the server responds");
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Answer { status, headers, text: response.text().await.expect("the answer can be read") }
+    Response { status, headers, text: response.text().await.expect("the response can be read") }
 }
 
-/// An answer, read to its end.
+/// A response, read to its end.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     /// The status.
     pub status: u16,
     /// The headers.
@@ -107,14 +107,14 @@ pub struct Answer {
     pub text: String,
 }
 
-impl Answer {
+impl Response {
     /// The body as JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {:?}", self.text))
     }
 
-    /// The body as JSON, of an answer with `status`.
+    /// The body as JSON, of a response with `status`.
     #[must_use]
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {

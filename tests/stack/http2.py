@@ -7,9 +7,9 @@ import struct
 
 DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
-# What the status is when no answer came: the stream was reset, or the connection ended.
+# The status if no response came: the stream was reset, or the connection ended.
 RESET, GONE = 0, -1
-# Where the static table of HPACK has an answer's status (RFC 7541, appendix A).
+# Where the static table of HPACK has a response's status (RFC 7541, appendix A).
 STATUSES = {8: 200, 9: 204, 10: 206, 11: 304, 12: 400, 13: 404, 14: 500}
 
 
@@ -35,7 +35,7 @@ def text(value):
 
 
 def exchange(address, source, name, headers, data=None):
-    """The status of the answer to one request, whose names and values are sent as they stand; `name` is the server's in the handshake."""
+    """The status of the response to one request, whose headers are sent as they stand; `name` is the server's in the handshake."""
     block = b"".join(b"\0" + text(name.encode("latin-1")) + text(value.encode("latin-1")) for name, value in headers)
     sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, b"")
     sent += frame(HEADERS, END_HEADERS | (END_STREAM if data is None else 0), 1, block)
@@ -50,10 +50,10 @@ def exchange(address, source, name, headers, data=None):
 
 
 def status(tls):
-    with tls.makefile("rb") as answers:
-        while len(head := answers.read(9)) == 9:
+    with tls.makefile("rb") as responses:
+        while len(head := responses.read(9)) == 9:
             size, kind, stream = int.from_bytes(head[:3], "big"), head[3], int.from_bytes(head[5:], "big")
-            payload = answers.read(size)
+            payload = responses.read(size)
             if kind == RST_STREAM and stream == 1:
                 return RESET
             if kind == GOAWAY:

@@ -685,7 +685,7 @@ def authority_of_client_certificates_is_replaced(process, client):
         time.sleep(1.1)
         authorities.write_text(text)
         process.send_signal(signal.SIGHUP)
-        # A worker of the former files may still answer, or close the connection.
+        # A worker of the former files may still respond, or close the connection.
         wait_until("the new authorities", lambda: statuses() == accepted, 30, interval=1, log=lambda: f"{statuses()}")
 
 

@@ -121,14 +121,14 @@ class Load:
             for method, path, body, expected in (("POST", "/api/v1/atividades", {"nome": "Sob carga", "id_projeto": self.projeto}, 201),
                                                  ("GET", "/api/v1/atividades?limit=5", None, 200)):
                 try:
-                    status, answer = request(method, path, body)
+                    status, response = request(method, path, body)
                 except (OSError, http.client.HTTPException) as error:
-                    status, answer = 0, repr(error)
+                    status, response = 0, repr(error)
                 self.requests += 1
                 if status != expected:
-                    self.failures.append((method, status, answer))
+                    self.failures.append((method, status, response))
                 elif method == "POST":
-                    self.created.append(answer["id"])
+                    self.created.append(response["id"])
             time.sleep(0.01)
 
     def __enter__(self):
@@ -238,8 +238,8 @@ def instances_are_confined(host):
 
 def nginx_protects(host):
     assert request("GET", "/api/v1/projetos", token="outro")[0] == 401
-    status, answer = request("GET", "/health")
-    assert (status, answer["status"]) == (200, "healthy"), answer
+    status, response = request("GET", "/health")
+    assert (status, response["status"]) == (200, "healthy"), response
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", HTTP, timeout=5)) as plain:
         plain.request("GET", "/health", headers={"Host": NAME})
         assert plain.getresponse().status == 308

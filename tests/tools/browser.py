@@ -88,8 +88,8 @@ def create(driver):
     waiting(driver).until(lambda _: status.text.strip())
     shoot(driver, "docs-try-it-out")
     assert status.text.startswith("201"), status.text
-    answer = driver.find_element(By.CSS_SELECTOR, f"{post} .live-responses-table .highlight-code").text
-    assert "Do navegador" in answer, answer
+    response = driver.find_element(By.CSS_SELECTOR, f"{post} .live-responses-table .highlight-code").text
+    assert "Do navegador" in response, response
 
 
 def bounds(driver):

@@ -4,8 +4,8 @@ use e2e::postgres::{Cluster, Database};
 use migration::Migrator;
 use sea_orm_migration::MigratorTrait;
 
-/// The names of all constraints that answer for the tables, with what breaks each of them alone. The statements run on
-/// one projeto and one atividade, both valid.
+/// The names of all constraints of the tables, with what breaks each of them alone. The statements run on one projeto
+/// and one atividade, both valid.
 const BREACHES: [(&str, &str); 46] = [
     (
         "projetos_pkey",
@@ -106,7 +106,7 @@ async fn violated_rule_is_an_error_with_the_name_of_its_constraint() {
     migrated(&database).await;
 
     for (constraint, statement) in BREACHES {
-        // The block answers what the server says, so that one connection serves for one breach.
+        // The block returns the error message, so that one connection serves for one breach.
         let said = database.query(&format!(
             "DO $do$ BEGIN {statement}; RAISE 'nothing refused it';
              EXCEPTION WHEN OTHERS THEN PERFORM set_config('teste.said', SQLERRM, false); END $do$;

@@ -30,8 +30,8 @@ async fn api2_token_similar_to_a_cached_one_is_rejected() {
     ]);
     similar.extend([TOKEN.replace('-', "_"), format!("\"{TOKEN}\""), TOKEN.repeat(2), "x".repeat(60_000)]);
     for token in similar {
-        let answer = with(format!("Bearer {token}")).await;
-        assert!([401, 400, 431].contains(&answer.status), "{}: {token:.80}", answer.status);
+        let response = with(format!("Bearer {token}")).await;
+        assert!([401, 400, 431].contains(&response.status), "{}: {token:.80}", response.status);
     }
     for scheme in ["Token", "Negotiate", "Digest", "bearer:", ""] {
         let _ = with(format!("{scheme} {TOKEN}")).await.error(401);
@@ -95,8 +95,8 @@ async fn api5_method_override_is_ignored() {
         assert_eq!(send(overridden).await.status, 200);
     }
     for method in ["TRACE", "CONNECT", "PATCH", "PROPFIND", "get", "X"] {
-        let answer = send(aponta.api.request(method.parse().unwrap(), &path)).await;
-        assert!([400, 404, 405].contains(&answer.status), "{method}: {}", answer.status);
+        let response = send(aponta.api.request(method.parse().unwrap(), &path)).await;
+        assert!([400, 404, 405].contains(&response.status), "{method}: {}", response.status);
     }
     assert_eq!(aponta.api.get(&path).await.status, 200);
 }
@@ -138,8 +138,8 @@ async fn api8_foreign_page_cannot_read_responses() {
     ];
     let disguises = disguises.into_iter().map(|origin| (origin, None));
     for (origin, expected) in disguises.chain(spellings.into_iter().map(|origin| (origin, Some(origin)))) {
-        let answer = send(aponta.api.request(Method::GET, PATH).header("Origin", origin)).await;
-        assert_eq!(answer.header("access-control-allow-origin"), expected, "{origin:?}");
+        let response = send(aponta.api.request(Method::GET, PATH).header("Origin", origin)).await;
+        assert_eq!(response.header("access-control-allow-origin"), expected, "{origin:?}");
     }
 }
 
@@ -147,13 +147,13 @@ async fn api8_foreign_page_cannot_read_responses() {
 async fn api8_responses_disable_sniffing_and_hide_the_version() {
     let aponta = Aponta::start();
     for path in ["/", "/api/v1/atividades", "/nada", "/docs", "/redoc", "/openapi.json", "/docs/favicon.svg"] {
-        let answer = aponta.api.get(path).await;
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
-        assert_eq!((answer.header("server"), answer.header("x-powered-by")), (None, None), "{path}");
+        let response = aponta.api.get(path).await;
+        assert_eq!(response.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!((response.header("server"), response.header("x-powered-by")), (None, None), "{path}");
     }
     for path in ["/docs", "/redoc"] {
-        let answer = aponta.api.get(path).await;
-        let policy = answer.header("content-security-policy").unwrap();
+        let response = aponta.api.get(path).await;
+        let policy = response.header("content-security-policy").unwrap();
         assert!(policy.contains("default-src 'none'") || policy.contains("default-src 'self'"), "{policy}");
         let scripts = policy.split(';').find(|part| part.trim().starts_with("script-src")).unwrap_or("");
         assert!(!scripts.contains("unsafe") && !scripts.contains("http"), "{policy}");
@@ -198,7 +198,7 @@ async fn api9_undocumented_paths_return_404() {
         "/api/v1/../../metrics",
         "/redoc/..\\..\\.env",
     ] {
-        let answer = aponta.api.raw(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
-        assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer:.300}");
+        let response = aponta.api.raw(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+        assert!(response.starts_with("HTTP/1.1 404 "), "{path}: {response:.300}");
     }
 }

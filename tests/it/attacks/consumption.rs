@@ -49,10 +49,10 @@ async fn api4_expensive_bodies_are_rejected_early() {
         for path in ["/api/v1/atividades", "/api/v1/atividades/lote", "/api/v1/projetos"] {
             let began = Instant::now();
             let request = aponta.api.request(Method::POST, path).header("Content-Type", "application/json");
-            let answer = send(request.body(body.clone())).await;
-            assert_eq!(answer.status, 422, "{path} {body:.40}");
+            let response = send(request.body(body.clone())).await;
+            assert_eq!(response.status, 422, "{path} {body:.40}");
             assert!(began.elapsed() < SOON, "{path} {body:.40} took {:?}", began.elapsed());
-            assert!(answer.text.len() < 1024 * 1024, "{} bytes answer {body:.40}", answer.text.len());
+            assert!(response.text.len() < 1024 * 1024, "{} bytes in response to {body:.40}", response.text.len());
         }
         let grown = peak_mb(&aponta) - before;
         assert!(grown < 60, "{body:.40} and those before it took {grown} MB");
@@ -69,8 +69,8 @@ async fn api4_concurrent_wide_bodies_need_little_memory() {
 
     let post = || aponta.api.request(Method::POST, "/api/v1/atividades").header("Content-Type", "application/json");
     let sent: Vec<_> = (0..16).map(|_| tokio::spawn(send(post().body(body.clone())))).collect();
-    for answer in sent {
-        assert_eq!(answer.await.unwrap().status, 422);
+    for response in sent {
+        assert_eq!(response.await.unwrap().status, 422);
     }
 
     let grown = peak_mb(&aponta) - before;
@@ -92,8 +92,8 @@ async fn api4_unknown_tokens_delay_no_user_and_cause_few_calls() {
     });
     let user = async || {
         let began = Instant::now();
-        let answer = send(aponta.api.request(Method::GET, "/api/v1/projetos").bearer_auth(TOKEN)).await;
-        assert_eq!(answer.status, 200);
+        let response = send(aponta.api.request(Method::GET, "/api/v1/projetos").bearer_auth(TOKEN)).await;
+        assert_eq!(response.status, 200);
         began.elapsed()
     };
     user().await;
@@ -106,22 +106,22 @@ async fn api4_unknown_tokens_delay_no_user_and_cause_few_calls() {
         .map(|n| {
             let (api, is_over, sent) = (aponta.api.clone(), is_over.clone(), sent.clone());
             tokio::spawn(async move {
-                let mut answers = Vec::new();
+                let mut responses = Vec::new();
                 // All at once would occupy the machine instead of the queue.
                 tokio::time::sleep(Duration::from_millis(5) * n).await;
                 while !is_over.load(Ordering::Relaxed) {
-                    let token = format!("x.{n}.{}", answers.len());
+                    let token = format!("x.{n}.{}", responses.len());
                     let request = api.request(Method::GET, "/api/v1/projetos").bearer_auth(token);
                     let began = Instant::now();
-                    let answer = send(request.header("X-Forwarded-For", format!("2001:db8:0:{}::{n}", n % 30))).await;
+                    let response = send(request.header("X-Forwarded-For", format!("2001:db8:0:{}::{n}", n % 30))).await;
                     // On a busy machine the stand-in for Azure DevOps may respond too late.
-                    let is_asked = matches!(answer.status, 401 | 504);
-                    assert!(is_asked || answer.header("retry-after").is_some(), "{}", answer.status);
-                    answers.push((answer.status, began.elapsed()));
+                    let is_asked = matches!(response.status, 401 | 504);
+                    assert!(is_asked || response.header("retry-after").is_some(), "{}", response.status);
+                    responses.push((response.status, began.elapsed()));
                     sent.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
-                answers
+                responses
             })
         })
         .collect();
@@ -134,18 +134,18 @@ async fn api4_unknown_tokens_delay_no_user_and_cause_few_calls() {
         waits.push(user().await);
     }
     is_over.store(true, Ordering::Relaxed);
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for task in unknown {
-        answers.extend(task.await.unwrap());
+        responses.extend(task.await.unwrap());
     }
 
-    let count = |status: u16| answers.iter().filter(|answer| answer.0 == status).count();
-    let rejections = answers.iter().filter(|answer| answer.0 == 401).map(|answer| answer.1).collect();
+    let count = |status: u16| responses.iter().filter(|response| response.0 == status).count();
+    let rejections = responses.iter().filter(|response| response.0 == 401).map(|response| response.1).collect();
     let (of_users, of_unknown) = (median(waits.clone()), median(rejections));
     let calls = organisation.calls("connectionData").await - before;
     let asked = count(401) + count(504);
     println!("{of_users:?}, {of_unknown:?}; {asked} asked, {} 503, {} 429, {calls} calls", count(503), count(429));
-    assert_eq!(asked + count(503) + count(429), answers.len());
+    assert_eq!(asked + count(503) + count(429), responses.len());
     assert!(32 <= count(401) && 0 < count(503), "{} rejected, {} turned away", count(401), count(503));
     assert!(calls <= asked + waits.len(), "{calls} calls for {asked} tokens");
     // A call takes 0.2 s, and its way through the queue of unknown tokens 3.4 s. In one queue with them a user waits as long.
@@ -166,12 +166,12 @@ async fn api4_failed_sign_ins_are_limited_by_address_without_locking_out_users()
 
     let mut statuses = Vec::new();
     for n in 0..300 {
-        let answer = ask(format!("x.{n}.y")).await;
-        if answer.status == 429 {
-            assert_eq!(answer.header("retry-after"), Some("1"));
-            assert!(answer.error(429).contains("tente novamente em instantes"));
+        let response = ask(format!("x.{n}.y")).await;
+        if response.status == 429 {
+            assert_eq!(response.header("retry-after"), Some("1"));
+            assert!(response.error(429).contains("tente novamente em instantes"));
         }
-        statuses.push(answer.status);
+        statuses.push(response.status);
         assert_eq!(ask(TOKEN.to_owned()).await.status, 200);
     }
 
@@ -237,8 +237,8 @@ async fn api4_pages_and_searches_are_limited() {
         "limit=%D9%A1",
         "limit=1&limit=2000",
     ] {
-        let answer = aponta.api.get(&format!("/api/v1/atividades?{query}")).await;
-        assert_eq!(answer.status, 422, "{query}: {:.200}", answer.text);
+        let response = aponta.api.get(&format!("/api/v1/atividades?{query}")).await;
+        assert_eq!(response.status, 422, "{query}: {:.200}", response.text);
     }
     let long = "a".repeat(255);
     for query in [
@@ -249,8 +249,8 @@ async fn api4_pages_and_searches_are_limited() {
         format!("q={}", "(a%2B)%2B$".repeat(20)),
     ] {
         let began = Instant::now();
-        let answer = aponta.api.get(&format!("/api/v1/atividades?{query}")).await;
-        assert_eq!(answer.status, 200, "{query}: {:.200}", answer.text);
+        let response = aponta.api.get(&format!("/api/v1/atividades?{query}")).await;
+        assert_eq!(response.status, 200, "{query}: {:.200}", response.text);
         assert!(began.elapsed() < SOON, "{query} took {:?}", began.elapsed());
     }
     let many = format!("/api/v1/atividades?{}", "x=1&".repeat(2000));
@@ -271,8 +271,8 @@ async fn api4_invalid_cursor_is_rejected() {
     ] {
         let text = format!("c{}{micros}", "0".repeat(32));
         let apos = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(text);
-        let answer = aponta.api.get(&format!("/api/v1/atividades?apos={apos}")).await;
-        assert_eq!(answer.status, 422, "{micros}: {}", answer.text);
+        let response = aponta.api.get(&format!("/api/v1/atividades?apos={apos}")).await;
+        assert_eq!(response.status, 422, "{micros}: {}", response.text);
     }
 }
 
@@ -301,17 +301,17 @@ async fn api4_person_over_the_rate_is_rejected_and_others_are_served() {
     let (mut served, mut refused) = (0, 0);
     while began.elapsed() < Duration::from_secs(3) {
         let token = if served % 2 == 0 { TOKEN } else { "outro-token-da-ana" };
-        let answer = get(token).await;
-        if answer.status == 429 {
-            assert_eq!(answer.error(429), "Requisições demais; tente novamente em instantes");
-            assert_eq!(answer.header("retry-after"), Some("1"));
-            assert_eq!(answer.header("ratelimit-policy"), Some(r#""pessoa";q=21;w=3"#));
+        let response = get(token).await;
+        if response.status == 429 {
+            assert_eq!(response.error(429), "Requisições demais; tente novamente em instantes");
+            assert_eq!(response.header("retry-after"), Some("1"));
+            assert_eq!(response.header("ratelimit-policy"), Some(r#""pessoa";q=21;w=3"#));
             refused += 1;
             if refused % 100 == 1 {
                 assert_eq!(get("token-da-bia").await.status, 200);
             }
         } else {
-            assert_eq!(answer.status, 200);
+            assert_eq!(response.status, 200);
             served += 1;
         }
     }

@@ -31,8 +31,8 @@ async fn injection_into_sql_is_stored_as_text() {
     let (rejected, stored): (Vec<_>, Vec<_>) = TEXTS.into_iter().partition(|text| text.contains('\u{1b}'));
     for text in rejected {
         let body = json!({"nome": text, "descricao": text, "id_projeto": projeto});
-        let answer = api.post("/api/v1/atividades", &body).await;
-        assert_eq!(answer.faults(), ["value_error body.nome", "value_error body.descricao"]);
+        let response = api.post("/api/v1/atividades", &body).await;
+        assert_eq!(response.faults(), ["value_error body.nome", "value_error body.descricao"]);
     }
     for text in &stored {
         let body = json!({"nome": text, "descricao": text, "id_projeto": projeto});
@@ -89,9 +89,9 @@ async fn injection_into_logs_and_headers_is_escaped() {
         ("Referer", "forged"),
         ("Origin", "https://forged"),
     ] {
-        let answer = send(raw.try_clone().unwrap().header(name, value)).await;
-        assert_eq!(answer.header("x-injected"), None);
-        assert!(!format!("{:?}", answer.headers).contains("forged"), "{:?}", answer.headers);
+        let response = send(raw.try_clone().unwrap().header(name, value)).await;
+        assert_eq!(response.header("x-injected"), None);
+        assert!(!format!("{:?}", response.headers).contains("forged"), "{:?}", response.headers);
     }
     let last = api.request(Method::GET, "/healthz").header("X-Request-ID", "o-ultimo");
     let _ = send(last).await;
@@ -169,8 +169,8 @@ async fn injection_of_invalid_text_returns_4xx() {
     for nome in [r#""\ud800""#, r#""\udc00\ud800""#, r#""a\u0000b""#, "\"\u{0}\"", "\"a\nb\""] {
         let body = format!(r#"{{"nome": {nome}, "id_projeto": "{projeto}"}}"#);
         let request = aponta.api.request(Method::POST, "/api/v1/atividades").header("Content-Type", "application/json");
-        let answer = send(request.body(body)).await;
-        assert_eq!(answer.status, 422, "{nome:?}: {}", answer.text);
+        let response = send(request.body(body)).await;
+        assert_eq!(response.status, 422, "{nome:?}: {}", response.text);
     }
     let invalid = [b"{\"nome\": \"".as_slice(), b"\xff\xfe\xc0\x80", b"\"}"].concat();
     let request = aponta.api.request(Method::POST, "/api/v1/atividades").header("Content-Type", "application/json");

@@ -99,11 +99,11 @@ async fn read(stream: &mut TcpStream, mut bytes: usize) {
 async fn assert_recovers(aponta: &Aponta, path: &str, token: &str) {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        let answer = aponta.api.request(Method::GET, path).bearer_auth(token).send().await.unwrap();
-        if answer.status() == 200 {
+        let response = aponta.api.request(Method::GET, path).bearer_auth(token).send().await.unwrap();
+        if response.status() == 200 {
             break;
         }
-        assert!(Instant::now() < deadline, "still {}", answer.status());
+        assert!(Instant::now() < deadline, "still {}", response.status());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(memory_mb(aponta, "VmRSS") < MOST);
@@ -264,8 +264,8 @@ async fn api4_memory_of_fifty_requests_for_plans_and_work_items_is_bounded() {
         format!("/api/v1/work-items/search?{project}&query=Tela"),
     ];
     for path in &paths {
-        let answer = e2e::client::send(aponta.api.request(Method::GET, path).bearer_auth(&tokens[0])).await;
-        assert_eq!(answer.status, 200, "{path}");
+        let response = e2e::client::send(aponta.api.request(Method::GET, path).bearer_auth(&tokens[0])).await;
+        assert_eq!(response.status, 200, "{path}");
     }
     let mut streams = Vec::new();
     for n in 0..50 {

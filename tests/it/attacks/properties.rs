@@ -101,12 +101,13 @@ async fn api7_ids_cannot_change_the_upstream_path() {
     ];
     for id in ids {
         for path in [format!("/api/v1/projetos/{id}"), format!("/api/v1/atividades/{id}")] {
-            let answer = send(aponta.api.request(Method::GET, &path).bearer_auth(TOKEN)).await;
-            assert!([404, 422].contains(&answer.status), "{path}: {}", answer.status);
+            let response = send(aponta.api.request(Method::GET, &path).bearer_auth(TOKEN)).await;
+            assert!([404, 422].contains(&response.status), "{path}: {}", response.status);
         }
         let body = json!({"nome": "A", "id_projeto": id});
-        let answer = send(aponta.api.request(Method::POST, "/api/v1/atividades").bearer_auth(TOKEN).json(&body)).await;
-        assert_eq!(answer.status, 422, "{id}");
+        let response =
+            send(aponta.api.request(Method::POST, "/api/v1/atividades").bearer_auth(TOKEN).json(&body)).await;
+        assert_eq!(response.status, 422, "{id}");
     }
     assert_eq!(organisation.calls("evil").await + organisation.calls("secrets").await, 0);
     assert_eq!(organisation.calls("169.254").await, 0);
@@ -149,8 +150,8 @@ async fn api7_urls_in_requests_are_never_called() {
 
     for path in ["/api/v1/projetos/", "/api/v1/atividades/"] {
         let escaped = url.replace('/', "%2F");
-        let answer = send(ask(Method::GET, &format!("{path}{escaped}"))).await;
-        assert!([404, 422].contains(&answer.status), "{path}: {}", answer.status);
+        let response = send(ask(Method::GET, &format!("{path}{escaped}"))).await;
+        assert!([404, 422].contains(&response.status), "{path}: {}", response.status);
     }
     let parameters = ["url", "q", "org", "azure_devops_org_url", "callback", "apos"].map(|name| (name, url.as_str()));
     let _ = send(ask(Method::GET, "/api/v1/atividades").query(&parameters)).await.faults();
@@ -205,8 +206,8 @@ async fn api10_responses_of_azure_are_validated() {
     let project =
         |id: Value, name: Value| json!({"count": 1, "value": [{"id": id, "name": name, "state": "wellFormed"}]});
     for body in [deep, "{}".to_owned(), "null".to_owned(), "\u{feff}<html>".to_owned()] {
-        let answer = ResponseTemplate::new(200).set_body_raw(body, "application/json");
-        organisation.respond_with(Endpoint::Projects, answer);
+        let response = ResponseTemplate::new(200).set_body_raw(body, "application/json");
+        organisation.respond_with(Endpoint::Projects, response);
         assert_eq!(sync().await.status, 502);
     }
     for unreadable in [project(json!("não é um GUID"), json!("X")), project(json!(7), json!("X"))] {

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use e2e::azure::{APP_KEY, AUDIENCE, Endpoint, Organisation, app_token};
-use e2e::client::{Answer, Api, send};
+use e2e::client::{Api, Response, send};
 use e2e::server::Aponta;
 use reqwest::Method;
 use serde_json::json;
@@ -19,7 +19,7 @@ fn in_an_hour() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 3600
 }
 
-async fn live(api: &Api, token: &str, access: Option<&str>) -> Answer {
+async fn live(api: &Api, token: &str, access: Option<&str>) -> Response {
     let mut request = api.request(Method::GET, "/api/v1/integracao/projetos").bearer_auth(token);
     if let Some(access) = access {
         request = request.header("X-Azure-Access-Token", access);

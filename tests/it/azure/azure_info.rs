@@ -1,7 +1,7 @@
 //! The hours that a work item has in Azure DevOps, as each caller sees them.
 
 use e2e::azure::Endpoint;
-use e2e::client::{Answer, Api};
+use e2e::client::{Api, Response};
 use serde_json::json;
 use wiremock::ResponseTemplate;
 
@@ -10,7 +10,7 @@ use super::{ANA, get, given_ana};
 const BIA: &str = "token-da-bia";
 
 /// The hours of a work item, whose id is any text.
-async fn hours(api: &Api, token: &str, id: &str) -> Answer {
+async fn hours(api: &Api, token: &str, id: &str) -> Response {
     let path = format!("/api/v1/apontamentos/work-item/{id}/azure-info?organization_name=EXEMPLO&project_id=Portal");
     get(api, token, &path).await
 }

@@ -13,7 +13,7 @@ mod work_items;
 mod write_back;
 
 use e2e::azure::{APP_KEY, AUDIENCE, Organisation};
-use e2e::client::{Answer, Api, send};
+use e2e::client::{Api, Response, send};
 use e2e::server::Aponta;
 use reqwest::Method;
 use reqwest::header::AUTHORIZATION;
@@ -52,7 +52,7 @@ fn server_with(url: &str, pat: Option<&str>) -> Aponta {
 }
 
 /// Sends a request with `token`.
-async fn send_as(api: &Api, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+async fn send_as(api: &Api, token: &str, method: Method, path: &str, body: Option<Value>) -> Response {
     let request = api.request(method, path).header(AUTHORIZATION, format!("Bearer {token}"));
     send(match body {
         Some(body) => request.json(&body),
@@ -61,14 +61,14 @@ async fn send_as(api: &Api, token: &str, method: Method, path: &str, body: Optio
     .await
 }
 
-async fn get(api: &Api, token: &str, path: &str) -> Answer {
+async fn get(api: &Api, token: &str, path: &str) -> Response {
     send_as(api, token, Method::GET, path, None).await
 }
 
-async fn post(api: &Api, token: &str, path: &str, body: Value) -> Answer {
+async fn post(api: &Api, token: &str, path: &str, body: Value) -> Response {
     send_as(api, token, Method::POST, path, Some(body)).await
 }
 
-async fn synchronise(api: &Api, token: &str) -> Answer {
+async fn synchronise(api: &Api, token: &str) -> Response {
     send_as(api, token, Method::POST, "/api/v1/integracao/sincronizar", None).await
 }

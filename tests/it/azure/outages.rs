@@ -17,19 +17,19 @@ async fn azure_error_maps_to_its_status_and_never_401() {
     let (bad, gone) =
         ("O Azure DevOps respondeu com um erro", "Azure DevOps indisponível no momento; tente novamente em instantes");
 
-    for (answer, status, detail) in
+    for (response, status, detail) in
         [(invalid, 502, bad), (ResponseTemplate::new(500), 502, bad), (throttled, 503, gone)]
     {
         organisation.recover();
-        organisation.respond_with(Endpoint::Projects, answer);
+        organisation.respond_with(Endpoint::Projects, response);
         assert_eq!(synchronise(&aponta.api, ANA).await.error(status), detail);
     }
 
     // The delay of the 429 applies to every call with this credential.
     organisation.recover();
-    let answer = get(&aponta.api, ANA, "/api/v1/integracao/projetos").await;
-    assert_eq!(answer.error(503), gone);
-    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    let response = get(&aponta.api, ANA, "/api/v1/integracao/projetos").await;
+    assert_eq!(response.error(503), gone);
+    let wait: u64 = response.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=37).contains(&wait), "{wait}");
     assert_eq!(get(&aponta.api, ANA, "/api/v1/projetos").await.status, 200);
 }
@@ -40,9 +40,9 @@ async fn unknown_projeto_while_azure_fails_is_502() {
     organisation.respond_with(Endpoint::Projects, ResponseTemplate::new(500));
 
     let body = json!({"nome": "A", "id_projeto": uuid::Uuid::now_v7()});
-    let answer = send_as(&aponta.api, ANA, Method::POST, "/api/v1/atividades", Some(body)).await;
+    let response = send_as(&aponta.api, ANA, Method::POST, "/api/v1/atividades", Some(body)).await;
 
-    assert_eq!(answer.error(502), "O Azure DevOps respondeu com um erro");
+    assert_eq!(response.error(502), "O Azure DevOps respondeu com um erro");
 }
 
 #[tokio::test]
@@ -51,9 +51,9 @@ async fn slow_azure_is_504() {
     let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(40));
     organisation.respond_with(Endpoint::Identity, slow);
 
-    let answer = get(&aponta.api, "quem-sabe", "/api/v1/projetos").await;
+    let response = get(&aponta.api, "quem-sabe", "/api/v1/projetos").await;
 
-    assert_eq!(answer.error(504), "O Azure DevOps não respondeu a tempo");
+    assert_eq!(response.error(504), "O Azure DevOps não respondeu a tempo");
 }
 
 #[tokio::test]
@@ -63,9 +63,9 @@ async fn cached_user_continues_while_azure_is_unavailable() {
     organisation.respond_with(Endpoint::Identity, ResponseTemplate::new(503));
 
     for n in 0..10 {
-        let answer = get(&aponta.api, &format!("outro-{n}"), "/api/v1/projetos").await;
-        assert!(answer.header("retry-after").is_some());
-        let _ = answer.error(503);
+        let response = get(&aponta.api, &format!("outro-{n}"), "/api/v1/projetos").await;
+        assert!(response.header("retry-after").is_some());
+        let _ = response.error(503);
         assert_eq!(get(&aponta.api, ANA, "/api/v1/projetos").await.status, 200);
     }
 
@@ -79,8 +79,8 @@ async fn refused_connection_to_azure_is_503() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let aponta = server_of(&format!("http://{address}/exemplo"));
 
-    let answer = get(&aponta.api, ANA, "/api/v1/projetos").await;
+    let response = get(&aponta.api, ANA, "/api/v1/projetos").await;
 
-    assert!(answer.header("retry-after").is_some());
-    assert_eq!(answer.error(503), "Azure DevOps indisponível no momento; tente novamente em instantes");
+    assert!(response.header("retry-after").is_some());
+    assert_eq!(response.error(503), "Azure DevOps indisponível no momento; tente novamente em instantes");
 }

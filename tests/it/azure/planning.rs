@@ -1,7 +1,7 @@
 //! Teams and iterations: each caller gets what Azure DevOps shows to that caller.
 
 use e2e::azure::{Endpoint, Organisation};
-use e2e::client::{Answer, Api};
+use e2e::client::{Api, Response};
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
@@ -121,7 +121,7 @@ async fn hostile_names_and_ids_are_rejected_without_a_request() {
             format!("/api/v1/work-items/search?{query}&query=tela"),
         ]
     };
-    let is_refused = |answer: &Answer| [400, 404, 422].contains(&answer.status);
+    let is_refused = |response: &Response| [400, 404, 422].contains(&response.status);
 
     let long = "a".repeat(300);
     let projects = [
@@ -144,14 +144,14 @@ async fn hostile_names_and_ids_are_rejected_without_a_request() {
     ];
     for project in projects {
         for path in paths(&format!("organization_name=exemplo&project_id={project}")) {
-            let answer = get(api, ANA, &path).await;
-            assert!(is_refused(&answer), "{path}: {}", answer.status);
+            let response = get(api, ANA, &path).await;
+            assert!(is_refused(&response), "{path}: {}", response.status);
         }
     }
     for organisation in ["outra", "", "..", "exemplo%2F..", "exemplo%00", "https:%2F%2Fexemplo.org"] {
         for path in paths(&format!("organization_name={organisation}&project_id=Portal")) {
-            let answer = get(api, ANA, &path).await;
-            assert!(is_refused(&answer), "{path}: {}", answer.status);
+            let response = get(api, ANA, &path).await;
+            assert!(is_refused(&response), "{path}: {}", response.status);
         }
     }
     for id in
@@ -164,8 +164,8 @@ async fn hostile_names_and_ids_are_rejected_without_a_request() {
             format!("/api/v1/timesheet?{PROJECT}&{week}&iteration_id={id}"),
             format!("/api/v1/timesheet?{PROJECT}&{week}&team_id={id}"),
         ] {
-            let answer = get(api, ANA, &path).await;
-            assert!((400..500).contains(&answer.status), "{path}: {}", answer.status);
+            let response = get(api, ANA, &path).await;
+            assert!((400..500).contains(&response.status), "{path}: {}", response.status);
         }
     }
     assert_eq!(organisation.calls("/").await, before);

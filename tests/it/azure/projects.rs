@@ -18,13 +18,13 @@ async fn counted(api: &Api) -> [u64; 4] {
 }
 
 async fn counted_by(api: &Api, token: &str) -> [u64; 4] {
-    let answer = synchronise(api, token).await.expect(200);
-    assert_eq!(answer["status"], "success");
+    let response = synchronise(api, token).await.expect(200);
+    assert_eq!(response["status"], "success");
     for (new, old) in [("synced", "total_azure"), ("synced", "synced"), ("created", "created"), ("updated", "updated")]
     {
-        assert_eq!(answer[format!("projects_{new}")], answer[old]);
+        assert_eq!(response[format!("projects_{new}")], response[old]);
     }
-    ["synced", "created", "updated", "removed"].map(|count| answer[format!("projects_{count}")].as_u64().unwrap())
+    ["synced", "created", "updated", "removed"].map(|count| response[format!("projects_{count}")].as_u64().unwrap())
 }
 
 async fn projeto(api: &Api, id: &str) -> Value {

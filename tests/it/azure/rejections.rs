@@ -1,7 +1,7 @@
 //! Requests that authentication rejects.
 
 use e2e::azure::{Endpoint, Organisation, anonymous, app_token};
-use e2e::client::{Answer, send};
+use e2e::client::{Response, send};
 use reqwest::Method;
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
@@ -9,7 +9,7 @@ use wiremock::ResponseTemplate;
 use super::{ANA, get, given_ana, post, send_as, server_of, synchronise};
 
 #[track_caller]
-fn assert_unauthorized(response: &Answer, detail: &str) {
+fn assert_unauthorized(response: &Response, detail: &str) {
     assert_eq!(response.error(401), detail);
     assert_eq!(response.header("www-authenticate"), Some("Bearer"));
 }

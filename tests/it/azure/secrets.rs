@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use e2e::azure::{APP_KEY, Endpoint, app_token};
-use e2e::client::{Answer, send};
+use e2e::client::{Response, send};
 use reqwest::Method;
 use serde_json::json;
 use wiremock::ResponseTemplate;
@@ -33,43 +33,43 @@ async fn tokens_and_emails_appear_in_no_log_response_or_metric() {
     let expired = app_token(user, 1_700_000_000);
     let projeto = organisation.add_project("Portal");
 
-    let mut answers: Vec<Answer> = Vec::new();
+    let mut responses: Vec<Response> = Vec::new();
     for token in [ANA, REVOKED, ACCESS, &app, &expired, "lixo-4d1c8e7a"] {
-        answers.push(get(api, token, "/api/v1/projetos").await);
-        answers.push(get(api, token, "/api/v1/integracao/projetos").await);
-        answers.push(synchronise(api, token).await);
-        answers.push(post(api, token, "/api/v1/atividades", json!({"nome": "A", "id_projeto": projeto})).await);
-        answers.push(post(api, token, "/api/v1/atividades", json!({"nome": token, "id_projeto": 1})).await);
-        answers.push(send_as(api, token, Method::PATCH, "/api/v1/projetos", None).await);
-        answers.push(send(api.request(Method::GET, "/api/v1/projetos").basic_auth("", Some(token))).await);
+        responses.push(get(api, token, "/api/v1/projetos").await);
+        responses.push(get(api, token, "/api/v1/integracao/projetos").await);
+        responses.push(synchronise(api, token).await);
+        responses.push(post(api, token, "/api/v1/atividades", json!({"nome": "A", "id_projeto": projeto})).await);
+        responses.push(post(api, token, "/api/v1/atividades", json!({"nome": token, "id_projeto": 1})).await);
+        responses.push(send_as(api, token, Method::PATCH, "/api/v1/projetos", None).await);
+        responses.push(send(api.request(Method::GET, "/api/v1/projetos").basic_auth("", Some(token))).await);
         let with_access = api.request(Method::GET, "/api/v1/integracao/projetos").bearer_auth(token);
-        answers.push(send(with_access.header("X-Azure-Access-Token", ACCESS)).await);
+        responses.push(send(with_access.header("X-Azure-Access-Token", ACCESS)).await);
     }
     organisation.revoke(REVOKED);
-    answers.push(synchronise(api, REVOKED).await);
+    responses.push(synchronise(api, REVOKED).await);
     for status in [500, 429, 403, 302] {
         let response = ResponseTemplate::new(status).set_body_string(format!("{ANA} {ANAS_EMAIL}"));
         organisation.respond_with(Endpoint::Identity, response.clone());
         organisation.respond_with(Endpoint::Projects, response.insert_header("X-VSS-UserData", ANAS_EMAIL));
-        answers.push(synchronise(api, ANA).await);
-        answers.push(get(api, "outro-token-19ab", "/api/v1/projetos").await);
+        responses.push(synchronise(api, ANA).await);
+        responses.push(get(api, "outro-token-19ab", "/api/v1/projetos").await);
     }
     let last = api.request(Method::GET, "/healthz").header("X-Request-ID", "o-ultimo");
-    answers.push(send(last).await);
+    responses.push(send(last).await);
     aponta.server.wait_for_log("o-ultimo");
 
     let metrics = aponta.server.wait_for_metrics().get("/metrics").await;
     assert!(metrics.text.contains("azure_identity_cache_requests_total"), "{}", metrics.text);
-    answers.push(metrics);
+    responses.push(metrics);
 
     let log = aponta.server.log();
     assert!(log.contains("TRACE"), "nothing was logged at TRACE");
     let tokens = [ANA, REVOKED, ACCESS, &app, &expired, "lixo-4d1c8e7a", "outro-token-19ab", APP_KEY];
     for trace in tokens.into_iter().flat_map(traces).chain([ANAS_EMAIL.to_owned()]) {
         assert!(!log.contains(&trace), "the log has {trace}");
-        for answer in &answers {
-            let text = format!("{:?} {}", answer.headers, answer.text);
-            assert!(!text.contains(&trace) || (answer.status == 201 && trace == ANAS_EMAIL), "{trace}: {text}");
+        for response in &responses {
+            let text = format!("{:?} {}", response.headers, response.text);
+            assert!(!text.contains(&trace) || (response.status == 201 && trace == ANAS_EMAIL), "{trace}: {text}");
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Searches for work items: each caller finds what Azure DevOps shows to that caller.
 
 use e2e::azure::Endpoint;
-use e2e::client::{Answer, Api};
+use e2e::client::{Api, Response};
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
 use super::{ANA, get, given_ana};
 
 /// The search with these parameters.
-async fn search(api: &Api, token: &str, parameters: &str) -> Answer {
+async fn search(api: &Api, token: &str, parameters: &str) -> Response {
     get(api, token, &format!("/api/v1/work-items/search?organization_name=EXEMPLO&{parameters}")).await
 }
 

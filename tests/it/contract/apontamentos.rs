@@ -1,7 +1,7 @@
 //! Time entries: making, reading, changing, summing. Without an organisation, work items are not checked.
 
 use e2e::azure::Organisation;
-use e2e::client::{Answer, Api, send};
+use e2e::client::{Api, Response, send};
 use e2e::server::Aponta;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -37,14 +37,14 @@ async fn entry_is_read_back_changed_and_deleted() {
     let Aponta { api, .. } = &Aponta::start();
     let ids = given(api).await;
 
-    let answer = api.post(PATH, &entry(&ids, "2026-02-28", "1:30")).await;
+    let response = api.post(PATH, &entry(&ids, "2026-02-28", "1:30")).await;
 
-    let mut criado = answer.expect(201);
+    let mut criado = response.expect(201);
     let aviso = "O work item 41 não foi verificado, porque o Azure DevOps não pôde ser consultado";
     assert_eq!(criado.as_object_mut().unwrap().remove("avisos"), Some(json!([aviso])));
-    assert_eq!(answer.header("location"), Some(path(&criado).as_str()));
+    assert_eq!(response.header("location"), Some(path(&criado).as_str()));
     let read = api.get(&path(&criado)).await;
-    assert_eq!((read.expect(200), read.header("etag")), (criado.clone(), answer.header("etag")));
+    assert_eq!((read.expect(200), read.header("etag")), (criado.clone(), response.header("etag")));
     let fields = ["duracao", "duracao_horas", "minutos", "usuario_id", "usuario_email", "comentario", "sincronizacao"];
     let values = fields.map(|field| criado[field].clone());
     let expected = [
@@ -59,7 +59,7 @@ async fn entry_is_read_back_changed_and_deleted() {
     assert_eq!(values, expected);
 
     let change = json!({"duracao": "2:00", "data_apontamento": "2024-02-29", "comentario": "Com o cliente"});
-    let stale = answer.header("etag").unwrap().to_owned();
+    let stale = response.header("etag").unwrap().to_owned();
     let changed = api.put(&path(&criado), &change).await.expect(200);
     assert_eq!((&changed["minutos"], &changed["data_apontamento"]), (&json!(120), &json!("2024-02-29")));
     let put = api.request(Method::PUT, &path(&criado)).header("If-Match", &stale).json(&json!({"duracao": "3:00"}));
@@ -209,7 +209,7 @@ async fn work_items_and_owners_are_checked() {
     let aponta = Aponta::start_with(|program| {
         program.env("AUTH_ENABLED", "true").env("AZURE_DEVOPS_ORG_URL", organisation.url())
     });
-    let call = async |token: &str, method: Method, path: &str, body: Value| -> Answer {
+    let call = async |token: &str, method: Method, path: &str, body: Value| -> Response {
         send(aponta.api.request(method, path).bearer_auth(token).json(&body)).await
     };
     let atividade =

@@ -26,11 +26,11 @@ async fn created_atividade_is_read_back() {
     let Aponta { api, .. } = &Aponta::start();
     let projeto = api.projeto("Portal").await;
 
-    let answer = api.post(PATH, &json!({"nome": "  Revisar contrato ", "id_projeto": projeto, "x": 1})).await;
+    let response = api.post(PATH, &json!({"nome": "  Revisar contrato ", "id_projeto": projeto, "x": 1})).await;
 
-    let mut atividade = answer.expect(201);
-    assert_eq!(answer.header("location"), Some(path(&atividade).as_str()));
-    assert_eq!(answer.header("cache-control"), Some("private, no-cache"));
+    let mut atividade = response.expect(201);
+    assert_eq!(response.header("location"), Some(path(&atividade).as_str()));
+    assert_eq!(response.header("cache-control"), Some("private, no-cache"));
     assert_eq!(api.get(&path(&atividade)).await.expect(200), atividade);
     assert_eq!(api.get(PATH).await.expect(200), json!({"items": [atividade], "total": 1}));
     assert_eq!(atividade["criado_em"], atividade["atualizado_em"]);

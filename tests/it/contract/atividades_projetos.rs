@@ -132,21 +132,21 @@ async fn unknown_projetos_are_named_by_their_place_and_nothing_is_stored() {
     let text = |id: &str| format!("Projeto não encontrado: {id}");
     let error = |id: &str, loc: Value| json!({"type": "value_error", "loc": loc, "msg": text(id)});
     let at = |index: usize, id: &str| error(id, json!(["body", "ids_projetos", index]));
-    for answer in [api.post(PATH, &body).await, api.put(&path, &body).await] {
-        assert_eq!(answer.error(400), format!("{}; {}", text(&x), text(&y)));
-        assert_eq!(answer.json()["errors"], json!([at(0, &x), at(2, &y)]));
+    for response in [api.post(PATH, &body).await, api.put(&path, &body).await] {
+        assert_eq!(response.error(400), format!("{}; {}", text(&x), text(&y)));
+        assert_eq!(response.json()["errors"], json!([at(0, &x), at(2, &y)]));
     }
     let items = json!({"items": [{"nome": "A", "ids_projetos": [a, b]}, {"nome": "B", "ids_projetos": [b, x]}]});
-    let answer = api.post(&format!("{PATH}/lote"), &items).await;
-    assert_eq!(answer.error(400), text(&x));
-    assert_eq!(answer.json()["errors"], json!([error(&x, json!(["body", "items", 1, "ids_projetos", 1]))]));
+    let response = api.post(&format!("{PATH}/lote"), &items).await;
+    assert_eq!(response.error(400), text(&x));
+    assert_eq!(response.json()["errors"], json!([error(&x, json!(["body", "items", 1, "ids_projetos", 1]))]));
 
     assert_eq!(api.get(PATH).await.expect(200), json!({"items": [created], "total": 1}));
 }
 
 /// What the two lists show is the same: total, pages, order, links, CSV, HEAD, and what they refuse.
 #[tokio::test]
-async fn gestao_is_answered_as_the_list() {
+async fn gestao_returns_the_same_as_the_list() {
     let Aponta { api, .. } = &Aponta::start();
     let [a, b] = projetos(api, ["A", "B"]).await;
     for (nome, ids) in [("Um", json!([a])), ("Dois", json!([b, a])), ("Três", json!([b]))] {
@@ -181,7 +181,7 @@ async fn gestao_is_answered_as_the_list() {
     );
 }
 
-/// A key makes the same atividade again, with the projetos of the first answer; another order is another request.
+/// A key makes the same atividade again, with the projetos of the first response; another order is another request.
 #[tokio::test]
 async fn idempotency_key_is_for_the_same_projetos_in_the_same_order() {
     let Aponta { api, .. } = &Aponta::start();
@@ -243,10 +243,10 @@ async fn projeto_deleted_at_the_same_time_is_refused_or_unknown() {
 
         let is_deleted = deleted.status == 204;
         let stored: Vec<_> =
-            [(&created, 201), (&updated, 200)].into_iter().filter(|(answer, ok)| answer.status == *ok).collect();
+            [(&created, 201), (&updated, 200)].into_iter().filter(|(response, ok)| response.status == *ok).collect();
         assert!(is_deleted || deleted.status == 409, "{}", deleted.text);
-        for answer in [&created, &updated] {
-            assert!([200, 201].contains(&answer.status) || is_deleted && answer.status == 400, "{}", answer.text);
+        for response in [&created, &updated] {
+            assert!([200, 201].contains(&response.status) || is_deleted && response.status == 400, "{}", response.text);
         }
         assert_eq!(is_deleted, stored.is_empty(), "{} {} {}", deleted.text, created.text, updated.text);
         let listed = api.get(PATH).await.expect(200);

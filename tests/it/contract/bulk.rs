@@ -1,13 +1,13 @@
 //! Many at once, and requests that are sent again.
 
-use e2e::client::{Answer, Api, send};
+use e2e::client::{Api, Response, send};
 use e2e::server::{Aponta, Program};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 const PATH: &str = "/api/v1/atividades";
 
-async fn keyed(api: &Api, path: &str, key: &str, body: &Value) -> Answer {
+async fn keyed(api: &Api, path: &str, key: &str, body: &Value) -> Response {
     send(api.request(Method::POST, path).header("Idempotency-Key", key).json(body)).await
 }
 
@@ -84,11 +84,11 @@ async fn concurrent_requests_with_one_key_are_executed_once() {
             let (api, path, body) = (api.clone(), path.clone(), body.clone());
             tokio::spawn(async move { keyed(&api, &path, &format!("k-{}", path.len()), &body).await.expect(201) })
         });
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         for call in calls.collect::<Vec<_>>() {
-            answers.push(call.await.unwrap());
+            responses.push(call.await.unwrap());
         }
-        assert!(answers.iter().all(|answer| *answer == answers[0]), "{path}");
+        assert!(responses.iter().all(|response| *response == responses[0]), "{path}");
     }
     assert_eq!(total(api).await, 3);
     assert_eq!(api.get("/api/v1/projetos").await.expect(200).as_array().unwrap().len(), 2);

@@ -29,9 +29,9 @@ async fn malformed_chunk_returns_400() {
          Connection: close\r\n\r\nzz\r\n"
     );
 
-    let answer = api.raw(&chunked);
+    let response = api.raw(&chunked);
 
-    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("\"detail\""), "{answer}");
+    assert!(response.starts_with("HTTP/1.1 400 ") && response.contains("\"detail\""), "{response}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,7 +39,7 @@ async fn unfinished_body_returns_408() {
     let Aponta { api, server: _server, .. } = &Aponta::start();
 
     // The client keeps the connection open and the server closes it: `raw` reads until then.
-    let answer = api.raw(&format!("POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{{"));
+    let response = api.raw(&format!("POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{{"));
 
-    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("demorou demais"), "{answer}");
+    assert!(response.starts_with("HTTP/1.1 408 ") && response.contains("demorou demais"), "{response}");
 }

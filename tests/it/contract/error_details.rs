@@ -1,7 +1,7 @@
 //! Clients show `detail` to people, so it is an array only if the form of the request is invalid. Each operation of the
 //! OpenAPI document is called in every way that it can refuse.
 
-use e2e::client::{Answer, send};
+use e2e::client::{Response, send};
 use e2e::server::Aponta;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -86,9 +86,9 @@ async fn operations(aponta: &Aponta, document: &Value, projeto: &str, atividade:
 
 /// Asserts that the response is an error of the document whose `detail` is a text.
 #[track_caller]
-fn assert_text(operation: &Operation, status: u16, answer: &Answer) {
-    assert_eq!(answer.status, status, "{}: {}", operation.name, answer.text);
-    let text = answer.error(status);
+fn assert_text(operation: &Operation, status: u16, response: &Response) {
+    assert_eq!(response.status, status, "{}: {}", operation.name, response.text);
+    let text = response.error(status);
     assert!(!text.is_empty() && !text.contains("[object"), "{}", operation.name);
     assert!(operation.description["responses"][status.to_string()].is_object(), "{}: {status}", operation.name);
 }
@@ -113,11 +113,11 @@ async fn every_operation_refuses_with_a_text_unless_the_form_is_invalid() {
         if operation.refers_to_projeto(&document) {
             let item = json!({"nome": "A", "id_projeto": UNKNOWN});
             let body = json!({"nome": "A", "id_projeto": UNKNOWN, "items": [item]});
-            let answer = send(request(path).json(&body)).await;
-            assert_eq!(answer.json()["detail"], format!("Projeto não encontrado: {UNKNOWN}"), "{}", operation.name);
-            let field = &answer.json()["errors"][0];
+            let response = send(request(path).json(&body)).await;
+            assert_eq!(response.json()["detail"], format!("Projeto não encontrado: {UNKNOWN}"), "{}", operation.name);
+            let field = &response.json()["errors"][0];
             assert_eq!(field["loc"].as_array().unwrap().last().unwrap(), "id_projeto", "{}", operation.name);
-            refused.push((400, answer));
+            refused.push((400, response));
         }
         if operation.has_parameter(&document, "If-Match") {
             let stale = request(path).header("If-Match", "\"antigo\"").json(&json!({}));
@@ -145,8 +145,8 @@ async fn every_operation_refuses_with_a_text_unless_the_form_is_invalid() {
         if deletes_used_projeto || path.starts_with("/api/v1/integracao/") {
             refused.push((409, send(request(path)).await));
         }
-        for (status, answer) in refused {
-            assert_text(&operation, status, &answer);
+        for (status, response) in refused {
+            assert_text(&operation, status, &response);
             refusals += 1;
         }
     }

@@ -22,10 +22,10 @@ fn path(projeto: &Value) -> String {
 async fn projeto_is_created_read_changed_and_deleted() {
     let Aponta { api, .. } = &Aponta::start();
 
-    let answer = api.post(PATH, &json!({"nome": " Portal ", "descricao": "Texto"})).await;
-    let projeto = answer.expect(201);
+    let response = api.post(PATH, &json!({"nome": " Portal ", "descricao": "Texto"})).await;
+    let projeto = response.expect(201);
     let path = path(&projeto);
-    assert_eq!(answer.header("location"), Some(path.as_str()));
+    assert_eq!(response.header("location"), Some(path.as_str()));
     assert_eq!(api.get(&path).await.expect(200), projeto);
     assert_eq!(api.get(PATH).await.expect(200), json!([projeto]));
     for (old, new) in [

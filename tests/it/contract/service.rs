@@ -10,11 +10,11 @@ use e2e::server::{Aponta, Program};
 const REMEMBERED: Duration = Duration::from_secs(1);
 
 async fn status(api: &Api, path: &str) -> (u16, String) {
-    let answer = api.get(path).await;
-    let body = answer.json();
+    let response = api.get(path).await;
+    let body = response.json();
     assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["environment", "status", "version"]);
     assert_eq!(body["environment"], "development");
-    (answer.status, body["status"].as_str().unwrap().to_owned())
+    (response.status, body["status"].as_str().unwrap().to_owned())
 }
 
 #[tokio::test]
@@ -34,9 +34,9 @@ async fn health_depends_on_the_database_and_liveness_does_not() {
     for path in ["/", "/healthz"] {
         assert_eq!(status(&api, path).await, (200, "healthy".to_owned()), "{path}");
     }
-    let answer = api.get("/api/v1/atividades").await;
-    assert!(answer.header("retry-after").is_some());
-    assert_eq!(answer.error(503), "Banco de dados indisponível no momento; tente novamente em instantes");
+    let response = api.get("/api/v1/atividades").await;
+    assert!(response.header("retry-after").is_some());
+    assert_eq!(response.error(503), "Banco de dados indisponível no momento; tente novamente em instantes");
     cluster.restart();
     tokio::time::sleep(REMEMBERED).await;
     assert_eq!(status(&api, "/health").await, (200, "healthy".to_owned()));

@@ -32,9 +32,9 @@ async fn request_is_logged_in_one_line() {
         request.header("X-Request-ID", id).header("traceparent", TRACEPARENT)
     };
     let signed_in = request("com-token").bearer_auth(TOKEN).header("X-Forwarded-For", "198.51.100.7, 203.0.113.9");
-    let answer = send(signed_in).await;
+    let response = send(signed_in).await;
     let refused = send(request("sem-token")).await;
-    assert_eq!((answer.status, refused.status), (404, 401));
+    assert_eq!((response.status, refused.status), (404, 401));
 
     let line = line_of(&aponta.server, "com-token");
     assert_eq!(
@@ -49,7 +49,7 @@ async fn request_is_logged_in_one_line() {
     );
     assert_eq!(
         (&line["user"], &line["client"], &line["trace_id"], &line["bytes"]),
-        (&json!(user), &json!("203.0.113.9"), &json!(TRACE), &json!(answer.text.len()))
+        (&json!(user), &json!("203.0.113.9"), &json!(TRACE), &json!(response.text.len()))
     );
     assert!(line["duration_ms"].as_f64().is_some_and(|duration| 0.0 < duration) && line["timestamp"].is_string());
 
@@ -85,12 +85,12 @@ async fn stream_is_logged_at_its_end() {
     let projeto = aponta.api.projeto("P").await;
     aponta.api.atividade("A", &projeto).await;
     let request = aponta.api.request(Method::GET, "/api/v1/atividades?formato=csv").header("X-Request-ID", "planilha");
-    let answer = send(request).await;
+    let response = send(request).await;
 
     aponta.server.wait_for_log("planilha");
     let log = aponta.server.log();
     let line = log.lines().find(|line| line.contains("planilha")).unwrap();
-    assert!(line.contains(&format!("bytes={} ", answer.text.len())), "{line}");
+    assert!(line.contains(&format!("bytes={} ", response.text.len())), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -158,7 +158,7 @@ async fn queued_insert_times_out_after_the_acquire_timeout() {
     assert_eq!(database.query("SELECT nome FROM api_aponta.atividades"), "De novo");
 }
 
-/// A line without end would keep requests in memory that nobody can answer in time.
+/// An unbounded queue would keep requests in memory that the pool cannot serve in time.
 #[tokio::test]
 async fn insert_is_unavailable_if_the_queue_is_full() {
     let database = migrated().await;

@@ -48,11 +48,11 @@ async fn read_at_once(db: &Repositories, n: usize) -> Vec<Result<bool, domain::E
             tokio::spawn(async move { projetos.find(projeto_id()).await.map(|found| found.is_some()) })
         })
         .collect();
-    let mut answers = vec![];
+    let mut results = vec![];
     for read in reads {
-        answers.push(read.await.unwrap());
+        results.push(read.await.unwrap());
     }
-    answers
+    results
 }
 
 #[tokio::test]
@@ -98,10 +98,10 @@ async fn database_is_used_again_after_a_restart() {
     db.projetos.insert(record(), None).await.unwrap();
 
     for end in [Cluster::stop, Cluster::kill] {
-        read_at_once(&db, 4).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
+        read_at_once(&db, 4).await.into_iter().for_each(|result| assert!(result.unwrap()));
         end(cluster);
-        for answer in read_at_once(&db, 4).await {
-            assert_unavailable(&answer);
+        for result in read_at_once(&db, 4).await {
+            assert_unavailable(&result);
         }
         assert_unavailable(&db.projetos.update(projeto_id(), ProjetoPatch::default(), NOW).await);
         assert_unavailable(&db.projetos.synchronize(vec![], vec![], NOW).await);
@@ -109,7 +109,7 @@ async fn database_is_used_again_after_a_restart() {
 
         cluster.restart();
         db.readiness.check().await.unwrap();
-        read_at_once(&db, 4).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
+        read_at_once(&db, 4).await.into_iter().for_each(|result| assert!(result.unwrap()));
         db.projetos.synchronize(vec![], vec![], NOW).await.unwrap();
     }
 }
@@ -121,11 +121,11 @@ async fn restart_while_idle_fails_no_read_and_at_most_one_write() {
     let db = repositories(&connect(config(&database)).await);
     db.projetos.insert(record(), None).await.unwrap();
     for end in [Cluster::stop, Cluster::kill] {
-        read_at_once(&db, 10).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
+        read_at_once(&db, 10).await.into_iter().for_each(|result| assert!(result.unwrap()));
         end(cluster);
         cluster.restart();
 
-        read_at_once(&db, 10).await.into_iter().for_each(|answer| assert!(answer.unwrap()));
+        read_at_once(&db, 10).await.into_iter().for_each(|result| assert!(result.unwrap()));
     }
 
     cluster.stop();
@@ -133,16 +133,16 @@ async fn restart_while_idle_fails_no_read_and_at_most_one_write() {
     let mut refused = 0;
     for nome in ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K"] {
         let patch = ProjetoPatch { nome: Some(domain::testing::nome_projeto(nome)), ..ProjetoPatch::default() };
-        let answer = db.projetos.update(projeto_id(), patch, NOW).await;
-        if answer.is_err() {
-            assert_unavailable(&answer);
+        let result = db.projetos.update(projeto_id(), patch, NOW).await;
+        if result.is_err() {
+            assert_unavailable(&result);
             refused += 1;
         }
     }
     assert!(refused <= 1, "{refused} writes met a broken connection");
 }
 
-/// Nothing comes back, neither an answer nor the end of the connection: as when a network drops every packet.
+/// The client receives neither a response nor the end of the connection, as when a network drops every packet.
 #[tokio::test]
 async fn silent_server_is_unavailable_and_its_connection_is_closed() {
     let (_cluster, database) = private().await;

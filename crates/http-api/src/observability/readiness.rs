@@ -92,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    /// A database that answers as often as it is allowed to, and counts how often it is asked.
+    /// A database that responds as often as `responses` permits, and counts its checks.
     struct Slow {
         checks: AtomicUsize,
         responses: Semaphore,

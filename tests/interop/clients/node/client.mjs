@@ -13,11 +13,11 @@ async function call(method, path, status, { body, headers = {}, signal } = {}) {
   const data = body === undefined ? undefined : JSON.stringify(body);
   let response;
   if (library === "fetch") {
-    const answer = await fetch(base + path, { method, body: data, headers: sent, signal: signal ?? AbortSignal.timeout(20000) });
-    response = { status: answer.status, headers: answer.headers, text: await answer.text() };
+    const received = await fetch(base + path, { method, body: data, headers: sent, signal: signal ?? AbortSignal.timeout(20000) });
+    response = { status: received.status, headers: received.headers, text: await received.text() };
   } else {
-    const answer = await client.request({ method, url: path, data, headers: sent, signal, responseType: "text", transformResponse: (text) => text });
-    response = { status: answer.status, headers: answer.headers, text: answer.data };
+    const received = await client.request({ method, url: path, data, headers: sent, signal, responseType: "text", transformResponse: (text) => text });
+    response = { status: received.status, headers: received.headers, text: received.data };
   }
   assert.equal(response.status, status, `${method} ${path}: ${response.text}`);
   return response;

@@ -13,7 +13,7 @@ export type ParametrosDoTime = operations["listar_iteracoes"]["parameters"]["que
 export type ParametrosDaBusca = operations["buscar_work_items"]["parameters"]["query"];
 export type Filtros = NonNullable<operations["listar_atividades"]["parameters"]["query"]>;
 
-/** What the API answered instead of what was asked for. */
+/** The error that the API returned instead of the requested data. */
 export class ErroDaApi extends Error {
   constructor(
     readonly status: number,
