@@ -66,7 +66,7 @@ impl Page {
         Ok(())
     }
 
-    /// Sorts rows of [`Form::Quick`]. They mostly arrive in order, which the sort detects in one pass.
+    /// Sorts rows of [`Form::Quick`].
     fn sorted(mut self, Ordem { campo, decrescente }: Ordem<AtividadeCampo>) -> Self {
         let key: fn(&Atividade) -> OffsetDateTime = match campo {
             AtividadeCampo::CriadoEm => |atividade| atividade.criado_em,
