@@ -13,20 +13,27 @@ use uuid::Uuid;
 
 use crate::atividade::NovaAtividade;
 
+/// Most activities have one projeto, so the others are looked for first.
 const FIND: &str = "
     SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, p.nome, a.criado_por, a.criado_em, a.atualizado_em,
-           (SELECT jsonb_agg(jsonb_build_object('id', o.id, 'nome', o.nome) ORDER BY l.lugar)::text
-            FROM atividade_projetos l JOIN projetos o ON o.id = l.id_projeto WHERE l.id_atividade = a.id)
+           CASE WHEN EXISTS (SELECT FROM atividade_projetos l WHERE l.id_atividade = a.id) THEN
+               (SELECT jsonb_agg(jsonb_build_object('id', l.id_projeto, 'nome', (SELECT o.nome FROM projetos o WHERE o.id = l.id_projeto))
+                                 ORDER BY l.lugar)::text
+                FROM atividade_projetos l WHERE l.id_atividade = a.id) END
     FROM atividades a JOIN projetos p ON p.id = a.id_projeto WHERE a.id = $1";
 
-/// The page is cut before its rows meet their projetos.
+/// The page is cut before its rows meet their projetos, and those after the first are read once for all rows.
 const LIST: &str = "
-    SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, p.nome, a.criado_por, a.criado_em, a.atualizado_em,
-           (SELECT jsonb_agg(jsonb_build_object('id', o.id, 'nome', o.nome) ORDER BY l.lugar)::text
-            FROM atividade_projetos l JOIN projetos o ON o.id = l.id_projeto WHERE l.id_atividade = a.id),
+    WITH linhas AS MATERIALIZED (SELECT * FROM atividades ORDER BY criado_em DESC, id DESC LIMIT $2 OFFSET $1),
+    outros AS MATERIALIZED (
+        SELECT l.id_atividade, jsonb_agg(jsonb_build_object('id', o.id, 'nome', o.nome) ORDER BY l.lugar)::text AS projetos
+        FROM atividade_projetos l JOIN projetos o ON o.id = l.id_projeto
+        WHERE l.id_atividade IN (SELECT id FROM linhas) GROUP BY l.id_atividade
+    )
+    SELECT a.id, a.nome, a.descricao, a.ativo, a.id_projeto, p.nome, a.criado_por, a.criado_em, a.atualizado_em, o.projetos,
            (SELECT count(*) FROM atividades)
-    FROM (SELECT * FROM atividades ORDER BY criado_em DESC, id DESC LIMIT $2 OFFSET $1) a
-    JOIN projetos p ON p.id = a.id_projeto ORDER BY a.criado_em DESC, a.id DESC";
+    FROM linhas a JOIN projetos p ON p.id = a.id_projeto LEFT JOIN outros o ON o.id_atividade = a.id
+    ORDER BY a.criado_em DESC, a.id DESC";
 
 const COUNT: &str = "SELECT count(*) FROM atividades";
 
