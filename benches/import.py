@@ -7,7 +7,6 @@ Needs PostgreSQL 15 or later, as ./tests/run.sh installs it, and about 3 KB of d
 import argparse
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 

@@ -1,6 +1,5 @@
 """A standby of a cluster, made as deploy/README.md says."""
 
-import random
 import signal
 import time
 
