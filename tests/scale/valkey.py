@@ -290,7 +290,7 @@ async def slow(stack, seconds):
     proxy = TcpProxy(stack.valkey.port)
     await proxy.open()
     stack.cleanup.callback(proxy.close)
-    replicas = await stack.replicas(1, REDIS_URL=stack.valkey.url.replace(str(stack.valkey.port), str(proxy.port)))
+    replicas = await stack.replicas(1, REDIS_URL=stack.valkey.url.replace(f"127.0.0.1:{stack.valkey.port}", f"127.0.0.1:{proxy.port}"))
     traffic = Traffic(replicas)
     async with asyncio.TaskGroup() as group:
         traffic.phase = "direct"

@@ -70,6 +70,12 @@ exec env -i container=other PATH="$PATH" /lib/systemd/systemd --system --unit=mu
 """
 
 
+def replaced(text, *replacements):
+    """Replaces all texts in one pass, because a free port may contain the text of another replacement."""
+    texts = dict(replacements)
+    return re.sub("|".join(map(re.escape, texts)), lambda match: texts[match[0]], text)
+
+
 class Host:
     """A host with systemd as its first process, until it is closed."""
 
@@ -96,10 +102,9 @@ class Host:
     def edit(self, path, *replacements):
         """Replaces texts of a file, as an operator with an editor does."""
         text = self.run("cat", path).stdout
-        for before, after in replacements:
+        for before, _ in replacements:
             assert before in text, (path, before)
-            text = text.replace(before, after)
-        self.write(path, text)
+        self.write(path, replaced(text, *replacements))
 
     def write(self, path, text):
         self.run("tee", path, input=text)
@@ -182,7 +187,7 @@ def install(host, cluster, azure):
     cluster.sql("CREATE DATABASE aponta OWNER aponta")
     host.run("mkdir", "-p", "/built")
     host.run("cp", f"/source/{BINARY.relative_to(REPOSITORY)}", "/built/aponta")
-    ports = lambda text: text.replace("8001", str(ONE)).replace("8002", str(OTHER)).replace("target/dist/aponta", "/built/aponta")  # noqa: E731
+    ports = lambda text: replaced(text, ("8001", str(ONE)), ("8002", str(OTHER)), ("target/dist/aponta", "/built/aponta"))  # noqa: E731
     host.shell(ports(files))
     host.edit("/etc/aponta/aponta.env", ("DATABASE_HOST=/run/postgresql", f"ENVIRONMENT=development\nRATE_PER_PERSON=off\nDATABASE_HOST=127.0.0.1\nDATABASE_PORT={cluster.port}"),
               ("AZURE_DEVOPS_ORG_URL=", f"AZURE_DEVOPS_ORG_URL={azure}"))
