@@ -14,6 +14,7 @@ import urllib.request
 
 from harness.postgres import SCHEMA, SERVER_USER, find_programs
 from harness.process import Process, run
+from harness.text import replace_all
 from harness.wait import wait_until
 
 SHIPPED = pathlib.Path(__file__).resolve().parents[2] / "deploy/patroni"
@@ -26,12 +27,10 @@ PASSWORDS = {"PATRONI_REPLICATION_PASSWORD": "senha-da-replica", "PATRONI_REWIND
              "PATRONI_RESTAPI_PASSWORD": "senha-do-patroni"}
 
 
-def replace_all(text, replacements):
+def replace_shipped(text, replacements):
     missing = [old for old in replacements if old not in text]
     assert not missing, f"the files of deploy/patroni lack {missing}"
-    for old, new in replacements.items():
-        text = text.replace(old, new)
-    return text
+    return replace_all(text, replacements)
 
 
 def read_environment(name):
@@ -56,7 +55,7 @@ class Node:
             shutil.chown(directory, SERVER_USER, SERVER_USER)
         self.programs = find_programs()
         self.config = self.directory / "config.yml"
-        self.config.write_text(replace_all((SHIPPED / "config.yml").read_text(), {
+        self.config.write_text(replace_shipped((SHIPPED / "config.yml").read_text(), {
             "/usr/lib/postgresql/15/bin": str(self.programs), "/var/lib/postgresql/15/patroni": str(self.directory / "data"),
             "/var/lib/postgresql/patroni.pgpass": str(self.directory / "pgpass"), "/run/postgresql": str(self.directory / "socket")}))
         self.config.chmod(0o644)

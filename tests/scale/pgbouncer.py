@@ -6,15 +6,10 @@ import shutil
 
 from harness.postgres import SERVER_USER
 from harness.process import Process, free_port
+from harness.text import replace_all
 from harness.wait import wait_until
 
 SHIPPED = pathlib.Path(__file__).resolve().parents[2] / "deploy/pooler"
-
-
-def replace_all(text, replacements):
-    for old, new in replacements.items():
-        text = text.replace(old, new)
-    return text
 
 
 class PgBouncer:

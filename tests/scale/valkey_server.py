@@ -6,6 +6,7 @@ import signal
 import socket
 
 from harness.process import Process, free_port
+from harness.text import replace_all
 from harness.wait import wait_until
 
 SHIPPED = pathlib.Path(__file__).resolve().parents[2] / "deploy/valkey"
@@ -32,9 +33,7 @@ class Valkey:
         unknown = [old for old in replacements if not any(old in text for text in shipped.values())]
         assert not unknown, f"the files of deploy/valkey lack {unknown}"
         for name, text in shipped.items():
-            for old, new in replacements.items():
-                text = text.replace(old, new)
-            (self.directory / name).write_text(text)
+            (self.directory / name).write_text(replace_all(text, replacements))
         programs = self.directory / "bin"
         programs.mkdir()
         libraries = next((root / "usr/lib").glob("*-linux-gnu"))

@@ -24,6 +24,7 @@ sys.path += [str(REPOSITORY / "tests"), str(REPOSITORY / "tests/faults")]
 from azure_stub import AzureStub  # noqa: E402
 from harness.postgres import Cluster  # noqa: E402
 from harness.process import Process, free_port, run  # noqa: E402
+from harness.text import replace_all  # noqa: E402
 from harness.wait import wait_until  # noqa: E402
 
 BINARY = pathlib.Path(sys.argv[1]).resolve()
@@ -70,12 +71,6 @@ exec env -i container=other PATH="$PATH" /lib/systemd/systemd --system --unit=mu
 """
 
 
-def replaced(text, *replacements):
-    """Replaces all texts in one pass, because a free port may contain the text of another replacement."""
-    texts = dict(replacements)
-    return re.sub("|".join(map(re.escape, texts)), lambda match: texts[match[0]], text)
-
-
 class Host:
     """A host with systemd as its first process, until it is closed."""
 
@@ -104,7 +99,7 @@ class Host:
         text = self.run("cat", path).stdout
         for before, _ in replacements:
             assert before in text, (path, before)
-        self.write(path, replaced(text, *replacements))
+        self.write(path, replace_all(text, dict(replacements)))
 
     def write(self, path, text):
         self.run("tee", path, input=text)
@@ -187,7 +182,7 @@ def install(host, cluster, azure):
     cluster.sql("CREATE DATABASE aponta OWNER aponta")
     host.run("mkdir", "-p", "/built")
     host.run("cp", f"/source/{BINARY.relative_to(REPOSITORY)}", "/built/aponta")
-    ports = lambda text: replaced(text, ("8001", str(ONE)), ("8002", str(OTHER)), ("target/dist/aponta", "/built/aponta"))  # noqa: E731
+    ports = lambda text: replace_all(text, {"8001": str(ONE), "8002": str(OTHER), "target/dist/aponta": "/built/aponta"})  # noqa: E731
     host.shell(ports(files))
     host.edit("/etc/aponta/aponta.env", ("DATABASE_HOST=/run/postgresql", f"ENVIRONMENT=development\nRATE_PER_PERSON=off\nDATABASE_HOST=127.0.0.1\nDATABASE_PORT={cluster.port}"),
               ("AZURE_DEVOPS_ORG_URL=", f"AZURE_DEVOPS_ORG_URL={azure}"))
